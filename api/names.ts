@@ -1,0 +1,190 @@
+/** Names, labels, annotations and ports that more than one part relies on (ARCHITECTURE.md 2 and 3). */
+
+/** API group of the kinds that Isthmus owns. */
+export const GROUP = 'isthmus.dev';
+export const GROUP_VERSION = 'isthmus.dev/v1alpha1';
+
+/** Version of this build; also the image tag. */
+export const VERSION = '0.1.0';
+
+export const DEFAULT_MESH_NAMESPACE = 'isthmus';
+export const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
+export const DEFAULT_TRUST_DOMAIN = 'cluster.local';
+
+/** Field manager and event source of everything that `isthmus` applies. */
+export const FIELD_MANAGER = 'isthmus';
+
+export const IMAGE = `isthmus.dev/isthmus:${VERSION}`;
+export const EXAMPLE_IMAGE = `isthmus.dev/example:${VERSION}`;
+
+/** KEP-2149: the property that holds a cluster's id, and the one that says it is a member of a set. */
+export const CLUSTER_ID_PROPERTY = 'cluster.clusterset.k8s.io';
+export const CLUSTER_SET_PROPERTY = 'clusterset.k8s.io';
+
+export const port = {
+  outbound: 4140,
+  inbound: 4143,
+  tap: 4190,
+  admin: 4191,
+  identity: 8080,
+  destination: 8086,
+  policy: 8090,
+  injector: 8443,
+  controlPlaneAdmin: 9990,
+  mirrorControllerAdmin: 9991,
+} as const;
+
+/** A proxy's own ports: nobody may reach them through a proxy (design 4). */
+export const PROXY_PORTS: ReadonlySet<number> = new Set([port.outbound, port.inbound, port.tap, port.admin]);
+
+/** ALPN protocol ids between proxies, in the order in which we prefer them. */
+export const alpn = { isthmus: 'isthmus/1', linkerd: 'transport.l5d.io/v1' } as const;
+
+/** Pseudo-headers of `isthmus/1` (ARCHITECTURE.md 4). */
+export const pseudoHeader = {
+  port: ':isthmus-port',
+  target: ':isthmus-target',
+  client: ':isthmus-client',
+  protocol: ':isthmus-protocol',
+} as const;
+
+export const component = {
+  controlPlane: 'isthmus-control-plane',
+  identity: 'isthmus-identity',
+  destination: 'isthmus-destination',
+  policy: 'isthmus-policy',
+  injector: 'isthmus-injector',
+  mirrorController: 'isthmus-mirror-controller',
+  gateway: 'isthmus-gateway',
+  proxy: 'isthmus-proxy',
+} as const;
+
+export const object = {
+  trustRootsConfigMap: 'isthmus-identity-trust-roots',
+  trustRootsKey: 'ca-bundle.crt',
+  issuerSecret: 'isthmus-identity-issuer',
+  configMap: 'isthmus-config',
+  configKey: 'values',
+  injectorTlsSecret: 'isthmus-injector-tls',
+  injectorWebhook: 'isthmus-injector',
+  trustBundle: 'isthmus',
+} as const;
+
+/** Port name of the gateway's Service, as Linkerd names it. */
+export const GATEWAY_PORT_NAME = 'mc-gateway';
+
+/** Audience of the projected ServiceAccount token that Certify takes; Linkerd's. */
+export const IDENTITY_TOKEN_AUDIENCE = 'identity.l5d.io';
+/** Seconds; Linkerd's. */
+export const IDENTITY_TOKEN_SECONDS = 86_400;
+
+export const path = {
+  identityTokenDir: '/var/run/secrets/tokens',
+  identityToken: '/var/run/secrets/tokens/isthmus-identity-token',
+  trustRootsDir: '/var/run/isthmus/trust-roots',
+  trustRoots: '/var/run/isthmus/trust-roots/ca-bundle.crt',
+  serviceAccount: '/var/run/secrets/kubernetes.io/serviceaccount',
+} as const;
+
+/** Environment that every part shares. */
+export const env = {
+  clusterName: 'ISTHMUS_CLUSTER_NAME',
+  meshNamespace: 'ISTHMUS_NAMESPACE',
+  clusterDomain: 'ISTHMUS_CLUSTER_DOMAIN',
+  trustDomain: 'ISTHMUS_TRUST_DOMAIN',
+  dnsServer: 'ISTHMUS_DNS_SERVER',
+  identityAddress: 'ISTHMUS_IDENTITY_ADDR',
+  destinationAddress: 'ISTHMUS_DESTINATION_ADDR',
+  policyAddress: 'ISTHMUS_POLICY_ADDR',
+  trustAnchorsFile: 'ISTHMUS_TRUST_ANCHORS_FILE',
+  identityTokenFile: 'ISTHMUS_IDENTITY_TOKEN_FILE',
+  logLevel: 'ISTHMUS_LOG_LEVEL',
+  podName: 'POD_NAME',
+  podNamespace: 'POD_NAMESPACE',
+  podIp: 'POD_IP',
+  serviceAccount: 'SERVICE_ACCOUNT',
+  nodeName: 'NODE_NAME',
+} as const;
+
+export const label = {
+  controlPlaneNs: 'isthmus.dev/control-plane-ns',
+  proxyWorkload: 'isthmus.dev/workload-ns',
+  /** Excludes a namespace from the admission webhook. */
+  disableInjection: 'config.isthmus.dev/admission-webhooks',
+  managedBy: 'app.kubernetes.io/managed-by',
+  component: 'isthmus.dev/component',
+  exported: 'mirror.linkerd.io/exported',
+  mirroredService: 'mirror.linkerd.io/mirrored-service',
+  mirrorCluster: 'mirror.linkerd.io/cluster-name',
+  mirroredGateway: 'mirror.linkerd.io/mirrored-gateway',
+  sliceServiceName: 'kubernetes.io/service-name',
+  sliceManagedBy: 'endpointslice.kubernetes.io/managed-by',
+} as const;
+
+export const annotation = {
+  inject: 'isthmus.dev/inject',
+  linkerdInject: 'linkerd.io/inject',
+  proxyVersion: 'isthmus.dev/proxy-version',
+  injectedBy: 'isthmus.dev/created-by',
+  remoteFqName: 'mirror.linkerd.io/remote-svc-fq-name',
+  remoteGatewayIdentity: 'mirror.linkerd.io/remote-gateway-identity',
+  remoteResourceVersion: 'mirror.linkerd.io/remote-resource-version',
+  opaquePorts: 'config.linkerd.io/opaque-ports',
+  isthmusOpaquePorts: 'config.isthmus.dev/opaque-ports',
+  defaultInboundPolicy: 'config.linkerd.io/default-inbound-policy',
+} as const;
+
+/** Ports that are opaque unless told otherwise: protocols where the server speaks first (Linkerd's list). */
+export const DEFAULT_OPAQUE_PORTS: readonly number[] = [25, 587, 3306, 4444, 5432, 6379, 9300, 11211];
+
+/** A name that Kubernetes takes as a label value or a Service name: RFC 1035 label, at most 63 characters. */
+export const MAX_SERVICE_NAME_LENGTH = 63;
+
+/** Name of the mirror in this cluster of `service` in cluster `clusterId`. May pass 63 characters: the caller checks. */
+export function mirrorServiceName(service: string, clusterId: string): string {
+  return `${service}-${clusterId}`;
+}
+
+/** DNS identity of a workload, as Linkerd forms it. */
+export function dnsIdentity(w: {
+  serviceAccount: string;
+  namespace: string;
+  meshNamespace: string;
+  trustDomain: string;
+}): string {
+  return `${w.serviceAccount}.${w.namespace}.serviceaccount.identity.${w.meshNamespace}.${w.trustDomain}`;
+}
+
+/** SPIFFE ID of a workload: the cluster id stands in its path. */
+export function spiffeId(w: {
+  trustDomain: string;
+  clusterId: string;
+  namespace: string;
+  serviceAccount: string;
+}): string {
+  return `spiffe://${w.trustDomain}/cluster/${w.clusterId}/ns/${w.namespace}/sa/${w.serviceAccount}`;
+}
+
+const SPIFFE_WORKLOAD =
+  /^spiffe:\/\/([a-z0-9._-]{1,255})\/cluster\/([a-z0-9]([a-z0-9.-]*[a-z0-9])?)\/ns\/([a-z0-9-]+)\/sa\/([a-z0-9.-]+)$/;
+
+/** The parts of a workload's SPIFFE ID. */
+export interface SpiffeWorkload {
+  trustDomain: string;
+  clusterId: string;
+  namespace: string;
+  serviceAccount: string;
+}
+
+/** Takes a workload's SPIFFE ID apart; undefined when it is not one of ours. */
+export function parseSpiffeId(id: string): SpiffeWorkload | undefined {
+  const m = SPIFFE_WORKLOAD.exec(id);
+  if (m === null) return undefined;
+  const [, trustDomain = '', clusterId = '', , namespace = '', serviceAccount = ''] = m;
+  return { trustDomain, clusterId, namespace, serviceAccount };
+}
+
+/** DNS SAN of an issuer's certificate: carries the cluster id, signed by the trust anchor. */
+export function issuerDnsName(clusterId: string, trustDomain: string): string {
+  return `${clusterId}.cluster.identity.${trustDomain}`;
+}

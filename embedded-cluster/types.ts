@@ -1,0 +1,113 @@
+import type { KubernetesObject, ObjectMeta, Status } from '../api/kubernetes-types.ts';
+
+/** An object as the API server holds it: always with its type and metadata. */
+export interface StoredObject extends KubernetesObject {
+  apiVersion: string;
+  kind: string;
+  metadata: ObjectMeta;
+  [field: string]: unknown;
+}
+
+/** One served resource: what discovery says of it and what storage needs to know. */
+export interface ResourceType {
+  /** '' for core. */
+  group: string;
+  version: string;
+  kind: string;
+  listKind: string;
+  plural: string;
+  singular: string;
+  shortNames: readonly string[];
+  categories: readonly string[];
+  namespaced: boolean;
+  verbs: readonly string[];
+  /** Names such as `status`, `scale`, `log`, `token`, `eviction`. */
+  subresources: readonly Subresource[];
+  /** Served by a CustomResourceDefinition. */
+  custom: boolean;
+}
+
+export interface Subresource {
+  name: string;
+  /** Kind that the subresource speaks, with its group and version where they differ from the parent's. */
+  kind: string;
+  group?: string;
+  version?: string;
+  verbs: readonly string[];
+}
+
+/** Names a resource without its version, as storage does. */
+export interface GroupResource {
+  group: string;
+  resource: string;
+}
+
+export type WatchEvent =
+  | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: StoredObject }
+  | { type: 'BOOKMARK'; resourceVersion: string };
+
+export interface ListOptions {
+  namespace?: string;
+  labelSelector?: string;
+  fieldSelector?: string;
+}
+
+/**
+ * The API as the cluster's own controllers and node agent use it: same admission, validation, resourceVersions and errors as over HTTPS, without the
+ * connection. `resource` is `plural` for core and `plural.group` otherwise (`pods`, `deployments.apps`). Objects passed in are not kept; objects handed out must not be changed.
+ * Every failure throws an ApiError.
+ */
+export interface LoopbackClient {
+  get(resource: string, namespace: string | undefined, name: string): StoredObject | undefined;
+  list(resource: string, options?: ListOptions): { items: StoredObject[]; resourceVersion: string };
+  /** Events after `resourceVersion` (from a list), in order; the handler is called synchronously after the write. */
+  watch(
+    resource: string,
+    options: ListOptions & { resourceVersion: string },
+    handler: (event: WatchEvent) => void,
+  ): { close(): void };
+  create(resource: string, object: KubernetesObject): Promise<StoredObject>;
+  /** With `metadata.resourceVersion` set a stale one throws 409 Conflict. */
+  update(
+    resource: string,
+    object: KubernetesObject,
+    options?: { subresource?: string },
+  ): Promise<StoredObject>;
+  /** JSON merge patch (RFC 7386). */
+  patch(
+    resource: string,
+    namespace: string | undefined,
+    name: string,
+    patch: unknown,
+    options?: { subresource?: string },
+  ): Promise<StoredObject>;
+  delete(
+    resource: string,
+    namespace: string | undefined,
+    name: string,
+    options?: {
+      gracePeriodSeconds?: number;
+      propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
+      preconditions?: { uid?: string; resourceVersion?: string };
+    },
+  ): Promise<void>;
+}
+
+/** A failure with the Status body that a client gets. */
+export class ApiError extends Error {
+  readonly status: Status;
+
+  constructor(status: Status) {
+    super(status.message ?? 'unknown error');
+    this.name = 'ApiError';
+    this.status = status;
+  }
+
+  get code(): number {
+    return this.status.code ?? 500;
+  }
+
+  get reason(): string {
+    return this.status.reason ?? '';
+  }
+}
