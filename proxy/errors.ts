@@ -1,0 +1,42 @@
+/**
+ * The catalogue of everything that can go wrong with a request: cause -> status, code, log level. Nowhere else is a status made up.
+ * Statuses as Linkerd's proxy gives them (fail-fast 504, load shed 503, connect 502, loop 508, unauthorised 403), RFC 9110 for the rest.
+ */
+export interface Cause {
+  /** Stable code: shown in `l5d-proxy-error`, metrics and logs. */
+  readonly code: string;
+  /** HTTP status where a response can still be given. */
+  readonly status: number;
+  /** RFC 9113 section 7 error code for a stream reset. */
+  readonly h2: number;
+  /** `grpc-status` when the request was gRPC. */
+  readonly grpc: number;
+  readonly level: 'debug' | 'info' | 'warn';
+}
+
+function cause(code: string, status: number, h2: number, grpc: number, level: Cause['level']): Cause {
+  return { code, status, h2, grpc, level };
+}
+
+export const causes = {
+  /** The client closed or reset before the response ended. */
+  clientGone: cause('client-gone', 499, 8, 1, 'debug'),
+  badRequest: cause('bad-request', 400, 1, 13, 'info'),
+  headTooLarge: cause('head-too-large', 431, 11, 8, 'info'),
+  protocolError: cause('protocol-error', 502, 1, 14, 'warn'),
+  unauthorized: cause('unauthorized', 403, 8, 7, 'info'),
+  ownPort: cause('own-port', 403, 8, 7, 'warn'),
+  notExported: cause('not-exported', 404, 8, 5, 'info'),
+  noSuchTarget: cause('no-such-target', 404, 8, 5, 'info'),
+  gatewayLoop: cause('gateway-loop', 508, 8, 9, 'warn'),
+  connectFailed: cause('connect-failed', 502, 7, 14, 'info'),
+  peerRefused: cause('peer-refused', 502, 7, 14, 'warn'),
+  upstreamReset: cause('upstream-reset', 502, 2, 14, 'info'),
+  failFast: cause('fail-fast', 504, 7, 14, 'info'),
+  discoveryFailed: cause('discovery-failed', 504, 7, 14, 'warn'),
+  timeout: cause('timeout', 504, 8, 4, 'info'),
+  stalled: cause('stalled', 408, 8, 4, 'info'),
+  overloaded: cause('overloaded', 503, 11, 8, 'warn'),
+  shuttingDown: cause('shutting-down', 503, 7, 14, 'info'),
+  internal: cause('internal', 500, 2, 13, 'warn'),
+} as const satisfies Record<string, Cause>;

@@ -1,0 +1,182 @@
+import type { Cause } from './errors.ts';
+
+/**
+ * The one form in which a message passes between layers. A head stays bytes with offsets: no string, object or copy is made for a field that nobody asks for.
+ * Heads and data are only valid during the call that hands them over; who needs them longer copies.
+ */
+
+/** Most fields in one head: more is refused (431). Browsers and gRPC stay far below 100; 256 leaves room for proxies in between. */
+export const MAX_FIELDS = 256;
+
+/** Fields that layers look for: codecs mark them while scanning, so that finding one is a table look-up. */
+export const FieldId = {
+  other: 0,
+  host: 1,
+  contentLength: 2,
+  transferEncoding: 3,
+  connection: 4,
+  upgrade: 5,
+  expect: 6,
+  te: 7,
+  trailer: 8,
+  keepAlive: 9,
+  proxyConnection: 10,
+  proxyAuthorization: 11,
+  proxyAuthenticate: 12,
+  l5dClientId: 13,
+  forwarded: 14,
+  l5dProxyError: 15,
+  l5dOther: 16,
+  contentType: 17,
+  grpcStatus: 18,
+  isthmusPort: 19,
+  isthmusTarget: 20,
+  isthmusClient: 21,
+  isthmusProtocol: 22,
+} as const;
+export type FieldId = (typeof FieldId)[keyof typeof FieldId];
+
+/** A run of bytes: `buffer[start, end)`. */
+export interface Span {
+  buffer: Buffer;
+  start: number;
+  end: number;
+}
+
+/** Head (or trailers) of a message. One object per codec, reused for every message. */
+export class Head {
+  /** Regular fields, in their order; names are lower case as they came from HTTP/2, any case as they came from HTTP/1. */
+  count = 0;
+  readonly nameBuffer: Buffer[] = [];
+  readonly nameStart = new Int32Array(MAX_FIELDS);
+  readonly nameEnd = new Int32Array(MAX_FIELDS);
+  readonly valueBuffer: Buffer[] = [];
+  readonly valueStart = new Int32Array(MAX_FIELDS);
+  readonly valueEnd = new Int32Array(MAX_FIELDS);
+  readonly id = new Uint8Array(MAX_FIELDS);
+
+  /** Request line. Empty spans on a response. `authority` is the Host field, the absolute form's authority or `:authority`. */
+  readonly method: Span = { buffer: EMPTY, start: 0, end: 0 };
+  readonly path: Span = { buffer: EMPTY, start: 0, end: 0 };
+  readonly authority: Span = { buffer: EMPTY, start: 0, end: 0 };
+  readonly scheme: Span = { buffer: EMPTY, start: 0, end: 0 };
+  /** 0 on a request. */
+  status = 0;
+  /** -1 when the message did not say. */
+  contentLength = -1;
+  /** The HTTP/1 message had `Connection: close`, or was HTTP/1.0 without keep-alive. */
+  close = false;
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** What a request was for; set once by the layer that knows. */
+export interface ExchangeTarget {
+  /** `isthmus/1` protocol of the stream (ARCHITECTURE.md 4). */
+  protocol: 'http/1.1' | 'h2' | 'tcp';
+}
+
+/**
+ * One request with its response, or one opaque TCP stream, on its way through the layers. The codec that received it makes it. Its shape is fixed: a layer that
+ * keeps state per request has a slot here, so that no map or closure is needed on the data path.
+ */
+export class Exchange {
+  /** Where responses go: the codec that received the request, or the outermost layer of a stack. */
+  client: ResponseSink;
+  /** Where the request went: set by the layer that chose it; undefined while queued. */
+  upstream: RequestSink | undefined = undefined;
+  /** Codec state of the receiving side (an HTTP/2 stream, an HTTP/1 connection). */
+  clientStream: unknown = undefined;
+  /** Codec state of the sending side. */
+  upstreamStream: unknown = undefined;
+  /** ms of the monotonic clock, when the head arrived and when the response head did (0: not yet). */
+  startedAt = 0;
+  respondedAt = 0;
+  status = 0;
+  isHead = false;
+  /** The stream is opaque bytes (CONNECT of `isthmus/1`, opaque TCP). */
+  opaque = false;
+  requestEnded = false;
+  responseEnded = false;
+  /** Slots of the layers, typed where they are used: telemetry's cell, the balancer's endpoint, the policy's verdict, the deadline's timer. */
+  telemetry: unknown = undefined;
+  endpoint: unknown = undefined;
+  verdict: unknown = undefined;
+  timer: unknown = undefined;
+  /** Identity that the other side proved by mTLS, and the one a gateway asserted (believed or absent). */
+  peer: unknown = undefined;
+  assertedClient: string | undefined = undefined;
+
+  constructor(client: ResponseSink) {
+    this.client = client;
+  }
+}
+
+/** Takes a request: a layer, or the codec of the connection that it leaves on. */
+export interface RequestSink {
+  requestHead(x: Exchange, head: Head, end: boolean): void;
+  requestData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void;
+  /** Ends the request. */
+  requestTrailers(x: Exchange, trailers: Head): void;
+  /** The client gave the request up. Nothing comes after it. */
+  requestReset(x: Exchange, cause: Cause): void;
+  /** The client's side has taken n response bytes: that many more may come. */
+  responseConsumed(x: Exchange, n: number): void;
+}
+
+/** Takes a response: a layer, or the codec of the connection that the request came in on. */
+export interface ResponseSink {
+  /** Also informational (1xx) heads; those never end the message. */
+  responseHead(x: Exchange, head: Head, end: boolean): void;
+  responseData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void;
+  responseTrailers(x: Exchange, trailers: Head): void;
+  /** The response will not come, or not to its end. The codec answers by `errors.ts` when no head has been sent. */
+  responseReset(x: Exchange, cause: Cause): void;
+  /** The upstream side has taken n request bytes. */
+  requestConsumed(x: Exchange, n: number): void;
+}
+
+/**
+ * A layer: passes everything on unless it overrides it. Put together once per target: `inner` leads to the upstream. Responses go outwards through `outer(x)`.
+ */
+export abstract class Layer implements RequestSink, ResponseSink {
+  inner: RequestSink;
+
+  constructor(inner: RequestSink) {
+    this.inner = inner;
+  }
+
+  /** The sink that this layer's responses go to; the outermost layer of a stack answers `x.client`. */
+  protected abstract outer(x: Exchange): ResponseSink;
+
+  requestHead(x: Exchange, head: Head, end: boolean): void {
+    this.inner.requestHead(x, head, end);
+  }
+  requestData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
+    this.inner.requestData(x, buffer, start, end, last);
+  }
+  requestTrailers(x: Exchange, trailers: Head): void {
+    this.inner.requestTrailers(x, trailers);
+  }
+  requestReset(x: Exchange, cause: Cause): void {
+    this.inner.requestReset(x, cause);
+  }
+  responseConsumed(x: Exchange, n: number): void {
+    this.inner.responseConsumed(x, n);
+  }
+  responseHead(x: Exchange, head: Head, end: boolean): void {
+    this.outer(x).responseHead(x, head, end);
+  }
+  responseData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
+    this.outer(x).responseData(x, buffer, start, end, last);
+  }
+  responseTrailers(x: Exchange, trailers: Head): void {
+    this.outer(x).responseTrailers(x, trailers);
+  }
+  responseReset(x: Exchange, cause: Cause): void {
+    this.outer(x).responseReset(x, cause);
+  }
+  requestConsumed(x: Exchange, n: number): void {
+    this.outer(x).requestConsumed(x, n);
+  }
+}

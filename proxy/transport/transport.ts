@@ -1,0 +1,39 @@
+/** A connected byte stream, plain or TLS. Two makers stand behind it: socket handles (fast) and public streams (fallback). */
+export interface Transport {
+  readonly encrypted: boolean;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  /** Set once, before the first turn of the event loop ends. */
+  handler: TransportHandler;
+  /** Bytes taken over but not yet given to the kernel. */
+  readonly pendingBytes: number;
+  /**
+   * Copies bytes into the output; it is written once per event-loop turn (or at the end of the read callback while few exchanges are in flight).
+   * Returns false when more than the high-water mark is pending: `handler.onDrain` follows.
+   */
+  write(buffer: Buffer, start: number, end: number): boolean;
+  /** Room of at least n bytes in the output buffer, for codecs that encode in place: fill from `offset`, then `commit(length)`. */
+  reserve(n: number): { buffer: Buffer; offset: number };
+  commit(length: number): boolean;
+  /** Sends what is pending now. */
+  flush(): void;
+  pause(): void;
+  resume(): void;
+  /** Half-close after what is pending (FIN, or TLS close_notify). */
+  end(): void;
+  /** Closes at once; `onClose` follows. */
+  destroy(): void;
+}
+
+export interface TransportHandler {
+  /** The buffer is only valid during the call. */
+  onData(buffer: Buffer, start: number, end: number): void;
+  /** All pending bytes are below the low-water mark again. */
+  onDrain(): void;
+  /** The peer half-closed. */
+  onEnd(): void;
+  /** Exactly once. */
+  onClose(): void;
+}
