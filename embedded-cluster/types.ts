@@ -58,6 +58,8 @@ export interface ListOptions {
  * Every failure throws an ApiError.
  */
 export interface LoopbackClient {
+  /** Every resource that is served now, one entry a resource (its storage version), custom ones included: what garbage collection and namespace deletion go through. */
+  resources(): readonly ResourceType[];
   get(resource: string, namespace: string | undefined, name: string): StoredObject | undefined;
   list(resource: string, options?: ListOptions): { items: StoredObject[]; resourceVersion: string };
   /** Events after `resourceVersion` (from a list), in order; the handler is called synchronously after the write. */
@@ -66,7 +68,15 @@ export interface LoopbackClient {
     options: ListOptions & { resourceVersion: string },
     handler: (event: WatchEvent) => void,
   ): { close(): void };
-  create(resource: string, object: KubernetesObject): Promise<StoredObject>;
+  /**
+   * With `subresource` (`token` of ServiceAccounts, `binding` of pods) the parent is named by `metadata.name` and `metadata.namespace` of `object`, and the
+   * answer is what that subresource answers over HTTPS.
+   */
+  create(
+    resource: string,
+    object: KubernetesObject,
+    options?: { subresource?: string },
+  ): Promise<StoredObject>;
   /** With `metadata.resourceVersion` set a stale one throws 409 Conflict. */
   update(
     resource: string,
