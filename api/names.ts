@@ -106,6 +106,20 @@ export const env = {
   nodeName: 'NODE_NAME',
 } as const;
 
+/** Environment of the proxy alone; the injector writes it. */
+export const proxyEnv = {
+  /** `explicit` (absolute-form requests and CONNECT, embedded cluster) or `redirect`. */
+  mode: 'ISTHMUS_PROXY_MODE',
+  /** One of Linkerd's five default policies; used until the policy API answers. */
+  defaultInboundPolicy: 'ISTHMUS_PROXY_DEFAULT_INBOUND_POLICY',
+  /** Comma list of CIDRs that the `cluster-*` policies mean. */
+  clusterNetworks: 'ISTHMUS_PROXY_CLUSTER_NETWORKS',
+  /** Comma list of ports and ranges (`25,587,3306-3310`) of this pod that are opaque. */
+  opaquePorts: 'ISTHMUS_PROXY_OPAQUE_PORTS',
+  /** Seconds that requests in flight get after SIGTERM. */
+  shutdownGraceSeconds: 'ISTHMUS_PROXY_SHUTDOWN_GRACE_SECONDS',
+} as const;
+
 export const label = {
   controlPlaneNs: 'isthmus.dev/control-plane-ns',
   proxyWorkload: 'isthmus.dev/workload-ns',
