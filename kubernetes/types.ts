@@ -56,10 +56,10 @@ export interface KubernetesClient {
     options?: ListOptions & { limit?: number; continue?: string; resourceVersion?: string },
     signal?: AbortSignal,
   ): Promise<KubernetesList<T>>;
-  /** Ends when the server ends it; throws when it breaks. */
+  /** Ends when the server ends it; throws when it breaks. `onOpen` is called once the server has accepted the watch. */
   watch<T extends KubernetesObject>(
     resource: Resource<T>,
-    options: ListOptions & { resourceVersion: string; timeoutSeconds?: number },
+    options: ListOptions & { resourceVersion: string; timeoutSeconds?: number; onOpen?: () => void },
     signal: AbortSignal,
   ): AsyncIterable<WatchEvent<T>>;
   create<T extends KubernetesObject>(resource: Resource<T>, object: T, options?: WriteOptions): Promise<T>;

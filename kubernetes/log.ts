@@ -1,0 +1,14 @@
+import type { Logger } from 'pino';
+
+/** What the client layer needs of a logger; any pino logger is one. */
+export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
+
+const nothing = (): void => {};
+
+/** Takes everything and writes nothing: the default where a caller gives no logger. */
+export const silentLog: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+
+/** The message of anything that was thrown. */
+export function errorMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
