@@ -1,0 +1,26 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Registry } from './registry.ts';
+
+/** Series written before the event loop gets its turn: about 1 ms, so that a scrape of thousands of series does not stall requests. */
+const SERIES_PER_SLICE = 50;
+
+export const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+/** Prometheus' text format, in slices with turns of the event loop between. */
+export async function* exposition(registry: Registry): AsyncGenerator<string> {
+  registry.collect();
+  let slice = '';
+  let series = 0;
+  for (const family of registry.families) {
+    if (family.size === 0) continue;
+    slice += `# HELP ${family.name} ${family.help}\n# TYPE ${family.name} ${family.type}\n`;
+    for (const cell of family.cells()) {
+      slice += cell.text(family.name);
+      if (++series % SERIES_PER_SLICE !== 0) continue;
+      yield slice;
+      slice = '';
+      await nextTurn();
+    }
+  }
+  if (slice !== '') yield slice;
+}

@@ -1,0 +1,48 @@
+import { readdirSync } from 'node:fs';
+import { VERSION } from '../../api/names.ts';
+import type { IdentityMetric } from '../../workload-identity/index.ts';
+import type { Registry } from './registry.ts';
+
+/** Build, memory, CPU and file descriptors of this process; names as Linkerd's proxy gives them. */
+export function registerProcessMetrics(registry: Registry): void {
+  registry
+    .gauge('proxy_build_info', 'Version of the proxy')
+    .cell({ version: VERSION, vendor: 'isthmus', runtime: `node ${process.versions.node}` })
+    .set(1);
+  const start = registry
+    .gauge('process_start_time_seconds', 'Start of the process, seconds since the epoch')
+    .cell();
+  start.set(Math.round(Date.now() / 1000 - process.uptime()));
+  const cpu = registry.counter('process_cpu_seconds_total', 'CPU time, user and system').cell();
+  const resident = registry.gauge('process_resident_memory_bytes', 'Resident memory').cell();
+  const heap = registry.gauge('process_heap_bytes', 'Heap in use').cell();
+  const fds = registry.gauge('process_open_fds', 'Open file descriptors').cell();
+  registry.onCollect(() => {
+    const { user, system } = process.cpuUsage();
+    cpu.add((user + system) / 1e6 - cpu.value);
+    const memory = process.memoryUsage();
+    resident.set(memory.rss);
+    heap.set(memory.heapUsed);
+    fds.set(openDescriptors());
+  });
+}
+
+/** The identity's own values, under its own names. */
+export function registerIdentityMetrics(registry: Registry, metrics: () => IdentityMetric[]): void {
+  for (const metric of metrics()) {
+    const family = registry.gauge(metric.name, metric.help);
+    registry.onCollect(() => {
+      const now = metrics().find((other) => other.name === metric.name);
+      if (now !== undefined) family.cell().set(now.value);
+    });
+  }
+}
+
+function openDescriptors(): number {
+  try {
+    return readdirSync('/proc/self/fd').length;
+  } catch {
+    // Not Linux.
+    return 0;
+  }
+}
