@@ -33,6 +33,7 @@ export const FieldId = {
   isthmusTarget: 20,
   isthmusClient: 21,
   isthmusProtocol: 22,
+  cookie: 23,
 } as const;
 export type FieldId = (typeof FieldId)[keyof typeof FieldId];
 
@@ -54,6 +55,8 @@ export class Head {
   readonly valueStart = new Int32Array(MAX_FIELDS);
   readonly valueEnd = new Int32Array(MAX_FIELDS);
   readonly id = new Uint8Array(MAX_FIELDS);
+  /** 1: the sender asked that no hop puts the field into a compression table (RFC 7541 section 7.1.3). */
+  readonly sensitive = new Uint8Array(MAX_FIELDS);
 
   /** Request line. Empty spans on a response. `authority` is the Host field, the absolute form's authority or `:authority`. */
   readonly method: Span = { buffer: EMPTY, start: 0, end: 0 };
@@ -66,9 +69,133 @@ export class Head {
   contentLength = -1;
   /** The HTTP/1 message had `Connection: close`, or was HTTP/1.0 without keep-alive. */
   close = false;
+
+  /** Makes the head empty, ready for the next message. */
+  clear(): void {
+    this.count = 0;
+    clearSpan(this.method);
+    clearSpan(this.path);
+    clearSpan(this.authority);
+    clearSpan(this.scheme);
+    this.status = 0;
+    this.contentLength = -1;
+    this.close = false;
+  }
+
+  /** Appends a field; false when the head is full. The bytes are not copied. */
+  add(
+    id: FieldId,
+    nameBuffer: Buffer,
+    nameStart: number,
+    nameEnd: number,
+    valueBuffer: Buffer,
+    valueStart: number,
+    valueEnd: number,
+  ): boolean {
+    const i = this.count;
+    if (i >= MAX_FIELDS) return false;
+    this.nameBuffer[i] = nameBuffer;
+    this.nameStart[i] = nameStart;
+    this.nameEnd[i] = nameEnd;
+    this.valueBuffer[i] = valueBuffer;
+    this.valueStart[i] = valueStart;
+    this.valueEnd[i] = valueEnd;
+    this.id[i] = id;
+    this.sensitive[i] = 0;
+    this.count = i + 1;
+    return true;
+  }
+
+  /** Index of the first field with this id, from `from` on; -1 when there is none. */
+  find(id: FieldId, from = 0): number {
+    for (let i = from; i < this.count; i++) if (this.id[i] === id) return i;
+    return -1;
+  }
+
+  /** Removes every field with this id; the others keep their order. */
+  remove(id: FieldId): void {
+    let kept = 0;
+    for (let i = 0; i < this.count; i++) {
+      if (this.id[i] === id) continue;
+      if (kept !== i) this.#move(i, kept);
+      kept++;
+    }
+    this.count = kept;
+  }
+
+  /** Value of field i as a string (Latin-1, as RFC 9110 section 5.5 treats field values). */
+  value(i: number): string {
+    return this.valueBuffer[i]?.toString('latin1', this.valueStart[i], this.valueEnd[i]) ?? '';
+  }
+
+  #move(from: number, to: number): void {
+    this.nameBuffer[to] = this.nameBuffer[from] ?? EMPTY;
+    this.nameStart[to] = this.nameStart[from] ?? 0;
+    this.nameEnd[to] = this.nameEnd[from] ?? 0;
+    this.valueBuffer[to] = this.valueBuffer[from] ?? EMPTY;
+    this.valueStart[to] = this.valueStart[from] ?? 0;
+    this.valueEnd[to] = this.valueEnd[from] ?? 0;
+    this.id[to] = this.id[from] ?? 0;
+    this.sensitive[to] = this.sensitive[from] ?? 0;
+  }
 }
 
 const EMPTY = Buffer.alloc(0);
+
+function clearSpan(span: Span): void {
+  span.buffer = EMPTY;
+  span.start = 0;
+  span.end = 0;
+}
+
+/** Text of a span (Latin-1). */
+export function spanText(span: Span): string {
+  return span.buffer.toString('latin1', span.start, span.end);
+}
+
+/** Points a span at the bytes of `text`. */
+export function setSpan(span: Span, text: string): void {
+  span.buffer = Buffer.from(text, 'latin1');
+  span.start = 0;
+  span.end = span.buffer.length;
+}
+
+/** A copy of a head that stays valid: for who has to wait before passing it on. */
+export function copyHead(head: Head): Head {
+  const copy = new Head();
+  let size = 0;
+  const spans = [head.method, head.path, head.authority, head.scheme];
+  for (const span of spans) size += span.end - span.start;
+  for (let i = 0; i < head.count; i++) {
+    size +=
+      (head.nameEnd[i] ?? 0) - (head.nameStart[i] ?? 0) + (head.valueEnd[i] ?? 0) - (head.valueStart[i] ?? 0);
+  }
+  const bytes = Buffer.allocUnsafe(size);
+  let at = 0;
+  const take = (from: Buffer, start: number, end: number): number => {
+    const begin = at;
+    at += from.copy(bytes, at, start, end);
+    return begin;
+  };
+  const copies = [copy.method, copy.path, copy.authority, copy.scheme];
+  spans.forEach((span, i) => {
+    const target = copies[i] ?? copy.method;
+    target.start = take(span.buffer, span.start, span.end);
+    target.end = at;
+    target.buffer = bytes;
+  });
+  for (let i = 0; i < head.count; i++) {
+    const nameStart = take(head.nameBuffer[i] ?? EMPTY, head.nameStart[i] ?? 0, head.nameEnd[i] ?? 0);
+    const nameEnd = at;
+    const valueStart = take(head.valueBuffer[i] ?? EMPTY, head.valueStart[i] ?? 0, head.valueEnd[i] ?? 0);
+    copy.add((head.id[i] ?? 0) as FieldId, bytes, nameStart, nameEnd, bytes, valueStart, at);
+    copy.sensitive[i] = head.sensitive[i] ?? 0;
+  }
+  copy.status = head.status;
+  copy.contentLength = head.contentLength;
+  copy.close = head.close;
+  return copy;
+}
 
 /** What a request was for; set once by the layer that knows. */
 export interface ExchangeTarget {
@@ -94,6 +221,8 @@ export class Exchange {
   respondedAt = 0;
   status = 0;
   isHead = false;
+  /** The peer said that it did not process the request (GOAWAY, REFUSED_STREAM), or nothing was sent: it may be sent again elsewhere. */
+  refused = false;
   /** The stream is opaque bytes (CONNECT of `isthmus/1`, opaque TCP). */
   opaque = false;
   requestEnded = false;

@@ -1,3 +1,5 @@
+import type { Socket } from 'node:net';
+
 /** A connected byte stream, plain or TLS. Two makers stand behind it: socket handles (fast) and public streams (fallback). */
 export interface Transport {
   readonly encrypted: boolean;
@@ -7,6 +9,10 @@ export interface Transport {
   readonly localPort: number;
   /** Set once, before the first turn of the event loop ends. */
   handler: TransportHandler;
+  /** Written at the end of the read callback that caused it (few exchanges in flight), else once at the end of the turn. True at first. */
+  eager: boolean;
+  /** Why the connection broke, as a system error code (`ECONNRESET`); empty while it has not, or when it was closed properly. */
+  readonly errorCode: string;
   /** Bytes taken over but not yet given to the kernel. */
   readonly pendingBytes: number;
   /**
@@ -19,6 +25,7 @@ export interface Transport {
   commit(length: number): boolean;
   /** Sends what is pending now. */
   flush(): void;
+  /** Asks for no more data; what was already decrypted may still come. */
   pause(): void;
   resume(): void;
   /** Half-close after what is pending (FIN, or TLS close_notify). */
@@ -32,8 +39,11 @@ export interface TransportHandler {
   onData(buffer: Buffer, start: number, end: number): void;
   /** All pending bytes are below the low-water mark again. */
   onDrain(): void;
-  /** The peer half-closed. */
+  /** The peer half-closed. The transport stays open for writing until `end` or `destroy`. */
   onEnd(): void;
   /** Exactly once. */
   onClose(): void;
 }
+
+/** Makes a transport of a connected socket (for TLS: after its handshake). Set the handler in the same turn. */
+export type Wrap = (socket: Socket) => Transport;
