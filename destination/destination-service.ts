@@ -1,0 +1,74 @@
+import type { DestinationProfile, GetDestination, Update } from '../api/proto/gen/linkerd/destination_pb.js';
+import { GrpcError, grpcStatus } from '../workload-identity/index.ts';
+import { parseContextToken } from './context-token.ts';
+import { endpointSet, sameEndpointSet } from './endpoint-set.ts';
+import { endpointUpdates } from './endpoint-updates.ts';
+import { profileOf, sameProfile } from './profile.ts';
+import type { ServerStream } from './server-stream.ts';
+import type { DestinationSettings } from './settings.ts';
+import { type StreamDeps, streamView } from './stream-view.ts';
+import { parseTarget, type Target } from './target.ts';
+
+/** `io.linkerd.proxy.destination.Destination`: where a name leads. Calls throw GrpcError for what can't be answered. */
+export interface DestinationService {
+  /** Streams the endpoints of a path: first all, then what changes. Ends with InvalidArgument when the name can't be a Service. */
+  get(request: GetDestination, stream: ServerStream<Update>): void;
+  /** Streams what a path is. Ends with InvalidArgument when it is no Service: the proxy then goes to the name itself. */
+  getProfile(request: GetDestination, stream: ServerStream<DestinationProfile>): void;
+}
+
+export function createDestinationService(
+  deps: StreamDeps,
+  settings: DestinationSettings,
+): DestinationService {
+  const targetOf = (request: GetDestination): Target =>
+    parseTarget(request.path, settings.clusterDomain, parseContextToken(request.contextToken).namespace);
+  return {
+    get: (request, stream) => {
+      const target = targetOf(request);
+      streamView(
+        deps,
+        {
+          method: 'Get',
+          key: `endpoints ${targetKey(target)}`,
+          computation: {
+            compute: (cluster) => endpointSet(target, cluster, settings),
+            equal: sameEndpointSet,
+          },
+          step: (before, after) => {
+            if (after.kind === 'not-a-service') return { end: invalid(after.reason) };
+            return {
+              messages: endpointUpdates(before?.kind === 'endpoints' ? before : undefined, after),
+            };
+          },
+        },
+        stream,
+      );
+    },
+    getProfile: (request, stream) => {
+      const target = targetOf(request);
+      streamView(
+        deps,
+        {
+          method: 'GetProfile',
+          key: `profile ${targetKey(target)}`,
+          computation: { compute: (cluster) => profileOf(target, cluster, settings), equal: sameProfile },
+          step: (_before, after) =>
+            after.kind === 'profile' ? { messages: [after.profile] } : { end: invalid(after.reason) },
+        },
+        stream,
+      );
+    },
+  };
+}
+
+/** One text for each target, whatever form its name was asked in. */
+export function targetKey(target: Target): string {
+  if (target.kind === 'address') return `${target.ip} ${target.port}`;
+  const { hostname = '', name, namespace, port, certain } = target;
+  return `${hostname}/${name}/${namespace} ${port}${certain ? '' : ' ?'}`;
+}
+
+function invalid(reason: string): GrpcError {
+  return new GrpcError(grpcStatus.invalidArgument, reason);
+}

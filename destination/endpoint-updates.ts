@@ -1,0 +1,64 @@
+import { create } from '@bufbuild/protobuf';
+
+import { type Update, UpdateSchema } from '../api/proto/gen/linkerd/destination_pb.js';
+import { weightedAddr } from './endpoint.ts';
+import type { EndpointSet, FingerprintedEndpoint } from './endpoint-set.ts';
+import { tcpAddress } from './ip-address.ts';
+
+type Endpoints = Extract<EndpointSet, { kind: 'endpoints' }>;
+
+/**
+ * Addresses in one message: some 300 bytes each, so that a message stays well below the 4 MiB that gRPC clients take.
+ */
+const MAX_ADDRESSES = 1_000;
+
+/**
+ * The messages that lead a proxy from one set to another; from nothing (a new stream) to the full set. Additions go before removals, so that
+ * a target whose endpoints are all exchanged is never without one. An empty set is always said, by NoEndpoints, which empties the proxy's.
+ */
+export function endpointUpdates(before: Endpoints | undefined, after: Endpoints): Update[] {
+  if (after.endpoints.size === 0) {
+    const said = before !== undefined && before.endpoints.size === 0 && before.exists === after.exists;
+    return said ? [] : [update({ case: 'noEndpoints', value: { exists: after.exists } })];
+  }
+  const sameLabels = JSON.stringify(before?.labels) === JSON.stringify(after.labels);
+  const added: FingerprintedEndpoint[] = [];
+  for (const [key, entry] of after.endpoints) {
+    const unchanged = sameLabels && before?.endpoints.get(key)?.fingerprint === entry.fingerprint;
+    if (!unchanged) added.push(entry);
+  }
+  const removed: FingerprintedEndpoint[] = [];
+  for (const [key, entry] of before?.endpoints ?? []) {
+    if (!after.endpoints.has(key)) removed.push(entry);
+  }
+  return [
+    ...chunks(added).map((entries) =>
+      update({
+        case: 'add',
+        value: {
+          addrs: entries.map(({ endpoint }) => weightedAddr(endpoint)),
+          metricLabels: { ...after.labels },
+        },
+      }),
+    ),
+    ...chunks(removed).map((entries) =>
+      update({
+        case: 'remove',
+        value: { addrs: entries.map(({ endpoint }) => tcpAddress(endpoint.ip, endpoint.port)) },
+      }),
+    ),
+  ];
+}
+
+type UpdateInit = NonNullable<Parameters<typeof create<typeof UpdateSchema>>[1]>['update'];
+
+function update(value: NonNullable<UpdateInit>): Update {
+  return create(UpdateSchema, { update: value });
+}
+
+function chunks<T>(items: readonly T[]): T[][] {
+  const count = Math.ceil(items.length / MAX_ADDRESSES);
+  return Array.from({ length: count }, (_, index) =>
+    items.slice(index * MAX_ADDRESSES, (index + 1) * MAX_ADDRESSES),
+  );
+}

@@ -1,0 +1,59 @@
+/** What proxies must know, as streams: endpoints, profiles, policies, exports. */
+import type { Registry } from 'prom-client';
+
+import type { Log } from '../kubernetes/log.ts';
+import type { KubernetesClient } from '../kubernetes/types.ts';
+import { type Clock, systemClock } from '../workload-identity/index.ts';
+import { createDestinationService, type DestinationService } from './destination-service.ts';
+import { createExportsService, type ExportsService } from './exports.ts';
+import { createStreamMetrics } from './metrics.ts';
+import { createPolicyService, type PolicyService } from './policy-service.ts';
+import type { DestinationSettings } from './settings.ts';
+import { Views } from './views.ts';
+import { watchCluster } from './watch-cluster.ts';
+
+export type { DestinationService } from './destination-service.ts';
+export type { ExportsService } from './exports.ts';
+export type { PolicyService } from './policy-service.ts';
+export type { ServerStream } from './server-stream.ts';
+export {
+  DEFAULT_CLUSTER_NETWORKS,
+  DEFAULT_INBOUND_POLICIES,
+  isDefaultInboundPolicy,
+  type DefaultInboundPolicy,
+  type DestinationSettings,
+} from './settings.ts';
+
+export interface DestinationServices {
+  destination: DestinationService;
+  policy: PolicyService;
+  exports: ExportsService;
+  /** Resolves once the cluster has been read; never rejects. No call should be answered before. */
+  readonly synced: Promise<void>;
+  readonly hasSynced: boolean;
+  stop(): Promise<void>;
+}
+
+/** Starts to watch the cluster, and answers from what it sees. */
+export function createDestinationServices(deps: {
+  client: KubernetesClient;
+  settings: DestinationSettings;
+  registry: Registry;
+  logger?: Log;
+  clock?: Clock;
+}): DestinationServices {
+  const { client, settings, registry, logger, clock = systemClock } = deps;
+  const views = new Views();
+  const watch = watchCluster(client, views.state, logger === undefined ? {} : { logger });
+  const streams = { views, clock, metrics: createStreamMetrics(registry) };
+  return {
+    destination: createDestinationService(streams, settings),
+    policy: createPolicyService(streams, settings),
+    exports: createExportsService(streams, settings),
+    synced: watch.synced,
+    get hasSynced() {
+      return watch.hasSynced;
+    },
+    stop: () => watch.stop(),
+  };
+}

@@ -1,0 +1,105 @@
+import type { PortSpec, Server } from '../api/proto/gen/linkerd/inbound_pb.js';
+import type { OutboundPolicy, TrafficSpec } from '../api/proto/gen/linkerd/outbound_pb.js';
+import { GrpcError, grpcStatus } from '../workload-identity/index.ts';
+import { parseContextToken, parseWorkload } from './context-token.ts';
+import { targetKey } from './destination-service.ts';
+import { inboundPolicy, sameInboundPolicy } from './inbound-policy.ts';
+import { ipText } from './ip-address.ts';
+import { outboundPolicy, type OutboundResult, sameOutboundPolicy } from './outbound-policy.ts';
+import type { ServerStream } from './server-stream.ts';
+import type { DestinationSettings } from './settings.ts';
+import { type Step, type StreamDeps, streamView } from './stream-view.ts';
+import { parseTarget, type Target } from './target.ts';
+
+/** `InboundServerPolicies` and `OutboundPolicies`. Calls throw GrpcError for what can't be answered. */
+export interface PolicyService {
+  getPort(request: PortSpec): Server;
+  watchPort(request: PortSpec, stream: ServerStream<Server>): void;
+  getOutbound(request: TrafficSpec): OutboundPolicy;
+  /** Ends with NotFound when the target is no Service: the proxy then follows the profile. */
+  watchOutbound(request: TrafficSpec, stream: ServerStream<OutboundPolicy>): void;
+}
+
+export function createPolicyService(deps: StreamDeps, settings: DestinationSettings): PolicyService {
+  return {
+    getPort: (request) => {
+      const { workload, port } = portSpec(request);
+      return deps.views.once((cluster) => inboundPolicy(workload, port, cluster, settings));
+    },
+    watchPort: (request, stream) => {
+      const { workload, port } = portSpec(request);
+      streamView(
+        deps,
+        {
+          method: 'WatchPort',
+          key: `inbound ${workload.namespace}/${workload.pod} ${port}`,
+          computation: {
+            compute: (cluster) => inboundPolicy(workload, port, cluster, settings),
+            equal: sameInboundPolicy,
+          },
+          step: (_before, after) => ({ messages: [after] }),
+        },
+        stream,
+      );
+    },
+    getOutbound: (request) => {
+      const target = trafficTarget(request, settings);
+      const result = deps.views.once((cluster) => outboundPolicy(target, cluster, settings));
+      if (result.kind === 'policy') return result.policy;
+      throw notFound(result.reason);
+    },
+    watchOutbound: (request, stream) => {
+      const target = trafficTarget(request, settings);
+      streamView(
+        deps,
+        {
+          method: 'Watch',
+          key: `outbound ${targetKey(target)}`,
+          computation: {
+            compute: (cluster) => outboundPolicy(target, cluster, settings),
+            equal: sameOutboundPolicy,
+          },
+          step: (_before, after): Step<OutboundPolicy> => outboundStep(after),
+        },
+        stream,
+      );
+    },
+  };
+}
+
+function outboundStep(result: OutboundResult): Step<OutboundPolicy> {
+  return result.kind === 'policy' ? { messages: [result.policy] } : { end: notFound(result.reason) };
+}
+
+function portSpec(request: PortSpec): { workload: { namespace: string; pod: string }; port: number } {
+  if (request.port < 1 || request.port > 65_535) {
+    throw new GrpcError(grpcStatus.invalidArgument, `port ${request.port}: must be from 1 to 65535`);
+  }
+  return { workload: parseWorkload(request.workload), port: request.port };
+}
+
+/** A name that can't be a Service gets NotFound here, not InvalidArgument: the latter makes a proxy reset its client. */
+function trafficTarget(request: TrafficSpec, settings: DestinationSettings): Target {
+  if (request.target.case === 'addr') {
+    const { ip, port } = request.target.value;
+    const text = ipText(ip);
+    if (text !== undefined && port >= 1 && port <= 65_535) return { kind: 'address', ip: text, port };
+  }
+  if (request.target.case === 'authority') {
+    const { namespace } = parseContextToken(request.sourceWorkload);
+    try {
+      return parseTarget(request.target.value, settings.clusterDomain, namespace);
+    } catch (error) {
+      if (error instanceof GrpcError) throw notFound(error.details);
+      throw error;
+    }
+  }
+  throw new GrpcError(
+    grpcStatus.invalidArgument,
+    'the target must be an address with a port, or an authority',
+  );
+}
+
+function notFound(reason: string): GrpcError {
+  return new GrpcError(grpcStatus.notFound, reason);
+}

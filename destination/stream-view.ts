@@ -1,0 +1,115 @@
+import { type Clock, GrpcError, grpcStatus, type Timer } from '../workload-identity/index.ts';
+import type { ServerStream } from './server-stream.ts';
+import type { Computation, Views, Watch } from './views.ts';
+
+/**
+ * How long a client may leave its stream's window closed before the stream is ended, in ms. A proxy reads its streams at once; one that
+ * has not for this long hangs, and opens a new stream (with the full state) should it come back.
+ */
+export const STALL_LIMIT_MS = 60_000;
+
+/** What a change means to a subscriber: messages that lead from what it has been told last, or the end of the stream. */
+export type Step<M> = { messages: readonly M[] } | { end: GrpcError };
+
+export interface StreamDeps {
+  views: Views;
+  clock: Clock;
+  metrics: StreamMetrics;
+}
+
+/** What streams report. `method` is the gRPC method's name. */
+export interface StreamMetrics {
+  opened(method: string): void;
+  closed(method: string): void;
+  sent(method: string, messages: number): void;
+  stalled(method: string): void;
+}
+
+export interface StreamedView<T, M> {
+  /** Name of the gRPC method, for metrics. */
+  method: string;
+  /** Key of the shared computation (`Views.watch`). */
+  key: string;
+  computation: Computation<T>;
+  /** From the value told last (undefined on a new stream) to the present one. */
+  step: (before: T | undefined, after: T) => Step<M>;
+}
+
+/**
+ * Streams a shared value's changes. A subscriber that does not read is told nothing more until it reads again, and then the difference between what it
+ * was told and what holds then: so nothing queues up, however slow it is. One that stays stalled is ended with ResourceExhausted.
+ */
+export function streamView<T, M>(deps: StreamDeps, view: StreamedView<T, M>, stream: ServerStream<M>): void {
+  new ViewStream(deps, view, stream).start();
+}
+
+type State = { kind: 'flowing' } | { kind: 'blocked'; stall: Timer } | { kind: 'closed' };
+
+class ViewStream<T, M> {
+  readonly #deps: StreamDeps;
+  readonly #view: StreamedView<T, M>;
+  readonly #stream: ServerStream<M>;
+  #state: State = { kind: 'flowing' };
+  #watch: Watch<T> | undefined;
+  /** What the subscriber was told last. */
+  #told: T | undefined;
+
+  constructor(deps: StreamDeps, view: StreamedView<T, M>, stream: ServerStream<M>) {
+    this.#deps = deps;
+    this.#view = view;
+    this.#stream = stream;
+  }
+
+  start(): void {
+    const { method, key, computation } = this.#view;
+    this.#deps.metrics.opened(method);
+    this.#watch = this.#deps.views.watch(key, computation, () => this.#advance());
+    this.#stream.onDrain(() => this.#drained());
+    this.#stream.onClose(() => this.#close());
+    this.#advance();
+  }
+
+  #advance(): void {
+    const watch = this.#watch;
+    if (this.#state.kind !== 'flowing' || watch === undefined || watch.value === this.#told) return;
+    const step = this.#view.step(this.#told, watch.value);
+    this.#told = watch.value;
+    if ('end' in step) {
+      this.#stream.fail(step.end);
+      this.#close();
+      return;
+    }
+    this.#send(step.messages);
+  }
+
+  #send(messages: readonly M[]): void {
+    let more = true;
+    for (const message of messages) more = this.#stream.write(message);
+    this.#deps.metrics.sent(this.#view.method, messages.length);
+    if (more || this.#state.kind !== 'flowing') return;
+    this.#state = { kind: 'blocked', stall: this.#deps.clock.after(STALL_LIMIT_MS, () => this.#stalled()) };
+  }
+
+  #drained(): void {
+    if (this.#state.kind !== 'blocked') return;
+    this.#state.stall.cancel();
+    this.#state = { kind: 'flowing' };
+    this.#advance();
+  }
+
+  #stalled(): void {
+    this.#deps.metrics.stalled(this.#view.method);
+    this.#stream.fail(
+      new GrpcError(grpcStatus.resourceExhausted, `the stream was not read for ${STALL_LIMIT_MS / 1000} s`),
+    );
+    this.#close();
+  }
+
+  #close(): void {
+    if (this.#state.kind === 'closed') return;
+    if (this.#state.kind === 'blocked') this.#state.stall.cancel();
+    this.#state = { kind: 'closed' };
+    this.#watch?.close();
+    this.#deps.metrics.closed(this.#view.method);
+  }
+}

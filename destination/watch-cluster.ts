@@ -1,0 +1,56 @@
+import type { KubernetesObject } from '../api/kubernetes-types.ts';
+import type { Log } from '../kubernetes/log.ts';
+import { objectKey } from '../kubernetes/object-key.ts';
+import { createReflector, type Reflector, type ReflectorMetrics } from '../kubernetes/reflector.ts';
+import { resources } from '../kubernetes/resources.ts';
+import type { KubernetesClient, Resource } from '../kubernetes/types.ts';
+import type { ClusterState } from './cluster-state.ts';
+import { trimPod } from './workload-pod.ts';
+
+/** The reflectors that keep a ClusterState like its cluster. */
+export interface ClusterWatch {
+  /** Resolves once all that is watched has been listed; never rejects. */
+  readonly synced: Promise<void>;
+  readonly hasSynced: boolean;
+  stop(): Promise<void>;
+}
+
+/** Starts to watch Services, EndpointSlices, Pods and Namespaces. */
+export function watchCluster(
+  client: KubernetesClient,
+  state: ClusterState,
+  options: { logger?: Log; metrics?: ReflectorMetrics } = {},
+): ClusterWatch {
+  const follow = <T extends KubernetesObject>(
+    resource: Resource<T>,
+    set: (key: string, object: T | undefined) => void,
+    transform?: (object: T) => T,
+  ): Reflector<T> => {
+    const reflector = createReflector(client, resource, {
+      ...options,
+      ...(transform === undefined ? {} : { transform }),
+    });
+    reflector.subscribe({
+      add: (object) => set(objectKey(object), object),
+      update: (object) => set(objectKey(object), object),
+      delete: (object) => set(objectKey(object), undefined),
+    });
+    reflector.start();
+    return reflector;
+  };
+  const reflectors = [
+    follow(resources.namespaces, (key, object) => state.setNamespace(key, object)),
+    follow(resources.services, (key, object) => state.setService(key, object)),
+    follow(resources.endpointSlices, (key, object) => state.setSlice(key, object)),
+    follow(resources.pods, (key, object) => state.setPod(key, object), trimPod),
+  ];
+  return {
+    synced: Promise.all(reflectors.map((reflector) => reflector.synced)).then(() => undefined),
+    get hasSynced() {
+      return reflectors.every((reflector) => reflector.hasSynced);
+    },
+    stop: async () => {
+      await Promise.all(reflectors.map((reflector) => reflector.stop()));
+    },
+  };
+}

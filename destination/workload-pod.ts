@@ -1,0 +1,137 @@
+import type { Container, Pod } from '../api/kubernetes-types.ts';
+import { component, label } from '../api/names.ts';
+import { canonicalIp } from './ip-address.ts';
+
+/** What proxies must know of a pod. */
+export interface WorkloadPod {
+  namespace: string;
+  name: string;
+  /** Canonical. */
+  ips: readonly string[];
+  hostNetwork: boolean;
+  /** Succeeded or Failed: holds its address no more. */
+  ended: boolean;
+  /** RFC 3339; empty when unknown. */
+  createdAt: string;
+  serviceAccount: string;
+  /** Mesh namespace of the control plane that injected the pod. */
+  controlPlaneNs: string | undefined;
+  /** Has a proxy that takes mesh TLS on the inbound port: a sidecar, or the pod is a gateway. */
+  hasProxy: boolean;
+  annotations: Readonly<Record<string, string>>;
+  /** Lower-case kind and name of what runs the pod, Deployments looked through: `deployment`, `web`. */
+  owner: { kind: string; name: string } | undefined;
+  /** Names of the containers' ports, by number. */
+  portNames: ReadonlyMap<number, string>;
+  /** Paths that the kubelet asks for by HTTP, by port. */
+  probePaths: ReadonlyMap<number, readonly string[]>;
+}
+
+/** Takes from a pod what proxies must know. */
+export function workloadPod(pod: Pod): WorkloadPod {
+  const meta = pod.metadata ?? {};
+  const spec = pod.spec;
+  const containers = spec?.containers ?? [];
+  return {
+    namespace: meta.namespace ?? '',
+    name: meta.name ?? '',
+    ips: (pod.status?.podIPs?.map(({ ip }) => ip) ?? [pod.status?.podIP ?? ''])
+      .map((ip) => canonicalIp(ip))
+      .filter((ip) => ip !== undefined),
+    hostNetwork: spec?.hostNetwork ?? false,
+    ended: pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed',
+    createdAt: meta.creationTimestamp ?? '',
+    serviceAccount: spec?.serviceAccountName ?? 'default',
+    controlPlaneNs: meta.labels?.[label.controlPlaneNs],
+    hasProxy: hasSidecar(pod) || meta.labels?.[label.component] === component.gateway,
+    annotations: meta.annotations ?? {},
+    owner: podOwner(pod),
+    portNames: portNames(containers),
+    probePaths: probePaths(containers),
+  };
+}
+
+function hasSidecar(pod: Pod): boolean {
+  return [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].some(
+    (container) => container.name === component.proxy,
+  );
+}
+
+function podOwner(pod: Pod): { kind: string; name: string } | undefined {
+  const owner = pod.metadata?.ownerReferences?.find((reference) => reference.controller === true);
+  if (owner === undefined) return undefined;
+  const suffix = `-${pod.metadata?.labels?.['pod-template-hash'] ?? ''}`;
+  if (owner.kind === 'ReplicaSet' && suffix !== '-' && owner.name.endsWith(suffix)) {
+    return { kind: 'deployment', name: owner.name.slice(0, -suffix.length) };
+  }
+  return { kind: owner.kind.toLowerCase(), name: owner.name };
+}
+
+function portNames(containers: readonly Container[]): Map<number, string> {
+  const names = new Map<number, string>();
+  for (const { containerPort, name } of containers.flatMap((container) => container.ports ?? [])) {
+    if (name !== undefined) names.set(containerPort, name);
+  }
+  return names;
+}
+
+function probePaths(containers: readonly Container[]): Map<number, string[]> {
+  const paths = new Map<number, string[]>();
+  for (const container of containers) {
+    for (const probe of [container.startupProbe, container.readinessProbe, container.livenessProbe]) {
+      if (probe?.httpGet === undefined) continue;
+      const port = probePort(container, probe.httpGet.port);
+      const path = probe.httpGet.path ?? '/';
+      const known = paths.get(port ?? 0) ?? [];
+      if (port !== undefined && !known.includes(path)) paths.set(port, [...known, path]);
+    }
+  }
+  return paths;
+}
+
+function probePort(container: Container, port: number | string): number | undefined {
+  if (typeof port === 'number') return port;
+  return container.ports?.find(({ name }) => name === port)?.containerPort;
+}
+
+/**
+ * Keeps of a pod only what `workloadPod` reads. With thousands of pods, specs and statuses are most of what a cache would hold.
+ */
+export function trimPod(pod: Pod): Pod {
+  const meta = pod.metadata ?? {};
+  return {
+    metadata: {
+      ...keep(meta, [
+        'name',
+        'namespace',
+        'uid',
+        'resourceVersion',
+        'creationTimestamp',
+        'labels',
+        'ownerReferences',
+      ]),
+      ...(meta.annotations === undefined ? {} : { annotations: meshAnnotations(meta.annotations) }),
+    },
+    spec: {
+      ...keep(pod.spec ?? { containers: [] }, ['serviceAccountName', 'hostNetwork']),
+      containers: (pod.spec?.containers ?? []).map(trimContainer),
+      initContainers: (pod.spec?.initContainers ?? []).map(({ name }) => ({ name })),
+    },
+    status: keep(pod.status ?? {}, ['phase', 'podIP', 'podIPs']),
+  };
+}
+
+function trimContainer(container: Container): Container {
+  return keep(container, ['name', 'ports', 'startupProbe', 'readinessProbe', 'livenessProbe']);
+}
+
+function meshAnnotations(annotations: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(annotations).filter(([key]) => /(linkerd\.io|isthmus\.dev)\//.test(key)),
+  );
+}
+
+function keep<T extends object, K extends keyof T>(object: T, keys: readonly K[]): Pick<T, K> {
+  const entries = keys.filter((key) => object[key] !== undefined).map((key) => [key, object[key]] as const);
+  return Object.fromEntries(entries) as Pick<T, K>;
+}
