@@ -3,7 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
-import type { KubernetesObject, Status } from '../../api/kubernetes-types.ts';
+import type { KubernetesObject, ObjectMeta, Status } from '../../api/kubernetes-types.ts';
 import { matchesSelector, parseSelector } from '../labels.ts';
 import { keyOf } from '../object-key.ts';
 import { resourcePath } from '../resources.ts';
@@ -244,7 +244,7 @@ export class FakeApiServer {
         send(response, 200, this.#patch(request, target, contentType, given));
         return;
       case 'DELETE':
-        send(response, 200, this.#delete(target, given));
+        send(response, 200, this.#delete(target, given['preconditions']));
         return;
       default:
         throw new Refusal(405, 'MethodNotAllowed', `${request.method} is not served`);
@@ -275,10 +275,11 @@ export class FakeApiServer {
     return this.storage.update(collection, mergePatch(structuredClone(old), given) as Stored, subresource);
   }
 
-  #delete(target: Target, options: { preconditions?: { uid?: string; resourceVersion?: string } }): Stored {
+  #delete(target: Target, preconditions: unknown): Stored {
     const key = keyOf(target.namespace, target.name ?? '');
     const { metadata } = this.storage.get(target.collection, key);
-    const { uid = metadata.uid, resourceVersion = metadata.resourceVersion } = options.preconditions ?? {};
+    const { uid = metadata.uid, resourceVersion = metadata.resourceVersion } = (preconditions ??
+      {}) as ObjectMeta;
     if (uid !== metadata.uid || resourceVersion !== metadata.resourceVersion) {
       throw new Refusal(409, 'Conflict', 'the precondition does not hold');
     }
