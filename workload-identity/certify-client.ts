@@ -1,0 +1,53 @@
+import { readFile } from 'node:fs/promises';
+import { Identity } from '../api/proto/gen/linkerd/identity_pb.js';
+import { createChannel } from './grpc-client.ts';
+import type { ChannelOptions } from './grpc-types.ts';
+
+/** ms; issuing takes a TokenReview and a signature. */
+const CERTIFY_DEADLINE_MS = 10_000;
+
+/** What an issuer answers to a request. */
+export interface IssuedCertificate {
+  /** DER. */
+  leaf: Uint8Array;
+  /** DER, the leaf's issuer first. */
+  intermediates: readonly Uint8Array[];
+  /** ms since the epoch. */
+  validUntil: number;
+}
+
+/** Gets a certificate for `identity` (a DNS identity) by a request in DER. Rejects when there is none; it is called again later. */
+export type Certifier = (request: { identity: string; csr: Uint8Array }) => Promise<IssuedCertificate>;
+
+/**
+ * Asks the identity service. The token file is read for every request, since the kubelet renews it; each request has a connection of its own, as Linkerd's
+ * proxy does, so that none stands idle for 16 hours.
+ */
+export function createCertifyClient(options: ChannelOptions & { tokenFile: string }): Certifier {
+  return async ({ identity, csr }) => {
+    const token = await readToken(options.tokenFile);
+    const channel = createChannel(options);
+    try {
+      const answer = await channel.unary(
+        Identity.method.certify,
+        { identity, token, certificateSigningRequest: csr },
+        { deadlineMs: CERTIFY_DEADLINE_MS },
+      );
+      if (answer.validUntil === undefined)
+        throw new Error('the identity service answered without valid_until');
+      return {
+        leaf: answer.leafCertificate,
+        intermediates: answer.intermediateCertificates,
+        validUntil: Number(answer.validUntil.seconds) * 1000,
+      };
+    } finally {
+      channel.close();
+    }
+  };
+}
+
+async function readToken(file: string): Promise<Uint8Array> {
+  const token = await readFile(file);
+  if (token.length === 0) throw new Error(`the token file ${file} is empty`);
+  return token;
+}

@@ -1,0 +1,43 @@
+/** A timer that can be cancelled. */
+export interface Timer {
+  cancel(): void;
+}
+
+/** Wall time and timers, passed in so that tests can move time. */
+export interface Clock {
+  /** Wall time, ms since the epoch. May jump. */
+  now(): number;
+  /** Runs `callback` once after `ms`. A timer never keeps the process alive. */
+  after(ms: number, callback: () => void): Timer;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after: (ms, callback) => {
+    const handle = setTimeout(callback, ms);
+    handle.unref();
+    return { cancel: () => clearTimeout(handle) };
+  },
+};
+
+/** Delays between attempts: exponential with full jitter above half, so that a fleet does not return in step. */
+export interface BackOff {
+  /** ms until the next attempt; grows with each call. */
+  next(): number;
+  reset(): void;
+}
+
+/** @param random a number in [0, 1) */
+export function createBackOff(minMs: number, maxMs: number, random: () => number = Math.random): BackOff {
+  let ceiling = minMs;
+  return {
+    next() {
+      const delay = ceiling / 2 + (random() * ceiling) / 2;
+      ceiling = Math.min(ceiling * 2, maxMs);
+      return delay;
+    },
+    reset() {
+      ceiling = minMs;
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import type {
+  DescMethodBiDiStreaming,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  MessageInitShape,
+  MessageShape,
+} from '@bufbuild/protobuf';
+import type { ConnectionOptions } from 'node:tls';
+import type { Clock } from './clock.ts';
+import type { GrpcError } from './grpc-error.ts';
+import type { Resolve } from './resolver.ts';
+import type { Logger } from './types.ts';
+
+/** Options of one call. */
+export interface CallOptions {
+  /** ms; the call ends with DEADLINE_EXCEEDED after it. None: no limit (streams). */
+  deadlineMs?: number;
+  metadata?: Readonly<Record<string, string>>;
+}
+
+/** What a stream tells. `end` comes exactly once and last; undefined means status OK. */
+export interface StreamHandlers<T> {
+  message(message: T): void;
+  end(error: GrpcError | undefined): void;
+}
+
+/** A running call. */
+export interface Call {
+  /** Ends the call; `end` follows with CANCELLED. */
+  cancel(): void;
+}
+
+/** A running call with messages to send. */
+export interface BidiCall<I> extends Call {
+  send(message: I): void;
+  /** Says that no more messages follow. */
+  closeSend(): void;
+}
+
+/** gRPC to one address. Connects at the first call; a broken connection is made anew at the next, after a jittered back-off. */
+export interface Channel {
+  /** Rejects with a `GrpcError`. */
+  unary<I extends DescMethodUnary>(
+    method: I,
+    message: MessageInitShape<I['input']>,
+    options?: CallOptions,
+  ): Promise<MessageShape<I['output']>>;
+  serverStream<M extends DescMethodServerStreaming>(
+    method: M,
+    message: MessageInitShape<M['input']>,
+    handlers: StreamHandlers<MessageShape<M['output']>>,
+    options?: CallOptions,
+  ): Call;
+  bidiStream<M extends DescMethodBiDiStreaming>(
+    method: M,
+    handlers: StreamHandlers<MessageShape<M['output']>>,
+    options?: CallOptions,
+  ): BidiCall<MessageInitShape<M['input']>>;
+  /** Ends all calls with CANCELLED. */
+  close(): void;
+}
+
+/** TLS options of a channel's connections, asked for each connection; undefined: not ready yet, the attempt fails and is made again later. */
+export type ChannelTls = () => ConnectionOptions | undefined;
+
+export interface ChannelOptions {
+  /** `host:port`. */
+  address: string;
+  resolve: Resolve;
+  tls: ChannelTls;
+  /** SNI; default: what `tls` says. */
+  serverName?: string;
+  /** Source address of connections. */
+  localAddress?: string;
+  logger: Logger;
+  clock?: Clock;
+  random?: () => number;
+}

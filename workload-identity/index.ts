@@ -1,0 +1,25 @@
+/** A process's own identity in the mesh, and what it needs to speak with the control plane. */
+export { createBackOff, systemClock } from './clock.ts';
+export type { BackOff, Clock, Timer } from './clock.ts';
+export type * from './types.ts';
+export { VerifyError } from './types.ts';
+export { createWorkloadIdentity } from './workload-identity.ts';
+export type { LocalWorkloadIdentity, WorkloadIdentityOptions } from './workload-identity.ts';
+export { workloadIdentityOptionsFromEnv } from './environment.ts';
+export type { Certifier, IssuedCertificate } from './certify-client.ts';
+export { PeerVerifier } from './verify-peer.ts';
+export { MAX_ANCHORS, parseAnchors, parseAnchorsPem, sameAnchors } from './anchors.ts';
+export { GrpcError, grpcStatus, toGrpcCode } from './grpc-error.ts';
+export type { GrpcCode } from './grpc-error.ts';
+export { createChannel } from './grpc-client.ts';
+export type * from './grpc-types.ts';
+export { createResolver, splitHostPort } from './resolver.ts';
+export type { Resolve, ResolvedAddress } from './resolver.ts';
+export * as der from './der.ts';
+export { readCertificate } from './der-certificate.ts';
+export type { CertificateFacts } from './der-certificate.ts';
+export { ecdsaSha256, readCsr, writeCsr } from './der-csr.ts';
+export type { CsrFacts } from './der-csr.ts';
+export { writeSubjectAltNames } from './der-san.ts';
+export type { SubjectAltNames } from './der-san.ts';
+export { oids } from './x509-names.ts';
