@@ -1,5 +1,6 @@
 import type { ManagedFieldsEntry } from '../../api/kubernetes-types.ts';
 import type { ResourceType, StoredObject } from '../types.ts';
+import type { JsonSchema } from './json-schema.ts';
 
 /** One thing wrong with an object, as `details.causes` and the message of a 422 list it. */
 export interface FieldError {
@@ -13,7 +14,8 @@ export interface FieldError {
     | 'FieldValueTypeInvalid'
     | 'FieldValueTooLong'
     | 'FieldValueTooMany'
-    | 'FieldValueDuplicate';
+    | 'FieldValueDuplicate'
+    | 'FieldValueNotFound';
   /** The text after `<field>: `, such as `Invalid value: "x": must be …`. */
   message: string;
 }
@@ -23,6 +25,8 @@ export interface ObjectSchema {
   readonly group: string;
   readonly version: string;
   readonly kind: string;
+  /** The schema that OpenAPI documents show: of a built-in kind a `$ref` to its definition. */
+  readonly openApi?: JsonSchema;
   /** Removes unknown fields in place and returns their paths (for `fieldValidation`). Values of a wrong JSON type throw a 400 like the real server's decoder. */
   prune(object: StoredObject): string[];
   /** Fills in defaults in place. */

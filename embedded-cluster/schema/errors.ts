@@ -1,0 +1,84 @@
+import { ApiError } from '../types.ts';
+import type { FieldError } from './types.ts';
+
+/** A patch that is malformed (400) or does not fit the object (422). */
+export function invalidPatch(code: 400 | 422, message: string): ApiError {
+  return new ApiError({
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message:
+      code === 400
+        ? `error decoding patch: ${message}`
+        : `the server rejected our request due to an error in our request: ${message}`,
+    reason: code === 400 ? 'BadRequest' : 'Invalid',
+    code,
+  });
+}
+
+export function unsupportedPatchType(mediaType: string, supported: readonly string[]): ApiError {
+  return new ApiError({
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message: `the body of the request was in an unknown format - accepted media types include: ${supported.join(', ')}`,
+    reason: 'UnsupportedMediaType',
+    code: 415,
+    details: { causes: [{ message: `unsupported media type ${mediaType}` }] },
+  });
+}
+
+export function required(field: string, detail = ''): FieldError {
+  return {
+    field,
+    reason: 'FieldValueRequired',
+    message: detail === '' ? 'Required value' : `Required value: ${detail}`,
+  };
+}
+
+export function invalid(field: string, value: unknown, detail: string): FieldError {
+  return { field, reason: 'FieldValueInvalid', message: `Invalid value: ${show(value)}: ${detail}` };
+}
+
+/** `values` in the order in which the real server lists them. */
+export function notSupported(field: string, value: unknown, values: readonly unknown[]): FieldError {
+  return {
+    field,
+    reason: 'FieldValueNotSupported',
+    message: `Unsupported value: ${show(value)}: supported values: ${values.map(show).join(', ')}`,
+  };
+}
+
+export function forbidden(field: string, detail: string): FieldError {
+  return { field, reason: 'FieldValueForbidden', message: `Forbidden: ${detail}` };
+}
+
+export function duplicate(field: string, value: unknown): FieldError {
+  return { field, reason: 'FieldValueDuplicate', message: `Duplicate value: ${show(value)}` };
+}
+
+export function notFound(field: string, value: unknown): FieldError {
+  return { field, reason: 'FieldValueNotFound', message: `Not found: ${show(value)}` };
+}
+
+export function typeInvalid(field: string, value: unknown, detail: string): FieldError {
+  return { field, reason: 'FieldValueTypeInvalid', message: `Invalid value: ${show(value)}: ${detail}` };
+}
+
+export function tooLong(field: string, maximum: number): FieldError {
+  return { field, reason: 'FieldValueTooLong', message: `Too long: may not be more than ${maximum} bytes` };
+}
+
+export function tooMany(field: string, count: number, maximum: number): FieldError {
+  return {
+    field,
+    reason: 'FieldValueTooMany',
+    message: `Too many: ${count}: must have at most ${maximum} items`,
+  };
+}
+
+function show(value: unknown): string {
+  return value === undefined ? 'null' : JSON.stringify(value);
+}

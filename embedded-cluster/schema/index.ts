@@ -1,0 +1,7 @@
+/** The door of the schema folder: what the API server knows of every kind it serves. */
+export { builtinTypes } from './builtin-types.ts';
+export { compileCrd } from './custom-types.ts';
+export { jsonPatch } from './json-patch.ts';
+export { mergePatch } from './merge-patch.ts';
+export { openApiV3Document, openApiV3Index } from './openapi.ts';
+export type { FieldError, ObjectSchema, Printer, ServedType, TableColumn } from './types.ts';

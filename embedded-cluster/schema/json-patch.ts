@@ -1,0 +1,144 @@
+import { isDeepStrictEqual } from 'node:util';
+import { invalidPatch } from './errors.ts';
+
+interface Operation {
+  op: string;
+  path: string;
+  from?: string;
+  value?: unknown;
+}
+
+type Container = Record<string, unknown> | unknown[];
+
+/**
+ * RFC 6902. Returns a new document; the given one stays as it was. A malformed patch throws 400, one that cannot be applied (missing path,
+ * failed `test`) 422.
+ */
+export function jsonPatch<T>(object: T, operations: unknown): T {
+  if (!Array.isArray(operations)) throw invalidPatch(400, 'a JSON patch must be an array of operations');
+  let document: unknown = structuredClone(object);
+  for (const operation of operations as unknown[]) document = apply(document, checked(operation));
+  return document as T;
+}
+
+function checked(operation: unknown): Operation {
+  const { op, path, from } = (operation ?? {}) as Record<string, unknown>;
+  if (typeof op !== 'string' || typeof path !== 'string') {
+    throw invalidPatch(400, 'every operation of a JSON patch needs a string "op" and a string "path"');
+  }
+  if ((op === 'move' || op === 'copy') && typeof from !== 'string') {
+    throw invalidPatch(400, `the JSON patch operation "${op}" needs a string "from"`);
+  }
+  if (op !== 'remove' && op !== 'move' && op !== 'copy' && !Object.hasOwn(operation as object, 'value')) {
+    throw invalidPatch(400, `the JSON patch operation "${op}" needs a "value"`);
+  }
+  return operation as Operation;
+}
+
+function apply(document: unknown, operation: Operation): unknown {
+  const { op, path } = operation;
+  switch (op) {
+    case 'add':
+      return add(document, path, structuredClone(operation.value));
+    case 'remove':
+      return remove(document, path);
+    case 'replace':
+      read(document, path);
+      if (path === '') return structuredClone(operation.value);
+      return write(document, path, structuredClone(operation.value));
+    case 'move': {
+      const from = operation.from ?? '';
+      if (path.startsWith(`${from}/`)) {
+        throw invalidPatch(422, `the path ${JSON.stringify(path)} lies inside what is moved`);
+      }
+      const value = read(document, from);
+      return add(remove(document, from), path, value);
+    }
+    case 'copy':
+      return add(document, path, structuredClone(read(document, operation.from ?? '')));
+    case 'test':
+      if (!isDeepStrictEqual(read(document, path), operation.value)) {
+        throw invalidPatch(422, `testing value ${path} failed: test failed`);
+      }
+      return document;
+    default:
+      throw invalidPatch(400, `unknown JSON patch operation ${JSON.stringify(op)}`);
+  }
+}
+
+function add(document: unknown, path: string, value: unknown): unknown {
+  if (path === '') return value;
+  const { container, key } = locate(document, path);
+  if (Array.isArray(container)) {
+    const index = key === '-' ? container.length : arrayIndex(key, container.length, path);
+    container.splice(index, 0, value);
+  } else {
+    assign(container, key, value);
+  }
+  return document;
+}
+
+function remove(document: unknown, path: string): unknown {
+  if (path === '') return null;
+  read(document, path);
+  const { container, key } = locate(document, path);
+  if (Array.isArray(container)) container.splice(Number(key), 1);
+  else delete container[key];
+  return document;
+}
+
+function write(document: unknown, path: string, value: unknown): unknown {
+  const { container, key } = locate(document, path);
+  if (Array.isArray(container)) container[Number(key)] = value;
+  else assign(container, key, value);
+  return document;
+}
+
+function read(document: unknown, path: string): unknown {
+  let value = document;
+  for (const token of tokens(path)) value = child(value, token, path);
+  return value;
+}
+
+function locate(document: unknown, path: string): { container: Container; key: string } {
+  const parts = tokens(path);
+  const key = parts.pop() ?? '';
+  let container = document;
+  for (const token of parts) container = child(container, token, path);
+  if (typeof container !== 'object' || container === null) throw missing(path);
+  return { container: container as Container, key };
+}
+
+function child(container: unknown, token: string, path: string): unknown {
+  if (Array.isArray(container)) return container[arrayIndex(token, container.length - 1, path)];
+  if (typeof container !== 'object' || container === null || !Object.hasOwn(container, token)) {
+    throw missing(path);
+  }
+  return (container as Record<string, unknown>)[token];
+}
+
+function arrayIndex(token: string, highest: number, path: string): number {
+  if (!/^(0|[1-9][0-9]*)$/.test(token) || Number(token) > highest) throw missing(path);
+  return Number(token);
+}
+
+/** RFC 6901, section 4. */
+function tokens(path: string): string[] {
+  if (path === '') return [];
+  if (!path.startsWith('/')) {
+    throw invalidPatch(400, `the JSON pointer ${JSON.stringify(path)} must start with "/"`);
+  }
+  return path
+    .slice(1)
+    .split('/')
+    .map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
+}
+
+/** A plain assignment of `__proto__` would change the prototype instead of adding a field. */
+function assign(container: Record<string, unknown>, key: string, value: unknown): void {
+  Object.defineProperty(container, key, { value, writable: true, enumerable: true, configurable: true });
+}
+
+function missing(path: string): Error {
+  return invalidPatch(422, `the path ${JSON.stringify(path)} does not exist in the object`);
+}

@@ -1,0 +1,27 @@
+/** RFC 7386. Returns a new document; object and patch stay as they were. */
+export function mergePatch<T>(object: T, patch: unknown): T {
+  return merged(object, patch) as T;
+}
+
+function merged(target: unknown, patch: unknown): unknown {
+  if (!isObject(patch)) return structuredClone(patch);
+  const result: Record<string, unknown> = isObject(target) ? { ...target } : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete result[key];
+    else {
+      const current = Object.hasOwn(result, key) ? result[key] : undefined;
+      // Defined, not assigned: a key `__proto__` must stay a key.
+      Object.defineProperty(result, key, {
+        value: merged(current, value),
+        writable: true,
+        enumerable: true,
+        configurable: true,
+      });
+    }
+  }
+  return result;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

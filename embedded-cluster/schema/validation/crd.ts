@@ -1,0 +1,174 @@
+import type { CustomResourceDefinition } from '../../../api/kubernetes-types.ts';
+import { duplicate, forbidden, invalid, notSupported, required } from '../errors.ts';
+import type { JsonSchema } from '../json-schema.ts';
+import type { FieldError } from '../types.ts';
+import { dns1035LabelProblem, dns1123SubdomainProblem } from './names.ts';
+import { compilePattern } from './structural.ts';
+
+/** Deeper schemas would overflow the stack of a recursive walk; no real CRD comes near. */
+const maxSchemaDepth = 100;
+
+const schemaTypes: readonly string[] = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
+
+/** The rules of apiextensions/v1 that decide whether a CRD can be served (structural schemas, KEP-2335). */
+export function validateCrdSpec(crd: CustomResourceDefinition): FieldError[] {
+  const { spec, metadata } = crd;
+  const errors: FieldError[] = [];
+  if (!spec.group) errors.push(required('spec.group'));
+  else if (!spec.group.includes('.')) {
+    errors.push(invalid('spec.group', spec.group, 'should be a domain with at least one dot'));
+  } else {
+    const problem = dns1123SubdomainProblem(spec.group);
+    if (problem !== undefined) errors.push(invalid('spec.group', spec.group, problem));
+  }
+  if (!(spec.scope as string | undefined)) errors.push(required('spec.scope'));
+  else if (spec.scope !== 'Namespaced' && spec.scope !== 'Cluster') {
+    errors.push(notSupported('spec.scope', spec.scope, ['Cluster', 'Namespaced']));
+  }
+  errors.push(...validateNames(spec));
+  const expected = `${spec.names.plural}.${spec.group}`;
+  if (spec.names.plural && spec.group && metadata?.name !== expected) {
+    errors.push(invalid('metadata.name', metadata?.name, 'must be spec.names.plural+"."+spec.group'));
+  }
+  errors.push(...validateVersions(spec));
+  return errors;
+}
+
+function validateNames({ names }: CustomResourceDefinition['spec']): FieldError[] {
+  const errors: FieldError[] = [];
+  if (!names.plural) errors.push(required('spec.names.plural'));
+  else errors.push(...labelErrors('spec.names.plural', names.plural));
+  if (names.singular) errors.push(...labelErrors('spec.names.singular', names.singular));
+  for (const [index, name] of (names.shortNames ?? []).entries()) {
+    errors.push(...labelErrors(`spec.names.shortNames[${index}]`, name));
+  }
+  if (!names.kind) errors.push(required('spec.names.kind'));
+  else errors.push(...labelErrors('spec.names.kind', names.kind, names.kind.toLowerCase()));
+  if (names.listKind) {
+    errors.push(...labelErrors('spec.names.listKind', names.listKind, names.listKind.toLowerCase()));
+    if (names.listKind === names.kind) {
+      errors.push(invalid('spec.names.listKind', names.listKind, 'kind and listKind may not be the same'));
+    }
+  }
+  return errors;
+}
+
+function labelErrors(field: string, value: string, checked = value): FieldError[] {
+  const problem = dns1035LabelProblem(checked);
+  return problem === undefined ? [] : [invalid(field, value, problem)];
+}
+
+function validateVersions(spec: CustomResourceDefinition['spec']): FieldError[] {
+  const errors: FieldError[] = [];
+  const versions = (spec.versions as CustomResourceDefinition['spec']['versions'] | undefined) ?? [];
+  const names = new Set<string>();
+  for (const [index, version] of versions.entries()) {
+    const path = `spec.versions[${index}]`;
+    const problem = dns1035LabelProblem(version.name);
+    if (problem !== undefined) errors.push(invalid(`${path}.name`, version.name, problem));
+    if (names.has(version.name)) errors.push(duplicate(`${path}.name`, version.name));
+    names.add(version.name);
+    const schema = version.schema?.openAPIV3Schema as JsonSchema | undefined;
+    if (schema === undefined) errors.push(required(`${path}.schema.openAPIV3Schema`, 'schemas are required'));
+    else errors.push(...validateSchemaNode(schema, `${path}.schema.openAPIV3Schema`, 0));
+    for (const [column, { name, type, jsonPath }] of (version.additionalPrinterColumns ?? []).entries()) {
+      const columnPath = `${path}.additionalPrinterColumns[${column}]`;
+      if (!name) errors.push(required(`${columnPath}.name`));
+      if (!type) errors.push(required(`${columnPath}.type`));
+      if (!jsonPath) errors.push(required(`${columnPath}.jsonPath`));
+    }
+  }
+  const stored = versions.filter((version) => version.storage).length;
+  if (stored !== 1) {
+    errors.push(
+      invalid(
+        'spec.versions',
+        versions.map(({ name }) => name),
+        'must have exactly one version marked as storage version',
+      ),
+    );
+  }
+  return errors;
+}
+
+function validateSchemaNode(schema: JsonSchema, path: string, depth: number): FieldError[] {
+  if (depth > maxSchemaDepth) return [forbidden(path, `must not be nested deeper than ${maxSchemaDepth}`)];
+  const errors: FieldError[] = [];
+  const intOrString = schema['x-kubernetes-int-or-string'] === true;
+  const preserves = schema['x-kubernetes-preserve-unknown-fields'] === true;
+  if (depth === 0 && schema.type !== 'object') {
+    errors.push(invalid(`${path}.type`, schema.type ?? '', 'must be object at the root'));
+  } else if (!schema.type && !intOrString && !preserves) {
+    errors.push(required(`${path}.type`, 'must not be empty for specified object fields'));
+  } else if (schema.type && !schemaTypes.includes(schema.type)) {
+    errors.push(notSupported(`${path}.type`, schema.type, schemaTypes));
+  }
+  if (schema.$ref !== undefined) errors.push(forbidden(`${path}.$ref`, '$ref is not supported'));
+  if (schema.uniqueItems === true) {
+    errors.push(
+      forbidden(
+        `${path}.uniqueItems`,
+        'uniqueItems cannot be set to true since the runtime complexity becomes quadratic',
+      ),
+    );
+  }
+  if (schema.additionalProperties !== undefined && schema.properties !== undefined) {
+    errors.push(
+      forbidden(`${path}.additionalProperties`, 'additionalProperties and properties are mutual exclusive'),
+    );
+  }
+  if (schema.type === 'array' && schema.items === undefined) {
+    errors.push(required(`${path}.items`, 'must be specified'));
+  }
+  if (schema.pattern !== undefined && !compiles(schema.pattern)) {
+    errors.push(invalid(`${path}.pattern`, schema.pattern, 'must be a valid regular expression'));
+  }
+  errors.push(...validateListType(schema, path), ...validateChildren(schema, path, depth));
+  return errors;
+}
+
+function validateListType(schema: JsonSchema, path: string): FieldError[] {
+  const listType = schema['x-kubernetes-list-type'];
+  const keys = schema['x-kubernetes-list-map-keys'] ?? [];
+  if (listType === undefined) return [];
+  if (!['atomic', 'map', 'set'].includes(listType)) {
+    return [notSupported(`${path}.x-kubernetes-list-type`, listType, ['atomic', 'map', 'set'])];
+  }
+  if (listType !== 'map') return [];
+  if (keys.length === 0) {
+    return [
+      required(`${path}.x-kubernetes-list-map-keys`, 'must not be empty if x-kubernetes-list-type is map'),
+    ];
+  }
+  return keys
+    .filter((key) => schema.items?.properties?.[key] === undefined)
+    .map((key) =>
+      invalid(`${path}.x-kubernetes-list-map-keys`, key, 'entries must all be names of item properties'),
+    );
+}
+
+function validateChildren(schema: JsonSchema, path: string, depth: number): FieldError[] {
+  const errors = Object.entries(schema.properties ?? {}).flatMap(([name, property]) =>
+    // Metadata at the root is typed by the server, whatever stands here.
+    depth === 0 && name === 'metadata'
+      ? []
+      : validateSchemaNode(property, `${path}.properties[${name}]`, depth + 1),
+  );
+  if (schema.items !== undefined)
+    errors.push(...validateSchemaNode(schema.items, `${path}.items`, depth + 1));
+  if (typeof schema.additionalProperties === 'object') {
+    errors.push(
+      ...validateSchemaNode(schema.additionalProperties, `${path}.additionalProperties`, depth + 1),
+    );
+  }
+  return errors;
+}
+
+function compiles(pattern: string): boolean {
+  try {
+    compilePattern(pattern);
+    return true;
+  } catch {
+    return false;
+  }
+}

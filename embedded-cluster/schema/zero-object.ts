@@ -1,0 +1,25 @@
+import type { StoredObject } from '../types.ts';
+import type { TypeNode } from './type-node.ts';
+
+/** An object of that kind with nothing set, as the real server writes one: what a create is compared with. */
+export function zeroObject(type: TypeNode, apiVersion: string, kind: string): StoredObject {
+  return { ...zeroStruct(type), apiVersion, kind, metadata: {} };
+}
+
+/** Only fields whose default is the type's own zero value; chosen defaults are a change that somebody made. */
+function zeroStruct(type: TypeNode): Record<string, unknown> {
+  const result: Record<string, unknown> = {};
+  for (const name of type.fieldNames) {
+    const field = type.field(name);
+    if (field === undefined) continue;
+    const fallback = field.schema.default;
+    if (field.kind === 'struct' && isEmptyObject(fallback)) result[name] = zeroStruct(field);
+    else if (fallback === '' || fallback === 0 || fallback === false) result[name] = fallback;
+    else if (field.kind === 'list' && type.schema.required?.includes(name) === true) result[name] = null;
+  }
+  return result;
+}
+
+function isEmptyObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+}
