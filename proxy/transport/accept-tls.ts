@@ -1,23 +1,51 @@
 import type { Socket } from 'node:net';
-import type { SecureContext, TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
+import type { TLSSocketOptions } from 'node:tls';
 
+/** How one connection is accepted. */
 export interface AcceptTlsOptions {
-  /** The server's identity and anchors now; asked for every connection, so that a renewed identity counts at once. */
-  secureContext(): SecureContext;
-  /** Protocols in the server's order of preference. A client that offers none of them is served without ALPN when `alpnRequired` is false. */
-  alpn: readonly string[];
-  /** Ask for a client certificate and refuse one that does not chain to an anchor. */
-  clientCertificate: 'required' | 'optional';
+  /** Snapshot of the server's identity, ALPN and demands on client certificates: taken anew for every connection. */
+  tls: TLSSocketOptions;
   /** ms for the handshake. */
   timeoutMs: number;
 }
 
-/** Accepts TLS on raw sockets (also such that bytes were read from and put back by `socket.unshift`). */
-export declare class TlsAcceptor {
-  constructor(options: AcceptTlsOptions);
-  /** Exactly one call: an error or the TLS socket after its handshake, to be wrapped in the same turn. */
-  accept(
-    socket: Socket,
-    callback: (error: NodeJS.ErrnoException | undefined, tls: TLSSocket | undefined) => void,
-  ): void;
+/** Exactly one call: an error, or the TLS socket after its handshake, to be wrapped in the same turn. Whom to believe is the caller's to judge. */
+export type Accepted = (error: NodeJS.ErrnoException | undefined, socket: TLSSocket | undefined) => void;
+
+/** Runs a server's handshake on a connected socket, also on one whose first bytes were read and put back by `unshift`. */
+export function acceptTls(raw: Socket, options: AcceptTlsOptions, callback: Accepted): void {
+  let settled = false;
+  const socket = new TLSSocket(raw, { ...options.tls, isServer: true });
+  const fail = (error: NodeJS.ErrnoException): void => {
+    if (settled) return;
+    settled = true;
+    clearTimeout(timeout);
+    socket.destroy();
+    raw.destroy();
+    callback(error, undefined);
+  };
+  const timeout = setTimeout(
+    () => fail(withCode(`the TLS handshake took longer than ${options.timeoutMs} ms`, 'ETIMEDOUT')),
+    options.timeoutMs,
+  );
+  // Failures before the handshake's end come as '_tlsError' from a socket without a server, later ones as 'error'.
+  socket.on('_tlsError', fail);
+  socket.on('error', fail);
+  raw.on('error', fail);
+  const closed = (): void => fail(withCode('the peer closed during the TLS handshake', 'ECONNRESET'));
+  socket.once('close', closed);
+  raw.once('close', closed);
+  socket.once('end', closed);
+  socket.once('secure', () => {
+    if (settled) return;
+    settled = true;
+    clearTimeout(timeout);
+    socket.off('end', closed);
+    callback(undefined, socket);
+  });
+}
+
+function withCode(message: string, code: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(message), { code });
 }

@@ -1,26 +1,22 @@
+import { connect as connectTcp } from 'node:net';
 import type { Socket } from 'node:net';
-import type { ConnectionOptions, SecureContext, TLSSocket } from 'node:tls';
+import { connect as connectOverTls } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
 
 /** Where to connect to. */
 export interface ConnectOptions {
   host: string;
   port: number;
-  /** Source address (our proxies bind the pod's). */
+  /** Source address: our proxies bind the pod's, so that policies and metrics by source mean something. */
   localAddress?: string;
   /** ms for everything: TCP connect and TLS handshake. */
   timeoutMs: number;
 }
 
-/** TLS on top. `secureContext` is the snapshot of the workload's identity: certificate, key, anchors. */
+/** TLS on top. */
 export interface TlsConnectOptions extends ConnectOptions {
-  secureContext: SecureContext;
-  /** SNI; none when empty. */
-  serverName: string;
-  alpn: readonly string[];
-  /** Judges the peer after the chain has been verified: an error refuses it. */
-  verify(socket: TLSSocket): Error | undefined;
-  /** More options of `tls.connect` (versions, ciphers). */
-  tls?: ConnectionOptions;
+  /** Snapshot of the workload's identity: its context, ALPN, SNI, and `checkServerIdentity`, which judges the peer inside the handshake. */
+  tls: ConnectionOptions;
 }
 
 /** Exactly one call: an error (with its system or TLS code) or a connected socket, to be wrapped in the same turn. */
@@ -32,6 +28,68 @@ export type Connected<S extends Socket> = (
 /** Gives up an attempt that is under way; the callback is not called. */
 export type CancelConnect = () => void;
 
-export declare function connectPlain(options: ConnectOptions, callback: Connected<Socket>): CancelConnect;
+/** Connects by TCP. */
+export function connectPlain(options: ConnectOptions, callback: Connected<Socket>): CancelConnect {
+  const socket = connectTcp(tcpOptions(options));
+  return settle(socket, 'connect', options, callback);
+}
 
-export declare function connectTls(options: TlsConnectOptions, callback: Connected<TLSSocket>): CancelConnect;
+/** Connects by TCP and TLS; an error also when the snapshot's checks refuse the peer. */
+export function connectTls(options: TlsConnectOptions, callback: Connected<TLSSocket>): CancelConnect {
+  const socket = connectOverTls({ ...options.tls, ...tcpOptions(options) });
+  return settle(socket, 'secureConnect', options, callback);
+}
+
+function tcpOptions(options: ConnectOptions) {
+  const { host, port, localAddress } = options;
+  return {
+    host,
+    port,
+    noDelay: true,
+    allowHalfOpen: true,
+    ...(localAddress === undefined ? {} : { localAddress }),
+  };
+}
+
+function settle<S extends Socket>(
+  socket: S,
+  connected: 'connect' | 'secureConnect',
+  options: ConnectOptions,
+  callback: Connected<S>,
+): CancelConnect {
+  let settled = false;
+  let lastError: NodeJS.ErrnoException | undefined;
+  const where = `${options.host}:${options.port}`;
+  const fail = (error: NodeJS.ErrnoException): void => {
+    if (settled) return;
+    settled = true;
+    clearTimeout(timeout);
+    socket.destroy();
+    callback(error, undefined);
+  };
+  const timeout = setTimeout(
+    () => fail(withCode(`connecting to ${where} took longer than ${options.timeoutMs} ms`, 'ETIMEDOUT')),
+    options.timeoutMs,
+  );
+  socket.on('error', (error) => {
+    lastError = error;
+    fail(error);
+  });
+  socket.once('close', () => fail(lastError ?? withCode(`${where} closed the connection`, 'ECONNRESET')));
+  socket.once(connected, () => {
+    if (settled) return;
+    settled = true;
+    clearTimeout(timeout);
+    callback(undefined, socket);
+  });
+  return () => {
+    if (settled) return;
+    settled = true;
+    clearTimeout(timeout);
+    socket.destroy();
+  };
+}
+
+function withCode(message: string, code: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(message), { code });
+}

@@ -1,13 +1,16 @@
-import type { Server, Socket } from 'node:net';
+import { createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+
+/** Connections that the kernel completes before we accept them: bursts of new clients must not be refused. The kernel caps it by somaxconn. */
+const DEFAULT_BACKLOG = 4096;
 
 /** What `listen` needs. */
 export interface ListenOptions {
   host: string;
   /** 0: any free port. */
   port: number;
-  /** Connections that the kernel completes before we accept them. */
   backlog?: number;
-  /** A new connection: not reading yet. Its errors are caught; who takes it over hears of them by 'close'. */
+  /** A new connection, not read from yet. Its errors are caught; who takes it over hears of them by 'close'. */
   onConnection(socket: Socket): void;
 }
 
@@ -21,7 +24,33 @@ export interface Listener {
 }
 
 /** Binds and accepts. Calls back once: with an error that names address and cause, or with the listener. */
-export declare function listen(
+export function listen(
   options: ListenOptions,
   callback: (error: Error | undefined, listener: Listener | undefined) => void,
-): void;
+): void {
+  const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
+  server.on('connection', (socket) => {
+    socket.on('error', ignoreError);
+    options.onConnection(socket);
+  });
+  const failed = (error: Error): void => {
+    callback(
+      new Error(`cannot listen on ${options.host}:${options.port}: ${error.message}`, { cause: error }),
+      undefined,
+    );
+  };
+  server.once('error', failed);
+  server.listen(
+    { host: options.host, port: options.port, backlog: options.backlog ?? DEFAULT_BACKLOG },
+    () => {
+      server.off('error', failed);
+      // After binding, errors are of single accepts (too many open files): the server goes on.
+      server.on('error', ignoreError);
+      const { address, port } = server.address() as AddressInfo;
+      callback(undefined, { host: address, port, server, close: () => void server.close() });
+    },
+  );
+}
+
+/** An error is followed by 'close', which the owner handles. */
+function ignoreError(): void {}

@@ -1,21 +1,106 @@
-/** Something that a wheel wakes. Intrusive: the owner makes one per purpose and re-arms it, so nothing is allocated per request. */
-export declare class Timer {
+/** Slots of the wheel; a power of two, so that a slot is found by a mask. At 100 ms a tick, one turn is 51 s: stall and keep-alive timers fit in one. */
+const SLOTS = 512;
+/** ms. Coarse: the data path's deadlines are seconds. */
+const DEFAULT_TICK_MS = 100;
+
+/** Something that a wheel wakes. Its owner makes it once and re-arms it, so nothing is allocated per request. */
+export class Timer {
+  readonly fire: () => void;
+  /** Tick at which it is due; -1: not armed. Written by the wheel only. */
+  due = -1;
+  previous: Timer | undefined = undefined;
+  next: Timer | undefined = undefined;
+
   /** `fire` is called by the wheel, once per arming. */
-  constructor(fire: () => void);
-  readonly armed: boolean;
+  constructor(fire: () => void) {
+    this.fire = fire;
+  }
+
+  get armed(): boolean {
+    return this.due >= 0;
+  }
 }
 
-/** Coarse timers for the data path. */
-export declare class TimerWheel {
+/** A hashed timer wheel: arming and cancelling cost a few assignments. */
+export class TimerWheel {
+  readonly #source: () => number;
+  readonly #tickMs: number;
+  readonly #slots: (Timer | undefined)[] = Array.from({ length: SLOTS });
+  readonly #origin: number;
+  #current = 0;
+  #interval: NodeJS.Timeout | undefined = undefined;
+
   /** `now`: ms of a monotonic clock. Nothing runs until `start` (tests call `tick`). */
-  constructor(now?: () => number, tickMs?: number);
-  /** ms of the monotonic clock, as of the last tick or read callback: never older than one tick. */
-  now(): number;
-  /** (Re-)arms: fires between delayMs and delayMs + tickMs from now. */
-  arm(timer: Timer, delayMs: number): void;
-  cancel(timer: Timer): void;
-  start(): void;
-  stop(): void;
+  constructor(now: () => number = () => performance.now(), tickMs: number = DEFAULT_TICK_MS) {
+    this.#source = now;
+    this.#tickMs = tickMs;
+    this.#origin = now();
+  }
+
+  /** ms of the monotonic clock. */
+  now(): number {
+    return this.#source();
+  }
+
+  /** Arms, or re-arms: fires between delayMs and delayMs + one tick from now (later while the process is busy). */
+  arm(timer: Timer, delayMs: number): void {
+    if (timer.due >= 0) this.#unlink(timer);
+    const elapsed = this.#source() - this.#origin + delayMs;
+    timer.due = Math.max(this.#current + 1, Math.ceil(elapsed / this.#tickMs));
+    this.#link(timer);
+  }
+
+  cancel(timer: Timer): void {
+    if (timer.due < 0) return;
+    this.#unlink(timer);
+    timer.due = -1;
+  }
+
+  /** Ticks by the runtime's clock; does not keep the process alive. */
+  start(): void {
+    this.#interval ??= setInterval(() => this.tick(), this.#tickMs).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#interval);
+    this.#interval = undefined;
+  }
+
   /** Fires what is due. */
-  tick(): void;
+  tick(): void {
+    const target = Math.floor((this.#source() - this.#origin) / this.#tickMs);
+    // After a long pause every slot is visited once at most: a timer is due by its tick, not by its slot.
+    const first = Math.max(this.#current + 1, target - SLOTS + 1);
+    this.#current = Math.max(this.#current, target);
+    for (let tick = first; tick <= target; tick++) this.#fireSlot(tick & (SLOTS - 1), target);
+  }
+
+  #fireSlot(slot: number, target: number): void {
+    // A callback may cancel or re-arm any timer, so the walk starts again after each.
+    for (;;) {
+      let timer = this.#slots[slot];
+      while (timer !== undefined && timer.due > target) timer = timer.next;
+      if (timer === undefined) return;
+      this.#unlink(timer);
+      timer.due = -1;
+      timer.fire();
+    }
+  }
+
+  #link(timer: Timer): void {
+    const slot = timer.due & (SLOTS - 1);
+    const head = this.#slots[slot];
+    timer.previous = undefined;
+    timer.next = head;
+    if (head !== undefined) head.previous = timer;
+    this.#slots[slot] = timer;
+  }
+
+  #unlink(timer: Timer): void {
+    if (timer.next !== undefined) timer.next.previous = timer.previous;
+    if (timer.previous === undefined) this.#slots[timer.due & (SLOTS - 1)] = timer.next;
+    else timer.previous.next = timer.next;
+    timer.previous = undefined;
+    timer.next = undefined;
+  }
 }

@@ -1,0 +1,129 @@
+import type { Socket } from 'node:net';
+import { createSecureContext } from 'node:tls';
+import { acceptTls } from '../transport/accept-tls.ts';
+import { connectPlain, connectTls } from '../transport/connect.ts';
+import { listen } from '../transport/listen.ts';
+import type { Listener } from '../transport/listen.ts';
+import type { Transport, TransportHandler, Wrap } from '../transport/transport.ts';
+import type { TestCertificates } from './certificates.ts';
+
+/** ms; generous, since tests share the machine. */
+const TIMEOUT_MS = 20_000;
+
+/** Listens on a free loopback port. */
+export function listenLoopback(
+  onConnection: (socket: Socket) => void,
+  host = '127.0.0.1',
+): Promise<Listener> {
+  return new Promise((resolve, reject) => {
+    listen({ host, port: 0, onConnection }, (error, listener) => {
+      if (listener === undefined) reject(error ?? new Error('no listener'));
+      else resolve(listener);
+    });
+  });
+}
+
+/** Transports of a connected pair, wrapped as soon as each side is there, with recorders as handlers. */
+export async function transportPair(
+  wrap: Wrap,
+  certificates?: TestCertificates,
+  alpn: readonly string[] = ['test'],
+): Promise<{ client: Transport; server: Transport }> {
+  const client = Promise.withResolvers<Transport>();
+  const server = Promise.withResolvers<Transport>();
+  const settle = (side: typeof client) => (error: Error | undefined, socket: Socket | undefined) => {
+    if (socket === undefined) {
+      side.reject(error ?? new Error('no socket'));
+      return;
+    }
+    const transport = wrap(socket);
+    transport.handler = new Recorder();
+    side.resolve(transport);
+  };
+  const listener = await listenLoopback((socket) => {
+    if (certificates === undefined) settle(server)(undefined, socket);
+    else acceptTls(socket, { tls: serverTls(certificates, alpn), timeoutMs: TIMEOUT_MS }, settle(server));
+  });
+  const options = { host: listener.host, port: listener.port, timeoutMs: TIMEOUT_MS };
+  if (certificates === undefined) connectPlain(options, settle(client));
+  else connectTls({ ...options, tls: clientTls(certificates, alpn) }, settle(client));
+  const [c, s] = await Promise.all([client.promise, server.promise]);
+  listener.close();
+  return { client: c, server: s };
+}
+
+/** TLS options of a server that demands a certificate of the same authority. */
+export function serverTls(c: TestCertificates, alpn: readonly string[]) {
+  return {
+    secureContext: createSecureContext(c),
+    requestCert: true,
+    rejectUnauthorized: true,
+    ALPNProtocols: [...alpn],
+  };
+}
+
+/** TLS options of a client with that identity. */
+export function clientTls(c: TestCertificates, alpn: readonly string[]) {
+  return {
+    secureContext: createSecureContext(c),
+    rejectUnauthorized: true,
+    checkServerIdentity: () => undefined,
+    ALPNProtocols: [...alpn],
+  };
+}
+
+/** A handler that keeps what comes, and lets a test wait for it. */
+export class Recorder implements TransportHandler {
+  #chunks: Buffer[] = [];
+  length = 0;
+  drains = 0;
+  ended = false;
+  closed = false;
+  #waiting: { done: () => boolean; resolve: () => void }[] = [];
+
+  onData(buffer: Buffer, start: number, end: number): void {
+    this.#chunks.push(Buffer.from(buffer.subarray(start, end)));
+    this.length += end - start;
+    this.#check();
+  }
+  onDrain(): void {
+    this.drains++;
+    this.#check();
+  }
+  onEnd(): void {
+    this.ended = true;
+    this.#check();
+  }
+  onClose(): void {
+    this.closed = true;
+    this.#check();
+  }
+
+  bytes(): Buffer {
+    const all = Buffer.concat(this.#chunks);
+    this.#chunks = [all];
+    return all;
+  }
+
+  /** Resolves when the condition holds (now or after a coming event). */
+  until(done: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push({ done, resolve });
+      this.#check();
+    });
+  }
+
+  #check(): void {
+    this.#waiting = this.#waiting.filter((w) => {
+      if (!w.done()) return true;
+      w.resolve();
+      return false;
+    });
+  }
+}
+
+/** The recorder of a transport made by `transportPair`. */
+export function recorder(transport: Transport): Recorder {
+  if (!(transport.handler instanceof Recorder)) throw new Error('the transport has another handler');
+  return transport.handler;
+}

@@ -1,0 +1,186 @@
+import type { Socket } from 'node:net';
+import { Output } from './output.ts';
+import type { Transport, TransportHandler } from './transport.ts';
+import { beginCallback, endCallback, flushEager, flushLate } from './turn.ts';
+
+/** Pending bytes above which writers are told to stop. Bounds the memory of a connection whose peer does not read. */
+export const HIGH_WATER = 256 * 1024;
+/** Pending bytes below which they may go on: low enough to give a whole batch its room, high enough that the kernel's buffer never runs dry. */
+export const LOW_WATER = 64 * 1024;
+
+/** Stands in until the owner has set its handler. */
+const NO_HANDLER: TransportHandler = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
+
+/**
+ * What both makers of a transport share: output, marks, the life of the connection. They differ in how bytes are read and how a buffer is given to the kernel.
+ */
+export abstract class BaseTransport implements Transport {
+  readonly encrypted: boolean;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  handler: TransportHandler = NO_HANDLER;
+  eager = true;
+  errorCode = '';
+  scheduled = false;
+
+  protected readonly socket: Socket;
+  protected readonly output = new Output();
+  /** Bytes given to the kernel (or the socket) and not yet taken by it. */
+  protected inFlight = 0;
+  protected dead = false;
+  #full = false;
+  #ending = false;
+  #shut = false;
+  #peerEnded = false;
+  #early: Buffer[] | undefined = undefined;
+  #earlyEnd = false;
+
+  protected constructor(socket: Socket, encrypted: boolean) {
+    this.socket = socket;
+    this.encrypted = encrypted;
+    this.remoteAddress = socket.remoteAddress ?? '';
+    this.remotePort = socket.remotePort ?? 0;
+    this.localAddress = socket.localAddress ?? '';
+    this.localPort = socket.localPort ?? 0;
+    socket.on('error', (error: NodeJS.ErrnoException) => this.noteError(error.code ?? 'ERROR'));
+    socket.once('close', () => this.#closed());
+    if (socket.destroyed) setImmediate(() => this.#closed());
+  }
+
+  /** Gives `buffer[0, length)` to the socket. Calls `written` when it was taken: at once or later. */
+  protected abstract send(buffer: Buffer, length: number): void;
+  abstract pause(): void;
+  abstract resume(): void;
+
+  get pendingBytes(): number {
+    return this.output.length + this.inFlight;
+  }
+
+  write(buffer: Buffer, start: number, end: number): boolean {
+    if (this.dead || this.#ending) return true;
+    this.output.append(buffer, start, end);
+    return this.#appended();
+  }
+
+  reserve(n: number): { buffer: Buffer; offset: number } {
+    return this.output.reserve(n);
+  }
+
+  commit(length: number): boolean {
+    if (this.dead || this.#ending) return true;
+    this.output.commit(length);
+    return this.#appended();
+  }
+
+  flush(): void {
+    // One write at a time: a second one into TLS before the first has completed aborts the process, and for TCP it would only queue.
+    if (this.dead || this.inFlight > 0) return;
+    const length = this.output.length;
+    if (length > 0) this.send(this.output.take(), length);
+    this.#shutWhenDone();
+  }
+
+  end(): void {
+    if (this.#ending || this.dead) return;
+    this.#ending = true;
+    this.flush();
+  }
+
+  destroy(): void {
+    if (this.dead) return;
+    this.dead = true;
+    this.output.discard();
+    this.socket.destroy();
+  }
+
+  /** A write was taken by the kernel. */
+  protected written(bytes: number): void {
+    this.inFlight -= bytes;
+    if (this.dead) return;
+    if (this.output.length > 0) this.flush();
+    this.#shutWhenDone();
+    this.#drained();
+  }
+
+  protected received(buffer: Buffer, start: number, end: number): void {
+    if (this.dead) return;
+    if (this.#early !== undefined) {
+      this.#early.push(Buffer.from(buffer.subarray(start, end)));
+      return;
+    }
+    this.handler.onData(buffer, start, end);
+  }
+
+  protected receivedEnd(): void {
+    if (this.dead || this.#peerEnded) return;
+    if (this.#early !== undefined) {
+      this.#earlyEnd = true;
+      return;
+    }
+    this.#peerEnded = true;
+    this.handler.onEnd();
+    this.#closeWhenBothEnded();
+  }
+
+  /** Bytes that were read before the handler was set: handed over when this turn ends. Until then everything that comes queues behind them. */
+  protected deferUntilHandlerSet(first: Buffer | undefined): void {
+    this.#early = first === undefined ? [] : [first];
+    setImmediate(() => {
+      const early = this.#early ?? [];
+      this.#early = undefined;
+      beginCallback();
+      for (const buffer of early) this.received(buffer, 0, buffer.length);
+      if (this.#earlyEnd) this.receivedEnd();
+      endCallback();
+    });
+  }
+
+  protected noteError(code: string): void {
+    if (this.errorCode === '') this.errorCode = code;
+  }
+
+  #appended(): boolean {
+    if (!this.scheduled) {
+      if (this.eager) flushEager(this);
+      else flushLate(this);
+    }
+    if (this.pendingBytes <= HIGH_WATER) return true;
+    // Give the kernel what it takes now: only what it refuses counts as backlog.
+    this.flush();
+    if (this.pendingBytes <= LOW_WATER) return true;
+    this.#full = true;
+    return false;
+  }
+
+  #drained(): void {
+    if (!this.#full || this.pendingBytes > LOW_WATER) return;
+    this.#full = false;
+    this.handler.onDrain();
+  }
+
+  #shutWhenDone(): void {
+    if (!this.#ending || this.#shut || this.dead || this.pendingBytes > 0) return;
+    this.#shut = true;
+    this.socket.end();
+    this.#closeWhenBothEnded();
+  }
+
+  #closeWhenBothEnded(): void {
+    if (!this.#shut || !this.#peerEnded || this.dead) return;
+    // The FIN is with the kernel; nothing more can come in either direction.
+    if (this.socket.writableFinished) this.destroy();
+    else this.socket.once('finish', () => this.destroy());
+  }
+
+  #closed(): void {
+    this.dead = true;
+    this.output.discard();
+    const handler = this.handler;
+    this.handler = NO_HANDLER;
+    beginCallback();
+    handler.onClose();
+    endCallback();
+  }
+}

@@ -1,0 +1,68 @@
+/** Bytes of one output buffer; also what one TLS write of a turn usually needs. */
+const CHUNK = 64 * 1024;
+/** Idle buffers kept: 2 MiB at most. Connections hold a buffer only while bytes are pending. */
+const MAX_FREE = 32;
+
+const free: Buffer[] = [];
+
+function takeBuffer(size: number): Buffer {
+  if (size > CHUNK) return Buffer.allocUnsafeSlow(size);
+  return free.pop() ?? Buffer.allocUnsafeSlow(CHUNK);
+}
+
+/** Gives a buffer back that nobody refers to any more. */
+export function recycle(buffer: Buffer): void {
+  if (buffer.length === CHUNK && free.length < MAX_FREE) free.push(buffer);
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** The output buffer of one connection: grows, is taken whole for a write, and is given back when it is empty. */
+export class Output {
+  #buffer: Buffer = EMPTY;
+  #length = 0;
+  readonly #reservation: { buffer: Buffer; offset: number } = { buffer: EMPTY, offset: 0 };
+
+  get length(): number {
+    return this.#length;
+  }
+
+  append(buffer: Buffer, start: number, end: number): void {
+    this.#room(end - start);
+    buffer.copy(this.#buffer, this.#length, start, end);
+    this.#length += end - start;
+  }
+
+  /** Room of n bytes to encode in place; the same object every time. */
+  reserve(n: number): { buffer: Buffer; offset: number } {
+    this.#room(n);
+    this.#reservation.buffer = this.#buffer;
+    this.#reservation.offset = this.#length;
+    return this.#reservation;
+  }
+
+  commit(length: number): void {
+    this.#length += length;
+  }
+
+  /** Takes the buffer with its bytes `[0, length)` out; the output is empty afterwards. */
+  take(): Buffer {
+    const buffer = this.#buffer;
+    this.#buffer = EMPTY;
+    this.#length = 0;
+    return buffer;
+  }
+
+  discard(): void {
+    if (this.#buffer.length > 0) recycle(this.take());
+  }
+
+  #room(n: number): void {
+    const need = this.#length + n;
+    if (need <= this.#buffer.length) return;
+    const grown = takeBuffer(this.#length === 0 ? n : Math.max(need, this.#buffer.length * 2));
+    this.#buffer.copy(grown, 0, 0, this.#length);
+    if (this.#buffer.length > 0) recycle(this.#buffer);
+    this.#buffer = grown;
+  }
+}

@@ -1,0 +1,79 @@
+import type { Socket } from 'node:net';
+import { getSystemErrorName } from 'node:util';
+
+/** A write under way. */
+export interface WriteRequest {
+  oncomplete: (status: number) => void;
+}
+
+/** The part of a socket's handle that we drive. */
+export interface StreamHandle {
+  onread: () => void;
+  useUserBuffer(buffer: Buffer): void;
+  readStart(): number;
+  readStop(): number;
+  writeBuffer(request: WriteRequest, buffer: Uint8Array): number;
+}
+
+/** What the runtime offers below its streams. Internal API: nothing else in the project may use it, and a self-test guards it. */
+export interface StreamBindings {
+  readonly WriteWrap: new () => WriteRequest;
+  /** Written by the runtime before each callback. */
+  readonly state: Int32Array;
+  /** Indices into `state`. */
+  readonly readBytesOrError: number;
+  readonly lastWriteWasAsync: number;
+  errorName(code: number): string;
+  handleOf(socket: Socket): StreamHandle | undefined;
+}
+
+interface RawBinding {
+  WriteWrap?: unknown;
+  streamBaseState?: unknown;
+  kReadBytesOrError?: unknown;
+  kLastWriteWasAsync?: unknown;
+}
+
+/** The bindings of this runtime; undefined when one of them is missing or has another shape. */
+export function streamBindings(): StreamBindings | undefined {
+  const raw = rawBinding();
+  if (raw === undefined) return undefined;
+  const { WriteWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync } = raw;
+  if (typeof WriteWrap !== 'function' || !(streamBaseState instanceof Int32Array)) return undefined;
+  if (typeof kReadBytesOrError !== 'number' || typeof kLastWriteWasAsync !== 'number') return undefined;
+  return {
+    WriteWrap: WriteWrap as new () => WriteRequest,
+    state: streamBaseState,
+    readBytesOrError: kReadBytesOrError,
+    lastWriteWasAsync: kLastWriteWasAsync,
+    errorName,
+    handleOf,
+  };
+}
+
+function rawBinding(): RawBinding | undefined {
+  const { binding } = process as unknown as { binding?: (name: string) => unknown };
+  if (typeof binding !== 'function') return undefined;
+  try {
+    return binding('stream_wrap') as RawBinding;
+  } catch {
+    // A runtime that no longer knows this binding.
+    return undefined;
+  }
+}
+
+function handleOf(socket: Socket): StreamHandle | undefined {
+  const { _handle: handle } = socket as unknown as { _handle?: Partial<StreamHandle> | null };
+  if (handle === undefined || handle === null) return undefined;
+  const methods = [handle.useUserBuffer, handle.readStart, handle.readStop, handle.writeBuffer];
+  return methods.every((method) => typeof method === 'function') ? (handle as StreamHandle) : undefined;
+}
+
+function errorName(code: number): string {
+  try {
+    return getSystemErrorName(code);
+  } catch {
+    // Not a system error: TLS reports some of its own.
+    return 'EPROTO';
+  }
+}
