@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+// Starts the CLI with the Node that the package brings (optional dependency `node-linux-*`), whatever older Node this file was started by. Plain JavaScript on
+// purpose: it must run on Node 20.
+import { spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+const MIN_NODE_MAJOR = 26;
+const main = fileURLToPath(new URL('../main.ts', import.meta.url));
+
+/** Path of a Node that is new enough, or undefined. */
+function findNode() {
+  if (Number(process.versions.node.split('.')[0]) >= MIN_NODE_MAJOR) return process.execPath;
+  try {
+    const require = createRequire(import.meta.url);
+    return require.resolve(`node-${process.platform}-${process.arch}/bin/node`);
+  } catch {
+    return undefined;
+  }
+}
+
+const node = findNode();
+if (node === undefined) {
+  process.stderr.write(
+    `isthmus: Node ${MIN_NODE_MAJOR} is needed, this is ${process.version}, and the package node-${process.platform}-${process.arch} is not installed.\n` +
+      'Run `npm ci` in the project folder (without --omit=optional), or start isthmus with a newer Node.\n',
+  );
+  process.exit(1);
+}
+
+const child = spawn(node, ['--disable-warning=ExperimentalWarning', main, ...process.argv.slice(2)], {
+  stdio: 'inherit',
+});
+// A terminal sends Ctrl-C to the whole group; a signal sent to this process alone is handed on.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
+  });
+}
+child.on('error', (error) => {
+  process.stderr.write(`isthmus: ${node} did not start: ${error.message}\n`);
+  process.exit(2);
+});
+child.on('exit', (code, signal) => {
+  if (signal === null) process.exit(code ?? 2);
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+});

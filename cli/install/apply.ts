@@ -1,0 +1,99 @@
+import { FIELD_MANAGER } from '../../api/names.ts';
+import type { CustomResourceDefinition, Deployment, KubernetesObject } from '../../api/kubernetes-types.ts';
+import { resources } from '../../kubernetes/resources.ts';
+import { type KubernetesClient, KubernetesError, type Resource } from '../../kubernetes/types.ts';
+import { UserError } from '../errors.ts';
+import { waitFor } from '../wait.ts';
+import { isOurs } from './manifests.ts';
+
+const byKind: ReadonlyMap<string, Resource> = new Map(
+  Object.values(resources).map((resource) => [resource.kind, resource]),
+);
+
+/** The resource that serves an object of ours. */
+export function resourceOf(object: KubernetesObject): Resource {
+  const found = byKind.get(object.kind ?? '');
+  if (found === undefined) throw new Error(`kind ${object.kind} is not known to the CLI`);
+  return found;
+}
+
+/** Server-side apply of each object, in order, taking our own fields over from whoever changed them. */
+export async function applyObjects(
+  client: KubernetesClient,
+  objects: readonly KubernetesObject[],
+): Promise<void> {
+  for (const object of objects) {
+    try {
+      await client.apply(resourceOf(object), object, { fieldManager: FIELD_MANAGER, force: true });
+    } catch (error) {
+      if (error instanceof KubernetesError && error.code === 422) {
+        throw new UserError(
+          `${object.kind} ${object.metadata?.name} is not accepted: ${error.message}`,
+          undefined,
+          {
+            cause: error,
+          },
+        );
+      }
+      throw error;
+    }
+  }
+}
+
+/** Deletes an object; one that is not there is fine. */
+export async function deleteObject(client: KubernetesClient, object: KubernetesObject): Promise<void> {
+  const { name = '', namespace } = object.metadata ?? {};
+  try {
+    await client.delete(resourceOf(object), namespace, name, { propagationPolicy: 'Background' });
+  } catch (error) {
+    if (!(error instanceof KubernetesError && error.code === 404)) throw error;
+  }
+}
+
+/** Installs the CRDs: ours always, those of the standards only where they are absent. Waits until all are established. */
+export async function applyCustomResourceDefinitions(
+  client: KubernetesClient,
+  crds: readonly CustomResourceDefinition[],
+): Promise<void> {
+  const { customResourceDefinitions } = resources;
+  for (const crd of crds) {
+    const name = crd.metadata?.name ?? '';
+    if (isOurs(crd)) await applyObjects(client, [crd]);
+    else await createIfAbsent(client, crd);
+    await waitFor(`CustomResourceDefinition ${name} to be established`, async () => {
+      const live = await client.get(customResourceDefinitions, undefined, name);
+      return live.status?.conditions?.some((c) => c.type === 'Established' && c.status === 'True') === true;
+    });
+  }
+}
+
+async function createIfAbsent(client: KubernetesClient, object: KubernetesObject): Promise<void> {
+  try {
+    await client.create(resourceOf(object), object, { fieldManager: FIELD_MANAGER });
+  } catch (error) {
+    if (!(error instanceof KubernetesError && error.code === 409)) throw error;
+  }
+}
+
+/** Waits until every replica of a Deployment is of its newest revision and available. */
+export async function waitForDeployment(
+  client: KubernetesClient,
+  namespace: string,
+  name: string,
+  timeoutMs: number,
+): Promise<void> {
+  await waitFor(
+    `Deployment ${namespace}/${name} to be available`,
+    async () => isAvailable(await client.get(resources.deployments, namespace, name)),
+    { timeoutMs, hint: `See \`kubectl -n ${namespace} describe deployment ${name}\` and the pods' logs.` },
+  );
+}
+
+function isAvailable({ metadata, spec, status }: Deployment): boolean {
+  const replicas = spec?.replicas ?? 1;
+  return (
+    (status?.observedGeneration ?? 0) >= (metadata?.generation ?? 0) &&
+    status?.updatedReplicas === replicas &&
+    (status.availableReplicas ?? 0) >= replicas
+  );
+}

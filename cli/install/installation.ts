@@ -1,0 +1,63 @@
+import { createPublicKey, X509Certificate } from 'node:crypto';
+import { object } from '../../api/names.ts';
+import { resources } from '../../kubernetes/resources.ts';
+import { KubernetesError } from '../../kubernetes/types.ts';
+import { asUser, type ClusterAccess } from '../cluster-access.ts';
+import { UserError } from '../errors.ts';
+import type { InstallValues } from './values.ts';
+
+/** Reads what the cluster's mesh was installed with; undefined when there is none. */
+export async function readInstallation(
+  cluster: ClusterAccess,
+  meshNamespace: string,
+): Promise<InstallValues | undefined> {
+  return asUser(cluster, async () => {
+    try {
+      const map = await cluster.client.get(resources.configMaps, meshNamespace, object.configMap);
+      return JSON.parse(map.data?.[object.configKey] ?? '{}') as InstallValues;
+    } catch (error) {
+      if (error instanceof KubernetesError && error.code === 404) return undefined;
+      throw error;
+    }
+  });
+}
+
+/** As readInstallation, but a cluster without a mesh is an error. */
+export async function requireInstallation(
+  cluster: ClusterAccess,
+  meshNamespace: string,
+): Promise<InstallValues> {
+  const values = await readInstallation(cluster, meshNamespace);
+  if (values === undefined) {
+    throw new UserError(
+      `the cluster of context "${cluster.context}" has no mesh in namespace "${meshNamespace}"`,
+      `Run \`isthmus install --context ${cluster.context} --cluster-name NAME\` first.`,
+    );
+  }
+  return values;
+}
+
+/** The trust anchors that a cluster accepts, by SHA-256 fingerprint. */
+export async function readTrustAnchors(
+  cluster: ClusterAccess,
+  meshNamespace: string,
+): Promise<Map<string, X509Certificate>> {
+  const map = await asUser(cluster, () =>
+    cluster.client.get(resources.configMaps, meshNamespace, object.trustRootsConfigMap),
+  );
+  const pem = map.data?.[object.trustRootsKey] ?? '';
+  const anchors = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return new Map(
+    anchors.map((text) => {
+      const certificate = new X509Certificate(text);
+      return [certificate.fingerprint256, certificate];
+    }),
+  );
+}
+
+/** Whether a private key (PEM) belongs to a certificate (PEM). */
+export function keyMatches(certificatePem: string, keyPem: string): boolean {
+  const spki = (pem: string): string =>
+    createPublicKey(pem).export({ type: 'spki', format: 'der' }).toString('base64');
+  return spki(certificatePem) === spki(keyPem);
+}

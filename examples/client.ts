@@ -1,0 +1,85 @@
+import { createServer, get } from 'node:http';
+import { createHistogram } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ClientStats, WebAnswer } from './types.ts';
+
+/** Callers side by side: enough to keep a few hundred requests per second going at a few milliseconds each. */
+const CALLERS = 16;
+/** A caller that met an error waits this long, so that a dead target is not hammered. */
+const ERROR_PAUSE_MS = 100;
+const REQUEST_TIMEOUT_MS = 10_000;
+
+const stats: ClientStats = {
+  requests: 0,
+  failures: 0,
+  byCluster: {},
+  clientIdentity: null,
+  firstAnswerAt: null,
+  lastError: null,
+  latencyMs: { p50: 0, p99: 0 },
+};
+const latency = createHistogram();
+
+/** Calls TARGET without end at RATE requests per second, and serves what it measured at `/stats`. */
+export function runClient(): void {
+  const target = process.env['TARGET'] ?? 'http://127.0.0.1:8080/';
+  const rate = Number(process.env['RATE'] ?? 400);
+  serveStats();
+  for (let i = 0; i < CALLERS; i++) void callForever(target, (CALLERS * 1000) / rate);
+  process.on('SIGTERM', () => process.exit(0));
+}
+
+async function callForever(target: string, intervalMs: number): Promise<void> {
+  for (;;) {
+    const started = performance.now();
+    try {
+      const answer = await call(target);
+      latency.record(Math.max(1, Math.round((performance.now() - started) * 1000)));
+      stats.requests++;
+      stats.firstAnswerAt ??= Date.now();
+      stats.byCluster[answer.cluster] = (stats.byCluster[answer.cluster] ?? 0) + 1;
+      stats.clientIdentity = answer.client;
+    } catch (error) {
+      // Until the first answer the target is still coming up: that is waiting, not failing.
+      if (stats.firstAnswerAt !== null) {
+        stats.requests++;
+        stats.failures++;
+      }
+      stats.lastError = error instanceof Error ? error.message : String(error);
+      await delay(ERROR_PAUSE_MS);
+    }
+    const left = intervalMs - (performance.now() - started);
+    if (left > 0) await delay(left);
+  }
+}
+
+function call(target: string): Promise<WebAnswer> {
+  return new Promise((resolve, reject) => {
+    const request = get(target, { timeout: REQUEST_TIMEOUT_MS }, (response) => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => (body += chunk));
+      response.on('error', reject);
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve(JSON.parse(body) as WebAnswer);
+        else
+          reject(
+            new Error(`HTTP ${response.statusCode} ${String(response.headers['l5d-proxy-error'] ?? '')}`),
+          );
+      });
+    });
+    request.on('timeout', () => request.destroy(new Error('no answer in time')));
+    request.on('error', reject);
+  });
+}
+
+function serveStats(): void {
+  const host = process.env['POD_IP'] ?? '127.0.0.1';
+  const server = createServer((_request, response) => {
+    const milliseconds = (percentile: number): number =>
+      latency.count === 0 ? 0 : latency.percentile(percentile) / 1000;
+    const body: ClientStats = { ...stats, latencyMs: { p50: milliseconds(50), p99: milliseconds(99) } };
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  });
+  server.listen(Number(process.env['PORT'] ?? 8080), host);
+}

@@ -1,0 +1,14 @@
+/** Entry point of the one image: the first argument names the part to run as. */
+const parts: Record<string, () => Promise<unknown>> = {
+  'control-plane': () => import('../control-plane/main.ts'),
+  'mirror-controller': () => import('../mirror-controller/main.ts'),
+  proxy: () => import('../proxy/main.ts'),
+  gateway: () => import('../gateway/main.ts'),
+};
+
+const start = parts[process.argv[2] ?? ''];
+if (start === undefined) {
+  process.stderr.write(`usage: isthmus ${Object.keys(parts).join('|')}\n`);
+  process.exit(64);
+}
+await start();

@@ -1,0 +1,70 @@
+/**
+ * What `npm test` runs: lint, type check, format check and protobuf freshness side by side, then every `*.test.ts` by Node's test runner.
+ * `node test/run.ts [--tests-only] [path …]` runs less.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+interface Check {
+  name: string;
+  command: string[];
+}
+
+const CHECKS: Check[] = [
+  {
+    name: 'lint and import cycles',
+    command: ['node_modules/.bin/oxlint', '--type-aware', '--deny-warnings'],
+  },
+  { name: 'types', command: ['node_modules/.bin/tsc', '--noEmit'] },
+  { name: 'format', command: ['node_modules/.bin/oxfmt', '--check'] },
+];
+
+const { values, positionals } = parseArgs({
+  options: { 'tests-only': { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+const checksPassed = values['tests-only'] || (await runChecks());
+const testsPassed = runTests(positionals);
+process.exitCode = checksPassed && testsPassed ? 0 : 1;
+
+async function runChecks(): Promise<boolean> {
+  const results = await Promise.all(CHECKS.map(runCheck));
+  return results.every(Boolean);
+}
+
+/** A check is silent when it passes. */
+function runCheck({ name, command }: Check): Promise<boolean> {
+  return new Promise((resolve) => {
+    const [program = '', ...args] = command;
+    const started = performance.now();
+    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    let text = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8');
+      stream.on('data', (chunk: string) => (text += chunk));
+    }
+    child.on('error', (error) => (text += error.message));
+    child.on('close', (code) => {
+      const seconds = ((performance.now() - started) / 1000).toFixed(1);
+      process.stdout.write(`${code === 0 ? '√' : '×'} ${name} (${seconds} s)\n${code === 0 ? '' : text}`);
+      resolve(code === 0);
+    });
+  });
+}
+
+function runTests(only: readonly string[]): boolean {
+  const files =
+    only.length > 0
+      ? [...only]
+      : globSync('**/*.test.ts', { cwd: root, exclude: (path) => path.startsWith('node_modules') });
+  const run = spawnSync(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', '--test', '--test-timeout=120000', ...files.toSorted()],
+    { cwd: root, stdio: 'inherit' },
+  );
+  return run.status === 0;
+}
