@@ -1,0 +1,76 @@
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Registry } from 'prom-client';
+
+export interface AdminOptions {
+  host: string;
+  port: number;
+  registry: Registry;
+  /** Undefined when all is well, otherwise why not. Default: always well. */
+  live?: () => string | undefined;
+  ready: () => string | undefined;
+}
+
+export interface AdminServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Serves `/live`, `/ready` (200, or 503 with the reason) and `/metrics`. Rejects when the address can not be bound, naming it. */
+export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
+  const server = createServer((request, response) => void answer(options, request, response));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) => {
+      reject(
+        new Error(`the admin server can not listen on ${options.host}:${options.port}: ${cause.message}`, {
+          cause,
+        }),
+      );
+    });
+    server.listen(options.port, options.host, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function answer(
+  options: AdminOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  switch (request.url?.split('?', 1)[0]) {
+    case '/live':
+      verdict(response, options.live?.(), 'live');
+      return;
+    case '/ready':
+      verdict(response, options.ready(), 'ready');
+      return;
+    case '/metrics':
+      await metrics(options.registry, response);
+      return;
+    case undefined:
+    default:
+      response.writeHead(404).end('not found\n');
+  }
+}
+
+function verdict(response: ServerResponse, problem: string | undefined, good: string): void {
+  response.writeHead(problem === undefined ? 200 : 503, { 'content-type': 'text/plain' });
+  response.end(`${problem ?? good}\n`);
+}
+
+async function metrics(registry: Registry, response: ServerResponse): Promise<void> {
+  try {
+    const body = await registry.metrics();
+    response.writeHead(200, { 'content-type': registry.contentType }).end(body);
+  } catch {
+    response.writeHead(500).end('the metrics could not be collected\n');
+  }
+}
