@@ -1,0 +1,469 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Container, ContainerStatus, Pod } from '../../api/kubernetes-types.ts';
+import type { EventSubject } from '../events.ts';
+import { RestartBackoff } from './backoff.ts';
+import { startProcess } from './container-process.ts';
+import type { ContainerProcess } from './container-process.ts';
+import { containerStatus } from './container-status.ts';
+import type { ContainerState, Termination } from './container-status.ts';
+import type { PodPlace } from './downward.ts';
+import { composeCommand, composeEnvironment, ContainerConfigError } from './environment.ts';
+import { execCommand } from './exec.ts';
+import type { GracePeriod } from './grace-period.ts';
+import { imageId } from './images.ts';
+import { lifecycleHandler, runLifecycleHandler } from './lifecycle-hook.ts';
+import { LogWriter, removeLog } from './log-file.ts';
+import { createContainerRoot } from './mounts.ts';
+import type { ContainerRoot } from './mounts.ts';
+import type { NodeContext } from './node-context.ts';
+import type { ContainerView } from './pod-plan.ts';
+import type { ProbeTarget } from './probe.ts';
+import { ContainerProbes } from './container-probes.ts';
+
+/** Kubelet gives a container this long after SIGTERM even when its preStop hook has used up the grace period. */
+const LEAST_TERM_MS = 2000;
+/** An image or a configuration that is missing is looked for again after this; a change of what was missing comes by itself. */
+const CONFIG_RETRY_MS = 10_000;
+/** Kubelet's limits of a termination message. */
+const MAX_MESSAGE_BYTES = 4096;
+const MAX_LOG_MESSAGE_BYTES = 2048;
+
+export interface ContainerRunnerOptions {
+  node: NodeContext;
+  container: Container;
+  kind: 'init' | 'sidecar' | 'main';
+  /** Of the pod: `pods/<uid>`. */
+  podDir: string;
+  pod: () => Pod;
+  place: () => PodPlace;
+  volumeDir: (volume: string) => string;
+  /** What its status showed before this agent came up. */
+  previous: ContainerStatus | undefined;
+  /** Something that a plan or a status depends on has changed. */
+  onChange: () => void;
+}
+
+/** What belongs to one run of the container. */
+interface Run {
+  process: ContainerProcess;
+  probes: ContainerProbes;
+  target: ProbeTarget;
+  log: LogWriter;
+}
+
+/** One container of a pod: starts it, watches it, ends it. When to do which is the pod worker's business. */
+export class ContainerRunner {
+  readonly name: string;
+  readonly kind: 'init' | 'sidecar' | 'main';
+  readonly #o: ContainerRunnerOptions;
+  readonly #backoff = new RestartBackoff();
+  readonly #imageBackoff = new RestartBackoff();
+  #state: ContainerState;
+  #last: Termination | undefined;
+  #restartCount: number;
+  #retryAt = 0;
+  #run: Run | undefined;
+  #writer: LogWriter | undefined;
+
+  constructor(options: ContainerRunnerOptions) {
+    this.#o = options;
+    this.name = options.container.name;
+    this.kind = options.kind;
+    this.#state = {
+      kind: 'waiting',
+      reason: options.kind === 'main' ? 'ContainerCreating' : 'PodInitializing',
+    };
+    const before = options.previous;
+    const ran = before?.state?.running ?? before?.state?.terminated ?? before?.lastState?.terminated;
+    this.#restartCount = before === undefined || ran === undefined ? 0 : before.restartCount + 1;
+    if (ran !== undefined) this.#last = lostRun(before, options.node.clock.now());
+  }
+
+  get running(): boolean {
+    return this.#state.kind === 'running';
+  }
+
+  get state(): ContainerState {
+    return this.#state;
+  }
+
+  /** The log being written, for followers. */
+  get logWriter(): LogWriter | undefined {
+    return this.#writer;
+  }
+
+  logPath(previous: boolean): string | undefined {
+    const run = this.#restartCount - (previous ? 1 : 0);
+    return run < 0 ? undefined : this.#logPath(run);
+  }
+
+  view(now: number): ContainerView {
+    const state = this.#state;
+    const base = { name: this.name, sidecar: this.kind === 'sidecar' };
+    switch (state.kind) {
+      case 'running':
+        return { ...base, state: { kind: 'running', started: state.started }, waitMs: 0 };
+      case 'terminated': {
+        const waitMs = this.#backoff.remaining(state.finishedAt, now);
+        return { ...base, state: { kind: 'exited', exitCode: state.exitCode }, waitMs };
+      }
+      case 'backoff': {
+        const waitMs = this.#backoff.remaining(state.last.finishedAt, now);
+        return { ...base, state: { kind: 'exited', exitCode: state.last.exitCode }, waitMs };
+      }
+      case 'waiting':
+        return { ...base, state: { kind: 'created' }, waitMs: Math.max(0, this.#retryAt - now) };
+      default:
+        return state satisfies never;
+    }
+  }
+
+  status(): ContainerStatus {
+    const { container, node, kind } = this.#o;
+    const image = node.images[container.image ?? ''];
+    return containerStatus({
+      name: this.name,
+      regularInit: kind === 'init',
+      image: container.image ?? '',
+      imageId: image === undefined ? '' : imageId(container.image ?? '', image),
+      state: this.#state,
+      last: this.#last,
+      restartCount: this.#restartCount,
+    });
+  }
+
+  /** The pod is being set up, and this container's turn has not come. */
+  showWaiting(reason: 'PodInitializing' | 'ContainerCreating'): void {
+    if (this.#state.kind === 'waiting' && this.#retryAt === 0) this.#state = { kind: 'waiting', reason };
+  }
+
+  /** Something that was missing may be there now. */
+  retryNow(): void {
+    if (this.#state.kind === 'waiting' && this.#state.reason === 'CreateContainerConfigError')
+      this.#retryAt = 0;
+  }
+
+  /** It has ended and has to wait before it is started again. */
+  showBackoff(): void {
+    if (this.#state.kind !== 'terminated') return;
+    const { node } = this.#o;
+    const { name = '', namespace = '', uid = '' } = this.#o.pod().metadata ?? {};
+    const pod = `${name}_${namespace}(${uid})`;
+    const wait = goDuration(this.#backoff.waitMs);
+    const message = `back-off ${wait} restarting failed container=${this.name} pod=${pod}`;
+    this.#last = this.#state;
+    this.#state = { kind: 'backoff', last: this.#state, message };
+    node.events.record(
+      this.#subject(),
+      'Warning',
+      'BackOff',
+      `Back-off restarting failed container ${this.name} in pod ${pod}`,
+    );
+  }
+
+  /** Starts it, or shows why it can't be. Never throws. */
+  async start(): Promise<void> {
+    const { node, container } = this.#o;
+    const now = node.clock.now();
+    const image = node.images[container.image ?? ''];
+    if (image === undefined) {
+      this.#showMissingImage(now);
+      return;
+    }
+    node.events.record(
+      this.#subject(),
+      'Normal',
+      'Pulled',
+      `Container image "${container.image ?? ''}" already present on machine`,
+    );
+    const finished = this.#finished();
+    if (finished !== undefined) {
+      this.#last = finished;
+      this.#backoff.restarted(finished.finishedAt, now);
+      this.#restartCount += 1;
+    }
+    try {
+      await this.#launch();
+    } catch (error) {
+      this.#showStartFailure(error);
+    }
+  }
+
+  /**
+   * Ends it: preStop hook, then (when `turn` has come) SIGTERM, then SIGKILL to the group when the grace period is over. Resolves when it has ended.
+   */
+  async stop(grace: GracePeriod, reason: string, turn: Promise<unknown> = Promise.resolve()): Promise<void> {
+    const run = this.#run;
+    if (run === undefined || this.#state.kind !== 'running') return;
+    const { node, container } = this.#o;
+    const patient = grace.remainingMs > 0;
+    node.events.record(this.#subject(), 'Normal', 'Killing', reason);
+    run.probes.stopForTermination();
+    const preStop = lifecycleHandler(container, 'preStop');
+    if (preStop !== undefined && patient) {
+      const hook = runLifecycleHandler(preStop, run.target, node.clock, grace.remainingMs);
+      await grace.unlessOver(
+        hook.catch((error: unknown) => {
+          const text = error instanceof Error ? error.message : String(error);
+          node.events.record(this.#subject(), 'Warning', 'FailedPreStopHook', `PreStopHook failed: ${text}`);
+        }),
+      );
+    }
+    await grace.unlessOver(turn);
+    run.process.signal('SIGTERM');
+    const least = patient ? this.#pause(LEAST_TERM_MS) : Promise.resolve();
+    if (!(await grace.unlessOver(run.process.exited))) {
+      await Promise.race([least, run.process.exited]);
+      run.process.signal('SIGKILL');
+    }
+    await run.process.exited;
+  }
+
+  async #launch(): Promise<void> {
+    const { node, container, podDir } = this.#o;
+    const root = createContainerRoot(join(podDir, 'roots', this.name), container, this.#o.volumeDir);
+    const image = node.images[container.image ?? ''];
+    if (image === undefined) throw new ContainerConfigError('the image is gone');
+    const env = composeEnvironment({
+      client: node.client,
+      pod: this.#o.pod(),
+      container,
+      image,
+      place: this.#o.place(),
+      base: this.#baseEnvironment(root),
+      rewrite: root.rewrite,
+    });
+    const command = composeCommand(container, image, env, root.rewrite);
+    const scratch = join(podDir, 'scratch', this.name);
+    mkdirSync(scratch, { recursive: true, mode: 0o700 });
+    const cwd = root.rewrite(container.workingDir ?? image.workingDir ?? scratch);
+    this.#dropOldLogs();
+    const log = new LogWriter(this.#logPath(this.#restartCount), { now: () => node.clock.now() });
+    this.#writer = log;
+    node.events.record(this.#subject(), 'Normal', 'Created', `Created container: ${this.name}`);
+    let process: ContainerProcess;
+    try {
+      process = await startProcess({ command, cwd, env: { TMPDIR: scratch, ...env } }, log, node.records);
+    } catch (error) {
+      log.close();
+      throw error;
+    }
+    node.events.record(this.#subject(), 'Normal', 'Started', `Started container ${this.name}`);
+    this.#watch(process, log, root, {
+      container,
+      podIp: this.#o.place().podIp,
+      exec: (words, timeoutMs) =>
+        execCommand(words.map(root.rewrite), { cwd, env, timeoutMs, records: node.records }),
+    });
+  }
+
+  #watch(process: ContainerProcess, log: LogWriter, root: ContainerRoot, target: ProbeTarget): void {
+    const { node, container } = this.#o;
+    const startedAt = node.clock.now();
+    const containerId = `isthmus://${randomBytes(32).toString('hex')}`;
+    this.#retryAt = 0;
+    this.#state = { kind: 'running', startedAt, containerId, started: false, ready: false };
+    const probes = new ContainerProbes({
+      container,
+      target,
+      clock: node.clock,
+      onChange: (health) => {
+        if (this.#state.kind !== 'running') return;
+        this.#state = { ...this.#state, ...health };
+        this.#o.onChange();
+      },
+      onUnhealthy: (message) => {
+        node.events.record(this.#subject(), 'Warning', 'Unhealthy', message);
+      },
+      onKill: (probe) => void this.#restartUnhealthy(probe),
+    });
+    const run: Run = { process, probes, target, log };
+    this.#run = run;
+    void process.exited.then((exitCode) => {
+      probes.stop();
+      this.#run = undefined;
+      this.#state = {
+        kind: 'terminated',
+        exitCode,
+        reason: exitCode === 0 ? 'Completed' : 'Error',
+        message: this.#terminationMessage(root, exitCode),
+        startedAt,
+        finishedAt: node.clock.now(),
+        containerId,
+      };
+      this.#o.onChange();
+    });
+    void this.#postStart(run);
+  }
+
+  /** The container counts as started only after its postStart hook; one whose hook fails is killed. */
+  async #postStart(run: Run): Promise<void> {
+    const { node, container } = this.#o;
+    const handler = lifecycleHandler(container, 'postStart');
+    if (handler !== undefined) {
+      const limitMs = 24 * 3600 * 1000;
+      try {
+        await runLifecycleHandler(handler, run.target, node.clock, limitMs);
+      } catch (error) {
+        const text = error instanceof Error ? error.message : String(error);
+        node.events.record(
+          this.#subject(),
+          'Warning',
+          'FailedPostStartHook',
+          `PostStartHook failed: ${text}`,
+        );
+        run.process.signal('SIGKILL');
+        return;
+      }
+    }
+    if (this.#run === run) run.probes.begin();
+  }
+
+  async #restartUnhealthy(probe: 'liveness' | 'startup'): Promise<void> {
+    const { node, container } = this.#o;
+    const own = (probe === 'liveness' ? container.livenessProbe : container.startupProbe)
+      ?.terminationGracePeriodSeconds;
+    const seconds = own ?? this.#o.pod().spec?.terminationGracePeriodSeconds ?? 30;
+    const grace = node.gracePeriod(seconds * 1000);
+    await this.stop(grace, `Container ${this.name} failed ${probe} probe, will be restarted`);
+    grace.dispose();
+  }
+
+  /** The run that a start now would follow, when there was one in this agent's time. */
+  #finished(): Termination | undefined {
+    if (this.#state.kind === 'terminated') return this.#state;
+    return this.#state.kind === 'backoff' ? this.#state.last : undefined;
+  }
+
+  #showMissingImage(now: number): void {
+    const { node, container } = this.#o;
+    const name = container.image ?? '';
+    const first = this.#state.kind !== 'waiting' || !this.#state.reason.includes('Image');
+    const message = `image "${name}" is not known to this cluster: name it, with the local command to run, in the cluster's images`;
+    this.#imageBackoff.restarted(now, now);
+    this.#retryAt = now + this.#imageBackoff.waitMs;
+    if (first) {
+      this.#state = { kind: 'waiting', reason: 'ErrImagePull', message };
+      node.events.record(this.#subject(), 'Warning', 'Failed', `Failed to pull image "${name}": ${message}`);
+      node.events.record(this.#subject(), 'Warning', 'Failed', 'Error: ErrImagePull');
+      return;
+    }
+    this.#state = {
+      kind: 'waiting',
+      reason: 'ImagePullBackOff',
+      message: `Back-off pulling image "${name}": ErrImagePull: ${message}`,
+    };
+    node.events.record(this.#subject(), 'Normal', 'BackOff', `Back-off pulling image "${name}"`);
+  }
+
+  #showStartFailure(error: unknown): void {
+    const { node } = this.#o;
+    const now = node.clock.now();
+    const text = error instanceof Error ? error.message : String(error);
+    node.events.record(this.#subject(), 'Warning', 'Failed', `Error: ${text}`);
+    if (error instanceof ContainerConfigError) {
+      this.#retryAt = now + CONFIG_RETRY_MS;
+      this.#state = { kind: 'waiting', reason: 'CreateContainerConfigError', message: text };
+      return;
+    }
+    // What a runtime reports of a command that can't be run: 128 and StartError.
+    this.#state = {
+      kind: 'terminated',
+      exitCode: 128,
+      reason: 'StartError',
+      message: text,
+      startedAt: 0,
+      finishedAt: now,
+      containerId: `isthmus://${randomBytes(32).toString('hex')}`,
+    };
+    this.#o.onChange();
+  }
+
+  #baseEnvironment(root: ContainerRoot): Record<string, string> {
+    return {
+      ...this.#o.node.environment,
+      HOSTNAME: this.#o.pod().spec?.hostname ?? this.#o.pod().metadata?.name ?? '',
+      ISTHMUS_VOLUME_ROOT: root.dir,
+    };
+  }
+
+  #terminationMessage(root: ContainerRoot, exitCode: number): string {
+    let message = '';
+    try {
+      message = readFileSync(root.terminationLog, 'utf8').slice(0, MAX_MESSAGE_BYTES);
+    } catch {
+      // It is the program's file; that it is gone only means that there is no message.
+    }
+    const fallBack = this.#o.container.terminationMessagePolicy === 'FallbackToLogsOnError';
+    if (message !== '' || !fallBack || exitCode === 0) return message;
+    const lines = readFileSync(this.#logPath(this.#restartCount), 'utf8').split('\n').slice(-81);
+    return lines
+      .map((line) => line.split(' ').slice(3).join(' '))
+      .join('\n')
+      .slice(-MAX_LOG_MESSAGE_BYTES);
+  }
+
+  #logPath(run: number): string {
+    return join(this.#o.podDir, 'logs', this.name, `${run}.log`);
+  }
+
+  #dropOldLogs(): void {
+    if (this.#restartCount >= 2) removeLog(this.#logPath(this.#restartCount - 2));
+    rmSync(join(this.#o.podDir, 'scratch', this.name), { recursive: true, force: true });
+    mkdirSync(join(this.#o.podDir, 'scratch', this.name), { recursive: true, mode: 0o700 });
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#o.node.clock.after(ms, resolve);
+    });
+  }
+
+  #subject(): EventSubject {
+    const field = this.kind === 'main' ? 'containers' : 'initContainers';
+    const { name = '', namespace = '', uid = '', resourceVersion = '' } = this.#o.pod().metadata ?? {};
+    return {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      name,
+      namespace,
+      uid,
+      resourceVersion,
+      fieldPath: `spec.${field}{${this.name}}`,
+    };
+  }
+}
+
+/** How the last run is reported when its end was not seen: the agent was away and has killed what was left. */
+function lostRun(before: ContainerStatus | undefined, now: number): Termination {
+  const ended = before?.state?.terminated ?? before?.lastState?.terminated;
+  const runs = before?.state?.running;
+  if (runs === undefined && ended !== undefined)
+    return {
+      kind: 'terminated',
+      exitCode: ended.exitCode,
+      reason: ended.reason ?? '',
+      message: ended.message ?? '',
+      startedAt: Date.parse(ended.startedAt ?? '') || 0,
+      finishedAt: Date.parse(ended.finishedAt ?? '') || 0,
+      containerId: ended.containerID ?? '',
+    };
+  return {
+    kind: 'terminated',
+    exitCode: 137,
+    reason: 'ContainerStatusUnknown',
+    message: 'The container could not be located when the node agent came up again',
+    startedAt: Date.parse(runs?.startedAt ?? '') || 0,
+    finishedAt: now,
+    containerId: before?.containerID ?? '',
+  };
+}
+
+/** `10s`, `2m40s`: as Go prints a duration of whole seconds. */
+function goDuration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  const minutes = Math.floor(seconds / 60);
+  return minutes === 0 ? `${seconds}s` : `${minutes}m${seconds % 60}s`;
+}

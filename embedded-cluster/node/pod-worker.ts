@@ -1,0 +1,384 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { Container, Pod } from '../../api/kubernetes-types.ts';
+import { referenceTo } from '../events.ts';
+import { ApiError } from '../types.ts';
+import type { StoredObject } from '../types.ts';
+import { ContainerRunner } from './container-runner.ts';
+import type { PodPlace } from './downward.ts';
+import type { GracePeriod } from './grace-period.ts';
+import type { NodeContext } from './node-context.ts';
+import { planPod } from './pod-plan.ts';
+import { podStatus } from './pod-status.ts';
+import { volumeReferences } from './volume-payload.ts';
+import { MountError, PodVolumes } from './volumes.ts';
+
+/** Kubernetes' default terminationGracePeriodSeconds. */
+const DEFAULT_GRACE_SECONDS = 30;
+/** A pod whose object is gone already (deleted by force) is ended within this. */
+const ORPHAN_GRACE_MS = 1000;
+/** A status that can't be written is written again after this. */
+const STATUS_RETRY_MS = 1000;
+
+/** Why a pod ends: asked by the API, by its disappearance from there, or since the node itself stops. */
+type Ending = { why: 'deleted' | 'gone' | 'shutdown'; grace: GracePeriod };
+
+/**
+ * One pod on the node. A single loop looks at the pod's object, its containers and the time, does the next thing and reports; everything else only
+ * wakes it.
+ */
+export class PodWorker {
+  readonly uid: string;
+  readonly #node: NodeContext;
+  readonly #dir: string;
+  readonly #volumes: PodVolumes;
+  readonly #init: ContainerRunner[];
+  readonly #main: ContainerRunner[];
+  readonly #startTime: number;
+  #pod: Pod;
+  #podIp: string | undefined;
+  #initialized = false;
+  #sandboxReady = false;
+  #volumesDue = true;
+  #outcome: { phase: 'Succeeded' | 'Failed'; reason?: string; message?: string } | undefined;
+  #ending: Ending | undefined;
+  #stoppingSidecars = false;
+  #loop: Promise<void> | undefined;
+  #again = false;
+  #closed = false;
+  readonly #timers = new Map<'plan' | 'volumes', () => void>();
+  readonly #onClosed: () => void;
+
+  constructor(node: NodeContext, pod: Pod, onClosed: () => void) {
+    this.#node = node;
+    this.#pod = pod;
+    this.#onClosed = onClosed;
+    this.uid = pod.metadata?.uid ?? '';
+    this.#dir = join(node.dataDir, 'pods', this.uid);
+    this.#volumes = new PodVolumes(join(this.#dir, 'volumes'), node.client, node.clock);
+    this.#startTime = node.clock.now();
+    const { phase } = pod.status ?? {};
+    if (phase === 'Succeeded' || phase === 'Failed') this.#outcome = { phase };
+    const shown = pod.status?.podIP;
+    if (this.#outcome === undefined && shown !== undefined && node.addresses.adopt(shown, this.uid))
+      this.#podIp = shown;
+    this.#init = (pod.spec?.initContainers ?? []).map((c) =>
+      this.#runner(c, c.restartPolicy === 'Always' ? 'sidecar' : 'init'),
+    );
+    this.#main = (pod.spec?.containers ?? []).map((c) => this.#runner(c, 'main'));
+    this.#failIfLost();
+    this.wake();
+  }
+
+  get pod(): Pod {
+    return this.#pod;
+  }
+
+  /** The object has changed. */
+  update(pod: Pod): void {
+    const downward = !isDeepStrictEqual(
+      [pod.metadata?.labels, pod.metadata?.annotations],
+      [this.#pod.metadata?.labels, this.#pod.metadata?.annotations],
+    );
+    this.#pod = pod;
+    if (downward) this.#volumesDue = true;
+    const grace = pod.metadata?.deletionGracePeriodSeconds;
+    if (pod.metadata?.deletionTimestamp !== undefined)
+      this.#end('deleted', (grace ?? DEFAULT_GRACE_SECONDS) * 1000);
+    this.wake();
+  }
+
+  /** The object is gone: nobody waits any more. */
+  removed(): void {
+    this.#end('gone', ORPHAN_GRACE_MS);
+    this.wake();
+  }
+
+  /** Ends the pod's processes within their grace, since the node stops; the object stays. Resolves when they have ended. */
+  async shutdown(limitMs: number): Promise<void> {
+    const seconds = this.#pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+    this.#end('shutdown', Math.min(limitMs, seconds * 1000));
+    this.wake();
+    while (!this.#closed && this.#loop !== undefined) await this.#loop;
+  }
+
+  /** A ConfigMap or Secret (`configmaps/name`) of its namespace has changed. */
+  sourceChanged(reference: string): void {
+    for (const container of [...this.#init, ...this.#main]) container.retryNow();
+    if (volumeReferences(this.#pod).has(reference)) this.#volumesDue = true;
+    this.wake();
+  }
+
+  container(name: string): ContainerRunner | undefined {
+    return [...this.#init, ...this.#main].find((c) => c.name === name);
+  }
+
+  wake(): void {
+    if (this.#closed) return;
+    this.#again = true;
+    this.#loop ??= this.#run();
+  }
+
+  async #run(): Promise<void> {
+    // Watch handlers run inside somebody's write: never act in there.
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve);
+    });
+    while (this.#again && !this.#closed) {
+      this.#again = false;
+      try {
+        await this.#step();
+      } catch (error) {
+        const text = error instanceof Error ? error.message : String(error);
+        this.#node.logger.warn({ pod: this.#name, error: text }, 'pod step failed, trying again');
+        this.#wakeAfter('plan', STATUS_RETRY_MS);
+      }
+    }
+    this.#loop = undefined;
+  }
+
+  async #step(): Promise<void> {
+    if (this.#ending !== undefined) {
+      await this.#finish(this.#ending);
+      return;
+    }
+    if (this.#outcome === undefined && (await this.#prepare())) await this.#advance();
+    await this.#report();
+  }
+
+  /** Address and volumes. Returns whether containers may run. */
+  async #prepare(): Promise<boolean> {
+    this.#podIp ??= await this.#node.addresses.take(this.uid);
+    if (this.#podIp === undefined) {
+      this.#event('Warning', 'FailedCreatePodSandBox', 'no pod address is free on this node');
+      this.#wakeAfter('plan', this.#volumes.retryMs);
+      return false;
+    }
+    if (this.#volumesDue) {
+      this.#volumesDue = false;
+      try {
+        const againMs = await this.#volumes.refresh(this.#pod, this.#place(this.#podIp));
+        if (againMs !== undefined) this.#refreshVolumesAfter(againMs);
+        this.#sandboxReady = true;
+      } catch (error) {
+        if (!(error instanceof MountError)) throw error;
+        this.#event('Warning', 'FailedMount', error.message);
+        this.#refreshVolumesAfter(this.#volumes.retryMs);
+      }
+    }
+    // What was mounted once stays usable when a refresh fails.
+    return this.#sandboxReady;
+  }
+
+  async #advance(): Promise<void> {
+    if (this.#pastDeadline()) return;
+    const now = this.#node.clock.now();
+    const plan = planPod({
+      restartPolicy: this.#pod.spec?.restartPolicy ?? 'Always',
+      init: this.#init.map((c) => c.view(now)),
+      main: this.#main.map((c) => c.view(now)),
+      initialized: this.#initialized,
+    });
+    this.#initialized = plan.initialized;
+    if (plan.outcome !== undefined) this.#outcome = { phase: plan.outcome };
+    if (plan.stopSidecars) this.#stopSidecars();
+    for (const name of plan.start) await this.container(name)?.start();
+    for (const wait of plan.wait) this.container(wait.name)?.showBackoff();
+    for (const c of this.#main) c.showWaiting(this.#initialized ? 'ContainerCreating' : 'PodInitializing');
+    const waits = plan.wait.map((wait) => wait.waitMs);
+    if (plan.start.length > 0) this.#again = true;
+    if (waits.length > 0) this.#wakeAfter('plan', Math.min(...waits));
+  }
+
+  /** activeDeadlineSeconds: a pod that is past it fails for good. */
+  #pastDeadline(): boolean {
+    const seconds = this.#pod.spec?.activeDeadlineSeconds;
+    if (seconds === undefined) return false;
+    const since = Date.parse(this.#pod.status?.startTime ?? '') || this.#startTime;
+    const left = since + seconds * 1000 - this.#node.clock.now();
+    if (left > 0) {
+      this.#wakeAfter('plan', left);
+      return false;
+    }
+    this.#outcome = {
+      phase: 'Failed',
+      reason: 'DeadlineExceeded',
+      message: 'Pod was active on the node longer than the specified deadline',
+    };
+    const ms = (this.#pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS) * 1000;
+    const grace = this.#node.gracePeriod(ms);
+    void this.#stopAll(grace).finally(() => {
+      grace.dispose();
+      this.wake();
+    });
+    return true;
+  }
+
+  /** The work is done: sidecars end, last first, within the pod's grace. */
+  #stopSidecars(): void {
+    if (this.#stoppingSidecars) return;
+    this.#stoppingSidecars = true;
+    const ms = (this.#pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS) * 1000;
+    const grace = this.#node.gracePeriod(ms);
+    void this.#stopAll(grace).finally(() => {
+      grace.dispose();
+      this.#stoppingSidecars = false;
+      this.wake();
+    });
+  }
+
+  /** Main containers and running init containers at once; a sidecar when all that came after it have ended. preStop hooks of all run from the beginning. */
+  async #stopAll(grace: GracePeriod): Promise<void> {
+    const first = [...this.#main, ...this.#init.filter((c) => c.kind === 'init')];
+    const ended = first.map((c) => c.stop(grace, `Stopping container ${c.name}`));
+    for (const sidecar of this.#init.filter((c) => c.kind === 'sidecar').reverse())
+      ended.push(sidecar.stop(grace, `Stopping container ${sidecar.name}`, Promise.all([...ended])));
+    await Promise.all(ended);
+  }
+
+  #end(why: Ending['why'], graceMs: number): void {
+    if (this.#ending === undefined) this.#ending = { why, grace: this.#node.gracePeriod(graceMs) };
+    else {
+      this.#ending.grace.shorten(graceMs);
+      if (this.#ending.why !== 'gone') this.#ending.why = why;
+    }
+  }
+
+  async #finish(ending: Ending): Promise<void> {
+    for (const cancel of this.#timers.values()) cancel();
+    await this.#report();
+    await this.#stopAll(ending.grace);
+    ending.grace.dispose();
+    if (ending.why === 'shutdown') {
+      this.#closed = true;
+      return;
+    }
+    this.#outcome ??= { phase: this.#main.every(endedWell) ? 'Succeeded' : 'Failed' };
+    if (ending.why === 'deleted') {
+      await this.#report();
+      await this.#deleteObject();
+    }
+    this.#closed = true;
+    rmSync(this.#dir, { recursive: true, force: true });
+    this.#onClosed();
+  }
+
+  async #deleteObject(): Promise<void> {
+    const { name = '', namespace } = this.#pod.metadata ?? {};
+    try {
+      await this.#node.client.delete('pods', namespace, name, {
+        gracePeriodSeconds: 0,
+        preconditions: { uid: this.uid },
+      });
+    } catch (error) {
+      // Gone, or already another pod of the same name.
+      if (!(error instanceof ApiError && (error.code === 404 || error.code === 409))) throw error;
+    }
+  }
+
+  /** Writes the status, where it differs from what the API shows. */
+  async #report(): Promise<void> {
+    const { name = '', namespace } = this.#pod.metadata ?? {};
+    const live = this.#node.client.get('pods', namespace, name);
+    if (live === undefined || live.metadata.uid !== this.uid) return;
+    const status = podStatus({
+      pod: live as Pod,
+      init: this.#init.map((c) => c.status()),
+      main: this.#main.map((c) => c.status()),
+      initialized: this.#initialized,
+      sandboxReady: this.#sandboxReady,
+      podIp: this.#podIp,
+      hostIp: this.#node.hostIp,
+      outcome: this.#stillRuns() ? undefined : this.#outcome,
+      startTime: this.#startTime,
+      now: this.#node.clock.now(),
+    });
+    if (this.#lostToRestart() || isDeepStrictEqual(status, live['status'])) return;
+    try {
+      await this.#node.client.update('pods', { ...live, status } as StoredObject, { subresource: 'status' });
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 404) return;
+      if (!(error instanceof ApiError && error.code === 409)) throw error;
+      this.#again = true;
+    }
+  }
+
+  /** A pod that had ended before this agent came up keeps the status it had: nothing here knows better. */
+  #lostToRestart(): boolean {
+    return this.#outcome !== undefined && this.#podIp === undefined;
+  }
+
+  /** A pod that may not be restarted, and whose containers ran when the agent went away, has failed. */
+  #failIfLost(): void {
+    if (this.#outcome !== undefined || this.#pod.spec?.restartPolicy !== 'Never') return;
+    const ran = this.#pod.status?.containerStatuses?.some((c) => c.state?.running !== undefined) ?? false;
+    if (!ran) return;
+    this.#outcome = { phase: 'Failed', reason: 'NodeLost', message: 'The node agent was restarted' };
+    this.#initialized = true;
+  }
+
+  #stillRuns(): boolean {
+    return [...this.#init, ...this.#main].some((c) => c.running);
+  }
+
+  #runner(container: Container, kind: ContainerRunner['kind']): ContainerRunner {
+    const { containerStatuses = [], initContainerStatuses = [] } = this.#pod.status ?? {};
+    return new ContainerRunner({
+      node: this.#node,
+      container,
+      kind,
+      podDir: this.#dir,
+      pod: () => this.#pod,
+      place: () => this.#place(this.#podIp ?? ''),
+      volumeDir: (volume) => this.#volumes.path(this.#pod, volume),
+      previous: [...initContainerStatuses, ...containerStatuses].find((c) => c.name === container.name),
+      onChange: () => {
+        this.wake();
+        // While the pod ends the loop is busy ending it; readers of endpoints still want to hear of readiness.
+        if (this.#ending !== undefined) void this.#report().catch(() => undefined);
+      },
+    });
+  }
+
+  #place(podIp: string): PodPlace {
+    const { hostIp, cpus, memoryBytes } = this.#node;
+    return { podIp, hostIp, nodeCpu: cpus, nodeMemoryBytes: memoryBytes };
+  }
+
+  #refreshVolumesAfter(ms: number): void {
+    this.#timers.get('volumes')?.();
+    const cancel = this.#node.clock.after(ms, () => {
+      this.#volumesDue = true;
+      this.wake();
+    });
+    this.#timers.set('volumes', cancel);
+  }
+
+  #wakeAfter(timer: 'plan', ms: number): void {
+    this.#timers.get(timer)?.();
+    this.#timers.set(
+      timer,
+      this.#node.clock.after(ms, () => {
+        this.wake();
+      }),
+    );
+  }
+
+  #event(type: 'Normal' | 'Warning', reason: string, message: string): void {
+    this.#node.events.record(
+      referenceTo(this.#pod, { apiVersion: 'v1', kind: 'Pod' }),
+      type,
+      reason,
+      message,
+    );
+  }
+
+  get #name(): string {
+    return `${this.#pod.metadata?.namespace ?? ''}/${this.#pod.metadata?.name ?? ''}`;
+  }
+}
+
+function endedWell(container: ContainerRunner): boolean {
+  return container.state.kind === 'terminated' && container.state.exitCode === 0;
+}
