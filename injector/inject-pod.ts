@@ -1,0 +1,77 @@
+import { isDeepStrictEqual } from 'node:util';
+
+import type { Container, ObjectMeta, Pod } from '../api/kubernetes-types.ts';
+import { annotation, label, VERSION } from '../api/names.ts';
+import { proxyConfig } from './annotations.ts';
+import type { InjectionContext } from './context.ts';
+import { withExplicitProxy } from './explicit-proxy.ts';
+import { shouldInject, type Skipped } from './should-inject.ts';
+import { sidecarContainer, sidecarVolumes } from './sidecar.ts';
+
+/** One operation of a JSON patch (RFC 6902). */
+export interface JsonPatchOperation {
+  op: 'add';
+  path: string;
+  value: unknown;
+}
+
+export type InjectionResult =
+  | { injected: true; pod: Pod; patch: JsonPatchOperation[]; warnings: string[] }
+  | { injected: false; patch: []; skipped: Skipped; warnings: string[] };
+
+/** Pure: the pod with its sidecar and the patch that leads there, or why it stays as it is. */
+export function injectPod(
+  pod: Pod,
+  namespace: { name: string; metadata?: ObjectMeta | undefined },
+  context: InjectionContext,
+): InjectionResult {
+  const decision = shouldInject(pod, namespace, context);
+  if (!decision.inject) return { injected: false, patch: [], skipped: decision.skipped, warnings: [] };
+  const { config, warnings } = proxyConfig(pod.metadata, namespace.metadata);
+  const spec = pod.spec ?? { containers: [] };
+  const withProxy = (container: Container): Container =>
+    context.proxyMode === 'explicit' ? withExplicitProxy(container, context.apiServerHost) : container;
+  const injected: Pod = {
+    ...pod,
+    metadata: {
+      ...pod.metadata,
+      labels: {
+        ...pod.metadata?.labels,
+        [label.controlPlaneNs]: context.meshNamespace,
+        [label.proxyWorkload]: namespace.name,
+      },
+      annotations: {
+        ...pod.metadata?.annotations,
+        [annotation.proxyVersion]: VERSION,
+        [annotation.injectedBy]: `isthmus/injector ${VERSION}`,
+      },
+    },
+    spec: {
+      ...spec,
+      // First, so that the other init containers have the mesh as well.
+      initContainers: [sidecarContainer(context, config), ...(spec.initContainers ?? []).map(withProxy)],
+      containers: spec.containers.map(withProxy),
+      volumes: [...(spec.volumes ?? []), ...sidecarVolumes()],
+    },
+  };
+  return {
+    injected: true,
+    pod: injected,
+    patch: podPatch(pod, injected),
+    warnings: [...decision.warnings, ...warnings],
+  };
+}
+
+/** Whole members are exchanged: the patch is for exactly the object that was sent, so nothing finer is gained. `add` replaces a member that is there. */
+function podPatch(before: Pod, after: Pod): JsonPatchOperation[] {
+  const members: [path: string, old: unknown, value: unknown][] = [
+    ['/metadata/labels', before.metadata?.labels, after.metadata?.labels],
+    ['/metadata/annotations', before.metadata?.annotations, after.metadata?.annotations],
+    ['/spec/initContainers', before.spec?.initContainers, after.spec?.initContainers],
+    ['/spec/containers', before.spec?.containers, after.spec?.containers],
+    ['/spec/volumes', before.spec?.volumes, after.spec?.volumes],
+  ];
+  return members
+    .filter(([, old, value]) => !isDeepStrictEqual(old, value))
+    .map(([path, , value]) => ({ op: 'add', path, value }));
+}
