@@ -13,7 +13,8 @@ export interface Frame {
 
 /** One frame of the live view as text. */
 export function renderFrame({ stats, hops, pssMiB, seconds }: Frame, coloured: boolean): string {
-  const bold = (text: string): string => (coloured ? styleText('bold', text) : text);
+  const bold = (text: string): string =>
+    coloured ? styleText('bold', text, { validateStream: false }) : text;
   const total = Object.entries(stats.byCluster)
     .map(([cluster, count]) => `${cluster} ${count}`)
     .join(', ');

@@ -2,20 +2,10 @@ import { FIELD_MANAGER } from '../../api/names.ts';
 import type { CustomResourceDefinition, Deployment, KubernetesObject } from '../../api/kubernetes-types.ts';
 import { resources } from '../../kubernetes/resources.ts';
 import { type KubernetesClient, KubernetesError, type Resource } from '../../kubernetes/types.ts';
+import { resourceFor } from '../discovery.ts';
 import { UserError } from '../errors.ts';
 import { waitFor } from '../wait.ts';
 import { isOurs } from './manifests.ts';
-
-const byKind: ReadonlyMap<string, Resource> = new Map(
-  Object.values(resources).map((resource) => [resource.kind, resource]),
-);
-
-/** The resource that serves an object of ours. */
-export function resourceOf(object: KubernetesObject): Resource {
-  const found = byKind.get(object.kind ?? '');
-  if (found === undefined) throw new Error(`kind ${object.kind} is not known to the CLI`);
-  return found;
-}
 
 /** Server-side apply of each object, in order, taking our own fields over from whoever changed them. */
 export async function applyObjects(
@@ -24,7 +14,10 @@ export async function applyObjects(
 ): Promise<void> {
   for (const object of objects) {
     try {
-      await client.apply(resourceOf(object), object, { fieldManager: FIELD_MANAGER, force: true });
+      await client.apply(await resourceFor(client, object), object, {
+        fieldManager: FIELD_MANAGER,
+        force: true,
+      });
     } catch (error) {
       if (error instanceof KubernetesError && error.code === 422) {
         throw new UserError(
@@ -43,8 +36,18 @@ export async function applyObjects(
 /** Deletes an object; one that is not there is fine. */
 export async function deleteObject(client: KubernetesClient, object: KubernetesObject): Promise<void> {
   const { name = '', namespace } = object.metadata ?? {};
+  await deleteNamed(client, await resourceFor(client, object), namespace, name);
+}
+
+/** As deleteObject, by resource and name. */
+export async function deleteNamed(
+  client: KubernetesClient,
+  resource: Resource,
+  namespace: string | undefined,
+  name: string,
+): Promise<void> {
   try {
-    await client.delete(resourceOf(object), namespace, name, { propagationPolicy: 'Background' });
+    await client.delete(resource, namespace, name, { propagationPolicy: 'Background' });
   } catch (error) {
     if (!(error instanceof KubernetesError && error.code === 404)) throw error;
   }
@@ -69,7 +72,7 @@ export async function applyCustomResourceDefinitions(
 
 async function createIfAbsent(client: KubernetesClient, object: KubernetesObject): Promise<void> {
   try {
-    await client.create(resourceOf(object), object, { fieldManager: FIELD_MANAGER });
+    await client.create(await resourceFor(client, object), object, { fieldManager: FIELD_MANAGER });
   } catch (error) {
     if (!(error instanceof KubernetesError && error.code === 409)) throw error;
   }

@@ -5,7 +5,7 @@ import { asUser, type ClusterAccess } from '../cluster-access.ts';
 import { UserError } from '../errors.ts';
 import { type Output, step } from '../output.ts';
 import { waitFor } from '../wait.ts';
-import { deleteObject } from './apply.ts';
+import { deleteNamed, deleteObject } from './apply.ts';
 import { readInstallation } from './installation.ts';
 import { customResourceDefinitions, isOurs, meshObjects } from './manifests.ts';
 
@@ -53,7 +53,7 @@ export async function uninstall(
 async function removeLinks({ client }: ClusterAccess, namespace: string): Promise<void> {
   const { items } = await client.list(resources.links, { namespace });
   for (const link of items) {
-    await deleteObject(client, { kind: 'Link', metadata: { name: link.metadata?.name ?? '', namespace } });
+    await deleteNamed(client, resources.links, namespace, link.metadata?.name ?? '');
   }
   await waitFor(
     'links to go',
@@ -65,12 +65,12 @@ async function removeLinks({ client }: ClusterAccess, namespace: string): Promis
 async function removeTrustRoots({ client }: ClusterAccess): Promise<void> {
   const { items } = await client.list(resources.configMaps, { labelSelector: `${label.managedBy}=isthmus` });
   for (const { metadata } of items) {
-    await deleteObject(client, { kind: 'ConfigMap', metadata: metadata ?? {} });
+    await deleteNamed(client, resources.configMaps, metadata?.namespace, metadata?.name ?? '');
   }
 }
 
 async function removeNamespace({ client }: ClusterAccess, name: string): Promise<void> {
-  await deleteObject(client, { kind: 'Namespace', metadata: { name } });
+  await deleteNamed(client, resources.namespaces, undefined, name);
   await waitFor(
     `namespace ${name} to go`,
     async () => {

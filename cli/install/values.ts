@@ -8,8 +8,8 @@ export const INBOUND_POLICIES = [
 ] as const;
 export type InboundPolicy = (typeof INBOUND_POLICIES)[number];
 
-/** How traffic reaches the sidecar: by the app's proxy environment, or by redirection in the pod's network namespace. */
-export const PROXY_MODES = ['explicit', 'transparent'] as const;
+/** How traffic reaches the sidecar: by the app's proxy environment. */
+export const PROXY_MODES = ['explicit'] as const;
 export type ProxyMode = (typeof PROXY_MODES)[number];
 
 /** Everything that an installation is made from; kept (without keys) in the ConfigMap `isthmus-config`. */

@@ -4,7 +4,7 @@ import { resources } from '../../kubernetes/resources.ts';
 import { KubernetesError } from '../../kubernetes/types.ts';
 import { asUser, type ClusterAccess, requireClusterId } from '../cluster-access.ts';
 import { UserError } from '../errors.ts';
-import { applyObjects, deleteObject } from '../install/apply.ts';
+import { applyObjects, deleteNamed, deleteObject } from '../install/apply.ts';
 import { readTrustAnchors, requireInstallation } from '../install/installation.ts';
 import { waitFor } from '../wait.ts';
 import { linkSecretName, linkServiceAccountName, sourceObjects, targetObjects } from './link-objects.ts';
@@ -180,10 +180,7 @@ export async function removeSourceSide(
       },
       { hint: 'Is the mirror controller running? It removes the mirrors of a link before the link goes.' },
     );
-    await deleteObject(source.client, {
-      kind: 'Secret',
-      metadata: { name: secret, namespace: meshNamespace },
-    });
+    await deleteNamed(source.client, resources.secrets, meshNamespace, secret);
   });
 }
 

@@ -1,0 +1,45 @@
+import type { KubernetesObject } from '../api/kubernetes-types.ts';
+import { resources } from '../kubernetes/resources.ts';
+import { type KubernetesClient, KubernetesError, type Resource } from '../kubernetes/types.ts';
+import { UserError } from './errors.ts';
+
+interface ApiResourceList {
+  resources?: { name: string; kind: string; namespaced: boolean }[];
+}
+
+const known: ReadonlyMap<string, Resource> = new Map(
+  Object.values(resources).map((resource) => [`${groupVersion(resource)}/${resource.kind}`, resource]),
+);
+
+function groupVersion({ group, version }: Resource): string {
+  return group === '' ? version : `${group}/${version}`;
+}
+
+/** The resource that serves an object: from what we know, or from the server's discovery. Throws a UserError for a kind that is not served. */
+export async function resourceFor(client: KubernetesClient, object: KubernetesObject): Promise<Resource> {
+  const { apiVersion = '', kind = '' } = object;
+  const found = known.get(`${apiVersion}/${kind}`);
+  if (found !== undefined) return found;
+  const [group, version] = apiVersion.includes('/') ? apiVersion.split('/') : ['', apiVersion];
+  const path = group === '' ? `/api/${version}` : `/apis/${apiVersion}`;
+  let list: ApiResourceList = {};
+  try {
+    list = await client.raw<ApiResourceList>('GET', path);
+  } catch (error) {
+    if (!(error instanceof KubernetesError && error.code === 404)) throw error;
+  }
+  const served = list.resources?.find((resource) => resource.kind === kind && !resource.name.includes('/'));
+  if (served === undefined) {
+    throw new UserError(
+      `kind ${kind} of ${apiVersion} is not served by the cluster`,
+      'Is its CustomResourceDefinition installed?',
+    );
+  }
+  return {
+    group: group ?? '',
+    version: version ?? '',
+    plural: served.name,
+    kind,
+    namespaced: served.namespaced,
+  };
+}

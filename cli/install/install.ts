@@ -1,0 +1,130 @@
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { KubernetesObject } from '../../api/kubernetes-types.ts';
+import {
+  component,
+  DEFAULT_CLUSTER_DOMAIN,
+  DEFAULT_MESH_NAMESPACE,
+  DEFAULT_TRUST_DOMAIN,
+  IMAGE,
+  object,
+} from '../../api/names.ts';
+import { resources } from '../../kubernetes/resources.ts';
+import { KubernetesError } from '../../kubernetes/types.ts';
+import { asUser, type ClusterAccess, readClusterId } from '../cluster-access.ts';
+import { UserError } from '../errors.ts';
+import { type Output, step } from '../output.ts';
+import { createTrustFolder, defaultTrustDir, signIssuer } from '../trust/trust-folder.ts';
+import { applyCustomResourceDefinitions, applyObjects, waitForDeployment } from './apply.ts';
+import { readInstallation } from './installation.ts';
+import { customResourceDefinitions, meshObjects } from './manifests.ts';
+import type { InstallValues, TrustMaterial } from './values.ts';
+
+const DEPLOYMENT_TIMEOUT_MS = 120_000;
+
+/** The values of a plain installation. */
+export function defaultValues(clusterName: string, overrides: Partial<InstallValues> = {}): InstallValues {
+  return {
+    clusterName,
+    meshNamespace: DEFAULT_MESH_NAMESPACE,
+    clusterDomain: DEFAULT_CLUSTER_DOMAIN,
+    trustDomain: DEFAULT_TRUST_DOMAIN,
+    image: IMAGE,
+    proxyMode: 'explicit',
+    defaultInboundPolicy: 'all-unauthenticated',
+    gatewayReplicas: 1,
+    logLevel: 'info',
+    adoptLinkerd: false,
+    ...overrides,
+  };
+}
+
+/** The folder of the trust anchor: the named one, or the operator's own, which is made at the first install and said aloud. */
+export async function trustFolder(
+  named: string | undefined,
+  trustDomain: string,
+  output: Output,
+): Promise<string> {
+  if (named !== undefined) return named;
+  const dir = defaultTrustDir();
+  try {
+    await access(join(dir, 'ca.crt'));
+  } catch {
+    await createTrustFolder(dir, trustDomain);
+    output.err(
+      `‼ made a trust anchor in ${dir}: every cluster of the set must be installed with it; keep ca.key safe\n`,
+    );
+  }
+  return dir;
+}
+
+/** All objects of an installation, with a newly signed issuer: for `-o yaml` and GitOps. */
+export async function renderInstallation(
+  values: InstallValues,
+  trustDir: string,
+): Promise<KubernetesObject[]> {
+  return [...customResourceDefinitions(), ...meshObjects(values, await signIssuer(trustDir, values))];
+}
+
+/**
+ * Installs the mesh, or brings an installation to these values; twice changes nothing. Waits until every component is available.
+ * Throws a UserError when the cluster has another id already: an id never changes.
+ */
+export async function install(
+  cluster: ClusterAccess,
+  values: InstallValues,
+  trustDir: string,
+  output: Output,
+): Promise<void> {
+  const { client } = cluster;
+  const id = await asUser(cluster, () => readClusterId(cluster));
+  if (id !== undefined && id !== values.clusterName) {
+    throw new UserError(
+      `the cluster of context "${cluster.context}" has the id "${id}", not "${values.clusterName}"`,
+      `A cluster id never changes: use --cluster-name ${id}.`,
+    );
+  }
+  await asUser(cluster, async () => {
+    const trust = await presentTrust(cluster, values, trustDir);
+    await step(output, 'custom resource definitions', () =>
+      applyCustomResourceDefinitions(client, customResourceDefinitions()),
+    );
+    await step(output, `objects in namespace ${values.meshNamespace}`, () =>
+      applyObjects(client, meshObjects(values, trust)),
+    );
+    const names = [component.controlPlane, component.gateway, component.mirrorController];
+    await step(output, 'control plane, gateway and mirror controller are available', () =>
+      Promise.all(
+        names.map((name) => waitForDeployment(client, values.meshNamespace, name, DEPLOYMENT_TIMEOUT_MS)),
+      ),
+    );
+  });
+}
+
+/** An issuer that is there stays: a new one at each install would re-issue every leaf for nothing. */
+async function presentTrust(
+  cluster: ClusterAccess,
+  values: InstallValues,
+  trustDir: string,
+): Promise<TrustMaterial> {
+  const installed = await readInstallation(cluster, values.meshNamespace);
+  const secret = await findIssuer(cluster, values.meshNamespace);
+  if (installed?.trustDomain !== values.trustDomain || secret === undefined)
+    return signIssuer(trustDir, values);
+  const bundle = await cluster.client.get(resources.trustBundles, undefined, object.trustBundle);
+  return { anchors: bundle.spec.anchors, ...secret };
+}
+
+async function findIssuer(
+  cluster: ClusterAccess,
+  namespace: string,
+): Promise<Pick<TrustMaterial, 'issuerCertificate' | 'issuerKey'> | undefined> {
+  try {
+    const { data = {} } = await cluster.client.get(resources.secrets, namespace, object.issuerSecret);
+    const text = (key: string): string => Buffer.from(data[key] ?? '', 'base64').toString();
+    return { issuerCertificate: text('tls.crt'), issuerKey: text('tls.key') };
+  } catch (error) {
+    if (error instanceof KubernetesError && error.code === 404) return undefined;
+    throw error;
+  }
+}

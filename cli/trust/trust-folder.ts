@@ -1,0 +1,38 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { createIssuer, createTrustAnchor, readTrustAnchor, writeTrustAnchor } from '../../identity/index.ts';
+import { UserError } from '../errors.ts';
+import type { InstallValues, TrustMaterial } from '../install/values.ts';
+
+/** Where the trust anchor lies when nobody names a folder (XDG base directory specification). */
+export function defaultTrustDir(): string {
+  return join(process.env['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'isthmus', 'trust');
+}
+
+/** Makes a trust anchor in `dir`. Throws a UserError when one is there already. */
+export async function createTrustFolder(dir: string, trustDomain?: string): Promise<void> {
+  const anchor = await asUserError(() => createTrustAnchor(trustDomain === undefined ? {} : { trustDomain }));
+  await asUserError(() => writeTrustAnchor(dir, anchor));
+}
+
+/** Signs an issuer for a cluster with the anchor in `dir`. The anchor's key stays there. */
+export async function signIssuer(dir: string, values: InstallValues): Promise<TrustMaterial> {
+  const anchor = await asUserError(() => readTrustAnchor(dir));
+  const issuer = await asUserError(() =>
+    createIssuer({ anchor, clusterId: values.clusterName, trustDomain: values.trustDomain }),
+  );
+  return {
+    anchors: [anchor.certificate],
+    issuerCertificate: issuer.certificate,
+    issuerKey: issuer.key,
+  };
+}
+
+/** What the identity code says about names, files and certificates is about what the person gave it. */
+async function asUserError<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw new UserError(error instanceof Error ? error.message : String(error), undefined, { cause: error });
+  }
+}

@@ -1,0 +1,88 @@
+/** `npm start` as a person runs it: two clusters, real traffic, and nothing left behind. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { DemoResult } from '../../cli/demo/demo.ts';
+import { type Cleaner, isthmus, launcher, temporaryFolder } from './harness.ts';
+
+/** Pids of processes whose command line or environment names the folder: pods, clusters and the command itself. */
+function processesOf(dir: string): number[] {
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && pid !== process.pid)
+    .filter((pid) => {
+      try {
+        return [`/proc/${pid}/cmdline`, `/proc/${pid}/environ`].some((file) =>
+          readFileSync(file, 'latin1').includes(dir),
+        );
+      } catch {
+        return false; // Ended meanwhile, or another user's.
+      }
+    });
+}
+
+async function dataDir(cleaner: Cleaner): Promise<string> {
+  const dir = join(await temporaryFolder(cleaner), 'demo');
+  await mkdir(dir);
+  return dir;
+}
+
+test('two demos at once: every request from east is answered by west, identities are those of the workloads', async (t) => {
+  const dirs = [await dataDir(t), await dataDir(t)];
+  const runs = await Promise.all(
+    dirs.map((dir) => isthmus(['demo', '--for', '3s', '--json', '--data-dir', dir])),
+  );
+  for (const [i, { code, stdout, stderr }] of runs.entries()) {
+    assert.equal(code, 0, stderr);
+    const lines = stdout.trim().split('\n');
+    assert.equal(lines.length, 1, 'only the line of JSON goes to standard output');
+    const result = JSON.parse(lines[0] ?? '') as DemoResult;
+    assert.ok(result.requests > 0);
+    assert.equal(result.failures, 0);
+    assert.deepEqual(result.byCluster, { west: result.requests });
+    assert.equal(result.clientIdentity, 'spiffe://cluster.local/cluster/east/ns/demo/sa/client');
+    assert.equal(result.serverIdentity, 'spiffe://cluster.local/cluster/west/ns/demo/sa/web');
+    assert.ok(result.secondsToFirstRequest > 0 && result.pssMiB > 0);
+    assert.ok(result.latencyMs.p50 > 0 && result.latencyMs.p99 >= result.latencyMs.p50);
+    const dir = dirs[i] ?? '';
+    assert.deepEqual(await readdir(dir), []);
+    assert.deepEqual(processesOf(dir), []);
+  }
+});
+
+for (const afterMs of [300, 2500, 7000]) {
+  test(`interrupted after ${afterMs} ms it leaves no process and no file`, async (t) => {
+    const dir = await dataDir(t);
+    const child = spawn(process.execPath, [launcher, 'demo', '--json', '--data-dir', dir], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let log = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (log += text));
+    // The moment is the point of this test: whatever is being done then must be undone.
+    await delay(afterMs);
+    child.kill('SIGTERM');
+    const [code] = (await once(child, 'exit')) as [number | null];
+    assert.equal(code, 0, log);
+    assert.deepEqual(await readdir(dir), [], log);
+    assert.deepEqual(processesOf(dir), [], log);
+  });
+}
+
+test("a data directory that cannot be made is the user's mistake", async () => {
+  const { code, stderr } = await isthmus(['demo', '--json', '--data-dir', '/proc/nowhere']);
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /\/proc\/nowhere/);
+});
+
+test('the example manifests name the version that is built', async () => {
+  const { EXAMPLE_IMAGE } = await import('../../api/names.ts');
+  for (const file of ['web.yaml', 'client.yaml']) {
+    const text = await readFile(new URL(`../../examples/${file}`, import.meta.url), 'utf8');
+    assert.ok(text.includes(`image: ${EXAMPLE_IMAGE}\n`), file);
+  }
+});

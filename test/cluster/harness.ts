@@ -1,0 +1,90 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { type ClusterAccess, openCluster } from '../../cli/cluster-access.ts';
+import { type EmbeddedClusterState, startEmbeddedCluster, stopProcess } from '../../cli/clusters/embedded.ts';
+
+/** Something to be taken down again: a test's context or a suite's own list. */
+export interface Cleaner {
+  after(work: () => Promise<void>): void;
+}
+
+/** What a finished command left. */
+export interface CommandResult {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Longest that a test waits for something to become true: a broken wait should fail by saying what it waited for, not by the runner's time-out. */
+const EVENTUALLY_MS = 60_000;
+
+export const launcher = fileURLToPath(new URL('../../cli/bin/isthmus.mjs', import.meta.url));
+
+/** A folder that is gone after the test. */
+export async function temporaryFolder(cleaner: Cleaner): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'isthmus-test-'));
+  cleaner.after(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }));
+  return dir;
+}
+
+/** An embedded cluster as its own process, ended after the test; also when the test's process dies. */
+export async function startCluster(
+  cleaner: Cleaner,
+  name: string,
+  clustersDir: string,
+): Promise<EmbeddedClusterState & { access: ClusterAccess }> {
+  const state = await startEmbeddedCluster({ name, clustersDir, tied: true });
+  cleaner.after(() => stopProcess(state.pid ?? 0));
+  const access = await openCluster({ kubeconfig: state.kubeconfig });
+  cleaner.after(() => access.client.close());
+  return { ...state, access };
+}
+
+/** Runs a command to its end. */
+export function run(
+  command: readonly string[],
+  options: { input?: string; env?: Record<string, string>; signal?: AbortSignal } = {},
+): Promise<CommandResult> {
+  const [program = '', ...args] = command;
+  const child = spawn(program, args, {
+    env: { ...process.env, ...options.env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  });
+  return new Promise((resolve, reject) => {
+    const result: CommandResult = { code: null, stdout: '', stderr: '' };
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (result.stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (result.stderr += text));
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ ...result, code }));
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(options.input ?? '');
+  });
+}
+
+/** Runs `isthmus`. */
+export function isthmus(args: readonly string[], env: Record<string, string> = {}): Promise<CommandResult> {
+  return run([process.execPath, launcher, ...args], { env });
+}
+
+/** Looks until `probe` answers something other than undefined or false, and answers that. A probe that throws is tried again; the last error is told. */
+export async function eventually<T>(what: string, probe: () => Promise<T | undefined | false>): Promise<T> {
+  const deadline = performance.now() + EVENTUALLY_MS;
+  let last: unknown;
+  for (;;) {
+    try {
+      const value = await probe();
+      if (value !== undefined && value !== false) return value;
+    } catch (error) {
+      last = error;
+    }
+    if (performance.now() > deadline) {
+      throw new Error(`waited in vain for ${what}`, last === undefined ? {} : { cause: last });
+    }
+    await delay(100);
+  }
+}
