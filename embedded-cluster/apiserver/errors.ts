@@ -1,0 +1,180 @@
+import type { Status } from '../../api/kubernetes-types.ts';
+import type { FieldError } from '../schema/types.ts';
+import { ApiError, type GroupResource } from '../types.ts';
+
+/** The failures of the API, worded as kube-apiserver words them (apimachinery `api/errors`). Every function makes an ApiError; none throws. */
+
+type Details = NonNullable<Status['details']>;
+
+/** Seconds that a client is asked to wait before it tries again. */
+const RETRY_AFTER_SECONDS = 1;
+
+function failure(code: number, reason: string, message: string, details?: Details): ApiError {
+  return new ApiError({
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message,
+    reason,
+    ...(details === undefined ? {} : { details }),
+    code,
+  });
+}
+
+/** `deployments.apps`, or `pods` for core. */
+export function qualified(resource: GroupResource): string {
+  return resource.group === '' ? resource.resource : `${resource.resource}.${resource.group}`;
+}
+
+function detailsOf(resource: GroupResource, name: string): Details {
+  return {
+    ...(name === '' ? {} : { name }),
+    ...(resource.group === '' ? {} : { group: resource.group }),
+    kind: resource.resource,
+  };
+}
+
+export function notFound(resource: GroupResource, name: string): ApiError {
+  return failure(
+    404,
+    'NotFound',
+    `${qualified(resource)} ${JSON.stringify(name)} not found`,
+    detailsOf(resource, name),
+  );
+}
+
+/** The path names no resource that is served. */
+export function unknownResource(): ApiError {
+  return failure(404, 'NotFound', 'the server could not find the requested resource', {});
+}
+
+export function alreadyExists(resource: GroupResource, name: string): ApiError {
+  return failure(
+    409,
+    'AlreadyExists',
+    `${qualified(resource)} ${JSON.stringify(name)} already exists`,
+    detailsOf(resource, name),
+  );
+}
+
+/** generateName found only names in use, again and again. */
+export function generateNameConflict(resource: GroupResource, name: string): ApiError {
+  const message = `${qualified(resource)} ${JSON.stringify(name)} already exists, the server was not able to generate a unique name for the object`;
+  return failure(409, 'AlreadyExists', message, {
+    ...detailsOf(resource, name),
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  });
+}
+
+export const STALE_RESOURCE_VERSION =
+  'the object has been modified; please apply your changes to the latest version and try again';
+
+export function conflict(resource: GroupResource, name: string, why: string): ApiError {
+  return failure(
+    409,
+    'Conflict',
+    `Operation cannot be fulfilled on ${qualified(resource)} ${JSON.stringify(name)}: ${why}`,
+    detailsOf(resource, name),
+  );
+}
+
+export function badRequest(message: string): ApiError {
+  return failure(400, 'BadRequest', message);
+}
+
+export function unauthorized(): ApiError {
+  return failure(401, 'Unauthorized', 'Unauthorized');
+}
+
+export function forbidden(resource: GroupResource, name: string, why: string): ApiError {
+  const subject = qualified(resource);
+  const message =
+    name === ''
+      ? `${subject} is forbidden: ${why}`
+      : `${subject} ${JSON.stringify(name)} is forbidden: ${why}`;
+  return failure(403, 'Forbidden', message, detailsOf(resource, name));
+}
+
+/** A forbidden path that is no resource, such as `/metrics`. */
+export function forbiddenPath(why: string): ApiError {
+  return failure(403, 'Forbidden', `forbidden: ${why}`, {});
+}
+
+export function methodNotAllowed(verb?: string, resource?: GroupResource): ApiError {
+  const message =
+    verb === undefined || resource === undefined
+      ? 'the server does not allow this method on the requested resource'
+      : `${verb} is not supported on resources of kind "${qualified(resource)}"`;
+  return failure(405, 'MethodNotAllowed', message, resource === undefined ? {} : detailsOf(resource, ''));
+}
+
+/** 422 with one cause for each error. `kind` as `Deployment.apps`. */
+export function invalid(kind: string, group: string, name: string, errors: readonly FieldError[]): ApiError {
+  const texts = errors.map((error) => `${error.field}: ${error.message}`);
+  const list = texts.length === 1 ? (texts[0] ?? '') : `[${texts.join(', ')}]`;
+  return failure(
+    422,
+    'Invalid',
+    `${group === '' ? kind : `${kind}.${group}`} ${JSON.stringify(name)} is invalid: ${list}`,
+    {
+      ...(name === '' ? {} : { name }),
+      ...(group === '' ? {} : { group }),
+      kind,
+      causes: errors.map(({ reason, message, field }) => ({ reason, message, field })),
+    },
+  );
+}
+
+/** 410: the resourceVersion has left the window of kept events. */
+export function expired(message: string): ApiError {
+  return failure(410, 'Expired', message);
+}
+
+export function tooOldResourceVersion(asked: number, oldest: number): ApiError {
+  return expired(`too old resource version: ${asked} (${oldest})`);
+}
+
+export function expiredContinue(): ApiError {
+  return expired(
+    'The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.',
+  );
+}
+
+export function tooLargeResourceVersion(asked: number, current: number): ApiError {
+  const message = `Too large resource version: ${asked}, current: ${current}`;
+  return failure(504, 'Timeout', message, {
+    causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  });
+}
+
+export function bodyTooLarge(limit: number): ApiError {
+  return failure(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${limit}`);
+}
+
+export function unsupportedMediaType(accepted: readonly string[]): ApiError {
+  return failure(
+    415,
+    'UnsupportedMediaType',
+    `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`,
+  );
+}
+
+export function tooManyRequests(message: string, retryAfterSeconds = RETRY_AFTER_SECONDS): ApiError {
+  return failure(429, 'TooManyRequests', message, { retryAfterSeconds });
+}
+
+export function internalError(message: string): ApiError {
+  return failure(500, 'InternalError', `Internal error occurred: ${message}`, {
+    causes: [{ message }],
+  });
+}
+
+export function notImplemented(message: string): ApiError {
+  return failure(501, 'NotImplemented', message);
+}
+
+export function serviceUnavailable(message: string): ApiError {
+  return failure(503, 'ServiceUnavailable', message);
+}

@@ -1,0 +1,134 @@
+import type { ListMeta } from '../../../api/kubernetes-types.ts';
+import type { ServedType } from '../../schema/types.ts';
+import type { StoredObject } from '../../types.ts';
+import type { JsonObject } from '../json.ts';
+import type { ListResult } from '../operations/read.ts';
+import { apiVersionOf } from '../registry.ts';
+
+/** In which shape a client wants objects (its `Accept` header). Everything is JSON: protobuf is not spoken, and those who ask for it take JSON. */
+export type Representation =
+  | { as: 'object' }
+  | { as: 'metadata' }
+  | { as: 'table'; includeObject: 'None' | 'Metadata' | 'Object' };
+
+interface MediaRange {
+  as: string;
+  group: string;
+  version: string;
+}
+
+/** The parameters of each media range, in the client's order. */
+export function mediaRanges(accept: string): MediaRange[] {
+  return accept.split(',').map((range) => {
+    const parameters = new Map(
+      range
+        .split(';')
+        .slice(1)
+        .map((parameter) => {
+          const [key = '', value = ''] = parameter.trim().split('=');
+          return [key, value] as const;
+        }),
+    );
+    return {
+      as: parameters.get('as') ?? '',
+      group: parameters.get('g') ?? '',
+      version: parameters.get('v') ?? '',
+    };
+  });
+}
+
+/** The first shape of the header that is known here. */
+export function negotiate(accept: string | undefined, includeObject: string | null): Representation {
+  for (const { as, group, version } of mediaRanges(accept ?? '')) {
+    if (as === '') return { as: 'object' };
+    if (group !== 'meta.k8s.io' || version !== 'v1') continue;
+    if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList') return { as: 'metadata' };
+    if (as === 'Table') {
+      const include = includeObject === 'None' || includeObject === 'Object' ? includeObject : 'Metadata';
+      return { as: 'table', includeObject: include };
+    }
+  }
+  return { as: 'object' };
+}
+
+const META_VERSION = 'meta.k8s.io/v1';
+
+function partial(object: StoredObject): JsonObject {
+  return { kind: 'PartialObjectMetadata', apiVersion: META_VERSION, metadata: object.metadata };
+}
+
+/** One object; `columns` false leaves them out of a table (all but the first event of a watch). */
+export function renderObject(
+  object: StoredObject,
+  type: ServedType,
+  representation: Representation,
+  now: number,
+  columns = true,
+): object {
+  switch (representation.as) {
+    case 'object':
+      return object;
+    case 'metadata':
+      return partial(object);
+    case 'table': {
+      const { resourceVersion } = object.metadata;
+      return table(
+        [object],
+        resourceVersion === undefined ? {} : { resourceVersion },
+        type,
+        representation.includeObject,
+        now,
+        columns,
+      );
+    }
+  }
+}
+
+export function renderList(
+  list: ListResult,
+  type: ServedType,
+  representation: Representation,
+  now: number,
+): object {
+  switch (representation.as) {
+    case 'object':
+      return {
+        kind: type.resource.listKind,
+        apiVersion: apiVersionOf(type.resource),
+        metadata: list.metadata,
+        // Items of built-in lists carry no type, as those of kube-apiserver; those of custom resources do.
+        items: type.resource.custom
+          ? list.items
+          : list.items.map(({ apiVersion: _version, kind: _kind, ...rest }) => rest),
+      };
+    case 'metadata':
+      return {
+        kind: 'PartialObjectMetadataList',
+        apiVersion: META_VERSION,
+        metadata: list.metadata,
+        items: list.items.map(partial),
+      };
+    case 'table':
+      return table(list.items, list.metadata, type, representation.includeObject, now, true);
+  }
+}
+
+function table(
+  objects: readonly StoredObject[],
+  metadata: ListMeta,
+  { printer }: ServedType,
+  includeObject: 'None' | 'Metadata' | 'Object',
+  now: number,
+  columns: boolean,
+): object {
+  return {
+    kind: 'Table',
+    apiVersion: META_VERSION,
+    metadata,
+    columnDefinitions: columns ? printer.columns : null,
+    rows: objects.map((object) => ({
+      cells: printer.row(object, now),
+      ...(includeObject === 'None' ? {} : { object: includeObject === 'Object' ? object : partial(object) }),
+    })),
+  };
+}

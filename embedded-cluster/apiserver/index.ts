@@ -1,0 +1,192 @@
+import type { AddressInfo } from 'node:net';
+import { createServer, type Server } from 'node:https';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { builtinTypes } from '../schema/index.ts';
+import type { LoopbackClient } from '../types.ts';
+import { createAdmission } from './admission/chain.ts';
+import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
+import { serviceAccount } from './admission/service-account.ts';
+import { type DialService, Webhooks } from './admission/webhooks.ts';
+import { dialByEndpointSlices } from './admission/dial-service.ts';
+import { openCertificates, type ServingCertificates } from './authn/certificates.ts';
+import { authenticationReviews } from './authn/reviews.ts';
+import { SERVICE_ACCOUNT_ISSUER, ServiceAccountTokens } from './authn/service-account-tokens.ts';
+import { openSigningKey } from './authn/signing-key.ts';
+import { aggregateClusterRoles } from './authz/aggregation.ts';
+import { RbacAuthorizer } from './authz/rbac.ts';
+import { authorizationReviews } from './authz/reviews.ts';
+import { bootstrap } from './bootstrap.ts';
+import { CustomResources } from './custom-resources.ts';
+import { ApiHandler } from './http/handler.ts';
+import { WatchStreams } from './http/watch-stream.ts';
+import type { Kubelet } from './kubelet.ts';
+import { adminKubeconfig } from './kubeconfig.ts';
+import { createLoopbackClient } from './loopback.ts';
+import type { Core } from './operations/core.ts';
+import { bind, evict } from './operations/pod-subresources.ts';
+import { API_SERVICE_ADDRESS, createServiceAllocator } from './operations/service-allocation.ts';
+import { createVerbs, type PostHandlers } from './operations/verbs.ts';
+import { Registry } from './registry.ts';
+import { Store } from './store/store.ts';
+
+export type { DialService } from './admission/webhooks.ts';
+export type { Kubelet, PodLogRequest } from './kubelet.ts';
+
+/** Where the server tells what a person should know; pino's loggers are one. */
+export interface ApiServerLogger {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface ApiServerOptions {
+  /** Folder of the database, keys and certificates; made when it is missing. */
+  dataDir: string;
+  /** Address to listen on, such as 127.64.3.1. */
+  address: string;
+  /** 0: any that is free. */
+  port: number;
+  /** Names the cluster, its user and its context in the kubeconfig. */
+  clusterName: string;
+  logger: ApiServerLogger;
+  /** ms since the epoch; the system's clock by default. */
+  now?: () => number;
+  /** How a webhook's Service is reached; by the ready endpoints in its EndpointSlices by default. */
+  dialService?: DialService;
+  /** The node agent, for what only it can answer. */
+  kubelet?: Kubelet;
+}
+
+export interface ApiServer {
+  /** `https://127.64.3.1:6443` */
+  readonly url: string;
+  readonly address: string;
+  readonly port: number;
+  /** PEM; what `kube-root-ca.crt` holds. */
+  readonly caCertificate: string;
+  readonly serviceAccountIssuer: string;
+  readonly loopback: LoopbackClient;
+  /** A kubeconfig (YAML) of a cluster-admin; it holds a private key. */
+  adminKubeconfig(): string;
+  /** Ends watches and connections and closes the database. */
+  close(): Promise<void>;
+}
+
+/** How often old revisions are dropped when nothing is written. */
+const COMPACT_INTERVAL_MS = 60_000;
+/** Longer than clients keep idle connections (Go: 90 s), so that none is closed under a request. */
+const KEEP_ALIVE_MS = 120_000;
+
+/** Starts a Kubernetes API server on `address`; resolves when it serves. Rejects when the address is taken or the folder can't be used. */
+export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { dataDir, address, clusterName, logger } = options;
+  const now = options.now ?? Date.now;
+  const pki = join(dataDir, 'pki');
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const certificates = await openCertificates(pki, address, API_SERVICE_ADDRESS, now);
+  const signingKey = openSigningKey(pki);
+  const store = new Store({ path: join(dataDir, 'state.db'), now });
+
+  const registry = new Registry(builtinTypes());
+  const tokens = new ServiceAccountTokens(store, signingKey, now);
+  const authorizer = new RbacAuthorizer(store);
+  const webhooks = new Webhooks(store, registry, options.dialService ?? dialByEndpointSlices(store), logger);
+  const core: Core = {
+    store,
+    registry,
+    now,
+    admission: createAdmission([namespaceLifecycle(store), serviceAccount(store)], webhooks),
+    allocate: createServiceAllocator(store),
+    authorizeWrite: (call, object, live) => authorizer.preventEscalation(call, object, live),
+  };
+  const postHandlers: PostHandlers = new Map([
+    ['pods/binding', (call, input) => bind(core, call, input)],
+    ['pods/eviction', (call, input) => evict(core, call, input)],
+    ['serviceaccounts/token', async (call, input) => tokens.issue(call, input)],
+    ...authenticationReviews(tokens, now),
+    ...authorizationReviews(authorizer),
+  ]);
+  const verbs = createVerbs(core, postHandlers);
+  const loopback = createLoopbackClient(core, verbs);
+  const customResources = new CustomResources(core, loopback, logger);
+  const watches = new WatchStreams(store, now);
+  let listening: AddressInfo = { address, port: options.port, family: 'IPv4' };
+  const handler = new ApiHandler({
+    core,
+    verbs,
+    tokens,
+    signingKey,
+    authorizer,
+    watches,
+    kubelet: options.kubelet,
+    serverAddress: () => `${listening.address}:${listening.port}`,
+    onError: (error, request) =>
+      logger.error({ err: error, request }, 'a request failed by a fault of the server'),
+  });
+
+  const server = serverFor(certificates, handler);
+  listening = await listen(server, address, options.port);
+  await bootstrap(loopback, listening.address, listening.port);
+  const aggregation = aggregateClusterRoles(store, loopback, (error) =>
+    logger.error({ err: error }, 'an aggregated ClusterRole could not be brought up to date'),
+  );
+  await aggregation.settled();
+  const compaction = setInterval(() => store.compact(), COMPACT_INTERVAL_MS);
+  compaction.unref();
+
+  const url = `https://${listening.address}:${listening.port}`;
+  return {
+    url,
+    address: listening.address,
+    port: listening.port,
+    caCertificate: certificates.ca,
+    serviceAccountIssuer: SERVICE_ACCOUNT_ISSUER,
+    loopback,
+    adminKubeconfig: () => adminKubeconfig(clusterName, url, certificates),
+    async close() {
+      clearInterval(compaction);
+      aggregation.close();
+      customResources.close();
+      watches.close();
+      webhooks.close();
+      const closed = new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      });
+      server.closeAllConnections();
+      await closed;
+      await aggregation.settled();
+      await customResources.settled();
+      store.close();
+    },
+  };
+}
+
+function serverFor({ ca, server: { certificate, key } }: ServingCertificates, handler: ApiHandler): Server {
+  const server = createServer(
+    {
+      cert: certificate,
+      key,
+      ca,
+      // Clients may show a certificate; those without one have a token or are anonymous.
+      requestCert: true,
+      rejectUnauthorized: false,
+      minVersion: 'TLSv1.2',
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    },
+    (request, response) => {
+      void handler.handle(request, response);
+    },
+  );
+  return server;
+}
+
+function listen(server: Server, address: string, port: number): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, address, () => {
+      server.off('error', reject);
+      resolve(server.address() as AddressInfo);
+    });
+  });
+}

@@ -1,0 +1,136 @@
+import type { Status } from '../../../api/kubernetes-types.ts';
+import type { StoredObject } from '../../types.ts';
+import { conflict } from '../errors.ts';
+import { clone, isObject } from '../json.ts';
+import { storageName, toStorage, toVersion } from '../registry.ts';
+import { type Call, type Core, groupResource, timestamp } from './core.ts';
+import { gracePeriodSeconds, returnsDeleted } from './strategy.ts';
+import { isFullyReleased, requireLive } from './update.ts';
+
+/** metav1.DeleteOptions. */
+export interface DeleteOptions {
+  gracePeriodSeconds?: number;
+  propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
+  preconditions?: { uid?: string; resourceVersion?: string };
+}
+
+/** What the garbage collector waits for (metav1.FinalizerOrphanDependents, FinalizerDeleteDependents). */
+const ORPHAN_FINALIZER = 'orphan';
+const FOREGROUND_FINALIZER = 'foregroundDeletion';
+
+/** DELETE: at once, or marked by deletionTimestamp while finalizers or a grace period hold it. Answers with the object or a Status, as kube-apiserver does for the kind. */
+export async function remove(core: Core, call: Call, options: DeleteOptions): Promise<StoredObject | Status> {
+  const live = requireLive(core, call);
+  requirePreconditions(call, live, options);
+  await core.admission.validate({
+    operation: 'DELETE',
+    call,
+    name: call.name,
+    object: undefined,
+    oldObject: live,
+  });
+
+  const current = requireLive(core, call);
+  requirePreconditions(call, current, options);
+  const marked = markDeleted(core, call, current, options);
+  const resource = storageName(call.type.resource);
+  const stored = toStorage(marked, call.type);
+  if (!isFullyReleased(resource, stored)) {
+    if (call.dryRun || marked.metadata.deletionTimestamp === undefined) return marked;
+    return isMarkedAlike(marked, current) ? current : toVersion(core.store.put(resource, stored), call.type);
+  }
+  const removed = call.dryRun ? marked : toVersion(core.store.remove(resource, stored), call.type);
+  return returnsDeleted(call) ? removed : deletedStatus(call, removed);
+}
+
+/** DELETE of a collection: the objects as they were. */
+export async function removeCollection(
+  core: Core,
+  call: Call,
+  objects: readonly StoredObject[],
+  options: DeleteOptions,
+): Promise<void> {
+  for (const { metadata } of objects) {
+    const one: Call = { ...call, name: metadata.name ?? '', namespace: metadata.namespace };
+    const gone = core.store.get(storageName(call.type.resource), one.namespace, one.name) === undefined;
+    if (!gone) await remove(core, one, options);
+  }
+}
+
+function requirePreconditions(call: Call, live: StoredObject, { preconditions }: DeleteOptions): void {
+  const { uid, resourceVersion } = preconditions ?? {};
+  if (uid !== undefined && uid !== live.metadata.uid) {
+    throw conflict(
+      groupResource(call.type),
+      call.name,
+      `the UID in the precondition (${uid}) does not match the UID in record (${live.metadata.uid ?? ''}). The object might have been deleted and then recreated`,
+    );
+  }
+  if (resourceVersion !== undefined && resourceVersion !== live.metadata.resourceVersion) {
+    throw conflict(
+      groupResource(call.type),
+      call.name,
+      `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${live.metadata.resourceVersion ?? ''}). The object might have been modified`,
+    );
+  }
+}
+
+function markDeleted(core: Core, call: Call, live: StoredObject, options: DeleteOptions): StoredObject {
+  const object = clone(live);
+  const finalizers = finalizersAfter(object.metadata.finalizers ?? [], options.propagationPolicy);
+  if (finalizers.length > 0 || object.metadata.finalizers !== undefined)
+    object.metadata.finalizers = finalizers;
+  const grace = gracePeriodSeconds(call, live, options.gracePeriodSeconds);
+  const before = object.metadata.deletionGracePeriodSeconds;
+  if (object.metadata.deletionTimestamp === undefined) {
+    object.metadata.deletionTimestamp = timestamp(core.now() + grace * 1000);
+    object.metadata.deletionGracePeriodSeconds = grace;
+    if (object.metadata.generation !== undefined) object.metadata.generation++;
+    markNamespaceTerminating(call, object);
+  } else if (before !== undefined && grace < before) {
+    // A grace period can only be shortened; it counts from the first deletion.
+    const start = Date.parse(object.metadata.deletionTimestamp) - before * 1000;
+    object.metadata.deletionTimestamp = timestamp(Math.max(start + grace * 1000, core.now()));
+    object.metadata.deletionGracePeriodSeconds = grace;
+  }
+  return object;
+}
+
+function finalizersAfter(
+  finalizers: readonly string[],
+  policy: DeleteOptions['propagationPolicy'],
+): string[] {
+  if (policy === undefined) return [...finalizers];
+  const others = finalizers.filter((name) => name !== ORPHAN_FINALIZER && name !== FOREGROUND_FINALIZER);
+  if (policy === 'Orphan') return [...others, ORPHAN_FINALIZER];
+  if (policy === 'Foreground') return [...others, FOREGROUND_FINALIZER];
+  return others;
+}
+
+function markNamespaceTerminating(call: Call, object: StoredObject): void {
+  if (storageName(call.type.resource) !== 'namespaces') return;
+  object['status'] = { ...(isObject(object['status']) ? object['status'] : {}), phase: 'Terminating' };
+}
+
+function isMarkedAlike(marked: StoredObject, live: StoredObject): boolean {
+  return (
+    marked.metadata.deletionTimestamp === live.metadata.deletionTimestamp &&
+    (marked.metadata.finalizers ?? []).join() === (live.metadata.finalizers ?? []).join()
+  );
+}
+
+function deletedStatus(call: Call, object: StoredObject): Status {
+  const { group, resource } = groupResource(call.type);
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Success',
+    details: {
+      name: call.name,
+      ...(group === '' ? {} : { group }),
+      kind: resource,
+      ...(object.metadata.uid === undefined ? {} : { uid: object.metadata.uid }),
+    },
+  };
+}

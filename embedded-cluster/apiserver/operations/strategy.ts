@@ -1,0 +1,211 @@
+import type { StoredObject } from '../../types.ts';
+import { equal, isObject, type JsonObject, valueAt } from '../json.ts';
+import { storageName } from '../registry.ts';
+import { type Call, hasSubresource } from './core.ts';
+
+/** What kube-apiserver's registries do to single kinds before they are stored (`pkg/registry/<group>/<kind>/strategy.go`). */
+interface Strategy {
+  prepareForCreate?(object: StoredObject): void;
+  prepareForUpdate?(object: StoredObject, live: StoredObject): void;
+  /** Seconds that the object outlives its deletion. */
+  gracePeriodSeconds?(live: StoredObject, asked: number | undefined): number;
+}
+
+function spec(object: StoredObject): JsonObject {
+  return isObject(object['spec']) ? object['spec'] : {};
+}
+
+/** Write-only `stringData` becomes `data`. */
+function foldStringData(object: StoredObject): void {
+  const strings = object['stringData'];
+  delete object['stringData'];
+  if (!isObject(strings)) return;
+  const data: JsonObject = isObject(object['data']) ? object['data'] : {};
+  for (const [key, value] of Object.entries(strings)) {
+    data[key] = Buffer.from(String(value), 'utf8').toString('base64');
+  }
+  object['data'] = data;
+}
+
+/** QoS by requests and limits of cpu and memory (core/v1 PodQOSClass). */
+function qosClass(object: StoredObject): string {
+  const containers = [...asList(spec(object)['containers']), ...asList(spec(object)['initContainers'])];
+  let bounded = true;
+  let any = false;
+  for (const container of containers) {
+    for (const name of ['cpu', 'memory']) {
+      const limit = valueAt(container, `resources.limits.${name}`);
+      const request = valueAt(container, `resources.requests.${name}`) ?? limit;
+      if (limit !== undefined || request !== undefined) any = true;
+      if (limit === undefined || request !== limit) bounded = false;
+    }
+  }
+  if (!any) return 'BestEffort';
+  return bounded ? 'Guaranteed' : 'Burstable';
+}
+
+function asList(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+/** kubelet's default, written into pods by the schema's defaults; used where a pod has none. */
+const DEFAULT_GRACE_SECONDS = 30;
+
+const STRATEGIES: Readonly<Record<string, Strategy>> = {
+  pods: {
+    prepareForCreate(object) {
+      object['status'] = { phase: 'Pending', qosClass: qosClass(object) };
+    },
+    gracePeriodSeconds(live, asked) {
+      const phase = valueAt(live, 'status.phase');
+      if (phase === 'Succeeded' || phase === 'Failed') return 0;
+      if (valueAt(live, 'spec.nodeName') === undefined) return 0;
+      const declared = valueAt(live, 'spec.terminationGracePeriodSeconds');
+      const wanted = asked ?? (typeof declared === 'number' ? declared : DEFAULT_GRACE_SECONDS);
+      return wanted < 0 ? 1 : wanted;
+    },
+  },
+  namespaces: {
+    prepareForCreate(object) {
+      object['spec'] = { ...spec(object), finalizers: ['kubernetes'] };
+      object['status'] = { phase: 'Active' };
+    },
+    prepareForUpdate(object, live) {
+      object['spec'] = { ...spec(object), finalizers: spec(live)['finalizers'] ?? [] };
+    },
+  },
+  secrets: {
+    prepareForCreate: foldStringData,
+    prepareForUpdate: foldStringData,
+  },
+  services: {
+    prepareForCreate(object) {
+      object['status'] = { loadBalancer: {} };
+    },
+  },
+  'customresourcedefinitions.apiextensions.k8s.io': {
+    prepareForCreate(object) {
+      object['status'] = {};
+      object.metadata.finalizers = [...(object.metadata.finalizers ?? []), CRD_FINALIZER];
+    },
+  },
+};
+
+/** Keeps a CRD until its objects are gone. */
+export const CRD_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io';
+
+/** Built-in resources whose `metadata.generation` counts changes of what is asked for; custom resources all do. */
+const WITH_GENERATION = new Set([
+  'pods',
+  'deployments.apps',
+  'replicasets.apps',
+  'statefulsets.apps',
+  'daemonsets.apps',
+  'jobs.batch',
+  'cronjobs.batch',
+  'endpointslices.discovery.k8s.io',
+  'poddisruptionbudgets.policy',
+  'networkpolicies.networking.k8s.io',
+  'ingresses.networking.k8s.io',
+  'priorityclasses.scheduling.k8s.io',
+  'customresourcedefinitions.apiextensions.k8s.io',
+  'mutatingwebhookconfigurations.admissionregistration.k8s.io',
+  'validatingwebhookconfigurations.admissionregistration.k8s.io',
+]);
+
+/** Resources that refuse an update without a resourceVersion (AllowUnconditionalUpdate false). */
+const CONDITIONAL_UPDATE_ONLY = new Set([
+  'leases.coordination.k8s.io',
+  'customresourcedefinitions.apiextensions.k8s.io',
+]);
+
+/** Resources whose deletion answers with the object that was deleted rather than a Status. */
+const RETURNS_DELETED = new Set([
+  'pods',
+  'services',
+  'serviceaccounts',
+  'persistentvolumeclaims',
+  'podtemplates',
+  'resourcequotas',
+]);
+
+export function returnsDeleted(call: Call): boolean {
+  return RETURNS_DELETED.has(storageName(call.type.resource));
+}
+
+export function allowsUnconditionalUpdate(call: Call): boolean {
+  return !call.type.resource.custom && !CONDITIONAL_UPDATE_ONLY.has(storageName(call.type.resource));
+}
+
+function strategyOf(call: Call): Strategy {
+  return STRATEGIES[storageName(call.type.resource)] ?? {};
+}
+
+function countsGenerations(call: Call): boolean {
+  return call.type.resource.custom || WITH_GENERATION.has(storageName(call.type.resource));
+}
+
+/** Sets what the server alone decides of a new object, in place. */
+export function prepareForCreate(call: Call, object: StoredObject): void {
+  if (hasSubresource(call.type, 'status')) delete object['status'];
+  if (countsGenerations(call)) object.metadata.generation = 1;
+  else delete object.metadata.generation;
+  strategyOf(call).prepareForCreate?.(object);
+}
+
+/** Keeps what an update of the main resource or of `status` may not touch, in place. */
+export function prepareForUpdate(call: Call, object: StoredObject, live: StoredObject): void {
+  if (call.subresource === 'status') keepAllButStatus(call, object, live);
+  else if (hasSubresource(call.type, 'status')) copyField(object, live, 'status');
+  keepSystemMetadata(object, live);
+  if (call.subresource === '') strategyOf(call).prepareForUpdate?.(object, live);
+  if (countsGenerations(call) && call.subresource !== 'status' && !equal(desired(object), desired(live))) {
+    object.metadata.generation = (live.metadata.generation ?? 0) + 1;
+  }
+}
+
+export function gracePeriodSeconds(call: Call, live: StoredObject, asked: number | undefined): number {
+  return strategyOf(call).gracePeriodSeconds?.(live, asked) ?? 0;
+}
+
+function keepAllButStatus(call: Call, object: StoredObject, live: StoredObject): void {
+  for (const key of Object.keys({ ...live, ...object })) {
+    if (key !== 'status' && key !== 'metadata') copyField(object, live, key);
+  }
+  // Pods and nodes take labels, annotations and finalizers by way of status, too; others keep them (their status strategies).
+  const resource = storageName(call.type.resource);
+  if (resource === 'pods' || resource === 'nodes') return;
+  const { managedFields, resourceVersion } = object.metadata;
+  object.metadata = {
+    ...live.metadata,
+    ...(managedFields === undefined ? {} : { managedFields }),
+    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+  };
+}
+
+const SYSTEM_METADATA = [
+  'uid',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'generation',
+] as const;
+
+function keepSystemMetadata(object: StoredObject, live: StoredObject): void {
+  const kept: JsonObject = { ...object.metadata };
+  for (const key of SYSTEM_METADATA) copyField(kept, live.metadata, key);
+  object.metadata = kept;
+}
+
+function copyField(target: object, source: object, key: string): void {
+  const to = target as JsonObject;
+  const value = (source as JsonObject)[key];
+  if (value === undefined) delete to[key];
+  else to[key] = value;
+}
+
+/** What a person asks for: everything but metadata and status. */
+function desired(object: StoredObject): JsonObject {
+  const { metadata: _metadata, status: _status, apiVersion: _apiVersion, ...rest } = object;
+  return rest;
+}

@@ -1,0 +1,212 @@
+import type { StoredObject } from '../../types.ts';
+import { ApiError } from '../../types.ts';
+import { badRequest, conflict, invalid, notFound, STALE_RESOURCE_VERSION } from '../errors.ts';
+import { clone, equal } from '../json.ts';
+import { storageName, toStorage, toVersion } from '../registry.ts';
+import { type Call, type Core, groupResource, timestamp } from './core.ts';
+import { decode } from './decode.ts';
+import { allowsUnconditionalUpdate, prepareForUpdate } from './strategy.ts';
+
+/** Writes that a patch loses to others before it gives up (kube-apiserver's MaxRetryWhenPatchConflicts). */
+const CONFLICT_RETRIES = 5;
+
+/** An object on its way into the store, and how its managedFields come about. */
+export interface Change {
+  object: StoredObject;
+  /** managedFields are already right (server-side apply). */
+  managed: boolean;
+}
+
+/** PUT of an object or its status. */
+export async function replace(core: Core, call: Call, input: unknown): Promise<StoredObject> {
+  return updateLive(core, call, () => {
+    const object = decode(call, input);
+    const { name } = object.metadata;
+    if (name !== undefined && name !== call.name) {
+      throw badRequest(`the name of the object (${name}) does not match the name on the URL (${call.name})`);
+    }
+    object.metadata.name = call.name;
+    requireSameNamespace(call, object);
+    const { resourceVersion } = object.metadata;
+    if ((resourceVersion === undefined || resourceVersion === '') && !allowsUnconditionalUpdate(call)) {
+      throw invalid(call.type.resource.kind, call.type.resource.group, call.name, [
+        {
+          field: 'metadata.resourceVersion',
+          reason: 'FieldValueInvalid',
+          message: 'Invalid value: 0: must be specified for an update',
+        },
+      ]);
+    }
+    return { object, managed: false };
+  });
+}
+
+function requireSameNamespace(call: Call, object: StoredObject): void {
+  if (!call.type.resource.namespaced) {
+    delete object.metadata.namespace;
+    return;
+  }
+  const { namespace } = object.metadata;
+  if (namespace !== undefined && namespace !== '' && namespace !== call.namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  }
+  if (call.namespace !== undefined) object.metadata.namespace = call.namespace;
+}
+
+/** The stored object in the version asked for; throws 404. */
+export function requireLive(core: Core, call: Call): StoredObject {
+  const live = findLive(core, call);
+  if (live === undefined) throw notFound(groupResource(call.type), call.name);
+  return live;
+}
+
+export function findLive(core: Core, call: Call): StoredObject | undefined {
+  const live = core.store.get(storageName(call.type.resource), call.namespace, call.name);
+  return live === undefined ? undefined : toVersion(live, call.type);
+}
+
+/**
+ * Changes a stored object: `produce` makes the new one of a copy of the live one. When another write comes between, it is made again of the newer object, unless the
+ * new one names a resourceVersion: then 409.
+ */
+export async function updateLive(
+  core: Core,
+  call: Call,
+  produce: (live: StoredObject) => Change,
+): Promise<StoredObject> {
+  for (let tries = 0; ; tries++) {
+    const live = requireLive(core, call);
+    try {
+      return await tryUpdate(core, call, live, produce(clone(live)));
+    } catch (error) {
+      if (!(error instanceof LostRace)) throw error;
+      if (tries >= CONFLICT_RETRIES)
+        throw conflict(groupResource(call.type), call.name, STALE_RESOURCE_VERSION);
+    }
+  }
+}
+
+/** Another write was faster. */
+class LostRace extends Error {}
+
+async function tryUpdate(core: Core, call: Call, live: StoredObject, change: Change): Promise<StoredObject> {
+  requireCurrent(call, live, change.object);
+  prepareForUpdate(call, change.object, live);
+  const request = {
+    operation: 'UPDATE' as const,
+    call,
+    name: call.name,
+    object: change.object,
+    oldObject: live,
+  };
+  const changed = await core.admission.mutate(request);
+  let { object } = change;
+  if (changed) {
+    object = decode({ ...call, fieldValidation: 'Ignore' }, request.object);
+    prepareForUpdate(call, object, live);
+  }
+  validateUpdate(call, object, live);
+  core.authorizeWrite(call, object, live);
+  await core.admission.validate({ ...request, object });
+  if (isUnchanged(object, live, change.managed)) return live;
+  if (!change.managed || changed) {
+    object.metadata.managedFields = call.type.schema.trackUpdate({
+      live: change.managed ? change.object : live,
+      updated: object,
+      manager: call.fieldManager,
+      ...(call.subresource === '' ? {} : { subresource: call.subresource }),
+      now: timestamp(core.now()),
+    });
+  }
+  return commitUpdate(core, call, object, live);
+}
+
+function requireCurrent(call: Call, live: StoredObject, object: StoredObject): void {
+  const { resourceVersion, uid } = object.metadata;
+  if (uid !== undefined && uid !== '' && uid !== live.metadata.uid) {
+    throw conflict(
+      groupResource(call.type),
+      call.name,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${live.metadata.uid ?? ''}`,
+    );
+  }
+  if (resourceVersion === undefined || resourceVersion === '') return;
+  if (resourceVersion !== live.metadata.resourceVersion) {
+    throw conflict(groupResource(call.type), call.name, STALE_RESOURCE_VERSION);
+  }
+}
+
+function validateUpdate(call: Call, object: StoredObject, live: StoredObject): void {
+  const errors = call.type.schema.validate(object, live);
+  if (live.metadata.deletionTimestamp !== undefined) {
+    const before = live.metadata.finalizers ?? [];
+    const added = (object.metadata.finalizers ?? []).filter((finalizer) => !before.includes(finalizer));
+    if (added.length > 0) {
+      const list = added.map((finalizer) => JSON.stringify(finalizer)).join(', ');
+      errors.push({
+        field: 'metadata.finalizers',
+        reason: 'FieldValueForbidden',
+        message: `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`,
+      });
+    }
+  }
+  if (errors.length > 0) throw invalid(call.type.resource.kind, call.type.resource.group, call.name, errors);
+}
+
+/** A write that changes nothing makes no revision; a changed owner of fields (apply) counts as a change. */
+function isUnchanged(object: StoredObject, live: StoredObject, managed: boolean): boolean {
+  const bare = ({ metadata, ...rest }: StoredObject): unknown => {
+    const { resourceVersion: _version, managedFields, ...others } = metadata;
+    return {
+      ...rest,
+      metadata: managed
+        ? { ...others, managedFields: managedFields?.map(({ time: _time, ...entry }) => entry) }
+        : others,
+    };
+  };
+  return equal(bare(object), bare(live));
+}
+
+function commitUpdate(core: Core, call: Call, object: StoredObject, live: StoredObject): StoredObject {
+  const resource = storageName(call.type.resource);
+  const current = core.store.get(resource, call.namespace, call.name);
+  if (current === undefined) throw notFound(groupResource(call.type), call.name);
+  if (current.metadata.resourceVersion !== live.metadata.resourceVersion) {
+    throw object.metadata.resourceVersion === undefined || object.metadata.resourceVersion === ''
+      ? new LostRace()
+      : conflict(groupResource(call.type), call.name, STALE_RESOURCE_VERSION);
+  }
+  core.allocate(object, live, call);
+  if (call.dryRun)
+    return {
+      ...object,
+      metadata: { ...object.metadata, resourceVersion: current.metadata.resourceVersion ?? '' },
+    };
+  const stored = toStorage(object, call.type);
+  const kept = isFullyReleased(resource, stored)
+    ? core.store.remove(resource, stored)
+    : core.store.put(resource, stored);
+  return toVersion(kept, call.type);
+}
+
+/** The last finalizer of a deleted object is gone, and it has no grace left. */
+export function isFullyReleased(resource: string, object: StoredObject): boolean {
+  const { deletionTimestamp, deletionGracePeriodSeconds = 0, finalizers = [] } = object.metadata;
+  if (deletionTimestamp === undefined || deletionGracePeriodSeconds !== 0 || finalizers.length > 0)
+    return false;
+  if (resource !== 'namespaces') return true;
+  const spec = object['spec'] as { finalizers?: string[] } | undefined;
+  return (spec?.finalizers ?? []).length === 0;
+}
+
+/** Runs a write again that failed for a conflict with another write; for the server's own read-modify-write. */
+export async function retryOnConflict<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (tries >= CONFLICT_RETRIES || !(error instanceof ApiError) || error.reason !== 'Conflict')
+        throw error;
+    }
+  }
+}
