@@ -7,18 +7,18 @@ export function applyDefaults(object: StoredObject, root: TypeNode): void {
   defaultValue(object, root);
 }
 
-/** Defaults of a CRD also replace an explicit null where the field is not nullable. */
-export function dropNullsWithDefault(value: unknown, type: TypeNode): void {
+/** In a custom resource an explicit null of a field that is not nullable counts as left out. */
+export function dropNulls(value: unknown, type: TypeNode): void {
   if (Array.isArray(value)) {
-    if (type.kind === 'list') for (const item of value) dropNullsWithDefault(item, type.items);
+    if (type.kind === 'list') for (const item of value) dropNulls(item, type.items);
     return;
   }
   if (!isObject(value)) return;
   for (const [key, child] of Object.entries(value)) {
     const field = type.child(key);
     if (field === undefined) continue;
-    if (child !== null) dropNullsWithDefault(child, field);
-    else if (field.schema.default !== undefined && field.schema.nullable !== true) delete value[key];
+    if (child !== null) dropNulls(child, field);
+    else if (field.schema.nullable !== true && field.kind !== 'any') delete value[key];
   }
 }
 

@@ -75,7 +75,7 @@ export function tooMany(field: string, count: number, maximum: number): FieldErr
   return {
     field,
     reason: 'FieldValueTooMany',
-    message: `Too many: ${count}: must have at most ${maximum} items`,
+    message: `Too many: ${count}: must have at most ${maximum} ${maximum === 1 ? 'item' : 'items'}`,
   };
 }
 

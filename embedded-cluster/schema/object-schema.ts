@@ -1,7 +1,7 @@
 import type { ManagedFieldsEntry } from '../../api/kubernetes-types.ts';
 import type { StoredObject } from '../types.ts';
 import { decodeObject } from './decode.ts';
-import { applyDefaults, dropNullsWithDefault } from './defaults.ts';
+import { applyDefaults, dropNulls } from './defaults.ts';
 import { unsupportedPatchType } from './errors.ts';
 import { FieldManager } from './field-manager.ts';
 import type { ApplyRequest, UpdateRequest } from './field-manager.ts';
@@ -81,7 +81,7 @@ export class CustomSchema extends TypedSchema implements ObjectSchema {
   }
 
   applyDefaults(object: StoredObject): void {
-    dropNullsWithDefault(object, this.type);
+    dropNulls(object, this.type);
     applyDefaults(object, this.type);
   }
 

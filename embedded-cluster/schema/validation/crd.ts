@@ -43,9 +43,9 @@ function validateNames({ names }: CustomResourceDefinition['spec']): FieldError[
     errors.push(...labelErrors(`spec.names.shortNames[${index}]`, name));
   }
   if (!names.kind) errors.push(required('spec.names.kind'));
-  else errors.push(...labelErrors('spec.names.kind', names.kind, names.kind.toLowerCase()));
+  else errors.push(...kindErrors('spec.names.kind', names.kind));
   if (names.listKind) {
-    errors.push(...labelErrors('spec.names.listKind', names.listKind, names.listKind.toLowerCase()));
+    errors.push(...kindErrors('spec.names.listKind', names.listKind));
     if (names.listKind === names.kind) {
       errors.push(invalid('spec.names.listKind', names.listKind, 'kind and listKind may not be the same'));
     }
@@ -53,9 +53,15 @@ function validateNames({ names }: CustomResourceDefinition['spec']): FieldError[
   return errors;
 }
 
-function labelErrors(field: string, value: string, checked = value): FieldError[] {
-  const problem = dns1035LabelProblem(checked);
+function labelErrors(field: string, value: string): FieldError[] {
+  const problem = dns1035LabelProblem(value);
   return problem === undefined ? [] : [invalid(field, value, problem)];
+}
+
+function kindErrors(field: string, value: string): FieldError[] {
+  const problem = dns1035LabelProblem(value.toLowerCase());
+  if (problem === undefined) return [];
+  return [invalid(field, value, `may have mixed case, but should otherwise match: ${problem}`)];
 }
 
 function validateVersions(spec: CustomResourceDefinition['spec']): FieldError[] {
@@ -69,7 +75,7 @@ function validateVersions(spec: CustomResourceDefinition['spec']): FieldError[] 
     if (names.has(version.name)) errors.push(duplicate(`${path}.name`, version.name));
     names.add(version.name);
     const schema = version.schema?.openAPIV3Schema as JsonSchema | undefined;
-    if (schema === undefined) errors.push(required(`${path}.schema.openAPIV3Schema`, 'schemas are required'));
+    if (schema === undefined) errors.push(required(`${path}.schema.openAPIV3Schema`));
     else errors.push(...validateSchemaNode(schema, `${path}.schema.openAPIV3Schema`, 0));
     for (const [column, { name, type, jsonPath }] of (version.additionalPrinterColumns ?? []).entries()) {
       const columnPath = `${path}.additionalPrinterColumns[${column}]`;

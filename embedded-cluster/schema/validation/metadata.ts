@@ -9,6 +9,8 @@ const maxAnnotationsBytes = 256 * 1024;
 /** Set by the server once; a client that sends another value is told so. */
 const immutableFields = ['name', 'namespace', 'uid', 'creationTimestamp', 'deletionTimestamp'] as const;
 
+const standardFinalizers: readonly string[] = ['kubernetes', 'orphan', 'foregroundDeletion'];
+
 /** The rules of metadata that hold for every kind (k8s.io/apimachinery/pkg/api/validation). */
 export function validateMetadata(
   object: StoredObject,
@@ -95,11 +97,16 @@ function validateOwners(object: StoredObject): FieldError[] {
 }
 
 function validateFinalizers(finalizers: readonly string[] | undefined): FieldError[] {
-  return (finalizers ?? []).flatMap((finalizer, index) =>
-    qualifiedNameProblems(finalizer).map((problem) =>
-      invalid(`metadata.finalizers[${index}]`, finalizer, problem),
-    ),
-  );
+  return (finalizers ?? []).flatMap((finalizer, index) => {
+    const field = `metadata.finalizers[${index}]`;
+    const errors = qualifiedNameProblems(finalizer).map((problem) => invalid(field, finalizer, problem));
+    if (errors.length === 0 && !finalizer.includes('/') && !standardFinalizers.includes(finalizer)) {
+      errors.push(
+        invalid(field, finalizer, 'name is neither a standard finalizer name nor is it fully qualified'),
+      );
+    }
+    return errors;
+  });
 }
 
 function validateImmutable(object: StoredObject, old: StoredObject): FieldError[] {

@@ -140,20 +140,32 @@ function validateCombinations(value: unknown, schema: JsonSchema, path: string, 
   if (schema['x-kubernetes-int-or-string'] === true) return;
   for (const part of schema.allOf ?? []) errors.push(...problems(value, part, path));
   if (schema.anyOf !== undefined && !schema.anyOf.some((part) => fits(value, part, path))) {
-    errors.push(invalid(path, value, `${path} in body must validate at least one schema (anyOf)`));
+    errors.push(combination(`${JSON.stringify(path)} must validate at least one schema (anyOf)`));
+    errors.push(...firstProblems(value, schema.anyOf, path));
   }
   if (schema.oneOf !== undefined) {
     const fitting = schema.oneOf.filter((part) => fits(value, part, path)).length;
     if (fitting !== 1) {
       const found = fitting === 0 ? 'Found none valid' : `Found ${fitting} valid alternatives`;
       errors.push(
-        invalid(path, value, `${path} in body must validate one and only one schema (oneOf). ${found}`),
+        combination(`${JSON.stringify(path)} must validate one and only one schema (oneOf). ${found}`),
       );
+      if (fitting === 0) errors.push(...firstProblems(value, schema.oneOf, path));
     }
   }
   if (schema.not !== undefined && fits(value, schema.not, path)) {
-    errors.push(invalid(path, value, `${path} in body must not validate the schema (not)`));
+    errors.push(combination(`${JSON.stringify(path)} must not validate the schema (not)`));
   }
+}
+
+/** The real server names no field for these. */
+function combination(detail: string): FieldError {
+  return invalid('<nil>', '', detail);
+}
+
+function firstProblems(value: unknown, alternatives: readonly JsonSchema[], path: string): FieldError[] {
+  const [first] = alternatives;
+  return first === undefined ? [] : problems(value, first, path);
 }
 
 function fits(value: unknown, schema: JsonSchema, path: string): boolean {

@@ -1,0 +1,58 @@
+import type { LabelSelector } from '../../../api/kubernetes-types.ts';
+import { forbidden, invalid, required } from '../errors.ts';
+import type { FieldError } from '../types.ts';
+import { validateLabels } from './metadata.ts';
+import { qualifiedNameProblems } from './names.ts';
+
+/** metav1.LabelSelector, as workloads and webhooks use it. */
+export function validateSelector(selector: LabelSelector | undefined, path: string): FieldError[] {
+  const errors = validateLabels(selector?.matchLabels, `${path}.matchLabels`);
+  for (const [index, { key, operator, values = [] }] of (selector?.matchExpressions ?? []).entries()) {
+    const at = `${path}.matchExpressions[${index}]`;
+    switch (operator) {
+      case 'In':
+      case 'NotIn':
+        if (values.length === 0) {
+          errors.push(required(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
+        }
+        break;
+      case 'Exists':
+      case 'DoesNotExist':
+        if (values.length > 0) {
+          errors.push(
+            forbidden(`${at}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"),
+          );
+        }
+        break;
+      default:
+        errors.push(invalid(`${at}.operator`, operator, 'not a valid selector operator'));
+    }
+    errors.push(...qualifiedNameProblems(key).map((problem) => invalid(`${at}.key`, key, problem)));
+  }
+  return errors;
+}
+
+/** Whether labels satisfy a selector; an empty selector matches everything. */
+export function selectorMatches(selector: LabelSelector, labels: Record<string, string>): boolean {
+  const wanted = Object.entries(selector.matchLabels ?? {});
+  if (wanted.some(([key, value]) => labels[key] !== value)) return false;
+  return (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
+    const value = labels[key];
+    switch (operator) {
+      case 'In':
+        return value !== undefined && values.includes(value);
+      case 'NotIn':
+        return value === undefined || !values.includes(value);
+      case 'Exists':
+        return value !== undefined;
+      default:
+        return value === undefined;
+    }
+  });
+}
+
+export function isEmptySelector(selector: LabelSelector): boolean {
+  return (
+    Object.keys(selector.matchLabels ?? {}).length === 0 && (selector.matchExpressions ?? []).length === 0
+  );
+}
