@@ -114,18 +114,27 @@ export class Head {
 
   /** Removes every field with this id; the others keep their order. */
   remove(id: FieldId): void {
-    let kept = 0;
-    for (let i = 0; i < this.count; i++) {
-      if (this.id[i] === id) continue;
-      if (kept !== i) this.#move(i, kept);
-      kept++;
-    }
-    this.count = kept;
+    this.#keep((i) => this.id[i] !== id);
+  }
+
+  /** Removes the fields whose name the test accepts. Not for the common path: it takes a function. */
+  removeNamed(test: (name: Buffer, start: number, end: number) => boolean): void {
+    this.#keep((i) => !test(this.nameBuffer[i] ?? EMPTY, this.nameStart[i] ?? 0, this.nameEnd[i] ?? 0));
   }
 
   /** Value of field i as a string (Latin-1, as RFC 9110 section 5.5 treats field values). */
   value(i: number): string {
     return this.valueBuffer[i]?.toString('latin1', this.valueStart[i], this.valueEnd[i]) ?? '';
+  }
+
+  #keep(wanted: (i: number) => boolean): void {
+    let kept = 0;
+    for (let i = 0; i < this.count; i++) {
+      if (!wanted(i)) continue;
+      if (kept !== i) this.#move(i, kept);
+      kept++;
+    }
+    this.count = kept;
   }
 
   #move(from: number, to: number): void {
@@ -160,9 +169,9 @@ export function setSpan(span: Span, text: string): void {
   span.end = span.buffer.length;
 }
 
-/** A copy of a head that stays valid: for who has to wait before passing it on. */
-export function copyHead(head: Head): Head {
-  const copy = new Head();
+/** A copy of a head that stays valid: for who has to wait before passing it on. `copy` is written over when given. */
+export function copyHead(head: Head, copy: Head = new Head()): Head {
+  copy.clear();
   let size = 0;
   const spans = [head.method, head.path, head.authority, head.scheme];
   for (const span of spans) size += span.end - span.start;

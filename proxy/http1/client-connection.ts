@@ -1,8 +1,19 @@
+import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
-import type { Exchange, Head, RequestSink, ResponseSink } from '../message.ts';
+import { Head } from '../message.ts';
+import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport, TransportHandler } from '../transport/transport.ts';
+import { BodyReader } from './body-reader.ts';
+import type { BodyKind } from './body-reader.ts';
+import { BodyWriter } from './body-writer.ts';
+import { HeadReader, HeadStatus } from './head-reader.ts';
+import { Framing, parseResponse } from './head-parser.ts';
+import { writeRequestHead } from './head-writer.ts';
+import type { OutgoingFraming } from './head-writer.ts';
+import { BODY_RESUME, BODY_WINDOW } from './limits.ts';
 
+/** What a connection to a server needs. */
 export interface Http1ClientOptions {
   timers: TimerWheel;
   /** Where responses go; `x.client` when absent. */
@@ -13,22 +24,277 @@ export interface Http1ClientOptions {
   onClose?(connection: Http1ClientConnection): void;
 }
 
+/** idle: no exchange. head: waits for the response's head. body: reads its body. drained: the response has ended, the request has not. closed. */
+type State = 'idle' | 'head' | 'body' | 'drained' | 'closed';
+
+const NO_BYTES = Buffer.alloc(0);
+
 /** One HTTP/1.1 connection to a server: one exchange at a time; the caller pools it. */
-export declare class Http1ClientConnection implements TransportHandler, RequestSink {
-  constructor(transport: Transport, options: Http1ClientOptions);
+export class Http1ClientConnection implements TransportHandler, RequestSink {
+  readonly #transport: Transport;
+  readonly #options: Http1ClientOptions;
+  readonly #head = new Head();
+  readonly #framing = new Framing();
+  readonly #reader = new HeadReader();
+  readonly #body = new BodyReader();
+  readonly #out = new BodyWriter();
+  #state: State = 'idle';
+  #exchange: Exchange | undefined = undefined;
+  #close = false;
+  #requestEnded = false;
+  #full = false;
+  #owed = 0;
+  #unconsumed = 0;
+  #paused = false;
+  #idleSince: number;
+
+  constructor(transport: Transport, options: Http1ClientOptions) {
+    this.#transport = transport;
+    this.#options = options;
+    this.#idleSince = options.timers.now();
+    transport.handler = this;
+  }
+
   /** Idle and open: may take an exchange now. */
-  readonly reusable: boolean;
+  get reusable(): boolean {
+    return this.#state === 'idle' && !this.#close;
+  }
+
   /** ms of the wheel's clock since when it has been idle. */
-  readonly idleSince: number;
+  get idleSince(): number {
+    return this.#idleSince;
+  }
+
   /** Closes; an exchange under way is reset. */
-  destroy(): void;
-  onData(buffer: Buffer, start: number, end: number): void;
-  onDrain(): void;
-  onEnd(): void;
-  onClose(): void;
-  requestHead(x: Exchange, head: Head, end: boolean): void;
-  requestData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void;
-  requestTrailers(x: Exchange, trailers: Head): void;
-  requestReset(x: Exchange, cause: Cause): void;
-  responseConsumed(x: Exchange, n: number): void;
+  destroy(): void {
+    this.#fail(causes.upstreamReset);
+  }
+
+  // Requests out.
+
+  requestHead(x: Exchange, head: Head, end: boolean): void {
+    if (!this.reusable) {
+      x.refused = true;
+      this.#sinkOf(x).responseReset(x, causes.upstreamReset);
+      return;
+    }
+    this.#exchange = x;
+    this.#state = 'head';
+    this.#requestEnded = end;
+    this.#full = false;
+    this.#owed = 0;
+    this.#unconsumed = 0;
+    const framing = requestFraming(head, end);
+    this.#out.begin(framing === 'chunked' ? 'chunked' : end ? 'none' : 'length', head.contentLength);
+    writeRequestHead(this.#transport, head, framing);
+  }
+
+  requestData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
+    if (x !== this.#exchange || this.#requestEnded) return;
+    const written = this.#out.write(this.#transport, buffer, start, end, last);
+    if (written === 'mismatch') {
+      this.#fail(causes.badRequest);
+      return;
+    }
+    if (written === 'full') this.#full = true;
+    if (last) this.#requestDone();
+    else if (this.#full) this.#owed += end - start;
+    else this.#sinkOf(x).requestConsumed(x, end - start);
+  }
+
+  requestTrailers(x: Exchange, trailers: Head): void {
+    if (x !== this.#exchange || this.#requestEnded) return;
+    if (this.#out.writeTrailers(this.#transport, trailers) === 'mismatch') this.#fail(causes.badRequest);
+    else this.#requestDone();
+  }
+
+  requestReset(x: Exchange, _cause: Cause): void {
+    if (x !== this.#exchange) return;
+    // HTTP/1 has no other way to take a request back.
+    this.#exchange = undefined;
+    this.#shut();
+  }
+
+  responseConsumed(x: Exchange, n: number): void {
+    if (x !== this.#exchange) return;
+    this.#unconsumed -= n;
+    if (this.#unconsumed <= BODY_RESUME) this.#resume();
+  }
+
+  #requestDone(): void {
+    this.#requestEnded = true;
+    if (this.#state === 'drained') this.#release();
+  }
+
+  // Responses in.
+
+  onData(buffer: Buffer, start: number, end: number): void {
+    let i = start;
+    while (i < end) {
+      if (this.#state === 'head') i = this.#readHead(buffer, i, end);
+      else if (this.#state === 'body') i = this.#readBody(buffer, i, end);
+      else {
+        // Bytes that nobody asked for: what follows on this connection cannot be trusted.
+        if (this.#state !== 'closed') this.#shut();
+        return;
+      }
+    }
+  }
+
+  #readHead(buffer: Buffer, start: number, end: number): number {
+    const consumed = this.#reader.push(buffer, start, end);
+    if (consumed === HeadStatus.more) return end;
+    const x = this.#exchange;
+    if (consumed < 0 || x === undefined) {
+      this.#fail(causes.protocolError);
+      return end;
+    }
+    const { buffer: b, start: from, end: to } = this.#reader;
+    const head = this.#head;
+    // 101 would need an Upgrade that is never passed on.
+    if (parseResponse(b, from, to, head, this.#framing) !== undefined || head.status === 101) {
+      this.#fail(causes.protocolError);
+      return end;
+    }
+    if (head.status < 200) {
+      this.#sinkOf(x).responseHead(x, head, false);
+      return start + consumed;
+    }
+    this.#beginResponse(x, head);
+    return start + consumed;
+  }
+
+  #beginResponse(x: Exchange, head: Head): void {
+    this.#close ||= head.close;
+    const kind = this.#bodyKind(x, head);
+    const end = kind === 'none' || (kind === 'length' && head.contentLength === 0);
+    if (kind === 'close') this.#close = true;
+    this.#state = 'body';
+    if (!end) this.#body.begin(kind, head.contentLength);
+    if (end) this.#ended();
+    this.#sinkOf(x).responseHead(x, head, end);
+    if (end) this.#settle();
+  }
+
+  #bodyKind(x: Exchange, head: Head): BodyKind {
+    if (x.isHead || head.status === 204 || head.status === 304) return 'none';
+    if (this.#framing.chunked) return 'chunked';
+    return head.contentLength >= 0 ? 'length' : 'close';
+  }
+
+  #readBody(buffer: Buffer, start: number, end: number): number {
+    const body = this.#body;
+    const event = body.next(buffer, start, end);
+    const at = body.position;
+    const x = this.#exchange;
+    if (event === 'malformed' || x === undefined) {
+      this.#fail(causes.protocolError);
+      return end;
+    }
+    if (event === 'more') return at;
+    const done = event !== 'data' || body.last;
+    if (done) this.#ended();
+    const sink = this.#sinkOf(x);
+    if (event === 'trailers') sink.responseTrailers(x, body.trailers);
+    else if (event === 'end') sink.responseData(x, NO_BYTES, 0, 0, true);
+    else {
+      this.#unconsumed += body.dataEnd - body.dataStart;
+      sink.responseData(x, buffer, body.dataStart, body.dataEnd, body.last);
+      if (!done && this.#unconsumed > BODY_WINDOW) this.#pause();
+    }
+    if (done) this.#settle();
+    return at;
+  }
+
+  /** The response has been read to its end; the exchange is told right after. */
+  #ended(): void {
+    this.#state = 'drained';
+    if (this.#requestEnded) this.#exchange = undefined;
+  }
+
+  /** The response's end has been told: whether the connection can go on is decided only now, since telling may have reset the request. */
+  #settle(): void {
+    if (this.#state !== 'drained') return;
+    if (this.#requestEnded) this.#release();
+    // A response that did not wait for its request: the rest of the request may never come.
+    else this.#shut();
+  }
+
+  #release(): void {
+    this.#exchange = undefined;
+    this.#resume();
+    if (this.#close) {
+      this.#shut();
+      return;
+    }
+    this.#state = 'idle';
+    this.#reader.release();
+    this.#idleSince = this.#options.timers.now();
+    this.#options.onIdle?.(this);
+  }
+
+  onDrain(): void {
+    this.#full = false;
+    const x = this.#exchange;
+    const n = this.#owed;
+    this.#owed = 0;
+    if (x !== undefined && n > 0) this.#sinkOf(x).requestConsumed(x, n);
+  }
+
+  onEnd(): void {
+    const x = this.#exchange;
+    if (this.#state === 'body' && this.#body.kind === 'close' && x !== undefined) {
+      this.#ended();
+      this.#exchange = undefined;
+      this.#sinkOf(x).responseData(x, NO_BYTES, 0, 0, true);
+      this.#shut();
+      return;
+    }
+    this.#fail(causes.upstreamReset);
+  }
+
+  onClose(): void {
+    this.#fail(causes.upstreamReset);
+    this.#options.onClose?.(this);
+  }
+
+  #fail(cause: Cause): void {
+    if (this.#state === 'closed') return;
+    const x = this.#exchange;
+    this.#exchange = undefined;
+    this.#shut();
+    if (x !== undefined) this.#sinkOf(x).responseReset(x, cause);
+  }
+
+  #shut(): void {
+    this.#state = 'closed';
+    this.#transport.destroy();
+  }
+
+  #sinkOf(x: Exchange): ResponseSink {
+    return this.#options.responses ?? x.client;
+  }
+
+  #pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#transport.pause();
+  }
+
+  #resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#transport.resume();
+  }
+}
+
+const GET = 71;
+const HEAD_OR_OTHER = 72;
+
+function requestFraming(head: Head, end: boolean): OutgoingFraming {
+  if (head.contentLength >= 0) return 'declared';
+  if (!end) return 'chunked';
+  // RFC 9110 section 8.6: methods that may carry content say so also when it is empty.
+  const first = head.method.buffer[head.method.start];
+  return first === GET || first === HEAD_OR_OTHER ? 'declared' : 'empty';
 }

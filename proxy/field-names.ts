@@ -1,0 +1,93 @@
+import { FieldId } from './message.ts';
+
+/** Names of the fields that layers look for, by id. The `isthmus` ones are pseudo-headers: only the HTTP/2 codec may meet them. */
+const NAMES: readonly (readonly [FieldId, string])[] = [
+  [FieldId.host, 'host'],
+  [FieldId.contentLength, 'content-length'],
+  [FieldId.transferEncoding, 'transfer-encoding'],
+  [FieldId.connection, 'connection'],
+  [FieldId.upgrade, 'upgrade'],
+  [FieldId.expect, 'expect'],
+  [FieldId.te, 'te'],
+  [FieldId.trailer, 'trailer'],
+  [FieldId.keepAlive, 'keep-alive'],
+  [FieldId.proxyConnection, 'proxy-connection'],
+  [FieldId.proxyAuthorization, 'proxy-authorization'],
+  [FieldId.proxyAuthenticate, 'proxy-authenticate'],
+  [FieldId.l5dClientId, 'l5d-client-id'],
+  [FieldId.forwarded, 'forwarded'],
+  [FieldId.l5dProxyError, 'l5d-proxy-error'],
+  [FieldId.contentType, 'content-type'],
+  [FieldId.grpcStatus, 'grpc-status'],
+  [FieldId.cookie, 'cookie'],
+  [FieldId.isthmusPort, ':isthmus-port'],
+  [FieldId.isthmusTarget, ':isthmus-target'],
+  [FieldId.isthmusClient, ':isthmus-client'],
+  [FieldId.isthmusProtocol, ':isthmus-protocol'],
+];
+
+interface Known {
+  id: FieldId;
+  name: Buffer;
+}
+
+const LONGEST = 19;
+const byLength: Known[][] = Array.from({ length: LONGEST + 1 }, () => []);
+for (const [id, name] of NAMES) byLength[name.length]?.push({ id, name: Buffer.from(name) });
+
+const L5D_PREFIX = Buffer.from('l5d-');
+
+/** Compares ASCII without regard to case; `lower` is lower case. */
+export function equalsIgnoreCase(buffer: Buffer, start: number, end: number, lower: Buffer): boolean {
+  if (end - start !== lower.length) return false;
+  return startsIgnoreCase(buffer, start, lower);
+}
+
+function startsIgnoreCase(buffer: Buffer, start: number, lower: Buffer): boolean {
+  for (let i = 0; i < lower.length; i++) {
+    let c = buffer[start + i] ?? 0;
+    if (c >= 65 && c <= 90) c |= 32;
+    if (c !== lower[i]) return false;
+  }
+  return true;
+}
+
+/** Which of the known fields `buffer[start, end)` names, in any case. */
+export function fieldIdOf(buffer: Buffer, start: number, end: number): FieldId {
+  const length = end - start;
+  const candidates = byLength[length];
+  if (candidates !== undefined) {
+    for (const { id, name } of candidates) if (startsIgnoreCase(buffer, start, name)) return id;
+  }
+  return length > L5D_PREFIX.length && startsIgnoreCase(buffer, start, L5D_PREFIX)
+    ? FieldId.l5dOther
+    : FieldId.other;
+}
+
+/** Fields of one connection, which no codec passes on (RFC 9110 section 7.6.1, RFC 9113 section 8.2.2), and credentials meant for a proxy. */
+export function isHopByHop(id: FieldId): boolean {
+  switch (id) {
+    case FieldId.connection:
+    case FieldId.transferEncoding:
+    case FieldId.upgrade:
+    case FieldId.keepAlive:
+    case FieldId.proxyConnection:
+    case FieldId.proxyAuthorization:
+    case FieldId.proxyAuthenticate:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** The field is one of ours that only travels inside `isthmus/1`. */
+export function isIsthmusField(id: FieldId): boolean {
+  return id >= FieldId.isthmusPort && id <= FieldId.isthmusProtocol;
+}
+
+const APPLICATION_GRPC = Buffer.from('application/grpc');
+
+/** The message's content type is gRPC: errors are told by `grpc-status` then. */
+export function isGrpc(buffer: Buffer, start: number, end: number): boolean {
+  return end - start >= APPLICATION_GRPC.length && startsIgnoreCase(buffer, start, APPLICATION_GRPC);
+}

@@ -1,0 +1,282 @@
+import { causes } from '../errors.ts';
+import type { Cause } from '../errors.ts';
+import { equalsIgnoreCase, fieldIdOf, isHopByHop } from '../field-names.ts';
+import { FieldId, MAX_FIELDS } from '../message.ts';
+import type { Head } from '../message.ts';
+import { isAuthority, isFieldValue, isTarget, isToken, parseDecimal } from './characters.ts';
+
+const SPACE = 32;
+const TAB = 9;
+const COLON = 58;
+const SLASH = 47;
+const HTTP1 = Buffer.from('HTTP/1.');
+const CONNECT = Buffer.from('CONNECT');
+const OPTIONS = Buffer.from('OPTIONS');
+const HEAD = Buffer.from('HEAD');
+const HTTP_SCHEME = Buffer.from('http://');
+const HTTP = Buffer.from('http');
+const EMPTY_PATH = Buffer.from('/');
+const CHUNKED = Buffer.from('chunked');
+const CLOSE = Buffer.from('close');
+const KEEP_ALIVE = Buffer.from('keep-alive');
+
+/** How the message is framed and what it says about the connection: what is left of the fields that a codec does not pass on. */
+export class Framing {
+  chunked = false;
+  /** HTTP/1.0: no chunked coding, no keep-alive unless asked for. */
+  minorVersion = 1;
+  isConnect = false;
+  isHead = false;
+  expect = false;
+  hosts = 0;
+  saidClose = false;
+  saidKeepAlive = false;
+  /** Connection names of fields that end here, besides the fixed ones. */
+  readonly listedStart: number[] = [];
+  readonly listedEnd: number[] = [];
+
+  clear(): void {
+    this.chunked = false;
+    this.minorVersion = 1;
+    this.isConnect = false;
+    this.isHead = false;
+    this.expect = false;
+    this.hosts = 0;
+    this.saidClose = false;
+    this.saidKeepAlive = false;
+    this.listedStart.length = 0;
+    this.listedEnd.length = 0;
+  }
+}
+
+/**
+ * Reads a request's head, `b[start, end)` with its empty line, into `head`. What two implementations could read in two ways is refused.
+ * Returns why, or undefined when it is good.
+ */
+export function parseRequest(
+  b: Buffer,
+  start: number,
+  end: number,
+  head: Head,
+  framing: Framing,
+): Cause | undefined {
+  head.clear();
+  framing.clear();
+  const line = lineEnd(b, start);
+  if (!parseRequestLine(b, start, line, head, framing)) return causes.badRequest;
+  const bad = parseFields(b, line + 2, end - 2, head, framing);
+  if (bad !== undefined) return bad;
+  if (framing.hosts === 0 && framing.minorVersion === 1) return causes.badRequest;
+  head.close = framing.saidClose || (framing.minorVersion === 0 && !framing.saidKeepAlive);
+  return undefined;
+}
+
+/** Reads a response's head. Its cause on failure is for the exchange: the upstream broke the protocol. */
+export function parseResponse(
+  b: Buffer,
+  start: number,
+  end: number,
+  head: Head,
+  framing: Framing,
+): Cause | undefined {
+  head.clear();
+  framing.clear();
+  const line = lineEnd(b, start);
+  if (!parseStatusLine(b, start, line, head, framing)) return causes.protocolError;
+  if (parseFields(b, line + 2, end - 2, head, framing) !== undefined) return causes.protocolError;
+  head.close = framing.saidClose || (framing.minorVersion === 0 && !framing.saidKeepAlive);
+  return undefined;
+}
+
+/** Reads a trailer section into `trailers`: fields that frame or route a message have no business there (RFC 9110 section 6.5.1). */
+export function parseTrailers(
+  b: Buffer,
+  start: number,
+  end: number,
+  trailers: Head,
+  framing: Framing,
+): Cause | undefined {
+  trailers.clear();
+  framing.clear();
+  const bad = parseFields(b, start, end - 2, trailers, framing);
+  if (bad !== undefined) return bad;
+  if (framing.chunked || framing.hosts > 0 || trailers.contentLength >= 0 || framing.expect)
+    return causes.badRequest;
+  return undefined;
+}
+
+function lineEnd(b: Buffer, from: number): number {
+  let i = from;
+  while (b[i] !== 13) i++;
+  return i;
+}
+
+function parseRequestLine(b: Buffer, start: number, end: number, head: Head, framing: Framing): boolean {
+  let i = start;
+  while (i < end && b[i] !== SPACE) i++;
+  if (!isToken(b, start, i)) return false;
+  setSpan(head.method, b, start, i);
+  framing.isConnect = equalsExactly(b, start, i, CONNECT);
+  framing.isHead = equalsExactly(b, start, i, HEAD);
+  const target = i + 1;
+  // "HTTP/1.x" and the space before it take 9 bytes at the end of the line.
+  const targetEnd = end - 9;
+  if (targetEnd <= target || b[targetEnd] !== SPACE) return false;
+  return parseVersion(b, targetEnd + 1, framing) && parseTarget(b, target, targetEnd, head, framing);
+}
+
+function parseVersion(b: Buffer, at: number, framing: Framing): boolean {
+  if (!equalsExactly(b, at, at + HTTP1.length, HTTP1)) return false;
+  const minor = (b[at + HTTP1.length] ?? 0) - 48;
+  framing.minorVersion = minor;
+  return minor === 0 || minor === 1;
+}
+
+function parseTarget(b: Buffer, start: number, end: number, head: Head, framing: Framing): boolean {
+  setSpan(head.scheme, HTTP, 0, HTTP.length);
+  if (framing.isConnect) {
+    setSpan(head.authority, b, start, end);
+    return isAuthority(b, start, end);
+  }
+  if (!isTarget(b, start, end)) return false;
+  setSpan(head.path, b, start, end);
+  if (b[start] === SLASH) return true;
+  if (end - start === 1 && b[start] === 42)
+    return equalsExactly(b, head.method.start, head.method.end, OPTIONS);
+  return parseAbsoluteForm(b, start, end, head);
+}
+
+function parseAbsoluteForm(b: Buffer, start: number, end: number, head: Head): boolean {
+  const authority = start + HTTP_SCHEME.length;
+  if (end <= authority || !equalsIgnoreCase(b, start, authority, HTTP_SCHEME)) return false;
+  let i = authority;
+  while (i < end && b[i] !== SLASH && b[i] !== 63) i++;
+  if (i === authority || !isAuthority(b, authority, i)) return false;
+  setSpan(head.authority, b, authority, i);
+  if (i === end) setSpan(head.path, EMPTY_PATH, 0, 1);
+  // A query without a path would need a slash in between: no client sends it.
+  else if (b[i] !== SLASH) return false;
+  else setSpan(head.path, b, i, end);
+  return true;
+}
+
+function parseStatusLine(b: Buffer, start: number, end: number, head: Head, framing: Framing): boolean {
+  // "HTTP/1.1 200": the reason phrase may be missing, its space too.
+  if (end - start < 12 || !parseVersion(b, start, framing) || b[start + 8] !== SPACE) return false;
+  if (end - start > 12 && b[start + 12] !== SPACE) return false;
+  head.status = parseDecimal(b, start + 9, start + 12);
+  return head.status >= 100 && head.status <= 599 && isFieldValue(b, start + 12, end);
+}
+
+function parseFields(b: Buffer, start: number, end: number, head: Head, framing: Framing): Cause | undefined {
+  for (let i = start; i < end;) {
+    const nameStart = i;
+    while (i < end && b[i] !== COLON && b[i] !== 13) i++;
+    const nameEnd = i;
+    // Refuses also an obsolete line folding and a space before the colon, since neither is a token.
+    if (b[i] !== COLON || !isToken(b, nameStart, nameEnd)) return causes.badRequest;
+    i++;
+    while (b[i] === SPACE || b[i] === TAB) i++;
+    const valueStart = i;
+    while (b[i] !== 13) i++;
+    let valueEnd = i;
+    while (valueEnd > valueStart && (b[valueEnd - 1] === SPACE || b[valueEnd - 1] === TAB)) valueEnd--;
+    // A CR that does not end the line.
+    if (b[i + 1] !== 10 || !isFieldValue(b, valueStart, valueEnd)) return causes.badRequest;
+    i += 2;
+    const bad = takeField(b, nameStart, nameEnd, valueStart, valueEnd, head, framing);
+    if (bad !== undefined) return bad;
+  }
+  return framing.listedStart.length === 0 ? undefined : removeListed(b, head, framing);
+}
+
+function takeField(
+  b: Buffer,
+  nameStart: number,
+  nameEnd: number,
+  valueStart: number,
+  valueEnd: number,
+  head: Head,
+  framing: Framing,
+): Cause | undefined {
+  const id = fieldIdOf(b, nameStart, nameEnd);
+  switch (id) {
+    case FieldId.host:
+      if (++framing.hosts > 1 || !isAuthority(b, valueStart, valueEnd)) return causes.badRequest;
+      // The absolute form and CONNECT name the authority themselves (RFC 9112 section 3.2.2).
+      if (head.authority.end === 0) setSpan(head.authority, b, valueStart, valueEnd);
+      return undefined;
+    case FieldId.contentLength:
+      if (head.contentLength >= 0 || framing.chunked) return causes.badRequest;
+      head.contentLength = parseDecimal(b, valueStart, valueEnd);
+      if (head.contentLength < 0) return causes.badRequest;
+      break;
+    case FieldId.transferEncoding:
+      if (framing.chunked || head.contentLength >= 0 || framing.minorVersion === 0) return causes.badRequest;
+      framing.chunked = equalsIgnoreCase(b, valueStart, valueEnd, CHUNKED);
+      return framing.chunked ? undefined : causes.badRequest;
+    case FieldId.connection:
+      return takeConnection(b, valueStart, valueEnd, framing);
+    case FieldId.expect:
+      framing.expect = true;
+      break;
+    case FieldId.te:
+      return undefined;
+    default:
+      if (isHopByHop(id)) return undefined;
+  }
+  const added = head.add(id, b, nameStart, nameEnd, b, valueStart, valueEnd);
+  return added && head.count <= MAX_FIELDS ? undefined : causes.headTooLarge;
+}
+
+/** Fields that a Connection field may not take away: without them the next hop would see another message. */
+function isProtected(id: FieldId): boolean {
+  return id === FieldId.host || id === FieldId.contentLength;
+}
+
+function takeConnection(b: Buffer, start: number, end: number, framing: Framing): Cause | undefined {
+  for (let i = start; i < end;) {
+    while (i < end && (b[i] === 44 || b[i] === SPACE || b[i] === TAB)) i++;
+    const from = i;
+    while (i < end && b[i] !== 44 && b[i] !== SPACE && b[i] !== TAB) i++;
+    if (i === from) continue;
+    if (!isToken(b, from, i)) return causes.badRequest;
+    if (equalsIgnoreCase(b, from, i, CLOSE)) framing.saidClose = true;
+    else if (equalsIgnoreCase(b, from, i, KEEP_ALIVE)) framing.saidKeepAlive = true;
+    else if (isProtected(fieldIdOf(b, from, i))) return causes.badRequest;
+    else if (framing.listedStart.length >= MAX_FIELDS) return causes.headTooLarge;
+    else {
+      framing.listedStart.push(from);
+      framing.listedEnd.push(i);
+    }
+  }
+  return undefined;
+}
+
+function removeListed(b: Buffer, head: Head, framing: Framing): undefined {
+  for (let k = 0; k < framing.listedStart.length; k++) {
+    const listed = Buffer.from(
+      b.toString('latin1', framing.listedStart[k], framing.listedEnd[k]).toLowerCase(),
+      'latin1',
+    );
+    head.removeNamed((buffer, start, end) => equalsIgnoreCase(buffer, start, end, listed));
+  }
+  return undefined;
+}
+
+function equalsExactly(b: Buffer, start: number, end: number, text: Buffer): boolean {
+  if (end - start !== text.length) return false;
+  for (let i = 0; i < text.length; i++) if (b[start + i] !== text[i]) return false;
+  return true;
+}
+
+function setSpan(
+  span: { buffer: Buffer; start: number; end: number },
+  buffer: Buffer,
+  start: number,
+  end: number,
+): void {
+  span.buffer = buffer;
+  span.start = start;
+  span.end = end;
+}

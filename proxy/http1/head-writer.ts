@@ -1,0 +1,174 @@
+import { STATUS_CODES } from 'node:http';
+import type { Cause } from '../errors.ts';
+import { isHopByHop, isIsthmusField } from '../field-names.ts';
+import { FieldId } from '../message.ts';
+import type { Head, Span } from '../message.ts';
+import type { Transport } from '../transport/transport.ts';
+
+const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1');
+const VERSION_END = latin1(' HTTP/1.1\r\n');
+const HOST = latin1('host: ');
+const COOKIE = latin1('cookie: ');
+const CRLF = latin1('\r\n');
+const CHUNKED = latin1('transfer-encoding: chunked\r\n');
+const NO_CONTENT = latin1('content-length: 0\r\n');
+const CLOSE = latin1('connection: close\r\n');
+const KEEP_ALIVE = latin1('connection: keep-alive\r\n');
+const ROOT = latin1('/');
+const COLON = 58;
+const SPACE = 32;
+/** Bytes around a field: colon, space, CR LF. */
+const FIELD_OVERHEAD = 4;
+/** Room for everything in a head but the fields and the spans of the request line. */
+const FIXED_ROOM = 256;
+
+/** How the body that follows is framed; 'declared': as the head's own fields say. */
+export type OutgoingFraming = 'declared' | 'chunked' | 'empty' | 'close';
+
+/** What the head says about the connection. */
+export type ConnectionOption = 'none' | 'close' | 'keep-alive';
+
+const statusLines: (Buffer | undefined)[] = [];
+
+function statusLine(status: number): Buffer {
+  return (statusLines[status] ??= latin1(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`));
+}
+
+/** Writes a request's head in origin form, Host from the authority. Returns false when the output is full. */
+export function writeRequestHead(transport: Transport, head: Head, framing: OutgoingFraming): boolean {
+  const room = transport.reserve(roomFor(head));
+  const out = room.buffer;
+  let o = putSpan(out, room.offset, head.method);
+  out[o++] = SPACE;
+  o = head.path.end > head.path.start ? putSpan(out, o, head.path) : put(out, o, ROOT);
+  o = put(out, o, VERSION_END);
+  o = put(out, o, HOST);
+  o = putSpan(out, o, head.authority);
+  o = put(out, o, CRLF);
+  o = putFields(out, o, head, framing);
+  o = putFraming(out, o, framing);
+  o = put(out, o, CRLF);
+  return transport.commit(o - room.offset);
+}
+
+/** Writes a response's head. Returns false when the output is full. */
+export function writeResponseHead(
+  transport: Transport,
+  head: Head,
+  framing: OutgoingFraming,
+  option: ConnectionOption,
+): boolean {
+  const room = transport.reserve(roomFor(head));
+  const out = room.buffer;
+  let o = put(out, room.offset, statusLine(head.status));
+  o = putFields(out, o, head, framing);
+  o = putFraming(out, o, framing);
+  if (option !== 'none') o = put(out, o, option === 'close' ? CLOSE : KEEP_ALIVE);
+  o = put(out, o, CRLF);
+  return transport.commit(o - room.offset);
+}
+
+/** Writes an answer that the proxy makes itself. */
+export function writeErrorResponse(transport: Transport, cause: Cause, close: boolean): void {
+  const text = `HTTP/1.1 ${cause.status} ${STATUS_CODES[cause.status] ?? 'Proxy Error'}\r\nl5d-proxy-error: ${cause.code}\r\ncontent-length: 0\r\n${close ? 'connection: close\r\n' : ''}\r\n`;
+  const bytes = latin1(text);
+  transport.write(bytes, 0, bytes.length);
+}
+
+/** Writes payload as one chunk. Returns false when the output is full. */
+export function writeChunk(transport: Transport, buffer: Buffer, start: number, end: number): boolean {
+  const n = end - start;
+  if (n === 0) return true;
+  const size = latin1(`${n.toString(16)}\r\n`);
+  transport.write(size, 0, size.length);
+  transport.write(buffer, start, end);
+  return transport.write(CRLF, 0, CRLF.length);
+}
+
+const LAST_CHUNK = latin1('0\r\n');
+
+/** Ends a chunked body. */
+export function writeLastChunk(transport: Transport, trailers: Head | undefined): boolean {
+  if (trailers === undefined) {
+    transport.write(LAST_CHUNK, 0, LAST_CHUNK.length);
+    return transport.write(CRLF, 0, CRLF.length);
+  }
+  const room = transport.reserve(roomFor(trailers));
+  let o = put(room.buffer, room.offset, LAST_CHUNK);
+  o = putFields(room.buffer, o, trailers, 'chunked');
+  o = put(room.buffer, o, CRLF);
+  return transport.commit(o - room.offset);
+}
+
+function roomFor(head: Head): number {
+  let n = FIXED_ROOM + spanLength(head.method) + spanLength(head.path) + spanLength(head.authority);
+  for (let i = 0; i < head.count; i++) {
+    n +=
+      (head.nameEnd[i] ?? 0) - (head.nameStart[i] ?? 0) + (head.valueEnd[i] ?? 0) - (head.valueStart[i] ?? 0);
+    n += FIELD_OVERHEAD;
+  }
+  return n;
+}
+
+function spanLength(span: Span): number {
+  return span.end - span.start;
+}
+
+function putFields(out: Buffer, at: number, head: Head, framing: OutgoingFraming): number {
+  let o = at;
+  let cookies = 0;
+  for (let i = 0; i < head.count; i++) {
+    const id = (head.id[i] ?? 0) as FieldId;
+    if (id !== FieldId.other) {
+      if (id === FieldId.cookie) {
+        cookies++;
+        continue;
+      }
+      if (id === FieldId.host || id === FieldId.te || isHopByHop(id) || isIsthmusField(id)) continue;
+      // The framing that we choose must be the only one that the message shows.
+      if (id === FieldId.contentLength && framing !== 'declared') continue;
+    }
+    o = putRange(out, o, head.nameBuffer[i] ?? CRLF, head.nameStart[i] ?? 0, head.nameEnd[i] ?? 0);
+    out[o++] = COLON;
+    out[o++] = SPACE;
+    o = putRange(out, o, head.valueBuffer[i] ?? CRLF, head.valueStart[i] ?? 0, head.valueEnd[i] ?? 0);
+    o = put(out, o, CRLF);
+  }
+  return cookies === 0 ? o : putCookies(out, o, head);
+}
+
+/** HTTP/2 may split cookies; HTTP/1 has one field (RFC 9113 section 8.2.3). */
+function putCookies(out: Buffer, at: number, head: Head): number {
+  let o = put(out, at, COOKIE);
+  let first = true;
+  for (let i = head.find(FieldId.cookie); i >= 0; i = head.find(FieldId.cookie, i + 1)) {
+    if (!first) {
+      out[o++] = 59;
+      out[o++] = SPACE;
+    }
+    first = false;
+    o = putRange(out, o, head.valueBuffer[i] ?? CRLF, head.valueStart[i] ?? 0, head.valueEnd[i] ?? 0);
+  }
+  return put(out, o, CRLF);
+}
+
+function putFraming(out: Buffer, o: number, framing: OutgoingFraming): number {
+  if (framing === 'chunked') return put(out, o, CHUNKED);
+  return framing === 'empty' ? put(out, o, NO_CONTENT) : o;
+}
+
+function putSpan(out: Buffer, o: number, span: Span): number {
+  return putRange(out, o, span.buffer, span.start, span.end);
+}
+
+function put(out: Buffer, o: number, bytes: Buffer): number {
+  return putRange(out, o, bytes, 0, bytes.length);
+}
+
+/** A loop: names and values are short, where a call into the runtime costs more than the copy. */
+function putRange(out: Buffer, at: number, bytes: Buffer, start: number, end: number): number {
+  if (end - start > 64) return at + bytes.copy(out, at, start, end);
+  let o = at;
+  for (let i = start; i < end; i++) out[o++] = bytes[i] ?? 0;
+  return o;
+}
