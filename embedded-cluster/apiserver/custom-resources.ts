@@ -1,11 +1,10 @@
-import type { Condition, CustomResourceDefinition, KubernetesObject } from '../../api/kubernetes-types.ts';
+import type { Condition, CustomResourceDefinition } from '../../api/kubernetes-types.ts';
 import { compileCrd } from '../schema/index.ts';
-import { ApiError, type LoopbackClient, type StoredObject } from '../types.ts';
+import { ApiError, type StoredObject } from '../types.ts';
 import { equal, isObject, type JsonObject, valueAt } from './json.ts';
-import { type Core, SYSTEM_USER, timestamp } from './operations/core.ts';
+import { type Call, type Core, SYSTEM_USER, timestamp } from './operations/core.ts';
 import { removeCollection } from './operations/delete.ts';
 import { CRD_FINALIZER } from './operations/strategy.ts';
-import { retryOnConflict } from './operations/update.ts';
 
 export const CRDS = 'customresourcedefinitions.apiextensions.k8s.io';
 
@@ -17,7 +16,6 @@ interface Log {
 /** Serves what CustomResourceDefinitions define as they come, change and go, and tells in their status how far that is. */
 export class CustomResources {
   readonly #core: Core;
-  readonly #client: LoopbackClient;
   readonly #log: Log;
   readonly #unsubscribe: () => void;
   /** Ends the wait for the last object of a resource that is going. */
@@ -25,9 +23,8 @@ export class CustomResources {
   readonly #pending = new Set<string>();
   #running: Promise<void> | undefined;
 
-  constructor(core: Core, client: LoopbackClient, log: Log) {
+  constructor(core: Core, log: Log) {
     this.#core = core;
-    this.#client = client;
     this.#log = log;
     for (const crd of core.store.list(CRDS)) {
       this.#register(crd);
@@ -101,9 +98,8 @@ export class CustomResources {
   async #reconcile(name: string): Promise<void> {
     const crd = this.#core.store.get(CRDS, undefined, name);
     if (crd === undefined) return;
-    if (crd.metadata.deletionTimestamp === undefined)
-      await this.#updateStatus(name, (live) => this.#established(live));
-    else await this.#terminate(crd);
+    if (crd.metadata.deletionTimestamp === undefined) this.#updateStatus(crd, this.#established(crd));
+    else await this.#terminate(name, crd);
   }
 
   #established(crd: StoredObject): JsonObject {
@@ -134,64 +130,59 @@ export class CustomResources {
     };
   }
 
-  async #updateStatus(name: string, statusOf: (live: StoredObject) => JsonObject): Promise<void> {
-    await retryOnConflict(async () => {
-      const live = this.#client.get(CRDS, undefined, name);
-      if (live === undefined) return;
-      const status = statusOf(live);
-      if (equal(status, live['status'])) return;
-      const object: KubernetesObject & JsonObject = { ...live, status };
-      await this.#client.update(CRDS, object, { subresource: 'status' });
-    });
+  /** Writes to the store at once: what the server itself says of a definition is not for admission or validation. */
+  #updateStatus(crd: StoredObject, status: JsonObject): void {
+    if (!equal(status, crd['status'])) this.#core.store.put(CRDS, { ...crd, status });
   }
 
-  /** Deletes the objects; the finalizer goes when the last of them has gone. */
-  async #terminate(crd: StoredObject): Promise<void> {
-    const name = nameOf(crd);
+  /** Deletes the objects; the definition goes when the last of them has gone. */
+  async #terminate(name: string, crd: StoredObject): Promise<void> {
     if (!(crd.metadata.finalizers ?? []).includes(CRD_FINALIZER)) return;
-    const now = timestamp(this.#core.now());
-    await this.#updateStatus(name, (live) => ({
-      ...(isObject(live['status']) ? live['status'] : {}),
-      conditions: mergeConditions(live, [
+    this.#updateStatus(crd, {
+      ...(isObject(crd['status']) ? crd['status'] : {}),
+      conditions: mergeConditions(crd, [
         condition(
           'Terminating',
           'True',
           'InstanceDeletionInProgress',
           'CustomResource deletion is in progress',
-          now,
+          timestamp(this.#core.now()),
         ),
       ]),
-    }));
-    const resource = name;
-    const type = this.#core.registry.byName(resource);
-    if (type !== undefined) {
-      const call = {
-        user: SYSTEM_USER,
-        type,
-        namespace: undefined,
-        name: '',
-        subresource: '',
-        dryRun: false,
-        fieldManager: '',
-        fieldValidation: 'Ignore' as const,
-        warn: () => undefined,
-      };
-      const standing = this.#core.store
-        .list(resource)
-        .filter(({ metadata }) => metadata.deletionTimestamp === undefined);
-      await removeCollection(this.#core, call, standing, {});
-    }
-    if (this.#core.store.count(resource) > 0) {
-      this.#waitForObjects(name, resource);
-      return;
-    }
-    this.#endWait(name);
-    await retryOnConflict(async () => {
-      const live = this.#client.get(CRDS, undefined, name);
-      if (live === undefined) return;
-      const finalizers = (live.metadata.finalizers ?? []).filter((finalizer) => finalizer !== CRD_FINALIZER);
-      await this.#client.update(CRDS, { ...live, metadata: { ...live.metadata, finalizers } });
     });
+    await this.#removeObjects(name);
+    if (this.#core.store.count(name) > 0) this.#waitForObjects(name, name);
+    else this.#release(name);
+  }
+
+  async #removeObjects(resource: string): Promise<void> {
+    const type = this.#core.registry.byName(resource);
+    if (type === undefined) return;
+    const call: Call = {
+      user: SYSTEM_USER,
+      type,
+      namespace: undefined,
+      name: '',
+      subresource: '',
+      dryRun: false,
+      fieldManager: '',
+      fieldValidation: 'Ignore',
+      warn: () => undefined,
+    };
+    const standing = this.#core.store
+      .list(resource)
+      .filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+    await removeCollection(this.#core, call, standing, {});
+  }
+
+  #release(name: string): void {
+    this.#endWait(name);
+    const crd = this.#core.store.get(CRDS, undefined, name);
+    if (crd === undefined) return;
+    const finalizers = (crd.metadata.finalizers ?? []).filter((finalizer) => finalizer !== CRD_FINALIZER);
+    const released = { ...crd, metadata: { ...crd.metadata, finalizers } };
+    if (finalizers.length === 0) this.#core.store.remove(CRDS, released);
+    else this.#core.store.put(CRDS, released);
   }
 
   #waitForObjects(name: string, resource: string): void {

@@ -109,7 +109,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   ]);
   const verbs = createVerbs(core, postHandlers);
   const loopback = createLoopbackClient(core, verbs);
-  const customResources = new CustomResources(core, loopback, logger);
+  const customResources = new CustomResources(core, logger);
   const watches = new WatchStreams(store, now);
   let listening: AddressInfo = { address, port: options.port, family: 'IPv4' };
   const handler = new ApiHandler({

@@ -57,3 +57,9 @@ export function setAt(target: JsonObject, path: string, value: unknown): void {
   }
   current[last] = value;
 }
+
+/** A scalar as text; '' for null and what is absent, JSON for objects and lists (which only malformed input has where text is expected). */
+export function text(value: unknown): string {
+  if (value === undefined || value === null) return '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

@@ -1,6 +1,7 @@
 import { createPublicKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type * as X509 from '@peculiar/x509';
 import { writePrivateFile } from './private-file.ts';
 
 /** A certificate and its key, PEM. */
@@ -26,8 +27,6 @@ const LEAF_DAYS = 365;
 const RENEW_BEFORE_MS = 60 * DAY_MS;
 /** Clocks of clients may be behind. */
 const BACKDATE_MS = 5 * 60_000;
-
-type X509 = typeof import('@peculiar/x509');
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 
@@ -107,7 +106,7 @@ function isUsable(pair: KeyPair, ca: KeyPair, { names }: Subject, now: number): 
 }
 
 /** Loaded only when something must be signed: it costs some hundred ms and 20 MiB. */
-async function loadX509(): Promise<X509> {
+async function loadX509(): Promise<typeof X509> {
   await import('reflect-metadata');
   return import('@peculiar/x509');
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { StoredObject } from '../../types.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
-import { isObject, type JsonObject, valueAt } from '../json.ts';
+import { isObject, type JsonObject, valueAt, text } from '../json.ts';
 import { type Call, timestamp, type UserInfo } from '../operations/core.ts';
 import type { Store } from '../store/store.ts';
 import { signJwt, verifyJwt } from './jwt.ts';
@@ -104,7 +104,7 @@ export class ServiceAccountTokens {
 
   #boundObject(call: Call, account: StoredObject, reference: unknown): JsonObject {
     if (!isObject(reference)) return {};
-    const kind = String(reference['kind'] ?? '');
+    const kind = text(reference['kind']);
     const entry = BOUND_RESOURCES.find(([field]) => field === kind.toLowerCase());
     if (entry === undefined || reference['apiVersion'] !== 'v1') {
       throw invalidRequest(
@@ -114,7 +114,7 @@ export class ServiceAccountTokens {
       );
     }
     const [field, resource, scope] = entry;
-    const name = String(reference['name'] ?? '');
+    const name = text(reference['name']);
     const object = this.#store.get(resource, scope === 'namespace' ? call.namespace : undefined, name);
     if (object === undefined) throw notFound({ group: '', resource }, name);
     const { uid } = object.metadata;
@@ -123,7 +123,7 @@ export class ServiceAccountTokens {
       throw conflict(
         { group: '', resource },
         name,
-        `the UID in the bound object reference (${String(askedUid)}) does not match the UID in record. The object might have been deleted and then recreated`,
+        `the UID in the bound object reference (${text(askedUid)}) does not match the UID in record. The object might have been deleted and then recreated`,
       );
     }
     if (field !== 'pod') return { [field]: { name, uid } };
@@ -162,7 +162,7 @@ function requestedSeconds(input: unknown): number {
       {
         field: 'spec.expirationSeconds',
         reason: 'FieldValueInvalid',
-        message: `Invalid value: ${String(asked)}: ${wrong}`,
+        message: `Invalid value: ${text(asked)}: ${wrong}`,
       },
     ]);
   }

@@ -23,7 +23,7 @@ export function openSigningKey(directory: string): SigningKey {
   const path = join(directory, 'service-account.key');
   if (!existsSync(path)) {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    writePrivateFile(path, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
+    writePrivateFile(path, privateKey.export({ type: 'pkcs8', format: 'pem' }));
   }
   const privateKey = createPrivateKey(readFileSync(path));
   const publicKey = createPublicKey(privateKey);

@@ -1,4 +1,3 @@
-import type { LabelSelector } from '../../../api/kubernetes-types.ts';
 import type { LoopbackClient, StoredObject } from '../../types.ts';
 import { equal, isObject, valueAt } from '../json.ts';
 import { retryOnConflict } from '../operations/update.ts';
@@ -45,8 +44,7 @@ function unionFor(role: StoredObject, store: Store): PolicyRule[] | undefined {
   const seen = new Set<string>();
   for (const selector of selectors.filter(isObject)) {
     for (const other of store.list(CLUSTER_ROLES)) {
-      if (other === role || !matchesLabelSelector(selector as LabelSelector, other.metadata.labels ?? {}))
-        continue;
+      if (other === role || !matchesLabelSelector(selector, other.metadata.labels ?? {})) continue;
       for (const rule of rulesOf(other)) {
         const key = JSON.stringify(rule);
         if (seen.has(key)) continue;

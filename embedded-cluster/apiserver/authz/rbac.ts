@@ -1,6 +1,6 @@
 import type { StoredObject } from '../../types.ts';
 import { forbidden, forbiddenPath } from '../errors.ts';
-import { isObject, valueAt } from '../json.ts';
+import { isObject, valueAt, text } from '../json.ts';
 import { type Call, groupResource, type UserInfo } from '../operations/core.ts';
 import type { Store } from '../store/store.ts';
 import { type Attributes, type Authorizer, type Decision, denial } from './authorizer.ts';
@@ -87,7 +87,7 @@ export class RbacAuthorizer implements Authorizer {
 
   #referencedRole(binding: StoredObject): { resource: string; name: string; rules: PolicyRule[] } {
     const kind = valueAt(binding, 'roleRef.kind');
-    const name = String(valueAt(binding, 'roleRef.name') ?? '');
+    const name = text(valueAt(binding, 'roleRef.name'));
     return {
       resource: kind === 'Role' ? 'roles' : 'clusterroles',
       name,
@@ -106,7 +106,7 @@ export class RbacAuthorizer implements Authorizer {
   }
 
   #rulesOfReference(binding: StoredObject, namespace: string): PolicyRule[] {
-    const name = String(valueAt(binding, 'roleRef.name') ?? '');
+    const name = text(valueAt(binding, 'roleRef.name'));
     if (valueAt(binding, 'roleRef.kind') === 'ClusterRole')
       return rulesOf(this.#store.get(CLUSTER_ROLES, undefined, name));
     return namespace === '' ? [] : rulesOf(this.#store.get(ROLES, namespace, name));
@@ -127,7 +127,7 @@ function bindsUser(binding: StoredObject, user: UserInfo): boolean {
 
 function isSubject(subject: unknown, user: UserInfo, bindingNamespace: string | undefined): boolean {
   if (!isObject(subject)) return false;
-  const name = String(subject['name'] ?? '');
+  const name = text(subject['name']);
   switch (subject['kind']) {
     case 'User':
       return user.username === name;
@@ -135,8 +135,7 @@ function isSubject(subject: unknown, user: UserInfo, bindingNamespace: string | 
       return user.groups.includes(name);
     case 'ServiceAccount':
       return (
-        user.username ===
-        `system:serviceaccount:${String(subject['namespace'] ?? bindingNamespace ?? '')}:${name}`
+        user.username === `system:serviceaccount:${text(subject['namespace'] ?? bindingNamespace)}:${name}`
       );
     default:
       return false;

@@ -1,6 +1,6 @@
 import type { StoredObject } from '../../types.ts';
 import { badRequest } from '../errors.ts';
-import { isObject, type JsonObject, valueAt } from '../json.ts';
+import { isObject, type JsonObject, valueAt, text } from '../json.ts';
 import type { UserInfo } from '../operations/core.ts';
 import type { PostHandler } from '../operations/verbs.ts';
 import type { Attributes } from './authorizer.ts';
@@ -68,24 +68,24 @@ function subjectOf(input: unknown): UserInfo {
 function attributesOf(user: UserInfo, spec: JsonObject): Attributes {
   const { resourceAttributes, nonResourceAttributes } = spec;
   if (isObject(resourceAttributes) && nonResourceAttributes === undefined) {
-    const text = (name: string): string => String(resourceAttributes[name] ?? '');
+    const of = (name: string): string => text(resourceAttributes[name]);
     return {
       kind: 'resource',
       user,
-      verb: text('verb'),
-      group: text('group'),
-      resource: text('resource'),
-      subresource: text('subresource'),
-      namespace: text('namespace'),
-      name: text('name'),
+      verb: of('verb'),
+      group: of('group'),
+      resource: of('resource'),
+      subresource: of('subresource'),
+      namespace: of('namespace'),
+      name: of('name'),
     };
   }
   if (isObject(nonResourceAttributes) && resourceAttributes === undefined) {
     return {
       kind: 'path',
       user,
-      verb: String(nonResourceAttributes['verb'] ?? ''),
-      path: String(nonResourceAttributes['path'] ?? ''),
+      verb: text(nonResourceAttributes['verb']),
+      path: text(nonResourceAttributes['path']),
     };
   }
   throw badRequest(

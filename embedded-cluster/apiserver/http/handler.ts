@@ -66,7 +66,7 @@ export class ApiHandler {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const [path = '/', search = ''] = splitOnce(request.url ?? '/', '?');
+    const [path, search] = splitOnce(request.url ?? '/', '?');
     const info = parsePath(path);
     if (info === undefined) throw badRequest(`the path ${JSON.stringify(path)} is not a valid URL path`);
     const exchange: Exchange = {
@@ -488,9 +488,7 @@ function deleteOptions(query: URLSearchParams, body: unknown): DeleteOptions {
     ...(grace === undefined || grace === null || Number.isNaN(Number(grace))
       ? {}
       : { gracePeriodSeconds: Number(grace) }),
-    ...(isObject(preconditions)
-      ? { preconditions: preconditions as NonNullable<DeleteOptions['preconditions']> }
-      : {}),
+    ...(isObject(preconditions) ? { preconditions } : {}),
   };
 }
 

@@ -65,23 +65,11 @@ export function renderObject(
   now: number,
   columns = true,
 ): object {
-  switch (representation.as) {
-    case 'object':
-      return object;
-    case 'metadata':
-      return partial(object);
-    case 'table': {
-      const { resourceVersion } = object.metadata;
-      return table(
-        [object],
-        resourceVersion === undefined ? {} : { resourceVersion },
-        type,
-        representation.includeObject,
-        now,
-        columns,
-      );
-    }
-  }
+  if (representation.as === 'object') return object;
+  if (representation.as === 'metadata') return partial(object);
+  const { resourceVersion } = object.metadata;
+  const metadata = resourceVersion === undefined ? {} : { resourceVersion };
+  return table([object], metadata, type, representation.includeObject, now, columns);
 }
 
 export function renderList(
@@ -90,27 +78,26 @@ export function renderList(
   representation: Representation,
   now: number,
 ): object {
-  switch (representation.as) {
-    case 'object':
-      return {
-        kind: type.resource.listKind,
-        apiVersion: apiVersionOf(type.resource),
-        metadata: list.metadata,
-        // Items of built-in lists carry no type, as those of kube-apiserver; those of custom resources do.
-        items: type.resource.custom
-          ? list.items
-          : list.items.map(({ apiVersion: _version, kind: _kind, ...rest }) => rest),
-      };
-    case 'metadata':
-      return {
-        kind: 'PartialObjectMetadataList',
-        apiVersion: META_VERSION,
-        metadata: list.metadata,
-        items: list.items.map(partial),
-      };
-    case 'table':
-      return table(list.items, list.metadata, type, representation.includeObject, now, true);
+  if (representation.as === 'table') {
+    return table(list.items, list.metadata, type, representation.includeObject, now, true);
   }
+  if (representation.as === 'metadata') {
+    return {
+      kind: 'PartialObjectMetadataList',
+      apiVersion: META_VERSION,
+      metadata: list.metadata,
+      items: list.items.map(partial),
+    };
+  }
+  return {
+    kind: type.resource.listKind,
+    apiVersion: apiVersionOf(type.resource),
+    metadata: list.metadata,
+    // Items of built-in lists carry no type, as those of kube-apiserver; those of custom resources do.
+    items: type.resource.custom
+      ? list.items
+      : list.items.map(({ apiVersion: _version, kind: _kind, ...rest }) => rest),
+  };
 }
 
 function table(

@@ -1,6 +1,6 @@
 import type { StoredObject } from '../../types.ts';
 import { badRequest } from '../errors.ts';
-import { clone, isObject } from '../json.ts';
+import { clone, isObject, text } from '../json.ts';
 import { apiVersionOf } from '../registry.ts';
 import type { Call } from './core.ts';
 
@@ -34,7 +34,7 @@ function asType(call: Call, input: unknown): StoredObject {
   const version = input['apiVersion'] ?? apiVersion;
   if (kind !== resource.kind || version !== apiVersion) {
     throw badRequest(
-      `${String(kind)} in version ${JSON.stringify(version)} cannot be handled as a ${resource.kind}: expected ${apiVersion}, Kind=${resource.kind}`,
+      `${text(kind)} in version ${JSON.stringify(version)} cannot be handled as a ${resource.kind}: expected ${apiVersion}, Kind=${resource.kind}`,
     );
   }
   const metadata = input['metadata'] ?? {};

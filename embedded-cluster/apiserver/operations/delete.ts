@@ -1,10 +1,10 @@
 import type { Status } from '../../../api/kubernetes-types.ts';
 import type { StoredObject } from '../../types.ts';
 import { conflict } from '../errors.ts';
-import { clone, isObject } from '../json.ts';
+import { clone } from '../json.ts';
 import { storageName, toStorage, toVersion } from '../registry.ts';
 import { type Call, type Core, groupResource, timestamp } from './core.ts';
-import { gracePeriodSeconds, returnsDeleted } from './strategy.ts';
+import { gracePeriodSeconds, prepareForDeletion, returnsDeleted } from './strategy.ts';
 import { isFullyReleased, requireLive } from './update.ts';
 
 /** metav1.DeleteOptions. */
@@ -86,7 +86,7 @@ function markDeleted(core: Core, call: Call, live: StoredObject, options: Delete
     object.metadata.deletionTimestamp = timestamp(core.now() + grace * 1000);
     object.metadata.deletionGracePeriodSeconds = grace;
     if (object.metadata.generation !== undefined) object.metadata.generation++;
-    markNamespaceTerminating(call, object);
+    prepareForDeletion(call, object);
   } else if (before !== undefined && grace < before) {
     // A grace period can only be shortened; it counts from the first deletion.
     const start = Date.parse(object.metadata.deletionTimestamp) - before * 1000;
@@ -105,11 +105,6 @@ function finalizersAfter(
   if (policy === 'Orphan') return [...others, ORPHAN_FINALIZER];
   if (policy === 'Foreground') return [...others, FOREGROUND_FINALIZER];
   return others;
-}
-
-function markNamespaceTerminating(call: Call, object: StoredObject): void {
-  if (storageName(call.type.resource) !== 'namespaces') return;
-  object['status'] = { ...(isObject(object['status']) ? object['status'] : {}), phase: 'Terminating' };
 }
 
 function isMarkedAlike(marked: StoredObject, live: StoredObject): boolean {

@@ -1,7 +1,7 @@
 import { jsonPatch, mergePatch } from '../../schema/index.ts';
 import type { StoredObject } from '../../types.ts';
 import { badRequest, invalid, notFound, unsupportedMediaType } from '../errors.ts';
-import { isObject } from '../json.ts';
+import { isObject, text } from '../json.ts';
 import { type Call, type Core, groupResource, timestamp } from './core.ts';
 import { storeNew } from './create.ts';
 import { decode, decodeWithoutDefaults } from './decode.ts';
@@ -94,7 +94,7 @@ function decodeApplied(call: Call, body: Record<string, unknown>): StoredObject 
   const name = metadata['name'];
   if (name !== undefined && name !== call.name) {
     throw badRequest(
-      `the name of the object (${String(name)}) does not match the name on the URL (${call.name})`,
+      `the name of the object (${text(name)}) does not match the name on the URL (${call.name})`,
     );
   }
   return decodeWithoutDefaults(call, {

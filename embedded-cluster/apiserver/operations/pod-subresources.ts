@@ -3,7 +3,7 @@ import { badRequest, conflict, invalid, tooManyRequests } from '../errors.ts';
 import { isObject, type JsonObject, valueAt } from '../json.ts';
 import { matchesLabelSelector } from '../selectors.ts';
 import { type Call, type Core, groupResource, timestamp } from './core.ts';
-import { type DeleteOptions, remove } from './delete.ts';
+import { remove } from './delete.ts';
 import { requireLive, updateLive } from './update.ts';
 
 const SUCCESS: Status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 };
@@ -73,6 +73,6 @@ export async function evict(core: Core, call: Call, eviction: unknown): Promise<
     if (Number(valueAt(budget, 'status.disruptionsAllowed') ?? 0) > 0) continue;
     throw tooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", 0);
   }
-  await remove(core, { ...call, subresource: '' }, (options ?? {}) as DeleteOptions);
+  await remove(core, { ...call, subresource: '' }, options ?? {});
   return SUCCESS;
 }

@@ -189,7 +189,13 @@ export function watch(
   } else {
     for (const revision of store.since(resource, asked === 0 ? store.revision : asked)) tell(revision);
   }
-  return { close: store.subscribe(resource, tell) };
+  // Within another watch's handler, writes may be in the store that have not been told yet; they are in what was told above.
+  const told = store.revision;
+  return {
+    close: store.subscribe(resource, (revision) => {
+      if (revision.revision > told) tell(revision);
+    }),
+  };
 }
 
 /** An object that begins to match is ADDED for this watch, one that ceases to is DELETED as it was. */

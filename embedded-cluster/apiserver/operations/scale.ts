@@ -1,6 +1,6 @@
 import type { StoredObject } from '../../types.ts';
 import { badRequest, invalid } from '../errors.ts';
-import { isObject, setAt, valueAt } from '../json.ts';
+import { isObject, setAt, valueAt, text } from '../json.ts';
 import { type Call, type Core, groupResource } from './core.ts';
 import { type Patch, patched } from './patch.ts';
 import { requireLive, updateLive } from './update.ts';
@@ -29,8 +29,8 @@ function pathsOf(core: Core, call: Call): ScalePaths {
   const scale = valueAt(entry, 'subresources.scale');
   const selector = valueAt(scale, 'labelSelectorPath');
   return {
-    spec: String(valueAt(scale, 'specReplicasPath') ?? BUILTIN_PATHS.spec),
-    status: String(valueAt(scale, 'statusReplicasPath') ?? BUILTIN_PATHS.status),
+    spec: text(valueAt(scale, 'specReplicasPath') ?? BUILTIN_PATHS.spec),
+    status: text(valueAt(scale, 'statusReplicasPath') ?? BUILTIN_PATHS.status),
     selector: typeof selector === 'string' ? selector : undefined,
   };
 }
@@ -98,7 +98,7 @@ async function changeScale(
     if (typeof resourceVersion === 'string' && resourceVersion !== '')
       live.metadata.resourceVersion = resourceVersion;
     else delete live.metadata.resourceVersion;
-    return { object: live, managed: false };
+    return { object: live, managed: false, by: 'scale' };
   });
   return scaleOf(core, call, object);
 }

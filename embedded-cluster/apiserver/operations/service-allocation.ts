@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { FieldError } from '../../schema/types.ts';
 import type { StoredObject } from '../../types.ts';
 import { invalid, internalError } from '../errors.ts';
-import { isObject, type JsonObject } from '../json.ts';
+import { isObject, type JsonObject, text } from '../json.ts';
 import { storageName } from '../registry.ts';
 import type { Store } from '../store/store.ts';
 import type { Allocator } from './core.ts';
@@ -130,7 +130,7 @@ function portsOf(spec: JsonObject): JsonObject[] {
 }
 
 function portKey(port: JsonObject): string {
-  return `${String(port['protocol'] ?? 'TCP')}/${String(port['port'])}`;
+  return `${text(port['protocol'] ?? 'TCP')}/${String(port['port'])}`;
 }
 
 function freePort(used: ReadonlySet<unknown>): number {

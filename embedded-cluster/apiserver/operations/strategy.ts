@@ -86,13 +86,9 @@ const STRATEGIES: Readonly<Record<string, Strategy>> = {
   'customresourcedefinitions.apiextensions.k8s.io': {
     prepareForCreate(object) {
       object['status'] = {};
-      object.metadata.finalizers = [...(object.metadata.finalizers ?? []), CRD_FINALIZER];
     },
   },
 };
-
-/** Keeps a CRD until its objects are gone. */
-export const CRD_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io';
 
 /** Built-in resources whose `metadata.generation` counts changes of what is asked for; custom resources all do. */
 const WITH_GENERATION = new Set([
@@ -161,6 +157,19 @@ export function prepareForUpdate(call: Call, object: StoredObject, live: StoredO
   if (call.subresource === '') strategyOf(call).prepareForUpdate?.(object, live);
   if (countsGenerations(call) && call.subresource !== 'status' && !equal(desired(object), desired(live))) {
     object.metadata.generation = (live.metadata.generation ?? 0) + 1;
+  }
+}
+
+/** Keeps a deleted CRD until its objects are gone. */
+export const CRD_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io';
+
+/** Changes of single kinds when they are marked as deleted, in place. */
+export function prepareForDeletion(call: Call, object: StoredObject): void {
+  const resource = storageName(call.type.resource);
+  if (resource === 'namespaces') {
+    object['status'] = { ...(isObject(object['status']) ? object['status'] : {}), phase: 'Terminating' };
+  } else if (resource === 'customresourcedefinitions.apiextensions.k8s.io') {
+    object.metadata.finalizers = [...(object.metadata.finalizers ?? []), CRD_FINALIZER];
   }
 }
 

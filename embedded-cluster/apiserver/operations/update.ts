@@ -15,6 +15,8 @@ export interface Change {
   object: StoredObject;
   /** managedFields are already right (server-side apply). */
   managed: boolean;
+  /** Subresource that the change came by, where it is not the call's (scale). */
+  by?: string;
 }
 
 /** PUT of an object or its status. */
@@ -109,12 +111,13 @@ async function tryUpdate(core: Core, call: Call, live: StoredObject, change: Cha
   core.authorizeWrite(call, object, live);
   await core.admission.validate({ ...request, object });
   if (isUnchanged(object, live, change.managed)) return live;
+  const by = change.by ?? call.subresource;
   if (!change.managed || changed) {
     object.metadata.managedFields = call.type.schema.trackUpdate({
       live: change.managed ? change.object : live,
       updated: object,
       manager: call.fieldManager,
-      ...(call.subresource === '' ? {} : { subresource: call.subresource }),
+      ...(by === '' ? {} : { subresource: by }),
       now: timestamp(core.now()),
     });
   }

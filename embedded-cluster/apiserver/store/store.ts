@@ -218,7 +218,7 @@ export class Store {
     this.#delivering = true;
     try {
       for (let event = this.#undelivered.shift(); event !== undefined; event = this.#undelivered.shift()) {
-        for (const listener of [...(this.#listeners.get(event.resource) ?? [])]) listener(event);
+        for (const listener of Array.from(this.#listeners.get(event.resource) ?? [])) listener(event);
       }
     } finally {
       this.#delivering = false;
