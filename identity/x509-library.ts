@@ -1,6 +1,7 @@
 import { webcrypto } from 'node:crypto';
+import type * as X509 from '@peculiar/x509';
 
-type Library = typeof import('@peculiar/x509');
+type Library = typeof X509;
 
 let loaded: Promise<Library> | undefined;
 
@@ -14,7 +15,7 @@ async function load(): Promise<Library> {
   // The library's decorators need this to be there before it.
   await import('reflect-metadata');
   const library = await import('@peculiar/x509');
-  library.cryptoProvider.set(webcrypto as Crypto);
+  library.cryptoProvider.set(webcrypto);
   return library;
 }
 

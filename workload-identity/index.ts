@@ -7,6 +7,8 @@ export { createWorkloadIdentity } from './workload-identity.ts';
 export type { LocalWorkloadIdentity, WorkloadIdentityOptions } from './workload-identity.ts';
 export { workloadIdentityOptionsFromEnv } from './environment.ts';
 export type { Certifier, IssuedCertificate } from './certify-client.ts';
+export { findChain, parseCertificate } from './verify-chain.ts';
+export type { ParsedCertificate } from './verify-chain.ts';
 export { PeerVerifier } from './verify-peer.ts';
 export { MAX_ANCHORS, parseAnchors, parseAnchorsPem, sameAnchors } from './anchors.ts';
 export { GrpcError, grpcStatus, toGrpcCode } from './grpc-error.ts';

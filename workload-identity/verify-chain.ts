@@ -37,12 +37,14 @@ export type Chain = readonly [ParsedCertificate, ...ParsedCertificate[]];
 /**
  * Finds a path from the leaf to an anchor (RFC 5280 6.1, without policies, name constraints and revocation: certificates that mark those critical are refused).
  * The order of `presented` means nothing, and each signature is checked here.
+ * @param caBelow CA certificates that stand below the first one: 1 when a path for an issuer is looked for
  */
 export function findChain(
   leaf: ParsedCertificate,
   presented: readonly ParsedCertificate[],
   anchors: readonly ParsedCertificate[],
   now: number,
+  caBelow = 0,
 ): Chain | VerifyError {
   const isAnchor = new Set(anchors.map((anchor) => anchor.x509.fingerprint256));
   const candidates = [...anchors, ...presented.slice(0, MAX_PRESENTED)];
@@ -52,7 +54,7 @@ export function findChain(
   function extend(subject: ParsedCertificate, path: ParsedCertificate[]): ParsedCertificate[] | undefined {
     if (path.length === MAX_CHAIN) return undefined;
     for (const issuer of candidates) {
-      if (!maySign(issuer, subject, path.length)) continue;
+      if (!maySign(issuer, subject, path.length + caBelow)) continue;
       const expired = checkTime(issuer.facts, now, 'a CA certificate of the chain');
       if (expired !== undefined) {
         timeError ??= expired;

@@ -81,10 +81,7 @@ export class FakeControlPlane {
         ) => {
           this.requests.push(call.request);
           this.#changed();
-          this.certify(call.request).then(
-            (answer) => done(null, answer),
-            (error: Error) => done({ code: status.UNAVAILABLE, details: error.message }),
-          );
+          void this.#answer(call.request, done);
         },
       },
     );
@@ -146,6 +143,14 @@ export class FakeControlPlane {
       intermediateCertificates: [new X509Certificate(this.#issuer.pem).raw],
       validUntil: { seconds: BigInt(notAfter / 1000) },
     });
+  }
+
+  async #answer(request: CertifyRequest, done: sendUnaryData<CertifyResponse>): Promise<void> {
+    try {
+      done(null, await this.certify(request));
+    } catch (error) {
+      done({ code: status.UNAVAILABLE, details: (error as Error).message });
+    }
   }
 
   #onSync(call: SyncCall): void {

@@ -1,3 +1,4 @@
+// oxlint-disable-next-line import/no-unassigned-import -- the X.509 library's decorators need it to be there first
 import 'reflect-metadata';
 import { createPrivateKey, createPublicKey, type KeyObject, webcrypto, X509Certificate } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
@@ -8,7 +9,7 @@ import type { WorkloadNames } from '../types.ts';
  * Makes any certificate that a test wants, also those that no issuer of ours would make. It uses the X.509 library and none of the code under test.
  */
 
-x509.cryptoProvider.set(webcrypto as Crypto);
+x509.cryptoProvider.set(webcrypto);
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const HOUR_MS = 3_600_000;
@@ -34,7 +35,7 @@ export interface Recipe {
   ca?: boolean;
   pathLength?: number;
   /** Flags of `x509.KeyUsageFlags`; 'none' leaves the extension out. */
-  keyUsage?: number | 'none';
+  keyUsage?: x509.KeyUsageFlags | 'none';
   extendedKeyUsage?: readonly string[];
   notBefore?: number;
   notAfter?: number;
@@ -80,9 +81,9 @@ export async function makeCertificate(recipe: Recipe): Promise<Made> {
   };
 }
 
-function defaultUsage(ca: boolean): number {
+function defaultUsage(ca: boolean): x509.KeyUsageFlags {
   return ca
-    ? x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign
+    ? ((x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign) as x509.KeyUsageFlags)
     : x509.KeyUsageFlags.digitalSignature;
 }
 
@@ -134,7 +135,7 @@ export function makeLeaf(issuer: Made, names: WorkloadNames, recipe: Recipe = {}
 export async function privateKeyPem(made: Made): Promise<string> {
   const pkcs8 = await crypto.subtle.exportKey('pkcs8', made.keys.privateKey);
   const key = createPrivateKey({ key: Buffer.from(pkcs8), format: 'der', type: 'pkcs8' });
-  return key.export({ type: 'pkcs8', format: 'pem' }).toString();
+  return key.export({ type: 'pkcs8', format: 'pem' });
 }
 
 /** The key that a certificate request (DER) asks for. */
