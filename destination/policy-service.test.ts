@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { create } from '@bufbuild/protobuf';
+
+import { type Authz, PortSpecSchema, type Server } from '../api/proto/gen/linkerd/inbound_pb.js';
+import { type OutboundPolicy, TrafficSpecSchema } from '../api/proto/gen/linkerd/outbound_pb.js';
+import { annotation } from '../api/names.ts';
+import { grpcStatus } from '../workload-identity/index.ts';
+import { ipAddress, ipText } from './ip-address.ts';
+import { createPolicyService } from './policy-service.ts';
+import type { DestinationSettings } from './settings.ts';
+import { namespace, pod, service, settings, testDeps, TestStream } from './testing/fixture.ts';
+
+const WORKLOAD = '{"ns":"shop","pod":"a"}';
+
+function setUp(own: Partial<DestinationSettings> = {}) {
+  const deps = testDeps();
+  const policy = createPolicyService(deps, { ...settings, clusterNetworks: ['10.0.0.0/8'], ...own });
+  deps.views.state.setNamespace('shop', namespace('shop'));
+  return {
+    ...deps,
+    policy,
+    state: deps.views.state,
+    watchPort: (port: number, workload = WORKLOAD) => {
+      const stream = new TestStream<Server>();
+      policy.watchPort(create(PortSpecSchema, { workload, port }), stream);
+      return stream;
+    },
+    watchOutbound: (authority: string) => {
+      const stream = new TestStream<OutboundPolicy>();
+      const target = { case: 'authority', value: authority } as const;
+      policy.watchOutbound(create(TrafficSpecSchema, { sourceWorkload: WORKLOAD, target }), stream);
+      return stream;
+    },
+  };
+}
+
+/** Who is let in: `anyone 0.0.0.0/0`, `meshed 10.0.0.0/8`. */
+function admitted(authorizations: readonly Authz[]): string[] {
+  return authorizations.flatMap(({ networks, authentication }) => {
+    const permit = authentication?.permit;
+    const clients = permit?.case === 'meshTLS' ? permit.value.clients : undefined;
+    const anyIdentity =
+      clients?.case === 'identities' && clients.value.suffixes.some(({ parts }) => parts.length === 0);
+    const who = permit?.case === 'unauthenticated' ? 'anyone' : anyIdentity ? 'meshed' : 'nobody';
+    return networks.map(({ net }) => `${who} ${ipText(net?.ip)}/${net?.prefixLen}`);
+  });
+}
+
+const EVERYWHERE = ['0.0.0.0/0', '0:0:0:0:0:0:0:0/0'];
+
+const policies: [name: string, expected: string[]][] = [
+  ['all-unauthenticated', EVERYWHERE.map((net) => `anyone ${net}`)],
+  ['all-authenticated', EVERYWHERE.map((net) => `meshed ${net}`)],
+  ['cluster-unauthenticated', ['anyone 10.0.0.0/8']],
+  ['cluster-authenticated', ['meshed 10.0.0.0/8']],
+  ['deny', []],
+];
+
+for (const [name, expected] of policies) {
+  test(`the default policy ${name} lets in ${expected.length === 0 ? 'nobody' : expected.join(', ')}`, () => {
+    const { state, policy } = setUp();
+    state.setPod(
+      'shop/a',
+      pod('a', '10.1.0.1', { meta: { annotations: { [annotation.defaultInboundPolicy]: name } } }),
+    );
+    const server = policy.getPort(create(PortSpecSchema, { workload: WORKLOAD, port: 8080 }));
+    assert.deepEqual(admitted(server.authorizations), expected);
+    assert.deepEqual(server.labels, { group: '', kind: 'default', name });
+    assert.equal(server.protocol?.kind.case, 'detect');
+  });
+}
+
+test('the pod goes before its namespace, the namespace before the install, and a misspelt name for nothing', () => {
+  const { state, watchPort, flush } = setUp({ defaultInboundPolicy: 'deny' });
+  const annotated = (value: string) => ({ [annotation.defaultInboundPolicy]: value });
+  const stream = watchPort(8080);
+  state.setPod('shop/a', pod('a', '10.1.0.1'));
+  flush();
+  state.setNamespace('shop', namespace('shop', annotated('cluster-authenticated')));
+  flush();
+  state.setPod('shop/a', pod('a', '10.1.0.1', { meta: { annotations: annotated('all-authenticated') } }));
+  flush();
+  state.setPod('shop/a', pod('a', '10.1.0.1', { meta: { annotations: annotated('all-authentcated') } }));
+  flush();
+  assert.deepEqual(
+    stream.take().map(({ labels }) => labels['name']),
+    ['deny', 'cluster-authenticated', 'all-authenticated', 'cluster-authenticated'],
+  );
+});
+
+test('a pod that is not known yet has a policy, so that its proxy does not let everyone in', () => {
+  const { watchPort } = setUp({ defaultInboundPolicy: 'deny' });
+  assert.deepEqual(
+    watchPort(8080)
+      .take()
+      .map(({ authorizations }) => authorizations),
+    [[]],
+  );
+});
+
+test('an opaque port is not detected', () => {
+  const { watchPort, state, flush } = setUp();
+  state.setPod('shop/a', pod('a', '10.1.0.1'));
+  assert.equal(watchPort(3306).take()[0]?.protocol?.kind.case, 'opaque');
+  const stream = watchPort(8080);
+  stream.take();
+  state.setPod(
+    'shop/a',
+    pod('a', '10.1.0.1', { meta: { annotations: { [annotation.opaquePorts]: 'http' } } }),
+  );
+  flush();
+  assert.equal(stream.take()[0]?.protocol?.kind.case, 'opaque');
+});
+
+test('under a strict policy exactly the declared probes stay open', () => {
+  const { watchPort, state } = setUp({ defaultInboundPolicy: 'deny' });
+  const probe = { httpGet: { path: '/healthz', port: 'http' } };
+  const app = {
+    name: 'app',
+    ports: [{ name: 'http', containerPort: 8080 }],
+    readinessProbe: probe,
+    livenessProbe: probe,
+  };
+  state.setPod('shop/a', pod('a', '10.1.0.1', { spec: { containers: [app] } }));
+  const kind = watchPort(8080).take()[0]?.protocol?.kind;
+  const routes = kind?.case === 'detect' ? kind.value.httpRoutes : [];
+  assert.deepEqual(
+    routes.map(({ metadata, authorizations, rules }) => [
+      metadata?.kind.value,
+      admitted(authorizations),
+      rules.flatMap(({ matches }) =>
+        matches.map(({ path }) => `${path?.kind.case} ${String(path?.kind.value)}`),
+      ),
+    ]),
+    [
+      ['probe', EVERYWHERE.map((net) => `anyone ${net}`), ['exact /healthz']],
+      ['deny', [], ['prefix /']],
+    ],
+  );
+  const other = watchPort(9090).take()[0]?.protocol?.kind;
+  assert.deepEqual(other?.case === 'detect' && other.value.httpRoutes, []);
+});
+
+test('a workload is told in JSON or as ns:pod; anything else is an invalid argument', () => {
+  const { watchPort } = setUp();
+  assert.equal(watchPort(8080, 'shop:a').take().length, 1);
+  for (const workload of ['', 'a', '{"ns":"shop"}', '{', ':a', 'a:b:c']) {
+    assert.throws(() => watchPort(8080, workload), { code: grpcStatus.invalidArgument });
+  }
+  assert.throws(() => watchPort(0), { code: grpcStatus.invalidArgument });
+});
+
+test("the default outbound policy's only backend is the Service itself", () => {
+  const { state, watchOutbound } = setUp();
+  state.setService('shop/web', service('web'));
+  const [policy] = watchOutbound('web:80').take();
+  const kind = policy?.protocol?.kind;
+  assert.equal(kind?.case, 'detect');
+  const detect = kind.value;
+  assert.equal(detect.timeout?.seconds, 10n);
+  const distributions = [
+    detect.opaque?.routes[0]?.rules[0]?.backends?.kind,
+    detect.http1?.routes[0]?.rules[0]?.backends?.kind,
+    detect.http2?.routes[0]?.rules[0]?.backends?.kind,
+  ];
+  for (const distribution of distributions) {
+    assert.equal(distribution?.case, 'firstAvailable');
+    const backend =
+      distribution?.case === 'firstAvailable' ? distribution.value.backends[0]?.backend : undefined;
+    assert.equal(backend?.queue?.capacity, 10_000);
+    assert.equal(backend.queue.failfastTimeout?.seconds, 3n);
+    const balancer = backend.kind.case === 'balancer' ? backend.kind.value : undefined;
+    assert.equal(balancer?.discovery?.kind.value?.path, 'web.shop.svc.cluster.local:80');
+    assert.equal(balancer.load.value?.defaultRtt?.nanos, 30_000_000);
+    assert.equal(balancer.load.value.decay?.seconds, 10n);
+  }
+});
+
+test('an address finds the policy of the Service that has it', () => {
+  const { state, policy } = setUp();
+  state.setService('shop/web', service('web'));
+  const target = { case: 'addr', value: { ip: ipAddress('10.0.0.10'), port: 80 } } as const;
+  const { metadata } = policy.getOutbound(create(TrafficSpecSchema, { sourceWorkload: WORKLOAD, target }));
+  assert.equal(metadata?.kind.case === 'resource' && metadata.kind.value.name, 'web');
+});
+
+test('what is no Service has no policy: NotFound, after which a proxy follows the profile', () => {
+  const { state, policy, watchOutbound, flush } = setUp();
+  const target = { case: 'addr', value: { ip: ipAddress('10.1.0.1'), port: 80 } } as const;
+  const spec = create(TrafficSpecSchema, { sourceWorkload: WORKLOAD, target });
+  assert.throws(() => policy.getOutbound(spec), { code: grpcStatus.notFound });
+  assert.throws(() => watchOutbound('www.example.com:80'), { code: grpcStatus.notFound });
+  assert.deepEqual(watchOutbound('web:80').codes, [grpcStatus.notFound]);
+  state.setService('shop/web', service('web'));
+  const stream = watchOutbound('web:80');
+  assert.deepEqual(stream.codes, []);
+  state.setService('shop/web', undefined);
+  flush();
+  assert.deepEqual(stream.codes, [grpcStatus.notFound]);
+  assert.throws(() => policy.getOutbound(create(TrafficSpecSchema, {})), {
+    code: grpcStatus.invalidArgument,
+  });
+});
