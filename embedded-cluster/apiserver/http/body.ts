@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { load } from 'js-yaml';
+import { decodeProtobuf, PROTOBUF_TYPE } from '../protobuf/decode.ts';
 import { badRequest, bodyTooLarge, unsupportedMediaType } from '../errors.ts';
 
 /** kube-apiserver's limit of a request body. */
@@ -50,7 +51,8 @@ export function parseBody(body: Buffer, type: string): unknown {
       throw badRequest(`error decoding YAML: ${messageOf(error)}`);
     }
   }
-  throw unsupportedMediaType(['application/json', 'application/yaml']);
+  if (type === PROTOBUF_TYPE) return decodeProtobuf(body);
+  throw unsupportedMediaType(['application/json', 'application/yaml', PROTOBUF_TYPE]);
 }
 
 function messageOf(error: unknown): string {
