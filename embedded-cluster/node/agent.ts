@@ -1,44 +1,37 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Pod } from '../../api/kubernetes-types.ts';
+import { ApiError } from '../types.ts';
 import type { StoredObject } from '../types.ts';
 import { readLogLines } from './log-reader.ts';
-import type { LogSelection } from './log-reader.ts';
 import type { NodeContext } from './node-context.ts';
 import { PodWorker } from './pod-worker.ts';
 
 /** Which container's log is asked for. */
-export interface LogRequest extends LogSelection {
+export interface LogRequest {
   namespace: string;
   pod: string;
-  /** The only main container when absent. */
-  container?: string;
-  previous?: boolean;
-}
-
-/** A log that can't be given; the message is in a kubelet's words, the code is the HTTP status to answer with. */
-export class LogError extends Error {
-  override name = 'LogError';
-  readonly code: number;
-
-  constructor(code: number, message: string) {
-    super(message);
-    this.code = code;
-  }
+  container: string;
+  previous: boolean;
+  follow: boolean;
+  tailLines: number | undefined;
+  sinceSeconds: number | undefined;
+  timestamps: boolean;
+  limitBytes: number | undefined;
+  signal: AbortSignal;
 }
 
 export interface NodeAgent {
-  /** Text of a container's log. Throws LogError before the first line when there is none to give. */
-  readLog(request: LogRequest, signal?: AbortSignal): AsyncGenerator<string>;
-  /** Ends every pod's processes within their grace, at most `limitMs`; pod objects stay as they are. */
-  stop(limitMs?: number): Promise<void>;
+  /** The log of a container, line by line; ends by itself unless `follow`. Throws an ApiError, in a kubelet's words, when there is none to give. */
+  podLog(request: LogRequest): Promise<AsyncIterable<string>>;
+  /** Begins to end every pod's processes within their grace, at most `limitMs`; pod objects stay as they are. Called again, it may only hurry. */
+  beginStop(limitMs?: number): void;
+  /** Resolves when all have ended. */
+  stop(): Promise<void>;
 }
 
-/** Runs the pods that are bound to the node. First ends what an earlier agent has left running. */
-export async function startNodeAgent(node: NodeContext): Promise<NodeAgent> {
-  const left = await node.records.killLeftovers();
-  if (left > 0) node.logger.info({ processes: left }, 'ended processes of an earlier run');
-
+/** Runs the pods that are bound to the node. What an earlier agent left running must have been ended (`ProcessRecords.killLeftovers`): nothing is adopted. */
+export function startNodeAgent(node: NodeContext): NodeAgent {
   const workers = new Map<string, PodWorker>();
   const selector = { fieldSelector: `spec.nodeName=${node.nodeName}` };
 
@@ -59,12 +52,12 @@ export async function startNodeAgent(node: NodeContext): Promise<NodeAgent> {
 
   const { items, resourceVersion } = node.client.list('pods', selector);
   removeStrangers(node.dataDir, new Set(items.map((pod) => pod.metadata.uid ?? '')));
-  for (const pod of items) see(pod as Pod);
+  for (const pod of items) see(pod);
   const watches = [
     node.client.watch('pods', { ...selector, resourceVersion }, (event) => {
       if (event.type === 'BOOKMARK') return;
       if (event.type === 'DELETED') workers.get(event.object.metadata.uid ?? '')?.removed();
-      else see(event.object as Pod);
+      else see(event.object);
     }),
     ...['configmaps', 'secrets'].map((resource) =>
       node.client.watch(resource, { resourceVersion }, (event) => {
@@ -74,10 +67,14 @@ export async function startNodeAgent(node: NodeContext): Promise<NodeAgent> {
   ];
 
   return {
-    readLog: (request, signal) => readPodLog(node, workers, request, signal),
-    async stop(limitMs = Number.POSITIVE_INFINITY) {
-      for (const watch of watches) watch.close();
-      await Promise.all([...workers.values()].map((worker) => worker.shutdown(limitMs)));
+    podLog: async (request) => podLog(node, workers, request),
+    beginStop(limitMs = Number.POSITIVE_INFINITY) {
+      for (const watch of watches.splice(0)) watch.close();
+      for (const worker of workers.values()) worker.shutdown(limitMs);
+    },
+    async stop() {
+      this.beginStop();
+      await Promise.all([...workers.values()].map((worker) => worker.ended));
     },
   };
 }
@@ -96,37 +93,41 @@ function removeStrangers(dataDir: string, known: ReadonlySet<string>): void {
     if (!known.has(uid)) rmSync(join(pods, uid), { recursive: true, force: true });
 }
 
-async function* readPodLog(
+function podLog(
   node: NodeContext,
   workers: ReadonlyMap<string, PodWorker>,
   request: LogRequest,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<string> {
-  const pod = node.client.get('pods', request.namespace, request.pod) as Pod | undefined;
-  const worker = workers.get(pod?.metadata?.uid ?? '');
-  if (pod === undefined || worker === undefined)
-    throw new LogError(404, `pods "${request.pod}" is not on node "${node.nodeName}"`);
-  const container = worker.container(request.container ?? pod.spec?.containers[0]?.name ?? '');
+): AsyncIterable<string> {
+  const pod = node.client.get('pods', request.namespace, request.pod);
+  const worker = workers.get(pod?.metadata.uid ?? '');
+  if (worker === undefined) throw noLog(`pod "${request.pod}" is not on node "${node.nodeName}"`);
+  const container = worker.container(request.container);
   if (container === undefined)
-    throw new LogError(400, `container ${request.container ?? ''} is not valid for pod ${request.pod}`);
-  const previous = request.previous === true;
-  const path = container.logPath(previous);
+    throw noLog(`container ${request.container} is not valid for pod ${request.pod}`);
+  const path = container.logPath(request.previous);
+  const named = `container "${container.name}" in pod "${request.pod}"`;
   if (path === undefined || !existsSync(path)) {
-    if (previous)
-      throw new LogError(
-        400,
-        `previous terminated container "${container.name}" in pod "${request.pod}" not found`,
-      );
     const why = container.state.kind === 'waiting' ? container.state.reason : 'ContainerCreating';
-    throw new LogError(
-      400,
-      `container "${container.name}" in pod "${request.pod}" is waiting to start: ${why}`,
+    throw noLog(
+      request.previous ? `previous terminated ${named} not found` : `${named} is waiting to start: ${why}`,
     );
   }
-  const writer = previous ? undefined : container.logWriter;
-  yield* readLogLines(path, request, {
+  const writer = request.previous ? undefined : container.logWriter;
+  return readLogLines(path, request, {
     now: node.clock.now(),
+    signal: request.signal,
     ...(writer === undefined ? {} : { writer }),
-    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+function noLog(message: string): ApiError {
+  return new ApiError({
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message,
+    reason: 'BadRequest',
+    code: 400,
   });
 }

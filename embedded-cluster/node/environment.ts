@@ -19,7 +19,7 @@ export interface EnvironmentInput {
   /** What the node adds for every container. */
   base: Record<string, string>;
   /** Turns a path of the container into its real place. */
-  rewrite(text: string): string;
+  rewrite: (text: string) => string;
 }
 
 /**

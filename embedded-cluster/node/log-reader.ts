@@ -5,12 +5,10 @@ import type { LogWriter } from './log-file.ts';
 
 /** Which part of a log is wanted: the fields of PodLogOptions. */
 export interface LogSelection {
-  tailLines?: number;
-  sinceSeconds?: number;
-  /** RFC 3339. */
-  sinceTime?: string;
+  tailLines?: number | undefined;
+  sinceSeconds?: number | undefined;
   timestamps?: boolean;
-  limitBytes?: number;
+  limitBytes?: number | undefined;
   follow?: boolean;
 }
 
@@ -141,7 +139,6 @@ function parse(line: string): Entry {
 
 /** Times of a log compare as text: all have the same form. */
 function earliest(selection: LogSelection, now: number): string {
-  if (selection.sinceTime !== undefined) return new Date(selection.sinceTime).toISOString().replace('Z', '');
   if (selection.sinceSeconds === undefined) return '';
   return new Date(now - selection.sinceSeconds * 1000).toISOString().replace('Z', '');
 }

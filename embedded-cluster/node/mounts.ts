@@ -14,7 +14,7 @@ export interface ContainerRoot {
   /** Where the container's termination message is read from. */
   readonly terminationLog: string;
   /** The real place of a path, when it is one of the container's mount paths or below one; else the text unchanged. */
-  rewrite(text: string): string;
+  rewrite: (text: string) => string;
 }
 
 /** Makes the directory anew, with a link for each of the container's mounts. `volumeDir` gives a volume's directory or file. */

@@ -46,7 +46,8 @@ export class PodWorker {
   #stoppingSidecars = false;
   #loop: Promise<void> | undefined;
   #again = false;
-  #closed = false;
+  readonly #closed = Promise.withResolvers<void>();
+  #isClosed = false;
   readonly #timers = new Map<'plan' | 'volumes', () => void>();
   readonly #onClosed: () => void;
 
@@ -95,12 +96,16 @@ export class PodWorker {
     this.wake();
   }
 
-  /** Ends the pod's processes within their grace, since the node stops; the object stays. Resolves when they have ended. */
-  async shutdown(limitMs: number): Promise<void> {
+  /** Ends the pod's processes within their grace, at most `limitMs`, since the node stops; the object stays. */
+  shutdown(limitMs: number): void {
     const seconds = this.#pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
     this.#end('shutdown', Math.min(limitMs, seconds * 1000));
     this.wake();
-    while (!this.#closed && this.#loop !== undefined) await this.#loop;
+  }
+
+  /** Resolves when its processes have ended after `shutdown`, and when it was deleted. */
+  get ended(): Promise<void> {
+    return this.#closed.promise;
   }
 
   /** A ConfigMap or Secret (`configmaps/name`) of its namespace has changed. */
@@ -115,7 +120,7 @@ export class PodWorker {
   }
 
   wake(): void {
-    if (this.#closed) return;
+    if (this.#isClosed) return;
     this.#again = true;
     this.#loop ??= this.#run();
   }
@@ -125,7 +130,7 @@ export class PodWorker {
     await new Promise<void>((resolve) => {
       setImmediate(resolve);
     });
-    while (this.#again && !this.#closed) {
+    while (this.#again && !this.#isClosed) {
       this.#again = false;
       try {
         await this.#step();
@@ -233,16 +238,18 @@ export class PodWorker {
     const first = [...this.#main, ...this.#init.filter((c) => c.kind === 'init')];
     const ended = first.map((c) => c.stop(grace, `Stopping container ${c.name}`));
     for (const sidecar of this.#init.filter((c) => c.kind === 'sidecar').reverse())
-      ended.push(sidecar.stop(grace, `Stopping container ${sidecar.name}`, Promise.all([...ended])));
+      ended.push(sidecar.stop(grace, `Stopping container ${sidecar.name}`, Promise.all(ended.slice())));
     await Promise.all(ended);
   }
 
   #end(why: Ending['why'], graceMs: number): void {
-    if (this.#ending === undefined) this.#ending = { why, grace: this.#node.gracePeriod(graceMs) };
-    else {
-      this.#ending.grace.shorten(graceMs);
-      if (this.#ending.why !== 'gone') this.#ending.why = why;
+    if (this.#ending === undefined) {
+      this.#ending = { why, grace: this.#node.gracePeriod(graceMs) };
+      return;
     }
+    this.#ending.grace.shorten(graceMs);
+    // What ends for the node's sake may be deleted meanwhile, not the other way round.
+    if (why !== 'shutdown' && this.#ending.why !== 'gone') this.#ending.why = why;
   }
 
   async #finish(ending: Ending): Promise<void> {
@@ -251,7 +258,8 @@ export class PodWorker {
     await this.#stopAll(ending.grace);
     ending.grace.dispose();
     if (ending.why === 'shutdown') {
-      this.#closed = true;
+      this.#isClosed = true;
+      this.#closed.resolve();
       return;
     }
     this.#outcome ??= { phase: this.#main.every(endedWell) ? 'Succeeded' : 'Failed' };
@@ -259,7 +267,8 @@ export class PodWorker {
       await this.#report();
       await this.#deleteObject();
     }
-    this.#closed = true;
+    this.#isClosed = true;
+    this.#closed.resolve();
     rmSync(this.#dir, { recursive: true, force: true });
     this.#onClosed();
   }
@@ -283,7 +292,7 @@ export class PodWorker {
     const live = this.#node.client.get('pods', namespace, name);
     if (live === undefined || live.metadata.uid !== this.uid) return;
     const status = podStatus({
-      pod: live as Pod,
+      pod: live,
       init: this.#init.map((c) => c.status()),
       main: this.#main.map((c) => c.status()),
       initialized: this.#initialized,
