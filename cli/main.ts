@@ -1,19 +1,23 @@
-import yargs from 'yargs';
+import yargs, { type CommandModule } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { VERSION } from '../api/names.ts';
-import { checkCommand } from './commands/check.ts';
-import { clusterCommand } from './commands/cluster.ts';
-import { demoCommand } from './commands/demo.ts';
-import { gatewaysCommand } from './commands/gateways.ts';
-import { injectCommand } from './commands/inject.ts';
-import { installCommand } from './commands/install.ts';
-import { linkCommand } from './commands/link.ts';
-import { trustCommand } from './commands/trust.ts';
-import { uninstallCommand } from './commands/uninstall.ts';
-import { unlinkCommand } from './commands/unlink.ts';
-import { versionCommand } from './commands/version.ts';
 import { EXIT_OURS, EXIT_USER, UserError } from './errors.ts';
 import { globalOptions } from './options.ts';
+
+/** Loaded one by one: a command should not wait for what another needs. In the order of the help text. */
+const commands: Record<string, () => Promise<unknown>> = {
+  install: async () => (await import('./commands/install.ts')).installCommand,
+  uninstall: async () => (await import('./commands/uninstall.ts')).uninstallCommand,
+  trust: async () => (await import('./commands/trust.ts')).trustCommand,
+  link: async () => (await import('./commands/link.ts')).linkCommand,
+  unlink: async () => (await import('./commands/unlink.ts')).unlinkCommand,
+  inject: async () => (await import('./commands/inject.ts')).injectCommand,
+  check: async () => (await import('./commands/check.ts')).checkCommand,
+  gateways: async () => (await import('./commands/gateways.ts')).gatewaysCommand,
+  cluster: async () => (await import('./commands/cluster.ts')).clusterCommand,
+  demo: async () => (await import('./commands/demo.ts')).demoCommand,
+  version: async () => (await import('./commands/version.ts')).versionCommand,
+};
 
 /** Prints what went wrong and answers the exit code: 1 for "you", 2 for "us". */
 function report(error: unknown): number {
@@ -28,23 +32,18 @@ function report(error: unknown): number {
   return EXIT_OURS;
 }
 
+/** The command that the arguments name; all of them for help, completion, or a name that is none. */
+function needed(args: readonly string[]): (() => Promise<unknown>)[] {
+  const load = commands[args.find((arg) => !arg.startsWith('-')) ?? ''];
+  return load === undefined ? Object.values(commands) : [load];
+}
+
 const parser = yargs(hideBin(process.argv))
   .scriptName('isthmus')
   .usage(
     '$0 <command>\n\nJoins Kubernetes clusters: a sidecar mesh in each, mirrored services and mTLS gateways between them.',
   )
   .options(globalOptions)
-  .command(installCommand)
-  .command(uninstallCommand)
-  .command(trustCommand)
-  .command(linkCommand)
-  .command(unlinkCommand)
-  .command(injectCommand)
-  .command(checkCommand)
-  .command(gatewaysCommand)
-  .command(clusterCommand)
-  .command(demoCommand)
-  .command(versionCommand)
   .completion('completion', 'Print a completion script for bash or zsh')
   .demandCommand(1, 'Say which command; `isthmus --help` lists them.')
   .strict()
@@ -58,6 +57,7 @@ const parser = yargs(hideBin(process.argv))
   });
 
 try {
+  for (const load of needed(hideBin(process.argv))) parser.command((await load()) as CommandModule);
   await parser.parseAsync();
 } catch (error) {
   process.exitCode = report(error);

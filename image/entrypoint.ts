@@ -1,3 +1,5 @@
+import { flushCompileCache } from 'node:module';
+
 /** Entry point of the one image: the first argument names the part to run as. */
 const parts: Record<string, () => Promise<unknown>> = {
   'control-plane': () => import('../control-plane/main.ts'),
@@ -12,3 +14,5 @@ if (start === undefined) {
   process.exit(64);
 }
 await start();
+// Long-running parts would write the compile cache (if one is set) only at their end.
+flushCompileCache();

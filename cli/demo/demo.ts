@@ -157,7 +157,7 @@ async function watchTraffic(
     proxies = await scrapeProxies(clusters);
     stats = (await clientStats(east)) ?? stats;
     const hops = rates.look(proxies, performance.now());
-    if (!options.json && stats !== undefined) show(stats, hops, clusters, options, output);
+    if (!options.json && stats !== undefined) show(stats, hops, clusters, output);
     await delay(Math.min(FRAME_MS, Math.max(0, end - performance.now())), undefined, {
       signal: options.signal,
     }).catch(() => undefined);
@@ -169,7 +169,6 @@ function show(
   stats: ClientStats,
   hops: ReturnType<HopRates['look']>,
   clusters: readonly DemoCluster[],
-  options: DemoOptions,
   output: Output,
 ): void {
   const seconds = (Date.now() - (stats.firstAnswerAt ?? Date.now())) / 1000;

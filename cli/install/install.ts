@@ -9,6 +9,7 @@ import {
   IMAGE,
   object,
 } from '../../api/names.ts';
+import { DEFAULT_CLUSTER_NETWORKS } from '../../destination/index.ts';
 import { resources } from '../../kubernetes/resources.ts';
 import { KubernetesError } from '../../kubernetes/types.ts';
 import { asUser, type ClusterAccess, readClusterId } from '../cluster-access.ts';
@@ -34,6 +35,7 @@ export function defaultValues(clusterName: string, overrides: Partial<InstallVal
     defaultInboundPolicy: 'all-unauthenticated',
     gatewayReplicas: 1,
     logLevel: 'info',
+    clusterNetworks: DEFAULT_CLUSTER_NETWORKS,
     adoptLinkerd: false,
     ...overrides,
   };

@@ -23,6 +23,8 @@ export interface InstallValues {
   defaultInboundPolicy: InboundPolicy;
   gatewayReplicas: number;
   logLevel: string;
+  /** CIDRs that the `cluster-*` policies mean. */
+  clusterNetworks: readonly string[];
   /** `--adopt-linkerd`: Linkerd's inject annotations count although a Linkerd control plane is there. */
   adoptLinkerd: boolean;
 }
