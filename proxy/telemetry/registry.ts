@@ -235,7 +235,7 @@ export class Registry {
   #register<C extends Cell>(family: Family<C>): Family<C> {
     if (this.families.some((other) => other.name === family.name))
       throw new Error(`the metric ${family.name} is registered twice`);
-    this.families.push(family as unknown as Family);
+    this.families.push(family);
     return family;
   }
 }

@@ -1,0 +1,56 @@
+import {
+  causes,
+  FieldId,
+  isGateway,
+  readAuthority,
+  type Cause,
+  type Head,
+  type MeshClient,
+} from '../proxy/index.ts';
+import type { WorkloadNames } from '../workload-identity/index.ts';
+import type { ExportTable } from './exports.ts';
+import { cameBy } from './forwarded.ts';
+
+/**
+ * May this client have this target? Pure: everything that the gateway decides over who reaches what stands here.
+ * A target that is not exported is "not there" (404), also when it exists: the answer tells nothing of what the cluster runs.
+ */
+export function admit(
+  client: MeshClient,
+  target: string | undefined,
+  own: WorkloadNames,
+  exports: ExportTable,
+): Cause | undefined {
+  if (isGateway(client.peer, own)) return causes.gatewayLoop;
+  if (!isForeign(client, own)) return causes.unauthorized;
+  if (target === undefined) return causes.noSuchTarget;
+  const verdict = exports.decide(target);
+  if (verdict === 'mirror') return causes.gatewayLoop;
+  return verdict === 'exported' ? undefined : causes.notExported;
+}
+
+/**
+ * The gateway is the door for other clusters. Workloads of its own cluster reach services directly, where policies see who they are; through the gateway they would
+ * come with the gateway's connection, and an assertion about the own cluster is believed by nobody. A client without a SPIFFE ID (Linkerd's) names no cluster, so it
+ * cannot be asserted.
+ */
+function isForeign(client: MeshClient, own: WorkloadNames): boolean {
+  const { workload } = client.peer;
+  return (
+    workload !== undefined && workload.trustDomain === own.trustDomain && workload.clusterId !== own.clusterId
+  );
+}
+
+/** Did the request come through this gateway before? */
+export function isLoop(head: Head, gateway: string): boolean {
+  for (let i = head.find(FieldId.forwarded); i >= 0; i = head.find(FieldId.forwarded, i + 1)) {
+    if (cameBy(head.value(i), gateway)) return true;
+  }
+  return false;
+}
+
+/** `<svc>.<ns>.svc.<cluster domain>:<port>` in lower case; undefined when it has another form. Own ports of proxies are no services. */
+export function readTarget(text: string | undefined): string | undefined {
+  const authority = text === undefined ? undefined : readAuthority(text, undefined);
+  return typeof authority === 'string' ? authority : undefined;
+}

@@ -1,0 +1,61 @@
+import { Exports, type ExportedServices } from '../api/proto/gen/isthmus/control_pb.js';
+import { Watch, type Runtime } from '../proxy/index.ts';
+
+/** What the gateway may serve, by `<svc>.<ns>.svc.<cluster domain>:<port>`. Immutable. */
+export interface ExportTable {
+  decide(target: string): 'exported' | 'mirror' | 'not-exported';
+}
+
+const NOTHING: ExportTable = { decide: () => 'not-exported' };
+
+/**
+ * The exported services of this cluster, as the control plane streams them. Until it has told, nothing is served; while it is away, what it told last holds.
+ */
+export class ExportWatch {
+  table: ExportTable = NOTHING;
+  /** The control plane has told once. */
+  known = false;
+  readonly #watch: Watch<ExportedServices>;
+
+  constructor(runtime: Runtime) {
+    const { clock, random, destination, streams, config, log } = runtime;
+    const labels = { service: 'exports' };
+    this.#watch = new Watch<ExportedServices>({
+      clock,
+      random,
+      live: streams.live.cell(labels),
+      broken: streams.broken.cell(labels),
+      open: (handlers) => destination.serverStream(Exports.method.watch, {}, handlers),
+      message: (exported) => {
+        this.table = exportTable(exported, config.clusterDomain);
+        this.known = true;
+      },
+      ended: (error) => {
+        log.info({ error: error?.message }, 'the stream of exported services ended');
+        return false;
+      },
+    });
+    this.#watch.start();
+  }
+
+  stop(): void {
+    this.#watch.stop();
+  }
+}
+
+/** Compiles the control plane's answer. */
+export function exportTable(exported: ExportedServices, clusterDomain: string): ExportTable {
+  const ports = new Set<string>();
+  const mirrors = new Set<string>();
+  for (const { namespace, name, ports: numbers, mirror } of exported.services) {
+    const host = `${name}.${namespace}.svc.${clusterDomain}`;
+    if (mirror) mirrors.add(host);
+    else for (const port of numbers) ports.add(`${host}:${port}`);
+  }
+  return {
+    decide(target) {
+      if (ports.has(target)) return 'exported';
+      return mirrors.has(target.slice(0, target.lastIndexOf(':'))) ? 'mirror' : 'not-exported';
+    },
+  };
+}

@@ -1,0 +1,3 @@
+/** The door of the gateway part. */
+export { startGateway } from './gateway.ts';
+export type { Gateway } from './gateway.ts';

@@ -1,0 +1,5 @@
+/** The gateway process. */
+import { gatewayConfig, run } from '../proxy/index.ts';
+import { startGateway } from './gateway.ts';
+
+await run('gateway', gatewayConfig, startGateway);

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { Balancer } from './balancer.ts';
+import { endpoint } from './endpoint.ts';
+import { DECAY_MS, DEFAULT_RTT_MS, PeakEwma } from './peak-ewma.ts';
+import { Picker } from './picker.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+
+function at(n: number) {
+  return endpoint({
+    address: `10.0.0.${n}`,
+    port: 80,
+    dialPort: 4143,
+    identity: undefined,
+    authorityOverride: undefined,
+    opaque: false,
+    labels: {},
+  });
+}
+
+/** A clock that only moves when it is told to. */
+function manualClock() {
+  let time = 0;
+  let timers: { at: number; run: () => void }[] = [];
+  return {
+    clock: {
+      now: () => time,
+      after(ms: number, run: () => void) {
+        const timer = { at: time + ms, run };
+        timers.push(timer);
+        return {
+          cancel() {
+            timers = timers.filter((other) => other !== timer);
+          },
+        };
+      },
+    },
+    advance(ms: number) {
+      time += ms;
+      const due = timers.filter((timer) => timer.at <= time);
+      timers = timers.filter((timer) => timer.at > time);
+      for (const timer of due) timer.run();
+    },
+    pending: () => timers.length,
+  };
+}
+
+function harness(random: () => number = () => 0.5) {
+  const time = manualClock();
+  const open = new Set<string>();
+  const upstream: Upstream = { take: () => undefined, wait() {}, cancel() {} };
+  const balancer = new Balancer<{ upstream: Upstream; key: string }>({
+    clock: time.clock,
+    now: time.clock.now,
+    random,
+    open(e) {
+      assert.ok(!open.has(e.key), `${e.key} opened twice`);
+      open.add(e.key);
+      return { upstream, key: e.key };
+    },
+    close({ key }) {
+      assert.ok(open.delete(key), `${key} closed without being open`);
+    },
+    onPicker() {},
+  });
+  const ready = () => balancer.picker.candidates.map((c) => c.endpoint.address).sort();
+  return { balancer, time, open, ready };
+}
+
+test('the average jumps to a worse time at once and decays towards a better one', () => {
+  const load = new PeakEwma(0);
+  load.observe(0, 500);
+  assert.ok(load.cost(0) >= 500);
+  load.observe(DECAY_MS, 0);
+  const decayed = load.cost(DECAY_MS);
+  assert.ok(Math.abs(decayed - 500 / Math.E) < 1, String(decayed));
+});
+
+test('what is in flight multiplies the cost; an idle endpoint is forgiven', () => {
+  const load = new PeakEwma(0);
+  const idle = load.cost(0);
+  load.inFlight = 3;
+  assert.equal(load.cost(0), 4 * idle);
+  load.inFlight = 0;
+  assert.ok(load.cost(DECAY_MS * 10) < DEFAULT_RTT_MS / 1_000);
+});
+
+test('two choices: the slowest of three is picked only when it meets no other', () => {
+  const candidates = [10, 20, 1_000].map((rtt) => {
+    const load = new PeakEwma(0, 1);
+    load.observe(0, rtt);
+    return { load };
+  });
+  fc.assert(
+    fc.property(
+      fc.double({ min: 0, max: 0.999999, noNaN: true }),
+      fc.double({ min: 0, max: 0.999999, noNaN: true }),
+      (a, b) => {
+        const draws = [a, b];
+        const picked = new Picker(candidates, () => draws.shift() ?? 0).pick(0);
+        assert.notEqual(picked, candidates[2]);
+        assert.notEqual(picked, undefined);
+      },
+    ),
+  );
+});
+
+test('a picker without the one that failed never gives it', () => {
+  const candidates = [1, 2].map(() => ({ load: new PeakEwma(0) }));
+  const [a, b] = candidates;
+  assert.ok(a !== undefined && b !== undefined);
+  const picker = new Picker(candidates, () => 0).without(a);
+  assert.equal(picker.pick(0), b);
+  assert.equal(picker.without(b).pick(0), undefined);
+});
+
+test('a failed endpoint is away for a growing time, and comes back by itself', () => {
+  const { balancer, time, ready } = harness(() => 0.999);
+  balancer.update([at(1), at(2)]);
+  const first = balancer.picker.candidates.find((c) => c.endpoint.address === '10.0.0.1');
+  assert.ok(first !== undefined);
+  balancer.failed(first);
+  assert.deepEqual(ready(), ['10.0.0.2']);
+  time.advance(100);
+  assert.deepEqual(ready(), ['10.0.0.1', '10.0.0.2']);
+  balancer.failed(first);
+  time.advance(100);
+  assert.deepEqual(ready(), ['10.0.0.2'], 'the second time is longer');
+  time.advance(100);
+  assert.deepEqual(ready(), ['10.0.0.1', '10.0.0.2']);
+});
+
+test('reached again: ready at once', () => {
+  const { balancer, time, ready } = harness();
+  balancer.update([at(1)]);
+  const [first] = balancer.picker.candidates;
+  assert.ok(first !== undefined);
+  balancer.failed(first);
+  assert.deepEqual(ready(), []);
+  balancer.succeeded(first);
+  assert.deepEqual(ready(), ['10.0.0.1']);
+  assert.equal(time.pending(), 0);
+});
+
+test('an endpoint that stays keeps its measurements through updates', () => {
+  const { balancer } = harness();
+  balancer.update([at(1)]);
+  const [before] = balancer.picker.candidates;
+  assert.ok(before !== undefined);
+  balancer.update([at(2), at(1)]);
+  assert.ok(balancer.picker.candidates.includes(before));
+});
+
+test('any history of updates and failures: resources match the endpoints, none is closed twice, no timer is left', () => {
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('set' as const), set: fc.uniqueArray(fc.integer({ min: 1, max: 6 })) }),
+    fc.record({ kind: fc.constant('fail' as const), n: fc.nat(5) }),
+    fc.record({ kind: fc.constant('succeed' as const), n: fc.nat(5) }),
+    fc.record({ kind: fc.constant('time' as const), ms: fc.nat(500) }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const { balancer, time, open, ready } = harness();
+      let wanted: number[] = [];
+      const seen: (typeof balancer.picker.candidates)[number][] = [];
+      for (const s of steps) {
+        if (s.kind === 'set') {
+          wanted = s.set;
+          balancer.update(wanted.map(at));
+          seen.push(...balancer.picker.candidates);
+        } else if (s.kind === 'time') time.advance(s.ms);
+        else {
+          const e = seen[s.n];
+          if (e === undefined) continue;
+          if (s.kind === 'fail') balancer.failed(e);
+          else balancer.succeeded(e);
+        }
+        assert.equal(open.size, wanted.length);
+        for (const address of ready()) assert.ok(wanted.includes(Number(address.slice(7))));
+      }
+      time.advance(120_000);
+      assert.equal(ready().length, wanted.length, 'everyone comes back');
+      balancer.close();
+      assert.equal(open.size, 0);
+      assert.equal(time.pending(), 0);
+    }),
+  );
+});

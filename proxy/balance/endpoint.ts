@@ -1,0 +1,38 @@
+/** Where a request can go, as the control plane told it. Immutable. */
+export interface Endpoint {
+  /** Equal for equal endpoints: all of what follows that decides how it is reached. */
+  readonly key: string;
+  /** The address as told: the app's port, or a gateway's. */
+  readonly address: string;
+  readonly port: number;
+  /** Port to dial: the peer proxy's where it has one. */
+  readonly dialPort: number;
+  /** The mesh identity that the peer must prove; undefined: not meshed. */
+  readonly identity: EndpointIdentity | undefined;
+  /** `name:port` of the exported service behind the gateway that this endpoint is; undefined for endpoints of the own cluster. */
+  readonly authorityOverride: string | undefined;
+  /** The app behind it speaks opaque TCP. */
+  readonly opaque: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface EndpointIdentity {
+  /** At least one of the two is there. */
+  readonly spiffeId: string | undefined;
+  readonly dnsName: string | undefined;
+}
+
+/** Gives an endpoint its key. */
+export function endpoint(parts: Omit<Endpoint, 'key'>): Endpoint {
+  const { address, port, dialPort, identity, authorityOverride, opaque } = parts;
+  const key = [
+    address,
+    port,
+    dialPort,
+    identity?.spiffeId,
+    identity?.dnsName,
+    authorityOverride,
+    opaque,
+  ].join('|');
+  return { ...parts, key };
+}

@@ -1,0 +1,226 @@
+import { isIP } from 'node:net';
+import {
+  DEFAULT_CLUSTER_DOMAIN,
+  DEFAULT_MESH_NAMESPACE,
+  DEFAULT_OPAQUE_PORTS,
+  DEFAULT_TRUST_DOMAIN,
+  component,
+  env as name,
+  path,
+  port,
+  proxyEnv,
+} from '../api/names.ts';
+import { splitHostPort, type WorkloadNames } from '../workload-identity/index.ts';
+import { type AddressBlock, parseBlock } from './policy/address-block.ts';
+
+/** Linkerd's default policies, for ports that no policy names. */
+export const DEFAULT_POLICIES = [
+  'all-unauthenticated',
+  'all-authenticated',
+  'cluster-unauthenticated',
+  'cluster-authenticated',
+  'deny',
+] as const;
+export type DefaultPolicy = (typeof DEFAULT_POLICIES)[number];
+
+/** ms; Linkerd's times (reference: its 4.1), apart from the connect time, which here holds TLS as well. */
+export const DEFAULT_TIMES = {
+  detectMs: 10_000,
+  connectMs: 2_000,
+  handshakeMs: 10_000,
+  failFastMs: 3_000,
+  graceMs: 30_000,
+} as const;
+
+export type Times = { readonly [K in keyof typeof DEFAULT_TIMES]: number };
+
+/** What a proxy and a gateway both are: a pod of the mesh. */
+export interface MeshConfig {
+  readonly pod: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly ip: string;
+    readonly node: string;
+  };
+  readonly workload: WorkloadNames;
+  readonly clusterDomain: string;
+  readonly anchorsFile: string;
+  readonly tokenFile: string;
+  readonly identityAddress: string;
+  readonly destinationAddress: string;
+  readonly policyAddress: string;
+  readonly logLevel: string;
+  readonly times: Times;
+}
+
+export interface ProxyConfig extends MeshConfig {
+  /** `explicit`: apps name their target (absolute form, CONNECT). `redirect`: connections bring their original destination. */
+  readonly mode: 'explicit' | 'redirect';
+  readonly defaultPolicy: DefaultPolicy;
+  /** What the `cluster-…` policies mean by the cluster. */
+  readonly clusterNetworks: readonly AddressBlock[];
+  /** Is this port of the pod opaque? */
+  readonly opaquePorts: ReadonlySet<number>;
+}
+
+/** The configuration cannot be used. Says for each variable what it must be. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`the configuration is not usable:\n  ${problems.join('\n  ')}`);
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+/** Reads the environment of a sidecar. Throws `ConfigError` with everything that is wrong. */
+export function proxyConfig(env: NodeJS.ProcessEnv): ProxyConfig {
+  const read = new Reader(env);
+  const config: ProxyConfig = {
+    ...meshConfig(read),
+    mode: read.oneOf(proxyEnv.mode, ['explicit', 'redirect'], 'explicit'),
+    defaultPolicy: read.oneOf(proxyEnv.defaultInboundPolicy, DEFAULT_POLICIES, 'all-unauthenticated'),
+    clusterNetworks: read.blocks(proxyEnv.clusterNetworks, CLUSTER_NETWORKS),
+    opaquePorts: read.ports(proxyEnv.opaquePorts, DEFAULT_OPAQUE_PORTS),
+  };
+  read.finish();
+  return config;
+}
+
+/** Reads the environment of a gateway. Throws `ConfigError` with everything that is wrong. */
+export function gatewayConfig(env: NodeJS.ProcessEnv): MeshConfig {
+  const read = new Reader(env);
+  const config = meshConfig(read);
+  read.finish();
+  return config;
+}
+
+function meshConfig(read: Reader): MeshConfig {
+  const meshNamespace = read.text(name.meshNamespace, DEFAULT_MESH_NAMESPACE);
+  const clusterDomain = read.text(name.clusterDomain, DEFAULT_CLUSTER_DOMAIN);
+  const namespace = read.text(name.podNamespace);
+  const service = (of: string, number: number): string =>
+    `${of}.${meshNamespace}.svc.${clusterDomain}:${number}`;
+  return {
+    pod: {
+      name: read.text(name.podName),
+      namespace,
+      ip: read.address(name.podIp),
+      node: read.text(name.nodeName, ''),
+    },
+    workload: {
+      serviceAccount: read.text(name.serviceAccount),
+      namespace,
+      meshNamespace,
+      trustDomain: read.text(name.trustDomain, DEFAULT_TRUST_DOMAIN),
+      clusterId: read.text(name.clusterName),
+    },
+    clusterDomain,
+    anchorsFile: read.text(name.trustAnchorsFile, path.trustRoots),
+    tokenFile: read.text(name.identityTokenFile, path.identityToken),
+    identityAddress: read.hostPort(name.identityAddress, service(component.identity, port.identity)),
+    destinationAddress: read.hostPort(
+      name.destinationAddress,
+      service(component.destination, port.destination),
+    ),
+    policyAddress: read.hostPort(name.policyAddress, service(component.policy, port.policy)),
+    logLevel: read.oneOf(name.logLevel, LOG_LEVELS, 'info'),
+    times: {
+      ...DEFAULT_TIMES,
+      graceMs: read.seconds(proxyEnv.shutdownGraceSeconds, DEFAULT_TIMES.graceMs / 1_000) * 1_000,
+    },
+  };
+}
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+/** Private and carrier ranges, as Linkerd's, and loopback, where the embedded cluster's pods live. */
+const CLUSTER_NETWORKS = '10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fd00::/8';
+
+const MAX_PORT = 65_535;
+
+/** Reads variables, and keeps what is wrong with them until the end, so that a person sees all at once. */
+class Reader {
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #problems: string[] = [];
+
+  constructor(env: NodeJS.ProcessEnv) {
+    this.#env = env;
+  }
+
+  finish(): void {
+    if (this.#problems.length > 0) throw new ConfigError(this.#problems);
+  }
+
+  text(variable: string, fallback?: string): string {
+    const value = this.#env[variable];
+    if (value !== undefined && value !== '') return value;
+    if (fallback === undefined) this.#problems.push(`${variable} is not set: the injector sets it`);
+    return fallback ?? '';
+  }
+
+  address(variable: string): string {
+    const value = this.text(variable);
+    if (value !== '' && isIP(value) === 0) this.#wrong(variable, value, 'an IP address');
+    return value;
+  }
+
+  hostPort(variable: string, fallback: string): string {
+    const value = this.text(variable, fallback);
+    try {
+      splitHostPort(value);
+    } catch {
+      this.#wrong(variable, value, 'host:port');
+    }
+    return value;
+  }
+
+  seconds(variable: string, fallback: number): number {
+    const value = this.text(variable, String(fallback));
+    const seconds = Number(value);
+    if (Number.isFinite(seconds) && seconds >= 0) return seconds;
+    this.#wrong(variable, value, 'a number of seconds, 0 or more');
+    return fallback;
+  }
+
+  oneOf<T extends string>(variable: string, allowed: readonly T[], fallback: T): T {
+    const value = this.text(variable, fallback);
+    const found = allowed.find((one) => one === value);
+    if (found === undefined) this.#wrong(variable, value, `one of ${allowed.join(', ')}`);
+    return found ?? fallback;
+  }
+
+  blocks(variable: string, fallback: string): AddressBlock[] {
+    const blocks: AddressBlock[] = [];
+    for (const part of this.#list(variable, fallback)) {
+      const block = parseBlock(part);
+      if (block === undefined) this.#wrong(variable, part, 'a list of address blocks such as 10.0.0.0/8');
+      else blocks.push(block);
+    }
+    return blocks;
+  }
+
+  ports(variable: string, fallback: readonly number[]): Set<number> {
+    const ports = new Set<number>();
+    for (const part of this.#list(variable, fallback.join(','))) {
+      const [from = Number.NaN, to = from] = part.split('-').map(Number);
+      const isRange =
+        Number.isInteger(from) && Number.isInteger(to) && from > 0 && to <= MAX_PORT && from <= to;
+      if (!isRange) this.#wrong(variable, part, 'a list of ports and ranges such as 25,3306-3310');
+      else for (let port = from; port <= to; port++) ports.add(port);
+    }
+    return ports;
+  }
+
+  #list(variable: string, fallback: string): string[] {
+    return this.text(variable, fallback)
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== '');
+  }
+
+  #wrong(variable: string, value: string, must: string): void {
+    this.#problems.push(`${variable} is "${value}": it must be ${must}`);
+  }
+}

@@ -1,0 +1,151 @@
+import {
+  Destination,
+  type DestinationProfile,
+  type Update,
+} from '../../api/proto/gen/linkerd/destination_pb.js';
+import {
+  grpcStatus,
+  type Channel,
+  type Clock,
+  type GrpcError,
+  type Timer,
+} from '../../workload-identity/index.ts';
+import type { Endpoint } from '../balance/endpoint.ts';
+import type { Gauge } from '../telemetry/registry.ts';
+import { EndpointSet, toEndpoint } from './endpoints.ts';
+import { Watch } from './watch.ts';
+
+/** ms that a target which was not used for a while waits for a fresh answer before it goes by what it remembers. */
+const REVALIDATE_MS = 1_000;
+
+/** Where a name leads. */
+export type Found =
+  /** No answer yet. */
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'endpoints'; readonly endpoints: readonly Endpoint[]; readonly opaque: boolean }
+  /** The name is no Service of this cluster. */
+  | { readonly kind: 'no-service' };
+
+export const WAITING: Found = { kind: 'waiting' };
+
+export interface DiscoveryOptions {
+  channel: Channel;
+  /** Sent along verbatim: says where we are, for short names. */
+  contextToken: string;
+  clock: Clock;
+  random: () => number;
+  live: Gauge;
+  broken: Gauge;
+}
+
+/**
+ * What the control plane says of one name: GetProfile, then Get when it is a Service. Goes on with what it heard last while the control plane is away; `suspend`
+ * ends the streams of a name that nobody uses and remembers what they told.
+ */
+export class Discovery {
+  readonly #options: DiscoveryOptions;
+  readonly #changed: (found: Found) => void;
+  readonly #profile: Watch<DestinationProfile>;
+  readonly #get: Watch<Update>;
+  readonly #endpoints = new EndpointSet();
+  #opaque = false;
+  #found: Found = WAITING;
+  #remembered: Found | undefined;
+  #revalidation: Timer | undefined;
+
+  /** @param path `name:port` or `ip:port` */
+  constructor(path: string, options: DiscoveryOptions, changed: (found: Found) => void) {
+    this.#options = options;
+    this.#changed = changed;
+    const { channel, contextToken } = options;
+    const request = { path, contextToken };
+    this.#profile = new Watch<DestinationProfile>({
+      ...options,
+      open: (handlers) => channel.serverStream(Destination.method.getProfile, request, handlers),
+      message: (profile) => this.#onProfile(profile),
+      ended: (error) => this.#onProfileEnd(error),
+    });
+    this.#get = new Watch<Update>({
+      ...options,
+      open: (handlers) => channel.serverStream(Destination.method.get, request, handlers),
+      message: (update, first) => this.#onUpdate(update, first),
+      ended: (error) => this.#onGetEnd(error),
+    });
+  }
+
+  get found(): Found {
+    return this.#found;
+  }
+
+  /** Opens the streams, if they are not open. */
+  resume(): void {
+    if (this.#profile.running || this.#found.kind === 'no-service') return;
+    if (this.#remembered !== undefined) {
+      this.#revalidation = this.#options.clock.after(REVALIDATE_MS, () => this.#useRemembered());
+    }
+    this.#profile.start();
+  }
+
+  /** Nobody uses the name: ends the streams, and remembers. */
+  suspend(): void {
+    this.#revalidation?.cancel();
+    this.#profile.stop();
+    this.#get.stop();
+    if (this.#found.kind === 'endpoints') this.#remembered = this.#found;
+    this.#publish(WAITING);
+  }
+
+  #onProfile(profile: DestinationProfile): void {
+    this.#opaque = profile.opaqueProtocol;
+    if (profile.endpoint !== undefined) {
+      const only = toEndpoint(profile.endpoint, {});
+      this.#get.stop();
+      this.#publishEndpoints(only === undefined ? [] : [only]);
+    } else if (this.#get.live) this.#publishEndpoints(this.#endpoints.endpoints);
+    else this.#get.start();
+  }
+
+  #onUpdate(update: Update, first: boolean): void {
+    this.#endpoints.apply(update, first);
+    this.#publishEndpoints(this.#endpoints.endpoints);
+  }
+
+  #onProfileEnd(error: GrpcError | undefined): boolean {
+    const final = error?.code === grpcStatus.invalidArgument || error?.code === grpcStatus.failedPrecondition;
+    if (final) {
+      this.#get.stop();
+      this.#publish({ kind: 'no-service' });
+    } else this.#useRemembered();
+    return final;
+  }
+
+  #onGetEnd(error: GrpcError | undefined): boolean {
+    if (error?.code === grpcStatus.invalidArgument) {
+      this.#publish({ kind: 'no-service' });
+      return true;
+    }
+    this.#useRemembered();
+    return false;
+  }
+
+  #useRemembered(): void {
+    if (this.#found.kind === 'waiting' && this.#remembered !== undefined) this.#publish(this.#remembered);
+  }
+
+  #publishEndpoints(endpoints: readonly Endpoint[]): void {
+    this.#publish({
+      kind: 'endpoints',
+      endpoints,
+      opaque: this.#opaque || (endpoints.length > 0 && endpoints.every((one) => one.opaque)),
+    });
+  }
+
+  #publish(found: Found): void {
+    if (found.kind !== 'waiting') {
+      this.#revalidation?.cancel();
+      this.#remembered = undefined;
+    }
+    this.#found = found;
+    this.#changed(found);
+  }
+}

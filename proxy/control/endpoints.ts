@@ -1,0 +1,63 @@
+import type { TlsIdentity, Update, WeightedAddr } from '../../api/proto/gen/linkerd/destination_pb.js';
+import { endpoint, type Endpoint, type EndpointIdentity } from '../balance/endpoint.ts';
+import { tcpAddress } from './address.ts';
+
+/** The endpoints of one target, kept up to date by the differences that Destination.Get streams. */
+export class EndpointSet {
+  #byAddress = new Map<string, Endpoint>();
+  /** false: the control plane says that there is no such service. */
+  exists = true;
+
+  get endpoints(): readonly Endpoint[] {
+    return [...this.#byAddress.values()];
+  }
+
+  /** @param first the first update of a stream: what was known before is void */
+  apply(update: Update, first: boolean): void {
+    if (first) this.#byAddress = new Map();
+    const change = update.update;
+    if (change.case === 'add') {
+      this.exists = true;
+      for (const addr of change.value.addrs) this.#add(addr, change.value.metricLabels);
+    } else if (change.case === 'remove') {
+      for (const addr of change.value.addrs) {
+        const known = tcpAddress(addr);
+        if (known !== undefined) this.#byAddress.delete(`${known.address}:${known.port}`);
+      }
+    } else if (change.case === 'noEndpoints') {
+      this.exists = change.value.exists;
+      this.#byAddress = new Map();
+    }
+  }
+
+  #add(addr: WeightedAddr, labels: Readonly<Record<string, string>>): void {
+    const made = toEndpoint(addr, labels);
+    if (made !== undefined) this.#byAddress.set(`${made.address}:${made.port}`, made);
+  }
+}
+
+/** An endpoint of the proxy API in the form that the balancer takes; undefined when it has no usable address. */
+export function toEndpoint(
+  addr: WeightedAddr,
+  labels: Readonly<Record<string, string>>,
+): Endpoint | undefined {
+  const at = tcpAddress(addr.addr);
+  if (at === undefined) return undefined;
+  const hint = addr.protocolHint;
+  const override = addr.authorityOverride?.authorityOverride;
+  return endpoint({
+    ...at,
+    dialPort: hint?.opaqueTransport?.inboundPort || at.port,
+    identity: toIdentity(addr.tlsIdentity),
+    authorityOverride: override === undefined || override === '' ? undefined : override,
+    opaque: hint?.protocol.case === 'opaque',
+    labels: { ...labels, ...addr.metricLabels },
+  });
+}
+
+function toIdentity(tls: TlsIdentity | undefined): EndpointIdentity | undefined {
+  if (tls?.strategy.case === undefined) return undefined;
+  if (tls.strategy.case === 'dnsLikeIdentity')
+    return { spiffeId: undefined, dnsName: tls.strategy.value.name };
+  return { spiffeId: tls.strategy.value.uri, dnsName: tls.serverName?.name };
+}

@@ -1,0 +1,105 @@
+import {
+  createBackOff,
+  type Call,
+  type Clock,
+  type GrpcError,
+  type StreamHandlers,
+  type Timer,
+} from '../../workload-identity/index.ts';
+import type { Gauge } from '../telemetry/registry.ts';
+
+/** ms between attempts: short at first, for a control plane that restarts is back in a second; Linkerd's proxy waits 0 to 100 ms. */
+const MIN_BACK_OFF_MS = 50;
+const MAX_BACK_OFF_MS = 10_000;
+
+export interface WatchOptions<T> {
+  open(handlers: StreamHandlers<T>): Call;
+  /** @param first the first message of a new stream: it stands for the whole state */
+  message(message: T, first: boolean): void;
+  /** The stream ended. True: the answer is final, do not ask again. */
+  ended(error: GrpcError | undefined): boolean;
+  clock: Clock;
+  random: () => number;
+  /** Counts streams that have brought their first message and stand. */
+  live: Gauge;
+  /** Counts streams that are being tried. */
+  broken: Gauge;
+}
+
+type WatchState =
+  | { kind: 'stopped' }
+  | { kind: 'asking'; call: Call }
+  | { kind: 'live'; call: Call }
+  | { kind: 'backing-off'; timer: Timer };
+
+/** A server stream that is opened again, with a jittered back-off, for as long as it is wanted. */
+export class Watch<T> {
+  readonly #options: WatchOptions<T>;
+  readonly #backOff;
+  #state: WatchState = { kind: 'stopped' };
+  /** Events of streams before this one are void. */
+  #generation = 0;
+
+  constructor(options: WatchOptions<T>) {
+    this.#options = options;
+    this.#backOff = createBackOff(MIN_BACK_OFF_MS, MAX_BACK_OFF_MS, options.random);
+  }
+
+  get running(): boolean {
+    return this.#state.kind !== 'stopped';
+  }
+
+  /** The stream stands and what it told is the present state. */
+  get live(): boolean {
+    return this.#state.kind === 'live';
+  }
+
+  start(): void {
+    if (this.#state.kind === 'stopped') this.#open();
+  }
+
+  stop(): void {
+    const state = this.#state;
+    this.#generation++;
+    this.#enter({ kind: 'stopped' });
+    if (state.kind === 'backing-off') state.timer.cancel();
+    else if (state.kind !== 'stopped') state.call.cancel();
+  }
+
+  #open(): void {
+    const generation = ++this.#generation;
+    const call = this.#options.open({
+      message: (message) => {
+        if (generation !== this.#generation) return;
+        const first = this.#state.kind === 'asking';
+        if (this.#state.kind === 'asking') this.#enter({ kind: 'live', call: this.#state.call });
+        this.#backOff.reset();
+        this.#options.message(message, first);
+      },
+      end: (error) => {
+        if (generation === this.#generation) this.#onEnd(error);
+      },
+    });
+    if (generation === this.#generation) this.#enter({ kind: 'asking', call });
+  }
+
+  #onEnd(error: GrpcError | undefined): void {
+    const generation = ++this.#generation;
+    this.#enter({ kind: 'stopped' });
+    const final = this.#options.ended(error);
+    if (final || generation !== this.#generation) return;
+    const timer = this.#options.clock.after(this.#backOff.next(), () => this.#open());
+    this.#enter({ kind: 'backing-off', timer });
+  }
+
+  #enter(state: WatchState): void {
+    this.#gauge(this.#state)?.add(-1);
+    this.#state = state;
+    this.#gauge(state)?.add(1);
+  }
+
+  #gauge(state: WatchState): Gauge | undefined {
+    if (state.kind === 'stopped') return undefined;
+    return state.kind === 'live' ? this.#options.live : this.#options.broken;
+  }
+}

@@ -1,0 +1,71 @@
+import type { ConnectionTracker } from '../telemetry/connections.ts';
+import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
+import type { TimerWheel } from '../transport/timers.ts';
+import type { Wrap } from '../transport/transport.ts';
+import { ResponseDispatcher, type Destination } from '../upstream/dispatch.ts';
+import { Http1Pool } from '../upstream/http1-pool.ts';
+
+/** Ports of this pod that are connected to at once. Peers choose the port they name, so the number must have an end. */
+const MAX_APPS = 1_024;
+
+export interface AppsOptions {
+  /** The pod's address: where its apps listen, and the source of our connections to them. */
+  podIp: string;
+  /** ms. */
+  connectMs: number;
+  wrap: Wrap;
+  timers: TimerWheel;
+  tcp: TcpMetrics;
+  tracker: ConnectionTracker;
+}
+
+/** Connections to the apps of this pod, by port; all clients share them. */
+export class Apps {
+  readonly #options: AppsOptions;
+  readonly #byPort = new Map<number, Destination & { upstream: Http1Pool }>();
+  readonly #responses = new ResponseDispatcher();
+
+  constructor(options: AppsOptions) {
+    this.#options = options;
+  }
+
+  /** Undefined when too many ports are in use. */
+  app(port: number): Destination | undefined {
+    const known = this.#byPort.get(port);
+    if (known !== undefined) return known;
+    if (this.#byPort.size >= MAX_APPS) return undefined;
+    const app = { upstream: this.#pool(port) };
+    this.#byPort.set(port, app);
+    return app;
+  }
+
+  drain(): void {
+    for (const { upstream } of this.#byPort.values()) upstream.drain();
+  }
+
+  destroy(): void {
+    for (const { upstream } of this.#byPort.values()) upstream.destroy();
+  }
+
+  #pool(port: number): Http1Pool {
+    const { podIp, connectMs, wrap, timers, tcp, tracker } = this.#options;
+    const cells = tcp.cells({
+      direction: 'inbound',
+      peer: 'dst',
+      target_addr: `${podIp}:${port}`,
+      tls: 'no_identity',
+      no_tls_reason: 'loopback',
+    });
+    return new Http1Pool({
+      host: podIp,
+      port,
+      localAddress: podIp,
+      connectTimeoutMs: connectMs,
+      wrap,
+      timers,
+      responses: this.#responses,
+      onConnected: (socket) => tracker.track(socket, cells),
+      onUnused: () => this.#byPort.delete(port),
+    });
+  }
+}

@@ -1,0 +1,164 @@
+import { PROXY_PORTS } from '../../api/names.ts';
+import type { PeerIdentity, WorkloadNames } from '../../workload-identity/index.ts';
+import type { InboundPolicies } from '../control/inbound-policies.ts';
+import { causes, type Cause } from '../errors.ts';
+import { FieldId, type Exchange, type Head, type RequestSink } from '../message.ts';
+import type { Subject } from '../policy/inbound-policy.ts';
+import type { HttpMetrics } from '../telemetry/http-metrics.ts';
+import type { TimerWheel } from '../transport/timers.ts';
+import type { Transport } from '../transport/transport.ts';
+import type { TransportHeader } from '../transport-header.ts';
+import { soleValue } from '../upstream/fields.ts';
+import { refuse } from '../upstream/refuse.ts';
+import { TelemetryLayer } from '../upstream/telemetry-layer.ts';
+import type { Apps } from './apps.ts';
+import { AuthorizeLayer, type AuthzMetrics } from './authorize.ts';
+import { believedClient, clientName, isOwnGateway } from './client-identity.ts';
+import { Forward } from './forward.ts';
+import { IdentityFieldsLayer } from './identity-fields.ts';
+import type { MeshClient } from './mesh-acceptor.ts';
+import { serveConnection } from './serve-connection.ts';
+
+export interface InboundOptions {
+  own: WorkloadNames;
+  podIp: string;
+  policies: InboundPolicies;
+  apps: Apps;
+  http: HttpMetrics;
+  authz: AuthzMetrics;
+  timers: TimerWheel;
+  /** ms, monotonic. */
+  now: () => number;
+}
+
+/** Stacks kept for one connection: a gateway's connection carries many clients to many ports. */
+const MAX_STACKS = 256;
+
+/**
+ * The inbound side: what peers ask of this pod's apps. The way of a request, outermost first:
+ *
+ *   accept, TLS, peer    `mesh-acceptor.ts`: who is it, and what does it speak
+ *   codec                `http2/connection.ts`, or by a transport header `http1/…`, `transport/opaque.ts`
+ *   route                this file: which port, and for whom (is the assertion believed?)
+ *   telemetry            counts also what is denied
+ *   authorize            by request, by the policy as it is now
+ *   identity fields      what the app is told; inside of authorize, for a denied request tells nobody anything
+ *   forward              the app's connection
+ */
+export class Inbound {
+  readonly #options: InboundOptions;
+  /** Requests under way. */
+  active = 0;
+  readonly #connections = new Set<{ drain(): void }>();
+
+  constructor(options: InboundOptions) {
+    this.#options = options;
+  }
+
+  /** Routes the streams of one `isthmus/1` connection. */
+  isthmus(client: MeshClient): (x: Exchange, head: Head) => RequestSink {
+    const stacks = new Stacks((port, asserted) => this.#stack(client, port, asserted));
+    const { own, http } = this.#options;
+    return (x, head) => {
+      const port = readPort(soleValue(head, FieldId.isthmusPort));
+      if (typeof port !== 'number') return refuse(port, http.errors);
+      x.opaque = soleValue(head, FieldId.isthmusProtocol) === 'tcp';
+      x.peer = client.peer;
+      x.assertedClient = believedClient(soleValue(head, FieldId.isthmusClient), client.peer, own);
+      return stacks.get(port, x.assertedClient);
+    };
+  }
+
+  /** Serves a connection of `transport.l5d.io/v1`. A sidecar is no gateway: a header with a name is refused. */
+  linkerd(client: MeshClient, header: TransportHeader, transport: Transport, rest: Buffer): void {
+    const port = header.name === '' ? readPort(String(header.port)) : causes.noSuchTarget;
+    const { http } = this.#options;
+    if (typeof port !== 'number') {
+      http.errors.cell({ error: port.code }).add();
+      transport.destroy();
+      return;
+    }
+    const stack = this.#stack(client, port, undefined);
+    const route = (x: Exchange): RequestSink => {
+      x.peer = client.peer;
+      return stack;
+    };
+    const { timers, podIp } = this.#options;
+    serveConnection({
+      transport,
+      rest,
+      protocol: header.protocol,
+      authority: podIp,
+      route,
+      timers,
+      open: this.#connections,
+    });
+  }
+
+  drain(): void {
+    for (const connection of this.#connections) connection.drain();
+  }
+
+  #stack(client: MeshClient, port: number, asserted: string | undefined): RequestSink {
+    const { own, policies, apps, http, authz, podIp, now } = this.#options;
+    const name = asserted ?? clientName(client.peer, own);
+    const labels = {
+      direction: 'inbound',
+      target_addr: `${podIp}:${port}`,
+      tls: 'true',
+      client_id: asserted ?? clientId(client.peer),
+    };
+    const subject: Subject = { address: client.address, authenticated: true, identity: name };
+    const forward = new Forward(apps, port);
+    const fields = new IdentityFieldsLayer(forward, name, isOwnGateway(client.peer, own));
+    const authorize = new AuthorizeLayer(fields, policies.port(port), subject, authz, labels);
+    const cells = { cells: http.cells(labels), placed: false };
+    return new TelemetryLayer(authorize, {
+      errors: http.errors,
+      now,
+      cells: () => cells,
+      onStart: () => this.active++,
+      onEnd: () => this.active--,
+    });
+  }
+}
+
+/** Metrics show the SPIFFE ID, which names the cluster. */
+function clientId(peer: PeerIdentity): string {
+  return peer.spiffeId ?? peer.dnsName ?? '';
+}
+
+/** A port of an app in this pod; a cause when it is missing, is no port, or is one of the proxy's own. */
+function readPort(text: string | undefined): number | Cause {
+  if (text === undefined) return causes.noSuchTarget;
+  const port = Number(text);
+  if (!/^[0-9]{1,5}$/.test(text) || port < 1 || port > 65_535) return causes.badRequest;
+  return PROXY_PORTS.has(port) ? causes.ownPort : port;
+}
+
+/** The stacks of one connection, by port and believed client. */
+class Stacks {
+  readonly #make: (port: number, asserted: string | undefined) => RequestSink;
+  readonly #direct = new Map<number, RequestSink>();
+  readonly #asserted = new Map<string, RequestSink>();
+
+  constructor(make: (port: number, asserted: string | undefined) => RequestSink) {
+    this.#make = make;
+  }
+
+  get(port: number, asserted: string | undefined): RequestSink {
+    return asserted === undefined
+      ? this.#find(this.#direct, port, port, asserted)
+      : this.#find(this.#asserted, `${port} ${asserted}`, port, asserted);
+  }
+
+  #find<K>(stacks: Map<K, RequestSink>, key: K, port: number, asserted: string | undefined): RequestSink {
+    const known = stacks.get(key);
+    if (known !== undefined) return known;
+    // Requests under way keep their own stack.
+    if (stacks.size >= MAX_STACKS) stacks.clear();
+    const made = this.#make(port, asserted);
+    stacks.set(key, made);
+    return made;
+  }
+}

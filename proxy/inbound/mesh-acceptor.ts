@@ -1,0 +1,124 @@
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { alpn } from '../../api/names.ts';
+import {
+  VerifyError,
+  type Logger,
+  type PeerIdentity,
+  type WorkloadIdentity,
+} from '../../workload-identity/index.ts';
+import { Http2Connection, type Http2Options } from '../http2/connection.ts';
+import type { ConnectionTracker } from '../telemetry/connections.ts';
+import type { Counter, Family } from '../telemetry/registry.ts';
+import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
+import { acceptTls } from '../transport/accept-tls.ts';
+import type { TimerWheel } from '../transport/timers.ts';
+import type { Transport, Wrap } from '../transport/transport.ts';
+import type { TransportHeader } from '../transport-header.ts';
+import { TransportHeaderHandler } from './transport-header-handler.ts';
+
+/** A client whose identity was proved, and how it is reached. */
+export interface MeshClient {
+  readonly peer: PeerIdentity;
+  /** Address of the connection's other end. */
+  readonly address: string;
+}
+
+export interface MeshAcceptorOptions {
+  identity: WorkloadIdentity;
+  wrap: Wrap;
+  timers: TimerWheel;
+  /** ms for the TLS handshake, and again for a transport header. */
+  handshakeMs: number;
+  tcp: TcpMetrics;
+  tracker: ConnectionTracker;
+  /** Connections that were closed before they said what they want, by reason. */
+  refused: Family<Counter>;
+  log: Logger;
+  /** Streams of `isthmus/1`. */
+  isthmus(client: MeshClient): Http2Options['route'];
+  /** A connection of `transport.l5d.io/v1` after its header. `rest`: bytes behind the header. */
+  linkerd(client: MeshClient, header: TransportHeader, transport: Transport, rest: Buffer): void;
+}
+
+/**
+ * Accepts mutual TLS on 4143: handshake, judgement of the peer, and by ALPN what comes inside. A connection without a client certificate, with one that is not of
+ * this mesh, or without one of our protocols, is closed and counted.
+ */
+export class MeshAcceptor {
+  readonly #options: MeshAcceptorOptions;
+  readonly #connections = new Set<Http2Connection>();
+  #draining = false;
+
+  constructor(options: MeshAcceptorOptions) {
+    this.#options = options;
+  }
+
+  /** `isthmus/1` connections that are open. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  accept(raw: Socket): void {
+    const { identity, handshakeMs } = this.#options;
+    const tls = identity.serverOptions({ alpn: [alpn.isthmus, alpn.linkerd] });
+    if (tls === undefined) {
+      this.#refuse(raw, 'not-ready', undefined);
+      return;
+    }
+    const address = raw.remoteAddress ?? '';
+    acceptTls(raw, { tls, timeoutMs: handshakeMs }, (error, socket) => {
+      if (socket === undefined) return this.#refuse(raw, 'handshake', error);
+      const peer = identity.verifyPeer(socket);
+      if (peer instanceof VerifyError) return this.#refuse(socket, peer.reason, peer);
+      this.#open(socket, { peer, address });
+    });
+  }
+
+  /** GOAWAY to everyone; what is under way goes on. */
+  drain(): void {
+    this.#draining = true;
+    for (const connection of this.#connections) connection.drain();
+  }
+
+  #open(socket: TLSSocket, client: MeshClient): void {
+    const { wrap, tcp, tracker, timers, handshakeMs } = this.#options;
+    tracker.track(
+      socket,
+      tcp.cells({
+        direction: 'inbound',
+        peer: 'src',
+        tls: 'true',
+        client_id: client.peer.spiffeId ?? client.peer.dnsName ?? '',
+      }),
+    );
+    if (socket.alpnProtocol === alpn.isthmus) return this.#isthmus(wrap(socket), client);
+    if (socket.alpnProtocol !== alpn.linkerd) return this.#refuse(socket, 'no-protocol', undefined);
+    const transport = wrap(socket);
+    transport.handler = new TransportHeaderHandler(transport, timers, handshakeMs, {
+      header: (header, rest) => this.#options.linkerd(client, header, transport, rest),
+      refused: (reason) => this.#options.refused.cell({ reason }).add(),
+    });
+  }
+
+  #isthmus(transport: Transport, client: MeshClient): void {
+    const route = this.#options.isthmus(client);
+    const connection: Http2Connection = new Http2Connection(transport, {
+      side: 'server',
+      timers: this.#options.timers,
+      isthmus: true,
+      ...(route === undefined ? {} : { route }),
+      onClose: () => this.#connections.delete(connection),
+    });
+    this.#connections.add(connection);
+    transport.handler = connection;
+    if (this.#draining) connection.drain();
+  }
+
+  #refuse(socket: Socket, reason: string, error: Error | undefined): void {
+    const { refused, log } = this.#options;
+    refused.cell({ reason }).add();
+    log.info({ peer: socket.remoteAddress, reason, error: error?.message }, 'a connection was refused');
+    socket.destroy();
+  }
+}

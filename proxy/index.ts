@@ -1,0 +1,27 @@
+/** The door of the data plane: what the gateway and tests put together from its layers. */
+export { startAdmin } from './admin.ts';
+export { ConfigError, gatewayConfig, proxyConfig, DEFAULT_TIMES } from './config.ts';
+export type { MeshConfig, ProxyConfig, Times } from './config.ts';
+export { Watch } from './control/watch.ts';
+export { causes } from './errors.ts';
+export type { Cause } from './errors.ts';
+export { isGateway } from './inbound/client-identity.ts';
+export { MeshAcceptor } from './inbound/mesh-acceptor.ts';
+export type { MeshClient } from './inbound/mesh-acceptor.ts';
+export { serveConnection } from './inbound/serve-connection.ts';
+export { FieldId, Head, spanText } from './message.ts';
+export type { Exchange, RequestSink } from './message.ts';
+export { readAuthority } from './outbound/authority.ts';
+export type { Peers } from './outbound/peers.ts';
+export { Targets } from './outbound/targets.ts';
+export { createPeers, discoveryOptions, startProxy } from './proxy.ts';
+export type { Proxy } from './proxy.ts';
+export { run } from './run.ts';
+export type { Part } from './run.ts';
+export { createRuntime, listenOn, untilIdle } from './runtime.ts';
+export type { Runtime, RuntimeOptions } from './runtime.ts';
+export type { Registry } from './telemetry/registry.ts';
+export type { Transport } from './transport/transport.ts';
+export type { TransportHeader } from './transport-header.ts';
+export { addField, soleValue } from './upstream/fields.ts';
+export { refuse } from './upstream/refuse.ts';

@@ -1,0 +1,178 @@
+import { Balancer, type BalancedEndpoint } from '../balance/balancer.ts';
+import type { Endpoint } from '../balance/endpoint.ts';
+import { causes, type Cause } from '../errors.ts';
+import { FieldId, type Exchange, type Head } from '../message.ts';
+import { addField } from '../upstream/fields.ts';
+import type { HttpCells } from '../telemetry/http-metrics.ts';
+import { Timer, type TimerWheel } from '../transport/timers.ts';
+import type { Attempt } from '../upstream/attempt.ts';
+import { Dispatch, type Destination } from '../upstream/dispatch.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import type { Clock } from '../../workload-identity/index.ts';
+
+/** Requests that wait for an endpoint: Linkerd's queue capacity. */
+export const QUEUE_CAPACITY = 10_000;
+
+/** What a target keeps for each of its endpoints. */
+export interface Reach extends Destination {
+  readonly upstream: Upstream;
+  readonly endpoint: Endpoint;
+  readonly cells: HttpCells;
+  /** Text of the fields that tell the peer's proxy where to go: made once. */
+  readonly port: Buffer;
+  readonly target: Buffer | undefined;
+}
+
+export interface BalanceOptions {
+  reach: (endpoint: Endpoint) => Reach;
+  release: (reach: Reach) => void;
+  /** ms that requests wait for an endpoint before all of them fail. */
+  failFastMs: number;
+  timers: TimerWheel;
+  clock: Clock;
+  now: () => number;
+  random: () => number;
+}
+
+/** What is known of the target's endpoints. */
+export type Supply =
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'endpoints'; readonly endpoints: readonly Endpoint[] }
+  /** No request can be served, and none needs to wait for that. */
+  | { readonly kind: 'none'; readonly cause: Cause };
+
+/**
+ * `open`: requests find an endpoint, or queue. `waiting`: some queue and the fail-fast timer runs. `failing`: no endpoint came in time, requests fail at once until
+ * one does.
+ */
+type Gate = 'open' | 'waiting' | 'failing';
+
+/** Chooses among the endpoints of one target: two choices on peak EWMA, a queue while there is none, fail-fast after that. */
+export class Balance extends Dispatch {
+  readonly #options: BalanceOptions;
+  readonly #balancer: Balancer<Reach>;
+  readonly #queue = new Set<Attempt>();
+  readonly #failFast = new Timer(() => this.#giveUp());
+  #gate: Gate = 'open';
+  #supply: Supply = { kind: 'waiting' };
+
+  constructor(options: BalanceOptions) {
+    super();
+    this.#options = options;
+    this.#balancer = new Balancer({
+      clock: options.clock,
+      now: options.now,
+      random: options.random,
+      open: options.reach,
+      close: options.release,
+      onPicker: (picker) => {
+        if (picker.candidates.length > 0) this.#release();
+      },
+    });
+  }
+
+  get endpoints(): number {
+    return this.#balancer.size;
+  }
+
+  /** What discovery says now. */
+  supply(supply: Supply): void {
+    this.#supply = supply;
+    if (supply.kind === 'endpoints') this.#balancer.update(supply.endpoints);
+    else this.#balancer.update([]);
+    if (supply.kind === 'none') this.#failAll(supply.cause);
+  }
+
+  close(): void {
+    this.#options.timers.cancel(this.#failFast);
+    this.#failAll(causes.shuttingDown);
+    this.#balancer.close();
+  }
+
+  protected override choose(_x: Exchange, failed: Destination | undefined): Destination | undefined {
+    const { picker } = this.#balancer;
+    const now = this.#options.now();
+    return (failed === undefined ? picker : picker.without(failed as BalancedEndpoint<Reach>)).pick(now);
+  }
+
+  protected override unplaced(attempt: Attempt): void {
+    if (this.#supply.kind === 'none') return this.fail(attempt, this.#supply.cause);
+    if (this.#gate === 'failing') return this.fail(attempt, this.#failFastCause());
+    if (this.#queue.size >= QUEUE_CAPACITY) return this.fail(attempt, causes.overloaded);
+    this.#queue.add(attempt);
+    if (this.#gate === 'waiting') return;
+    this.#gate = 'waiting';
+    this.#options.timers.arm(this.#failFast, this.#options.failFastMs);
+  }
+
+  protected override abandoned(attempt: Attempt): void {
+    this.#queue.delete(attempt);
+  }
+
+  protected override prepare(x: Exchange, head: Head, destination: Destination): void {
+    const { endpoint, port, target } = reachOf(destination);
+    head.remove(FieldId.isthmusPort);
+    head.remove(FieldId.isthmusTarget);
+    head.remove(FieldId.isthmusClient);
+    head.remove(FieldId.isthmusProtocol);
+    head.remove(FieldId.l5dClientId);
+    if (endpoint.identity === undefined) return;
+    if (target !== undefined) addField(head, FieldId.isthmusTarget, target);
+    else addField(head, FieldId.isthmusPort, port);
+    addField(head, FieldId.isthmusProtocol, x.opaque ? TCP : HTTP1);
+    if (x.assertedClient !== undefined) addField(head, FieldId.isthmusClient, Buffer.from(x.assertedClient));
+  }
+
+  protected override onSent(attempt: Attempt, destination: Destination): void {
+    attempt.sentAt = this.#options.now();
+    (destination as BalancedEndpoint<Reach>).load.inFlight++;
+    if (!attempt.x.opaque) reachOf(destination).cells.request();
+  }
+
+  protected override onConnectFailed(destination: Destination): void {
+    this.#balancer.failed(destination as BalancedEndpoint<Reach>);
+  }
+
+  protected override onResponded(attempt: Attempt, destination: Destination): void {
+    const now = this.#options.now();
+    const chosen = destination as BalancedEndpoint<Reach>;
+    chosen.load.observe(now, now - attempt.sentAt);
+    this.#balancer.succeeded(chosen);
+  }
+
+  protected override onLeft(_attempt: Attempt, destination: Destination): void {
+    (destination as BalancedEndpoint<Reach>).load.inFlight--;
+  }
+
+  /** An endpoint is there: everyone who waits goes. */
+  #release(): void {
+    this.#options.timers.cancel(this.#failFast);
+    this.#gate = 'open';
+    const queue = [...this.#queue];
+    this.#queue.clear();
+    for (const attempt of queue) if (attempt.place.kind === 'unplaced') this.place(attempt);
+  }
+
+  #giveUp(): void {
+    this.#gate = 'failing';
+    this.#failAll(this.#failFastCause());
+  }
+
+  #failAll(cause: Cause): void {
+    const queue = [...this.#queue];
+    this.#queue.clear();
+    for (const attempt of queue) this.fail(attempt, cause);
+  }
+
+  #failFastCause(): Cause {
+    return this.#supply.kind === 'waiting' ? causes.discoveryFailed : causes.failFast;
+  }
+}
+
+const TCP = Buffer.from('tcp');
+const HTTP1 = Buffer.from('http/1.1');
+
+/** What the balancer keeps beside the endpoint that was chosen. */
+export function reachOf(destination: Destination): Reach {
+  return (destination as BalancedEndpoint<Reach>).resource;
+}

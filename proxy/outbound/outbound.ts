@@ -1,0 +1,121 @@
+import type { Socket } from 'node:net';
+import { causes } from '../errors.ts';
+import { Http1ServerConnection, type Http1ServerOptions } from '../http1/server-connection.ts';
+import { spanText, type Exchange, type Head, type RequestSink } from '../message.ts';
+import type { ConnectionTracker } from '../telemetry/connections.ts';
+import type { HttpMetrics } from '../telemetry/http-metrics.ts';
+import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
+import { OpaqueServerConnection } from '../transport/opaque.ts';
+import type { TimerWheel } from '../transport/timers.ts';
+import type { Transport, Wrap } from '../transport/transport.ts';
+import { refuse } from '../upstream/refuse.ts';
+import { readAuthority } from './authority.ts';
+import type { Target } from './target.ts';
+import type { Targets } from './targets.ts';
+import { Tunnel } from './tunnel.ts';
+
+export interface OutboundOptions {
+  targets: Targets;
+  wrap: Wrap;
+  timers: TimerWheel;
+  /** ms. */
+  detectMs: number;
+  http: HttpMetrics;
+  tcp: TcpMetrics;
+  tracker: ConnectionTracker;
+}
+
+const HTTP_PORT = 80;
+
+type OnConnect = NonNullable<Http1ServerOptions['onConnect']>;
+
+/**
+ * The outbound side: connections of the pod's own apps, which name their target. The way of a request, outermost first:
+ *
+ *   accept, explicit target   this file: absolute form picks the target by request, CONNECT by connection
+ *   detect                    `tunnel.ts`: what is spoken inside a CONNECT
+ *   codec                     `http1/server-connection.ts`, `transport/opaque.ts`
+ *   target's stack            `target.ts`: telemetry, deadline, balance, peer
+ */
+export class Outbound {
+  readonly #options: OutboundOptions;
+  readonly #connections = new Set<Http1ServerConnection>();
+  #opaque = 0;
+  #draining = false;
+
+  constructor(options: OutboundOptions) {
+    this.#options = options;
+  }
+
+  /** Connections of apps that are open. */
+  get open(): number {
+    return this.#connections.size + this.#opaque;
+  }
+
+  accept(socket: Socket): void {
+    const { tcp, tracker, wrap } = this.#options;
+    tracker.track(
+      socket,
+      tcp.cells({ direction: 'outbound', peer: 'src', tls: 'no_identity', no_tls_reason: 'loopback' }),
+    );
+    const transport = wrap(socket);
+    transport.handler = this.#http1(transport, undefined);
+  }
+
+  /** Requests under way go on; connections close as they end. */
+  drain(): void {
+    this.#draining = true;
+    for (const connection of this.#connections) connection.drain();
+  }
+
+  /** @param tunnel the target that a CONNECT named: requests inside go there, whatever their Host says */
+  #http1(transport: Transport, tunnel: Target | undefined): Http1ServerConnection {
+    const connection: Http1ServerConnection = new Http1ServerConnection(transport, {
+      timers: this.#options.timers,
+      route: (_x, head) => this.#route(head, tunnel),
+      ...(tunnel === undefined ? { onConnect: (head: Head) => this.#connect(head, connection) } : {}),
+      onClose: () => this.#connections.delete(connection),
+    });
+    this.#connections.add(connection);
+    if (this.#draining) connection.drain();
+    return connection;
+  }
+
+  #route(head: Head, tunnel: Target | undefined): RequestSink {
+    if (tunnel !== undefined) {
+      tunnel.touch();
+      return tunnel.stack;
+    }
+    const target = this.#target(spanText(head.authority), HTTP_PORT);
+    return 'stack' in target ? target.stack : refuse(target, this.#options.http.errors);
+  }
+
+  #connect(head: Head, connection: Http1ServerConnection): ReturnType<OnConnect> {
+    const target = this.#target(spanText(head.authority), undefined);
+    if (!('stack' in target)) return target;
+    const { timers, detectMs } = this.#options;
+    return (transport, rest) => {
+      this.#connections.delete(connection);
+      const tunnel = new Tunnel(transport, target, timers, {
+        http1: (inside) => this.#http1(inside, target),
+        opaque: (inside) => this.#opaqueConnection(inside, target),
+      });
+      tunnel.start(rest, detectMs);
+    };
+  }
+
+  #opaqueConnection(transport: Transport, target: Target): OpaqueServerConnection {
+    this.#opaque++;
+    const route = (x: Exchange): RequestSink => {
+      x.opaque = true;
+      return target.stack;
+    };
+    return new OpaqueServerConnection(transport, route, () => this.#opaque--);
+  }
+
+  #target(text: string, defaultPort: number | undefined) {
+    const authority = readAuthority(text, defaultPort);
+    if (typeof authority !== 'string') return authority;
+    return this.#options.targets.get(authority) ?? causes.overloaded;
+  }
+}

@@ -1,0 +1,151 @@
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { Logger, WorkloadIdentity } from '../../workload-identity/index.ts';
+import type { Endpoint, EndpointIdentity } from '../balance/endpoint.ts';
+import type { ConnectionTracker } from '../telemetry/connections.ts';
+import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
+import type { TimerWheel } from '../transport/timers.ts';
+import type { Wrap } from '../transport/transport.ts';
+import { peerDialer } from '../upstream/dial-peer.ts';
+import { ResponseDispatcher } from '../upstream/dispatch.ts';
+import { Http1Pool } from '../upstream/http1-pool.ts';
+import { Peer } from '../upstream/peer.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+
+export interface PeersOptions {
+  identity: WorkloadIdentity;
+  wrap: Wrap;
+  timers: TimerWheel;
+  /** Source address of our connections. */
+  localAddress: string;
+  /** ms. */
+  connectMs: number;
+  random: () => number;
+  tcp: TcpMetrics;
+  tracker: ConnectionTracker;
+  log: Logger;
+}
+
+interface Shared {
+  readonly upstream: Peer | Http1Pool;
+  users: number;
+}
+
+/**
+ * All connections that leave this process for other pods. Targets share them: one `Peer` for each (address, expected identity), one pool for each plain address.
+ * What no target refers to any more stays until its last connection is gone.
+ */
+export class Peers {
+  readonly #options: PeersOptions;
+  readonly #shared = new Map<string, Shared>();
+  readonly #responses = new ResponseDispatcher();
+
+  constructor(options: PeersOptions) {
+    this.#options = options;
+  }
+
+  /** Mutual TLS connections that stand. */
+  get peerConnections(): number {
+    let n = 0;
+    for (const { upstream } of this.#shared.values()) if (upstream instanceof Peer) n += upstream.connections;
+    return n;
+  }
+
+  acquire(endpoint: Endpoint): Upstream {
+    const key = keyOf(endpoint);
+    let shared = this.#shared.get(key);
+    if (shared === undefined) {
+      const onUnused = (): void => this.#forget(key);
+      const upstream =
+        endpoint.identity === undefined
+          ? this.#plain(endpoint, onUnused)
+          : this.#peer(endpoint, endpoint.identity, onUnused);
+      shared = { upstream, users: 0 };
+      this.#shared.set(key, shared);
+    }
+    shared.users++;
+    return shared.upstream;
+  }
+
+  release(endpoint: Endpoint): void {
+    const key = keyOf(endpoint);
+    const shared = this.#shared.get(key);
+    if (shared === undefined) return;
+    shared.users--;
+    this.#forget(key);
+  }
+
+  /** Connections close as their streams end. */
+  drain(): void {
+    for (const { upstream } of this.#shared.values()) upstream.drain();
+  }
+
+  destroy(): void {
+    for (const { upstream } of this.#shared.values()) upstream.destroy();
+  }
+
+  #forget(key: string): void {
+    const shared = this.#shared.get(key);
+    if (shared !== undefined && shared.users === 0 && shared.upstream.unused) this.#shared.delete(key);
+  }
+
+  #peer(endpoint: Endpoint, expected: EndpointIdentity, onUnused: () => void): Peer {
+    const { timers, random, connectMs, identity, wrap, localAddress, log } = this.#options;
+    const dial = peerDialer(
+      {
+        identity,
+        wrap,
+        localAddress,
+        timeoutMs: connectMs,
+        log,
+        onConnected: (socket: TLSSocket) => this.#track(socket, endpoint),
+      },
+      endpoint.address,
+      endpoint.dialPort,
+      expected,
+    );
+    return new Peer({ dial, timers, random, responses: this.#responses, onUnused });
+  }
+
+  #plain(endpoint: Endpoint, onUnused: () => void): Http1Pool {
+    const { timers, connectMs, wrap, localAddress } = this.#options;
+    return new Http1Pool({
+      host: endpoint.address,
+      port: endpoint.port,
+      localAddress,
+      connectTimeoutMs: connectMs,
+      wrap,
+      timers,
+      responses: this.#responses,
+      onConnected: (socket) => this.#track(socket, endpoint),
+      onUnused,
+    });
+  }
+
+  #track(socket: Socket, endpoint: Endpoint): void {
+    const { tcp, tracker } = this.#options;
+    tracker.track(
+      socket,
+      tcp.cells({
+        direction: 'outbound',
+        peer: 'dst',
+        target_addr: `${endpoint.address}:${endpoint.dialPort}`,
+        ...tlsLabels(endpoint),
+      }),
+    );
+  }
+}
+
+/** `tls` and `server_id` as Linkerd's proxy labels them. */
+export function tlsLabels(endpoint: Endpoint): Readonly<Record<string, string>> {
+  const { identity } = endpoint;
+  if (identity === undefined)
+    return { tls: 'no_identity', no_tls_reason: 'not_provided_by_service_discovery' };
+  return { tls: 'true', server_id: identity.spiffeId ?? identity.dnsName ?? '' };
+}
+
+function keyOf(endpoint: Endpoint): string {
+  const { address, port, dialPort, identity } = endpoint;
+  if (identity === undefined) return `${address}:${port}`;
+  return `${address}:${dialPort}|${identity.spiffeId ?? ''}|${identity.dnsName ?? ''}`;
+}

@@ -1,0 +1,172 @@
+import type { Clock, Logger, Resolve } from '../../workload-identity/index.ts';
+import type { Endpoint } from '../balance/endpoint.ts';
+import { Discovery, type DiscoveryOptions, type Found } from '../control/discovery.ts';
+import { causes, type Cause } from '../errors.ts';
+import type { Exchange, RequestSink } from '../message.ts';
+import type { HttpMetrics } from '../telemetry/http-metrics.ts';
+import type { TimerWheel } from '../transport/timers.ts';
+import { Attempt } from '../upstream/attempt.ts';
+import { DeadlineLayer } from '../upstream/deadline-layer.ts';
+import { TelemetryLayer } from '../upstream/telemetry-layer.ts';
+import { Balance, reachOf, type Reach } from './balance.ts';
+import { resolveName } from './dns-endpoints.ts';
+import { tlsLabels, type Peers } from './peers.ts';
+
+export interface TargetOptions {
+  discovery: DiscoveryOptions;
+  peers: Peers;
+  http: HttpMetrics;
+  timers: TimerWheel;
+  clock: Clock;
+  now: () => number;
+  random: () => number;
+  failFastMs: number;
+  /** ms until a response must have begun; 0: no limit. */
+  responseMs: number;
+  /** Where a name goes that is no Service of this cluster: to itself by DNS, or nowhere (gateway). */
+  beyond: { kind: 'dns'; resolve: Resolve } | { kind: 'refuse' };
+  /** May a request leave through another cluster's gateway? Not from a gateway: what came in through one never leaves through one again. */
+  throughGateways: boolean;
+  log: Logger;
+}
+
+/**
+ * One name that requests go to, with the stack of layers that take them there. Outermost first:
+ *
+ *   telemetry   counts everything that was asked, also what the layers inside refuse
+ *   deadline    outside of the queue, so that waiting counts
+ *   balance     queue, fail-fast, choice of the endpoint, one retry of what was not processed
+ *   (peer)      shared connections: pool, mutual TLS
+ */
+export class Target {
+  readonly authority: string;
+  /** Takes the requests. */
+  readonly stack: RequestSink;
+  readonly #options: TargetOptions;
+  readonly #discovery: Discovery;
+  readonly #balance: Balance;
+  readonly #listeners = new Set<() => void>();
+  #dns: { stop(): void } | undefined;
+  /** Requests under way. */
+  active = 0;
+  /** ms, monotonic. */
+  lastUsed: number;
+
+  /** @param authority `host:port` as the app named it */
+  constructor(authority: string, options: TargetOptions) {
+    this.authority = authority;
+    this.#options = options;
+    this.lastUsed = options.now();
+    this.#balance = new Balance({
+      ...options,
+      reach: (one) => this.#reach(one),
+      release: ({ endpoint: one }) => options.peers.release(one),
+    });
+    this.#discovery = new Discovery(authority, options.discovery, (found) => this.#onFound(found));
+    this.stack = this.#telemetry(
+      options.responseMs > 0
+        ? new DeadlineLayer(this.#balance, options.timers, options.responseMs)
+        : this.#balance,
+    );
+    this.#discovery.resume();
+  }
+
+  /** Its bytes are opaque; undefined while nothing is known. */
+  get opaque(): boolean | undefined {
+    const { found } = this.#discovery;
+    if (found.kind === 'waiting') return undefined;
+    return found.kind === 'endpoints' && found.opaque;
+  }
+
+  /** Calls back at every news from discovery. Returns the unsubscriber. */
+  onFound(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** To be called for each use: wakes a target that was idle. */
+  touch(): void {
+    this.lastUsed = this.#options.now();
+    this.#discovery.resume();
+  }
+
+  /** Nobody uses it: ends its streams and gives its connections back, and remembers where it led. */
+  suspend(): void {
+    this.#dns?.stop();
+    this.#dns = undefined;
+    this.#discovery.suspend();
+  }
+
+  close(): void {
+    this.suspend();
+    this.#balance.close();
+  }
+
+  #onFound(found: Found): void {
+    if (found.kind === 'no-service') this.#goBeyond();
+    else if (found.kind === 'waiting') this.#balance.supply(found);
+    else {
+      const foreign = found.endpoints.some((one) => one.authorityOverride !== undefined);
+      if (foreign && !this.#options.throughGateways) this.#refuse(causes.gatewayLoop);
+      else this.#balance.supply(found);
+    }
+    for (const listener of this.#listeners) listener();
+  }
+
+  #goBeyond(): void {
+    const { beyond, clock, log } = this.#options;
+    if (beyond.kind === 'refuse') return this.#refuse(causes.noSuchTarget);
+    this.#dns?.stop();
+    this.#dns = resolveName(this.authority, { ...beyond, clock, log }, (endpoints) => {
+      if (endpoints === undefined) this.#refuse(causes.connectFailed);
+      else this.#balance.supply({ kind: 'endpoints', endpoints });
+    });
+  }
+
+  #refuse(cause: Cause): void {
+    this.#balance.supply({ kind: 'none', cause });
+  }
+
+  #telemetry(inner: Balance | DeadlineLayer): TelemetryLayer {
+    const { http, now } = this.#options;
+    const own = http.cells({ direction: 'outbound', authority: this.authority });
+    return new TelemetryLayer(inner, {
+      errors: http.errors,
+      now,
+      cells: (x) => cellsOf(x) ?? { cells: own, placed: false },
+      onStart: () => this.active++,
+      onEnd: () => this.active--,
+    });
+  }
+
+  #reach(one: Endpoint): Reach {
+    const { peers, http } = this.#options;
+    const cells = http.cells({
+      direction: 'outbound',
+      authority: this.authority,
+      target_addr: `${one.address}:${one.port}`,
+      ...tlsLabels(one),
+      ...destinationLabels(one),
+    });
+    return {
+      endpoint: one,
+      upstream: peers.acquire(one),
+      cells,
+      port: Buffer.from(String(one.port)),
+      target: one.authorityOverride === undefined ? undefined : Buffer.from(one.authorityOverride),
+    };
+  }
+}
+
+function cellsOf(x: Exchange): { cells: Reach['cells']; placed: boolean } | undefined {
+  if (!(x.endpoint instanceof Attempt)) return undefined;
+  const last = x.endpoint.lastDestination;
+  return last === undefined ? undefined : { cells: reachOf(last).cells, placed: true };
+}
+
+/** Linkerd's `dst_…` labels. */
+function destinationLabels(one: Endpoint): Record<string, string> {
+  const labels: Record<string, string> = {};
+  for (const [name, value] of Object.entries(one.labels)) labels[`dst_${name}`] = value;
+  return labels;
+}

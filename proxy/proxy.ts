@@ -1,0 +1,160 @@
+import { port } from '../api/names.ts';
+import type { Logger } from '../workload-identity/index.ts';
+import { startAdmin } from './admin.ts';
+import type { ProxyConfig } from './config.ts';
+import { InboundPolicies } from './control/inbound-policies.ts';
+import { Apps } from './inbound/apps.ts';
+import type { AuthzMetrics } from './inbound/authorize.ts';
+import { Inbound } from './inbound/inbound.ts';
+import { MeshAcceptor } from './inbound/mesh-acceptor.ts';
+import { Outbound } from './outbound/outbound.ts';
+import { Peers } from './outbound/peers.ts';
+import { Targets } from './outbound/targets.ts';
+import { defaultPortPolicy } from './policy/inbound-policy.ts';
+import { createRuntime, listenOn, untilIdle, type Runtime, type RuntimeOptions } from './runtime.ts';
+import type { Registry } from './telemetry/registry.ts';
+
+/** A running sidecar. */
+export interface Proxy {
+  readonly registry: Registry;
+  /** Mutual TLS connections to peers that stand. */
+  readonly peerConnections: number;
+  /** Why it is not ready; undefined: it is. */
+  unready(): string | undefined;
+  /** Stops accepting, lets what is under way end within the grace, and closes. Resolves when all is closed. */
+  drain(): Promise<void>;
+}
+
+/** Starts a sidecar: outbound and inbound listeners and the admin port. Rejects when a port cannot be bound. */
+export async function startProxy(config: ProxyConfig, options: RuntimeOptions): Promise<Proxy> {
+  const runtime = await createRuntime(config, options);
+  const { ip } = config.pod;
+  const peers = createPeers(runtime);
+  const targets = createTargets(runtime, peers);
+  const outbound = createOutbound(runtime, targets);
+  const policies = createPolicies(runtime, config);
+  const apps = createApps(runtime);
+  const inbound = createInbound(runtime, policies, apps);
+  const acceptor = createAcceptor(runtime, inbound);
+  const outboundListener = await listenOn(ip, port.outbound, (socket) => outbound.accept(socket));
+  const inboundListener = await listenOn(ip, port.inbound, (socket) => acceptor.accept(socket));
+  let draining = false;
+  const unready = (): string | undefined => {
+    if (draining) return 'draining';
+    return runtime.identity.state.kind === 'certified' ? undefined : 'the identity is not certified';
+  };
+  const admin = await startAdmin({
+    host: ip,
+    port: port.admin,
+    registry: runtime.registry,
+    unready,
+    env: process.env,
+  });
+  runtime.log.info({ pod: config.pod.name, address: ip }, 'proxy started');
+  return {
+    registry: runtime.registry,
+    get peerConnections() {
+      return peers.peerConnections;
+    },
+    unready,
+    async drain() {
+      draining = true;
+      outboundListener.close();
+      inboundListener.close();
+      acceptor.drain();
+      inbound.drain();
+      outbound.drain();
+      const busy = (): boolean => inbound.active + targets.active + acceptor.connections + outbound.open > 0;
+      const clean = await untilIdle(runtime.timers, busy, config.times.graceMs);
+      tellEnd(runtime.log, clean, inbound.active + targets.active);
+      policies.stop();
+      targets.close();
+      peers.destroy();
+      apps.destroy();
+      runtime.tracker.destroyAll();
+      admin.close();
+      runtime.close();
+    },
+  };
+}
+
+/** Connections to other pods, shared by all targets. */
+export function createPeers(runtime: Runtime): Peers {
+  const { config } = runtime;
+  return new Peers({ ...runtime, localAddress: config.pod.ip, connectMs: config.times.connectMs });
+}
+
+function createTargets(runtime: Runtime, peers: Peers): Targets {
+  return new Targets({
+    ...runtime,
+    peers,
+    discovery: discoveryOptions(runtime),
+    failFastMs: runtime.config.times.failFastMs,
+    responseMs: 0,
+    beyond: { kind: 'dns', resolve: runtime.resolve },
+    throughGateways: true,
+  });
+}
+
+/** How names are asked for. */
+export function discoveryOptions(runtime: Runtime) {
+  const { clock, random, contextToken, destination, streams } = runtime;
+  const labels = { service: 'destination' };
+  return {
+    clock,
+    random,
+    contextToken,
+    channel: destination,
+    live: streams.live.cell(labels),
+    broken: streams.broken.cell(labels),
+  };
+}
+
+function createOutbound(runtime: Runtime, targets: Targets): Outbound {
+  return new Outbound({ ...runtime, targets, detectMs: runtime.config.times.detectMs });
+}
+
+function createPolicies(runtime: Runtime, config: ProxyConfig): InboundPolicies {
+  const { clock, random, policy, streams } = runtime;
+  const labels = { service: 'policy' };
+  return new InboundPolicies({
+    clock,
+    random,
+    channel: policy,
+    workload: JSON.stringify({ ns: config.pod.namespace, pod: config.pod.name }),
+    fallback: (of) =>
+      defaultPortPolicy(config.defaultPolicy, config.clusterNetworks, config.opaquePorts.has(of)),
+    live: streams.live.cell(labels),
+    broken: streams.broken.cell(labels),
+  });
+}
+
+function createApps(runtime: Runtime): Apps {
+  const { config } = runtime;
+  return new Apps({ ...runtime, podIp: config.pod.ip, connectMs: config.times.connectMs });
+}
+
+function createInbound(runtime: Runtime, policies: InboundPolicies, apps: Apps): Inbound {
+  const { config, registry } = runtime;
+  const authz: AuthzMetrics = {
+    httpAllow: registry.counter('inbound_http_authz_allow_total', 'Requests that the policy let pass'),
+    httpDeny: registry.counter('inbound_http_authz_deny_total', 'Requests that the policy denied'),
+    tcpAllow: registry.counter('inbound_tcp_authz_allow_total', 'Opaque streams that the policy let pass'),
+    tcpDeny: registry.counter('inbound_tcp_authz_deny_total', 'Opaque streams that the policy denied'),
+  };
+  return new Inbound({ ...runtime, own: config.workload, podIp: config.pod.ip, policies, apps, authz });
+}
+
+function createAcceptor(runtime: Runtime, inbound: Inbound): MeshAcceptor {
+  return new MeshAcceptor({
+    ...runtime,
+    handshakeMs: runtime.config.times.handshakeMs,
+    isthmus: (client) => inbound.isthmus(client),
+    linkerd: (client, header, transport, rest) => inbound.linkerd(client, header, transport, rest),
+  });
+}
+
+function tellEnd(log: Logger, clean: boolean, active: number): void {
+  if (clean) log.info({}, 'drained');
+  else log.warn({ active }, 'the grace is over: what is still under way is cut');
+}

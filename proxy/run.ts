@@ -1,0 +1,53 @@
+import { pino } from 'pino';
+import { env as name } from '../api/names.ts';
+import type { Logger } from '../workload-identity/index.ts';
+import { ConfigError, type MeshConfig } from './config.ts';
+
+/** Exit code of an invalid configuration: EX_USAGE of sysexits.h. Starting again would not help. */
+const EXIT_CONFIG = 64;
+
+/** What is started and, on SIGTERM or SIGINT, drained. */
+export interface Part {
+  drain(): Promise<void>;
+}
+
+/** Runs a part as a process: reads its configuration (exit 64 when that cannot be used), starts it, drains it on SIGTERM and SIGINT, and exits 0. */
+export async function run<C extends MeshConfig>(
+  part: string,
+  read: (env: NodeJS.ProcessEnv) => C,
+  start: (config: C, options: { log: Logger }) => Promise<Part>,
+): Promise<void> {
+  const log = pino({ name: part, level: process.env[name.logLevel] ?? 'info' });
+  const config = readConfig(read);
+  if (config === undefined) return;
+  // A fault in one connection must not end the others: it is told, and the process goes on.
+  process.on('uncaughtException', (error) => log.error({ error: error.stack }, 'uncaught exception'));
+  process.on('unhandledRejection', (error) => log.error({ error: String(error) }, 'unhandled rejection'));
+  const started = await start(config, { log });
+  let stopping = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ signal }, 'draining');
+    started.drain().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ error: String(error) }, 'the drain failed');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+function readConfig<C>(read: (env: NodeJS.ProcessEnv) => C): C | undefined {
+  try {
+    return read(process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = EXIT_CONFIG;
+    return undefined;
+  }
+}

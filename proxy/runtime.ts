@@ -1,0 +1,180 @@
+import { component, dnsIdentity, spiffeId } from '../api/names.ts';
+import {
+  createChannel,
+  createResolver,
+  createWorkloadIdentity,
+  systemClock,
+  type Channel,
+  type Clock,
+  type ExpectedPeer,
+  type Logger,
+  type Resolve,
+  type WorkloadIdentity,
+} from '../workload-identity/index.ts';
+import type { MeshConfig } from './config.ts';
+import { ConnectionTracker } from './telemetry/connections.ts';
+import { HttpMetrics } from './telemetry/http-metrics.ts';
+import { registerIdentityMetrics, registerProcessMetrics } from './telemetry/process-metrics.ts';
+import { Registry, type Counter, type Family, type Gauge } from './telemetry/registry.ts';
+import { TcpMetrics } from './telemetry/tcp-metrics.ts';
+import { chooseTransport } from './transport/choose.ts';
+import { listen, type Listener } from './transport/listen.ts';
+import { Timer, TimerWheel } from './transport/timers.ts';
+import type { Wrap } from './transport/transport.ts';
+import type { Socket } from 'node:net';
+
+/** ms between sweeps for idle metrics. */
+const SWEEP_MS = 60_000;
+/** ms between looks at what a drain still waits for. */
+const DRAIN_LOOK_MS = 20;
+
+/** What a proxy and a gateway are made of below their layers. */
+export interface Runtime {
+  readonly config: MeshConfig;
+  readonly log: Logger;
+  readonly identity: WorkloadIdentity;
+  readonly wrap: Wrap;
+  readonly timers: TimerWheel;
+  readonly clock: Clock;
+  readonly resolve: Resolve;
+  readonly random: () => number;
+  /** ms, monotonic. */
+  readonly now: () => number;
+  readonly registry: Registry;
+  readonly http: HttpMetrics;
+  readonly tcp: TcpMetrics;
+  readonly tracker: ConnectionTracker;
+  readonly refused: Family<Counter>;
+  /** Streams to the control plane that stand, and that are being tried. */
+  readonly streams: { readonly live: Family<Gauge>; readonly broken: Family<Gauge> };
+  readonly destination: Channel;
+  readonly policy: Channel;
+  /** Sent to the control plane: where we are. */
+  readonly contextToken: string;
+  /** Ends everything that the runtime started. */
+  close(): void;
+}
+
+export interface RuntimeOptions {
+  log: Logger;
+  /** Default: certified by the identity service of the configuration. */
+  identity?: WorkloadIdentity;
+  resolve?: Resolve;
+}
+
+/** Starts what all layers stand on. Never waits for the control plane. */
+export async function createRuntime(config: MeshConfig, options: RuntimeOptions): Promise<Runtime> {
+  const { log } = options;
+  const { wrap, kind, reason } = await chooseTransport();
+  log.info({ transport: kind, reason }, 'transport chosen');
+  const resolve = options.resolve ?? createResolver();
+  const identity = options.identity ?? ownIdentity(config, resolve, log);
+  const timers = new TimerWheel();
+  timers.start();
+  const now = (): number => timers.now();
+  const registry = new Registry();
+  registerProcessMetrics(registry);
+  registerIdentityMetrics(registry, () => identity.metrics());
+  const channel = (address: string): Channel =>
+    createChannel({
+      address,
+      resolve,
+      tls: () => identity.clientOptions({ alpn: ['h2'], expect: controlPlane(config) }),
+      localAddress: config.pod.ip,
+      logger: log,
+    });
+  const destination = channel(config.destinationAddress);
+  const policy = channel(config.policyAddress);
+  const sweep = new Timer(() => {
+    registry.sweep(now());
+    timers.arm(sweep, SWEEP_MS);
+  });
+  timers.arm(sweep, SWEEP_MS);
+  return {
+    config,
+    log,
+    identity,
+    wrap,
+    timers,
+    clock: systemClock,
+    resolve,
+    random: Math.random,
+    now,
+    registry,
+    http: new HttpMetrics(registry),
+    tcp: new TcpMetrics(registry),
+    tracker: new ConnectionTracker(registry, now),
+    refused: registry.counter(
+      'inbound_connections_refused_total',
+      'Connections closed before a request, by reason',
+    ),
+    streams: {
+      live: registry.gauge('control_streams_live', 'Streams of the control plane that are up to date'),
+      broken: registry.gauge(
+        'control_streams_broken',
+        'Streams of the control plane that are down: what they told last is still used',
+      ),
+    },
+    destination,
+    policy,
+    contextToken: JSON.stringify({
+      ns: config.pod.namespace,
+      pod: config.pod.name,
+      nodeName: config.pod.node,
+    }),
+    close() {
+      destination.close();
+      policy.close();
+      if (options.identity === undefined) identity.stop();
+      timers.stop();
+    },
+  };
+}
+
+function ownIdentity(config: MeshConfig, resolve: Resolve, logger: Logger): WorkloadIdentity {
+  return createWorkloadIdentity({
+    names: config.workload,
+    podName: config.pod.name,
+    anchorsFile: config.anchorsFile,
+    certify: { kind: 'service', address: config.identityAddress, tokenFile: config.tokenFile },
+    trustBundleAddress: config.destinationAddress,
+    resolve,
+    localAddress: config.pod.ip,
+    logger,
+  });
+}
+
+/** Who answers at the control plane's ports. */
+function controlPlane(config: MeshConfig): ExpectedPeer {
+  const { workload } = config;
+  const names = { ...workload, serviceAccount: component.controlPlane, namespace: workload.meshNamespace };
+  return { dnsName: dnsIdentity(names), spiffeId: spiffeId(names) };
+}
+
+/** Binds a port of the pod. Rejects with an error that names the address. */
+export function listenOn(
+  host: string,
+  port: number,
+  onConnection: (socket: Socket) => void,
+): Promise<Listener> {
+  return new Promise((resolve, reject) => {
+    listen({ host, port, onConnection }, (error, listener) => {
+      if (listener === undefined) reject(error ?? new Error(`${host}:${port} cannot be bound`));
+      else resolve(listener);
+    });
+  });
+}
+
+/** Waits until nothing is under way, at most `graceMs`. @returns whether all ended in time */
+export function untilIdle(timers: TimerWheel, busy: () => boolean, graceMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const end = timers.now() + graceMs;
+    const timer = new Timer(() => look());
+    const look = (): void => {
+      if (!busy()) resolve(true);
+      else if (timers.now() >= end) resolve(false);
+      else timers.arm(timer, DRAIN_LOOK_MS);
+    };
+    look();
+  });
+}

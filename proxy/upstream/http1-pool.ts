@@ -1,0 +1,169 @@
+import type { Socket } from 'node:net';
+import { causes } from '../errors.ts';
+import { Http1ClientConnection } from '../http1/client-connection.ts';
+import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
+import { connectPlain } from '../transport/connect.ts';
+import { OpaqueClientConnection } from '../transport/opaque.ts';
+import { Timer, type TimerWheel } from '../transport/timers.ts';
+import type { Transport, Wrap } from '../transport/transport.ts';
+import type { Upstream, Waiter } from './upstream.ts';
+
+/** Connections to one server: an HTTP/1.1 connection carries one exchange at a time, so this is also how many exchanges run there at once. */
+export const MAX_CONNECTIONS = 1_000;
+/** Requests that wait for one. */
+export const MAX_WAITING = 10_000;
+/** ms that an unused connection is kept. Below the 5 s after which Node's servers, the shortest of the usual ones, close theirs. */
+export const IDLE_MS = 4_000;
+
+export interface PoolOptions {
+  host: string;
+  port: number;
+  localAddress: string;
+  /** ms. */
+  connectTimeoutMs: number;
+  wrap: Wrap;
+  /** A connection stands: for metrics. */
+  onConnected: (socket: Socket) => void;
+  timers: TimerWheel;
+  responses: ResponseSink;
+  onUnused?: () => void;
+}
+
+/** Plain connections to one server: HTTP/1.1 with keep-alive, and opaque ones of a single exchange each. */
+export class Http1Pool implements Upstream {
+  readonly #options: PoolOptions;
+  /** Most recently used last. */
+  readonly #idle: Http1ClientConnection[] = [];
+  readonly #open = new Map<Http1ClientConnection | OpaqueClientConnection, Transport>();
+  readonly #dials = new Map<Waiter, () => void>();
+  /** Beyond MAX_CONNECTIONS. */
+  readonly #queue = new Set<Waiter>();
+  readonly #idleTimer = new Timer(() => this.#closeIdle());
+  #closed = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  get unused(): boolean {
+    return this.#open.size + this.#dials.size + this.#queue.size === 0;
+  }
+
+  take(x: Exchange): RequestSink | undefined {
+    if (x.opaque) return undefined;
+    for (;;) {
+      const connection = this.#idle.pop();
+      if (connection === undefined || connection.reusable) return connection;
+    }
+  }
+
+  wait(waiter: Waiter): void {
+    if (this.#closed || this.#queue.size >= MAX_WAITING) {
+      queueMicrotask(() => waiter.failed(this.#closed ? causes.shuttingDown : causes.overloaded));
+    } else if (this.#open.size + this.#dials.size >= MAX_CONNECTIONS) {
+      this.#queue.add(waiter);
+    } else this.#dial(waiter);
+  }
+
+  cancel(waiter: Waiter): void {
+    this.#queue.delete(waiter);
+    const cancel = this.#dials.get(waiter);
+    if (cancel === undefined) return;
+    this.#dials.delete(waiter);
+    cancel();
+    this.#next();
+  }
+
+  /** Closes what is idle and takes nothing new. */
+  drain(): void {
+    this.#closed = true;
+    for (const connection of this.#idle.splice(0)) connection.destroy();
+  }
+
+  destroy(): void {
+    this.drain();
+    for (const cancel of this.#dials.values()) cancel();
+    this.#dials.clear();
+    for (const transport of this.#open.values()) transport.destroy();
+  }
+
+  #dial(waiter: Waiter): void {
+    const { host, port, localAddress, connectTimeoutMs, wrap, onConnected } = this.#options;
+    let done = false;
+    const cancel = connectPlain(
+      { host, port, localAddress, timeoutMs: connectTimeoutMs },
+      (_error, socket) => {
+        done = true;
+        this.#dials.delete(waiter);
+        if (socket === undefined) {
+          waiter.failed(causes.connectFailed);
+          this.#next();
+          return;
+        }
+        onConnected(socket);
+        waiter.connected(this.#connection(wrap(socket), waiter.x));
+      },
+    );
+    if (!done) this.#dials.set(waiter, cancel);
+  }
+
+  #connection(transport: Transport, x: Exchange): RequestSink {
+    const { timers, responses } = this.#options;
+    if (x.opaque) {
+      const opaque: OpaqueClientConnection = new OpaqueClientConnection(transport, responses, () =>
+        this.#gone(opaque),
+      );
+      this.#open.set(opaque, transport);
+      transport.handler = opaque;
+      return opaque;
+    }
+    const connection = new Http1ClientConnection(transport, {
+      timers,
+      responses,
+      onIdle: (idle) => this.#becameIdle(idle),
+      onClose: (closed) => this.#gone(closed),
+    });
+    this.#open.set(connection, transport);
+    transport.handler = connection;
+    return connection;
+  }
+
+  #becameIdle(connection: Http1ClientConnection): void {
+    if (this.#closed) return connection.destroy();
+    for (const waiter of this.#queue) {
+      if (waiter.x.opaque) continue;
+      this.#queue.delete(waiter);
+      waiter.connected(connection);
+      return;
+    }
+    this.#idle.push(connection);
+    if (!this.#idleTimer.armed) this.#options.timers.arm(this.#idleTimer, IDLE_MS);
+  }
+
+  #gone(connection: Http1ClientConnection | OpaqueClientConnection): void {
+    this.#open.delete(connection);
+    const i = connection instanceof Http1ClientConnection ? this.#idle.indexOf(connection) : -1;
+    if (i >= 0) this.#idle.splice(i, 1);
+    this.#next();
+    if (this.unused) this.#options.onUnused?.();
+  }
+
+  /** There is room for another connection. */
+  #next(): void {
+    if (this.#open.size + this.#dials.size >= MAX_CONNECTIONS) return;
+    for (const waiter of this.#queue) {
+      this.#queue.delete(waiter);
+      this.#dial(waiter);
+      return;
+    }
+  }
+
+  #closeIdle(): void {
+    const { timers } = this.#options;
+    const oldest = timers.now() - IDLE_MS;
+    // `destroy` takes connections out of the list.
+    const old = this.#idle.filter((connection) => connection.idleSince <= oldest);
+    for (const connection of old) connection.destroy();
+    if (this.#idle.length > 0) timers.arm(this.#idleTimer, IDLE_MS);
+  }
+}

@@ -1,0 +1,222 @@
+import { causes, type Cause } from '../errors.ts';
+import { Http2Connection } from '../http2/connection.ts';
+import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
+import { Timer, type TimerWheel } from '../transport/timers.ts';
+import type { Transport } from '../transport/transport.ts';
+import type { Upstream, Waiter } from './upstream.ts';
+
+/** Connections to one peer: few, so that their windows, TLS records and buffers are shared; more than one, so that no single one holds everything up. */
+export const MAX_CONNECTIONS = 4;
+/** Streams on each connection at which another one is made beside them. */
+export const STREAMS_BEFORE_NEXT = 64;
+/** Bytes that wait in a connection for slow receivers, above which it gets no new streams while another can take them. */
+export const MAX_BUFFERED_BYTES = 8 * 1024 * 1024;
+/** ms after which a connection is replaced, so that load spreads over new replicas and new certificates are used. Up to a fifth is taken off at random. */
+export const MAX_AGE_MS = 3_600_000;
+/** ms after which an unused connection is closed. */
+export const IDLE_MS = 60_000;
+/** Requests that wait for a connection: Linkerd's queue. */
+export const MAX_WAITING = 10_000;
+
+/** Makes one mTLS connection. Calls back once: with a cause or a transport whose peer proved its identity and took `isthmus/1`. Returns how to give up. */
+export type DialPeer = (
+  callback: (cause: Cause | undefined, transport: Transport | undefined) => void,
+) => () => void;
+
+export interface PeerOptions {
+  dial: DialPeer;
+  timers: TimerWheel;
+  responses: ResponseSink;
+  random: () => number;
+  /** No connection, no waiter: the peer may be forgotten. */
+  onUnused?: () => void;
+}
+
+interface Member {
+  readonly connection: Http2Connection;
+  readonly timer: Timer;
+  readonly bornAt: number;
+  readonly maxAgeMs: number;
+  idleSince: number;
+}
+
+/** The shared connections to one peer proxy under one expected identity. */
+export class Peer implements Upstream {
+  readonly #options: PeerOptions;
+  readonly #members = new Set<Member>();
+  /** Dialled, and no SETTINGS yet. */
+  readonly #handshaking = new Set<Http2Connection>();
+  readonly #dials = new Set<() => void>();
+  readonly #waiters = new Set<Waiter>();
+  #closed = false;
+
+  constructor(options: PeerOptions) {
+    this.#options = options;
+  }
+
+  get connections(): number {
+    return this.#members.size;
+  }
+
+  get unused(): boolean {
+    return this.#members.size + this.#opening + this.#waiters.size === 0;
+  }
+
+  take(x: Exchange): RequestSink | undefined {
+    const best = this.#leastLoaded();
+    if (best === undefined) return undefined;
+    if (best.connection.activeStreams >= STREAMS_BEFORE_NEXT) this.#grow();
+    return best.connection.open(x) ? best.connection : undefined;
+  }
+
+  wait(waiter: Waiter): void {
+    if (this.#waiters.size >= MAX_WAITING) {
+      queueMicrotask(() => waiter.failed(causes.overloaded));
+      return;
+    }
+    this.#waiters.add(waiter);
+    this.#grow();
+  }
+
+  cancel(waiter: Waiter): void {
+    this.#waiters.delete(waiter);
+  }
+
+  /** No new requests; connections close when their streams have ended. */
+  drain(): void {
+    this.#closed = true;
+    for (const { connection } of this.#members) connection.drain();
+  }
+
+  /** Closes at once. */
+  destroy(): void {
+    this.#closed = true;
+    for (const cancel of this.#dials) cancel();
+    this.#dials.clear();
+    for (const connection of this.#handshaking) connection.destroy();
+    for (const { connection } of this.#members) connection.destroy();
+    this.#failWaiters(causes.shuttingDown);
+  }
+
+  get #opening(): number {
+    return this.#dials.size + this.#handshaking.size;
+  }
+
+  #leastLoaded(): Member | undefined {
+    let best: Member | undefined;
+    let bestLoad = Infinity;
+    for (const member of this.#members) {
+      const { connection } = member;
+      if (!connection.available) continue;
+      const full = connection.bufferedBytes > MAX_BUFFERED_BYTES ? STREAMS_BEFORE_NEXT * MAX_CONNECTIONS : 0;
+      const load = connection.activeStreams + full;
+      if (load >= bestLoad) continue;
+      best = member;
+      bestLoad = load;
+    }
+    return best;
+  }
+
+  /** Makes one more connection, unless one is being made or the bound is reached. */
+  #grow(): void {
+    if (this.#closed || this.#opening > 0 || this.#members.size >= MAX_CONNECTIONS) return;
+    let cancel: (() => void) | undefined = undefined;
+    let done = false;
+    const give = this.#options.dial((cause, transport) => {
+      done = true;
+      if (cancel !== undefined) this.#dials.delete(cancel);
+      if (transport !== undefined) this.#handshake(transport);
+      else this.#lost(cause ?? causes.connectFailed);
+    });
+    cancel = give;
+    if (!done) this.#dials.add(give);
+  }
+
+  #handshake(transport: Transport): void {
+    const { timers, responses } = this.#options;
+    let member: Member | undefined;
+    const connection = new Http2Connection(transport, {
+      side: 'client',
+      timers,
+      isthmus: true,
+      responses,
+      onReady: () => {
+        this.#handshaking.delete(connection);
+        member = this.#admit(connection);
+        this.#serve();
+      },
+      onCapacity: () => this.#serve(),
+      onDraining: () => {
+        if (member !== undefined) this.#remove(member);
+      },
+      onClose: (refused) => {
+        this.#handshaking.delete(connection);
+        if (member !== undefined) this.#remove(member);
+        if (member === undefined) this.#lost(refused ? causes.peerRefused : causes.connectFailed);
+        else if (this.#waiters.size > 0) this.#grow();
+      },
+    });
+    this.#handshaking.add(connection);
+    transport.handler = connection;
+  }
+
+  #admit(connection: Http2Connection): Member {
+    const { timers, random } = this.#options;
+    const member: Member = {
+      connection,
+      bornAt: timers.now(),
+      idleSince: timers.now(),
+      maxAgeMs: MAX_AGE_MS * (1 - random() / 5),
+      timer: new Timer(() => this.#look(member)),
+    };
+    this.#members.add(member);
+    timers.arm(member.timer, IDLE_MS);
+    return member;
+  }
+
+  /** Old or unused for long: let go. */
+  #look(member: Member): void {
+    const { timers } = this.#options;
+    const now = timers.now();
+    const { connection } = member;
+    if (connection.activeStreams > 0) member.idleSince = now;
+    if (now - member.bornAt >= member.maxAgeMs || now - member.idleSince >= IDLE_MS) {
+      this.#remove(member);
+      connection.drain();
+      return;
+    }
+    timers.arm(member.timer, IDLE_MS);
+  }
+
+  #remove(member: Member): void {
+    if (!this.#members.delete(member)) return;
+    this.#options.timers.cancel(member.timer);
+    if (this.#waiters.size > 0) this.#grow();
+    if (this.unused) this.#options.onUnused?.();
+  }
+
+  /** Gives waiting requests the streams that are free. */
+  #serve(): void {
+    for (const waiter of this.#waiters) {
+      const sink = this.take(waiter.x);
+      if (sink === undefined) {
+        this.#grow();
+        return;
+      }
+      this.#waiters.delete(waiter);
+      waiter.connected(sink);
+    }
+  }
+
+  /** A connection could not be made. While another one stands, those who wait get its streams as they end. */
+  #lost(cause: Cause): void {
+    if (this.#members.size === 0) this.#failWaiters(cause);
+    if (this.unused) this.#options.onUnused?.();
+  }
+
+  #failWaiters(cause: Cause): void {
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    for (const waiter of waiters) waiter.failed(cause);
+  }
+}

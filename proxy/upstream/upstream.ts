@@ -1,0 +1,20 @@
+import type { Cause } from '../errors.ts';
+import type { Exchange, RequestSink } from '../message.ts';
+
+/** A request that wants a connection. */
+export interface Waiter {
+  readonly x: Exchange;
+  /** The connection stands; its codec is told of the request next. */
+  connected(sink: RequestSink): void;
+  /** None could be made. Nothing was sent. */
+  failed(cause: Cause): void;
+}
+
+/** The connections to one place. */
+export interface Upstream {
+  /** A connection that can take the exchange now: `requestHead` must follow at once. */
+  take(x: Exchange): RequestSink | undefined;
+  /** Makes one, or waits for one: exactly one call of the waiter follows, later, unless it is cancelled. */
+  wait(waiter: Waiter): void;
+  cancel(waiter: Waiter): void;
+}
