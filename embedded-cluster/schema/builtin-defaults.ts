@@ -64,13 +64,6 @@ export const fixedDefaults: Readonly<Record<string, Fields>> = {
   'apps.v1.StatefulSetUpdateStrategy': { type: 'RollingUpdate' },
   'apps.v1.DaemonSetSpec': { revisionHistoryLimit: 10 },
   'apps.v1.DaemonSetUpdateStrategy': { type: 'RollingUpdate' },
-  'batch.v1.JobSpec': {
-    backoffLimit: 6,
-    manualSelector: false,
-    completionMode: 'NonIndexed',
-    suspend: false,
-    podReplacementPolicy: 'TerminatingOrFailed',
-  },
   'batch.v1.CronJobSpec': {
     concurrencyPolicy: 'Allow',
     suspend: false,
@@ -115,6 +108,10 @@ export const derivedDefaults: Readonly<Record<string, (value: Fields) => void>> 
   'core.v1.Volume': defaultVolume,
   'core.v1.ResourceRequirements': defaultRequests,
   'core.v1.Service': (service) => defaultService(fields(service['spec'])),
+  'core.v1.ServicePort': (port) => {
+    const target = port['targetPort'];
+    if (target === undefined || target === 0 || target === '') port['targetPort'] = port['port'] ?? 0;
+  },
   'core.v1.Secret': defaultSecret,
   'core.v1.Namespace': defaultNamespace,
   'apps.v1.DeploymentStrategy': (strategy) => {
@@ -131,10 +128,7 @@ export const derivedDefaults: Readonly<Record<string, (value: Fields) => void>> 
     fields(strategy['rollingUpdate'])['maxUnavailable'] ??= 1;
     fields(strategy['rollingUpdate'])['maxSurge'] ??= 0;
   },
-  'batch.v1.JobSpec': (spec) => {
-    if (spec['completions'] === undefined && spec['parallelism'] === undefined) spec['completions'] = 1;
-    spec['parallelism'] ??= 1;
-  },
+  'batch.v1.Job': (job) => defaultJob(fields(job['spec'])),
   'rbac.v1.Subject': (subject) => {
     if (subject['kind'] === 'User' || subject['kind'] === 'Group') {
       subject['apiGroup'] ||= 'rbac.authorization.k8s.io';
@@ -193,11 +187,6 @@ function defaultService(spec: Fields): void {
   if (spec['sessionAffinity'] === 'ClientIP') {
     spec['sessionAffinityConfig'] ??= { clientIP: { timeoutSeconds: daySeconds / 8 } };
   }
-  for (const port of list(spec['ports'])) {
-    if (port['targetPort'] === undefined || port['targetPort'] === 0 || port['targetPort'] === '') {
-      port['targetPort'] = port['port'];
-    }
-  }
   const type = spec['type'];
   if (type === 'ExternalName') return;
   spec['internalTrafficPolicy'] ??= 'Cluster';
@@ -208,6 +197,17 @@ function defaultService(spec: Fields): void {
   }
   if (type === 'NodePort' || type === 'LoadBalancer') spec['externalTrafficPolicy'] ??= 'Cluster';
   if (type === 'LoadBalancer') spec['allocateLoadBalancerNodePorts'] ??= true;
+}
+
+/** Of a Job only: a CronJob's template keeps what its author wrote. */
+function defaultJob(spec: Fields): void {
+  if (spec['completions'] === undefined && spec['parallelism'] === undefined) spec['completions'] = 1;
+  spec['parallelism'] ??= 1;
+  spec['backoffLimit'] ??= 6;
+  spec['manualSelector'] ??= false;
+  spec['completionMode'] ??= 'NonIndexed';
+  spec['suspend'] ??= false;
+  spec['podReplacementPolicy'] ??= 'TerminatingOrFailed';
 }
 
 /** `stringData` is write-only: it ends up in `data`. */

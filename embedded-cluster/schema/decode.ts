@@ -112,18 +112,20 @@ function decodeString(value: unknown, type: TypeNode, at: Position): string {
 function decodeTime(value: string, type: TypeNode, at: Position): string {
   const parsed = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$/.exec(value);
   const milliseconds = parsed === null ? Number.NaN : Date.parse(value);
-  if (parsed === null || Number.isNaN(milliseconds)) {
-    const layout = type.definitionName?.endsWith('.MicroTime')
-      ? '2006-01-02T15:04:05.000000Z07:00'
-      : '2006-01-02T15:04:05Z07:00';
-    throw badRequest(
+  const isMicroTime = type.definitionName?.endsWith('.MicroTime') === true;
+  const layout = isMicroTime ? '2006-01-02T15:04:05.000000Z07:00' : '2006-01-02T15:04:05Z07:00';
+  const failure = (text: string, part: string): ApiError =>
+    badRequest(
       at,
-      `parsing time ${JSON.stringify(value)} as "${layout}": cannot parse ${JSON.stringify(value)} as "2006"`,
+      `parsing time ${JSON.stringify(value)} as "${layout}": cannot parse ${JSON.stringify(text)} as "${part}"`,
     );
-  }
+  if (parsed === null || Number.isNaN(milliseconds)) throw failure(value, '2006');
+  const [, , fraction = '', zone = ''] = parsed;
   const seconds = new Date(milliseconds).toISOString().slice(0, 19);
-  if (type.definitionName?.endsWith('.MicroTime') !== true) return `${seconds}Z`;
-  return `${seconds}.${(parsed[2] ?? '').slice(1, 7).padEnd(6, '0')}Z`;
+  if (!isMicroTime) return `${seconds}Z`;
+  // Go reads exactly as many digits as its layout has.
+  if (fraction.length !== 7) throw failure(fraction + zone, '.000000');
+  return `${seconds}${fraction}Z`;
 }
 
 function decodeQuantity(value: unknown, at: Position): string {

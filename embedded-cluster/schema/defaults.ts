@@ -59,7 +59,7 @@ function defaultStruct(value: Record<string, unknown>, type: TypeNode): void {
 }
 
 /** `io.k8s.api.core.v1.Pod` -> `core.v1.Pod` */
-function shortDefinitionName(type: TypeNode): string | undefined {
+export function shortDefinitionName(type: TypeNode): string | undefined {
   return type.definitionName?.split('.').slice(-3).join('.');
 }
 

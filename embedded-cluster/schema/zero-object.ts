@@ -1,4 +1,6 @@
 import type { StoredObject } from '../types.ts';
+import { fixedDefaults } from './builtin-defaults.ts';
+import { shortDefinitionName } from './defaults.ts';
 import type { TypeNode } from './type-node.ts';
 
 /** An object of that kind with nothing set, as the real server writes one: what a create is compared with. */
@@ -16,6 +18,10 @@ function zeroStruct(type: TypeNode): Record<string, unknown> {
     if (field.kind === 'struct' && isEmptyObject(fallback)) result[name] = zeroStruct(field);
     else if (fallback === '' || fallback === 0 || fallback === false) result[name] = fallback;
     else if (field.kind === 'list' && type.schema.required?.includes(name) === true) result[name] = null;
+  }
+  // Lists and times that the real server writes as null when they were never set.
+  for (const [name, fallback] of Object.entries(fixedDefaults[shortDefinitionName(type) ?? ''] ?? {})) {
+    if (fallback === null) result[name] = null;
   }
   return result;
 }

@@ -15,7 +15,9 @@ export function builtinPrinter(group: string, data: ResourceData): Printer {
     row: (object, now) =>
       columns.map(({ name }) => {
         if (name === 'Name') return object.metadata.name ?? '';
-        if (name === 'Age' || name === 'Created At') return age(object.metadata.creationTimestamp, now);
+        // The real server shows the bare time under this heading, and kubectl leaves it so.
+        if (name === 'Created At') return object.metadata.creationTimestamp ?? '';
+        if (name === 'Age') return age(object.metadata.creationTimestamp, now);
         return '';
       }),
   };

@@ -18,7 +18,10 @@ export function validateBuiltin(
     }),
     ...rulesOf(options.group, object.kind)(object, old),
   ];
-  const told = new Set(errors.map(({ field }) => field));
-  const enums = validateEnums(object, options.type).filter(({ field }) => !told.has(field));
+  // What is wrong as a whole, or has been named already, is not taken apart.
+  const told = errors.map(({ field }) => field);
+  const enums = validateEnums(object, options.type).filter(
+    ({ field }) => !told.some((path) => field === path || field.startsWith(`${path}.`)),
+  );
   return [...errors, ...enums];
 }

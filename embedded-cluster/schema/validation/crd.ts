@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { CustomResourceDefinition } from '../../../api/kubernetes-types.ts';
 import { duplicate, forbidden, invalid, notSupported, required } from '../errors.ts';
 import type { JsonSchema } from '../json-schema.ts';
@@ -74,9 +75,9 @@ function validateVersions(spec: CustomResourceDefinition['spec']): FieldError[] 
     if (problem !== undefined) errors.push(invalid(`${path}.name`, version.name, problem));
     if (names.has(version.name)) errors.push(duplicate(`${path}.name`, version.name));
     names.add(version.name);
-    const schema = version.schema?.openAPIV3Schema as JsonSchema | undefined;
-    if (schema === undefined) errors.push(required(`${path}.schema.openAPIV3Schema`));
-    else errors.push(...validateSchemaNode(schema, `${path}.schema.openAPIV3Schema`, 0));
+    if (version.schema?.openAPIV3Schema === undefined) {
+      errors.push(required(`${path}.schema.openAPIV3Schema`));
+    }
     for (const [column, { name, type, jsonPath }] of (version.additionalPrinterColumns ?? []).entries()) {
       const columnPath = `${path}.additionalPrinterColumns[${column}]`;
       if (!name) errors.push(required(`${columnPath}.name`));
@@ -84,6 +85,7 @@ function validateVersions(spec: CustomResourceDefinition['spec']): FieldError[] 
       if (!jsonPath) errors.push(required(`${columnPath}.jsonPath`));
     }
   }
+  for (const [path, schema] of schemasOf(versions)) errors.push(...validateSchemaNode(schema, path, 0));
   const stored = versions.filter((version) => version.storage).length;
   if (stored !== 1) {
     errors.push(
@@ -95,6 +97,20 @@ function validateVersions(spec: CustomResourceDefinition['spec']): FieldError[] 
     );
   }
   return errors;
+}
+
+/** Each schema and where it stands. One that all versions share is, to the real server, the CRD's own. */
+function schemasOf(
+  versions: CustomResourceDefinition['spec']['versions'],
+): [path: string, schema: JsonSchema][] {
+  const schemas = versions.map(({ schema }) => schema?.openAPIV3Schema as JsonSchema | undefined);
+  const [first] = schemas;
+  if (first !== undefined && schemas.every((schema) => isDeepStrictEqual(schema, first))) {
+    return [['spec.validation.openAPIV3Schema', first]];
+  }
+  return schemas.flatMap((schema, index): [string, JsonSchema][] =>
+    schema === undefined ? [] : [[`spec.versions[${index}].schema.openAPIV3Schema`, schema]],
+  );
 }
 
 function validateSchemaNode(schema: JsonSchema, path: string, depth: number): FieldError[] {

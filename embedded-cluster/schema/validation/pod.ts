@@ -6,7 +6,6 @@ import type { FieldError } from '../types.ts';
 import { validateContainer } from './container.ts';
 import { validateAnnotations, validateLabels } from './metadata.ts';
 import { dns1123LabelProblem, dns1123SubdomainProblem } from './names.ts';
-import { nonNegative } from './numbers.ts';
 import { validateVolumes } from './volume.ts';
 
 /** In the real server's order. */
@@ -76,7 +75,6 @@ export function validatePodSpec(spec: PodSpec, path: string): FieldError[] {
   if (spec.dnsPolicy !== undefined && !dnsPolicies.includes(spec.dnsPolicy)) {
     errors.push(notSupported(`${path}.dnsPolicy`, spec.dnsPolicy, dnsPolicies));
   }
-  errors.push(...nonNegative(spec.terminationGracePeriodSeconds, `${path}.terminationGracePeriodSeconds`));
   const deadline = spec.activeDeadlineSeconds;
   if (deadline !== undefined && (deadline < 1 || deadline > 2 ** 31 - 1)) {
     errors.push(

@@ -48,7 +48,7 @@ export function validateService(object: StoredObject, old: StoredObject | undefi
 
 function validateExternalName(spec: ServiceSpec): FieldError[] {
   const errors: FieldError[] = [];
-  if ((spec.clusterIPs ?? []).length > 0) {
+  if ((spec.clusterIPs ?? []).length > 0 || spec.clusterIP) {
     errors.push(forbidden('spec.clusterIPs', 'may not be set for ExternalName services'));
   }
   const name = spec.externalName?.replace(/\.$/, '');

@@ -9,7 +9,7 @@ import type { StoredObject } from '../../types.ts';
 import { forbidden, invalid, notSupported, required } from '../errors.ts';
 import type { FieldError } from '../types.ts';
 import { isEmptySelector, selectorMatches, validateSelector } from './label-selector.ts';
-import { nonNegative, positive } from './numbers.ts';
+import { nonNegative } from './numbers.ts';
 import { validatePodTemplate } from './pod.ts';
 
 interface WorkloadSpec {
@@ -202,7 +202,7 @@ function isZero(value: number | string | undefined): boolean {
 function validateProgressDeadline(spec: DeploymentSpec): FieldError[] {
   const { progressDeadlineSeconds: deadline, minReadySeconds = 0 } = spec;
   if (deadline === undefined) return [];
-  const errors = positive(deadline, 'spec.progressDeadlineSeconds');
+  const errors = nonNegative(deadline, 'spec.progressDeadlineSeconds');
   if (deadline <= minReadySeconds) {
     errors.push(invalid('spec.progressDeadlineSeconds', deadline, 'must be greater than minReadySeconds'));
   }
