@@ -34,6 +34,9 @@ const MAX_REQUEST_BYTES = 64 * 1024;
 const KEEPALIVE_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 
+/** Milliseconds that an answer gets to leave before its connection is ended. */
+const LAST_ANSWER_MS = 500;
+
 /** A method whose kind is known, as protobuf-es describes it. */
 type Method<K extends DescMethod['methodKind'], I extends DescMessage, O extends DescMessage> = DescMethod & {
   methodKind: K;
@@ -45,6 +48,8 @@ type Method<K extends DescMethod['methodKind'], I extends DescMessage, O extends
 export interface Call {
   /** Undefined: the client showed no certificate. */
   peer: PeerIdentity | undefined;
+  /** Ends the connection once the answer has had time to leave. */
+  endConnection(): void;
 }
 
 /** The client's half of a call that streams both ways. */
@@ -164,7 +169,13 @@ export class RpcServer {
   }
 
   #call(client: string): Call {
-    return { peer: this.#connections.get(client)?.peer };
+    const connection = this.#connections.get(client);
+    return {
+      peer: connection?.peer,
+      endConnection: () => {
+        setTimeout(() => connection?.socket.destroySoon(), LAST_ANSWER_MS).unref();
+      },
+    };
   }
 
   #register<I extends DescMessage, O extends DescMessage>(

@@ -1,0 +1,133 @@
+import {
+  DEFAULT_CLUSTER_DOMAIN,
+  DEFAULT_MESH_NAMESPACE,
+  DEFAULT_OPAQUE_PORTS,
+  DEFAULT_TRUST_DOMAIN,
+  env as names,
+  IMAGE,
+  path,
+  port,
+  proxyEnv,
+} from '../api/names.ts';
+import {
+  DEFAULT_CLUSTER_NETWORKS,
+  DEFAULT_INBOUND_POLICIES,
+  type DestinationSettings,
+  isDefaultInboundPolicy,
+} from '../destination/index.ts';
+import type { InjectionContext, ProxyMode } from '../injector/index.ts';
+
+/** Environment of the control plane alone: values of the install that it passes on. */
+const own = {
+  defaultInboundPolicy: 'ISTHMUS_DEFAULT_INBOUND_POLICY',
+  opaquePorts: 'ISTHMUS_OPAQUE_PORTS',
+  clusterNetworks: 'ISTHMUS_CLUSTER_NETWORKS',
+  proxyMode: proxyEnv.mode,
+  proxyImage: 'ISTHMUS_PROXY_IMAGE',
+  proxyLogLevel: 'ISTHMUS_PROXY_LOG_LEVEL',
+  adoptLinkerd: 'ISTHMUS_ADOPT_LINKERD',
+} as const;
+
+/** Requests of a sidecar; limits are the user's to set. */
+const SIDECAR_RESOURCES = { cpuRequest: '10m', memoryRequest: '64Mi' };
+
+export interface ControlPlaneSettings {
+  podName: string;
+  /** Address that all servers bind. */
+  podIp: string;
+  ports: { identity: number; destination: number; policy: number; injector: number; admin: number };
+  anchorsFile: string;
+  logLevel: string;
+  destination: DestinationSettings;
+  injection: Omit<InjectionContext, 'ignoreLinkerdAnnotation'>;
+  adoptLinkerd: boolean;
+}
+
+/** A variable that is missing or can't be read. */
+export class EnvironmentError extends Error {
+  constructor(variable: string, problem: string) {
+    super(`${variable} ${problem}`);
+    this.name = 'EnvironmentError';
+  }
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The control plane's settings. Throws EnvironmentError, naming the variable and what it must be. */
+export function settingsFromEnvironment(environment: Environment): ControlPlaneSettings {
+  const optional = (name: string, fallback: string): string => {
+    const value = environment[name];
+    return value === undefined || value === '' ? fallback : value;
+  };
+  const destination: DestinationSettings = {
+    clusterName: required(environment, names.clusterName, "this cluster's id, as given at the install"),
+    clusterDomain: optional(names.clusterDomain, DEFAULT_CLUSTER_DOMAIN),
+    trustDomain: optional(names.trustDomain, DEFAULT_TRUST_DOMAIN),
+    meshNamespace: optional(names.meshNamespace, DEFAULT_MESH_NAMESPACE),
+    defaultInboundPolicy: inboundPolicy(optional(own.defaultInboundPolicy, 'all-unauthenticated')),
+    opaquePorts: ports(optional(own.opaquePorts, DEFAULT_OPAQUE_PORTS.join(','))),
+    clusterNetworks: words(optional(own.clusterNetworks, DEFAULT_CLUSTER_NETWORKS.join(','))),
+  };
+  const apiServerHost = environment['KUBERNETES_SERVICE_HOST'];
+  return {
+    podName: required(environment, names.podName, "the pod's name (downward API)"),
+    podIp: required(environment, names.podIp, "the pod's address (downward API)"),
+    ports: {
+      identity: port.identity,
+      destination: port.destination,
+      policy: port.policy,
+      injector: port.injector,
+      admin: port.controlPlaneAdmin,
+    },
+    anchorsFile: optional(names.trustAnchorsFile, path.trustRoots),
+    logLevel: optional(names.logLevel, 'info'),
+    destination,
+    injection: {
+      ...destination,
+      image: optional(own.proxyImage, IMAGE),
+      imagePullPolicy: 'IfNotPresent',
+      proxyMode: proxyMode(optional(own.proxyMode, 'explicit')),
+      logLevel: optional(own.proxyLogLevel, 'info'),
+      resources: SIDECAR_RESOURCES,
+      ...(apiServerHost === undefined ? {} : { apiServerHost }),
+    },
+    adoptLinkerd: environment[own.adoptLinkerd] === 'true',
+  };
+}
+
+function required(environment: Environment, name: string, meaning: string): string {
+  const value = environment[name];
+  if (value === undefined || value === '')
+    throw new EnvironmentError(name, `is not set: it must be ${meaning}`);
+  return value;
+}
+
+function inboundPolicy(text: string) {
+  if (isDefaultInboundPolicy(text)) return text;
+  throw new EnvironmentError(
+    own.defaultInboundPolicy,
+    `is ${JSON.stringify(text)}: it must be one of ${DEFAULT_INBOUND_POLICIES.join(', ')}`,
+  );
+}
+
+/** `transparent` is what the install calls it. */
+function proxyMode(text: string): ProxyMode {
+  if (text === 'explicit') return 'explicit';
+  if (text === 'transparent' || text === 'redirect') return 'redirect';
+  throw new EnvironmentError(own.proxyMode, `is ${JSON.stringify(text)}: it must be explicit or redirect`);
+}
+
+function ports(text: string): number[] {
+  return words(text).map((word) => {
+    const number = Number(word);
+    if (Number.isInteger(number) && number >= 1 && number <= 65_535) return number;
+    throw new EnvironmentError(own.opaquePorts, `has ${JSON.stringify(word)}: it must be a list of ports`);
+  });
+}
+
+function words(text: string): string[] {
+  return text
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
+}

@@ -1,0 +1,83 @@
+import { Exports, TrustBundles } from '../api/proto/gen/isthmus/control_pb.js';
+import { Destination } from '../api/proto/gen/linkerd/destination_pb.js';
+import { Identity } from '../api/proto/gen/linkerd/identity_pb.js';
+import { InboundServerPolicies } from '../api/proto/gen/linkerd/inbound_pb.js';
+import { OutboundPolicies } from '../api/proto/gen/linkerd/outbound_pb.js';
+import type { DestinationServices } from '../destination/index.ts';
+import type { IdentityServices } from '../identity/index.ts';
+import type { Log } from '../kubernetes/log.ts';
+import { GrpcError, grpcStatus } from '../workload-identity/index.ts';
+import { type Call, RpcServer } from './rpc-server.ts';
+
+/** One server for each port, with its services. */
+export interface Servers {
+  identity: RpcServer;
+  destination: RpcServer;
+  policy: RpcServer;
+}
+
+/** Puts the services on their ports (ARCHITECTURE.md 3). */
+export function createServers(
+  identity: IdentityServices,
+  destination: DestinationServices,
+  log: Log,
+): Servers {
+  return {
+    identity: identityServer(identity, log),
+    destination: destinationServer(identity, destination, log),
+    policy: policyServer(destination, log),
+  };
+}
+
+/** Open to clients without a certificate: they come for their first one, and show a token. */
+function identityServer(identity: IdentityServices, log: Log): RpcServer {
+  const server = new RpcServer(log);
+  server.unary(Identity.method.certify, (request) => identity.certify(request));
+  return server;
+}
+
+/** For workloads of the mesh. */
+function destinationServer(identity: IdentityServices, services: DestinationServices, log: Log): RpcServer {
+  const server = new RpcServer(log);
+  const { destination, exports } = services;
+  server.serverStreaming(Destination.method.get, (request, stream, call) => {
+    requireMember(call);
+    destination.get(request, stream);
+  });
+  server.serverStreaming(Destination.method.getProfile, (request, stream, call) => {
+    requireMember(call);
+    destination.getProfile(request, stream);
+  });
+  server.serverStreaming(Exports.method.watch, (_request, stream, call) => exports.watch(call.peer, stream));
+  server.bidiStreaming(TrustBundles.method.sync, (acks, stream, call) =>
+    identity.syncTrustBundles(acks, stream, call.peer),
+  );
+  return server;
+}
+
+/**
+ * Open to clients without a certificate, as Linkerd's is: a proxy asks for the policy of its ports before it has one, and lets everyone in when it gets
+ * no answer.
+ */
+function policyServer({ policy }: DestinationServices, log: Log): RpcServer {
+  const server = new RpcServer(log);
+  server.unary(InboundServerPolicies.method.getPort, (request) => policy.getPort(request));
+  server.serverStreaming(InboundServerPolicies.method.watchPort, (request, stream) =>
+    policy.watchPort(request, stream),
+  );
+  server.unary(OutboundPolicies.method.get, (request) => policy.getOutbound(request));
+  server.serverStreaming(OutboundPolicies.method.watch, (request, stream) =>
+    policy.watchOutbound(request, stream),
+  );
+  return server;
+}
+
+/**
+ * Throws Unauthenticated for a client without a certificate. Linkerd's proxy opens its connection before it has one and stays on it: ending the connection makes it come
+ * again with its certificate.
+ */
+function requireMember(call: Call): void {
+  if (call.peer !== undefined) return;
+  call.endConnection();
+  throw new GrpcError(grpcStatus.unauthenticated, 'a client certificate of the mesh is needed');
+}
