@@ -18,11 +18,10 @@ export function inClusterConfig(env: NodeJS.ProcessEnv = process.env): ClientCon
       'KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not both set: this process does not run in a pod',
     );
   }
-  const folder = serviceAccountFolder(env);
-  const tokenFile = `${folder}/token`;
+  const tokenFile = serviceAccountTokenFile(env);
   return {
     server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
-    ca: readCa(`${folder}/ca.crt`),
+    ca: readCa(`${serviceAccountFolder(env)}/ca.crt`),
     auth: { kind: 'token', token: () => readFile(tokenFile, 'utf8') },
   };
 }
@@ -30,6 +29,11 @@ export function inClusterConfig(env: NodeJS.ProcessEnv = process.env): ClientCon
 /** The pod's ServiceAccount folder: `token`, `ca.crt`, `namespace`. */
 export function serviceAccountFolder(env: NodeJS.ProcessEnv = process.env): string {
   return `${env[VOLUME_ROOT] ?? ''}${paths.serviceAccount}`;
+}
+
+/** The file with the pod's token, which the kubelet renews. */
+export function serviceAccountTokenFile(env: NodeJS.ProcessEnv = process.env): string {
+  return `${serviceAccountFolder(env)}/token`;
 }
 
 function readCa(file: string): string {

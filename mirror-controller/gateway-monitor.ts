@@ -1,0 +1,177 @@
+import { isIP } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
+import { port as ports } from '../api/names.ts';
+import type { Clock, Timer } from '../kubernetes/clock.ts';
+import type { LinkSettings } from './link-settings.ts';
+import type { GatewayService } from './messages.ts';
+import type { GatewayView } from './mirror-objects.ts';
+import type { Probe, ProbeResult, TrustVerdict } from './probe-connection.ts';
+
+/** Resolves a host name to IPs; rejects when it has none. */
+export type ResolveHost = (host: string) => Promise<string[]>;
+
+export interface GatewayMonitorOptions {
+  settings: LinkSettings;
+  /** Addresses known from before, used until the target tells its own. */
+  lastKnown: readonly string[];
+  probe: Probe;
+  resolve: ResolveHost;
+  /** The view of the gateway changed: mirrors must follow. */
+  onChange: (view: GatewayView) => void;
+  /** Each verdict of a probe. */
+  onProbe: (result: ProbeResult) => void;
+  clock: Clock;
+  random: () => number;
+}
+
+/** Linkerd's: up to a tenth on top of the period. */
+const JITTER = 0.1;
+/** Host names are looked up again this often, and at each failed probe. */
+const RESOLVE_MS = 30_000;
+
+/** Knows where a target's gateway is and whether it lives. One failure is none: death takes `failureThreshold` in a row, life one success. */
+export class GatewayMonitor {
+  readonly #options: GatewayMonitorOptions;
+  /** IPs and host names, as told. */
+  #told: readonly string[];
+  #view: GatewayView;
+  #failures = 0;
+  #resolvedAt = Number.NEGATIVE_INFINITY;
+  #last: ProbeResult | undefined;
+  #trust: { verdict: TrustVerdict; reason: string; message: string } = {
+    verdict: 'unknown',
+    reason: 'NotProbed',
+    message: 'the gateway was not reached yet',
+  };
+  #timer: Timer | undefined;
+  #round: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(options: GatewayMonitorOptions) {
+    const { gateway } = options.settings;
+    this.#options = options;
+    this.#told = gateway.addresses ?? options.lastKnown;
+    const addresses = this.#told.filter((a) => isIP(a) !== 0).sort();
+    this.#view = { addresses, port: gateway.port ?? ports.inbound, alive: undefined };
+  }
+
+  get view(): GatewayView {
+    return this.#view;
+  }
+
+  /** The last probe's result. */
+  get last(): ProbeResult | undefined {
+    return this.#last;
+  }
+
+  get trust(): { verdict: TrustVerdict; reason: string; message: string } {
+    return this.#trust;
+  }
+
+  start(): void {
+    this.#schedule(0);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    await this.#round;
+  }
+
+  /** What the target says of its gateway; a Service without addresses does not make the known ones go. */
+  setService(service: GatewayService | undefined): void {
+    const { gateway } = this.#options.settings;
+    if (service === undefined) return;
+    const port = gateway.port ?? service.port ?? this.#view.port;
+    const told = gateway.addresses ?? (service.addresses.length > 0 ? service.addresses : this.#told);
+    if (port === this.#view.port && isDeepStrictEqual(told, this.#told)) return;
+    this.#told = told;
+    this.#resolvedAt = Number.NEGATIVE_INFINITY;
+    this.#setView({ ...this.#view, port });
+    this.#schedule(0);
+  }
+
+  #schedule(ms: number): void {
+    if (this.#stopped) return;
+    this.#timer?.cancel();
+    this.#timer = this.#options.clock.after(ms, () => {
+      this.#round ??= this.#runRound();
+    });
+  }
+
+  async #runRound(): Promise<void> {
+    await this.#refreshAddresses();
+    await this.#probeAll();
+    this.#round = undefined;
+    const { periodMs } = this.#options.settings.probe;
+    this.#schedule(periodMs * (1 + JITTER * this.#options.random()));
+  }
+
+  async #refreshAddresses(): Promise<void> {
+    const { clock, resolve } = this.#options;
+    if (this.#failures === 0 && clock.now() - this.#resolvedAt < RESOLVE_MS) return;
+    const told = this.#told;
+    const found = await Promise.allSettled(
+      told.map((a) => (isIP(a) === 0 ? resolve(a) : Promise.resolve([a]))),
+    );
+    const addresses = [...new Set(found.flatMap((f) => (f.status === 'fulfilled' ? f.value : [])))].sort();
+    // A name that does not resolve says nothing about the addresses it had: they stay, and the probe judges them.
+    if (told !== this.#told || addresses.length === 0) return;
+    this.#resolvedAt = clock.now();
+    this.#setView({ ...this.#view, addresses });
+  }
+
+  async #probeAll(): Promise<void> {
+    const { settings, probe } = this.#options;
+    const { addresses, port } = this.#view;
+    const { path, timeoutMs } = settings.probe;
+    const expected = settings.gateway.identity;
+    const results = await Promise.all(
+      addresses.map((address) => probe({ address, port, path, timeoutMs, expected })),
+    );
+    const result = results.find((r) => r.kind === 'alive') ?? results[0] ?? noAddress;
+    if (!this.#stopped) this.#judge(result);
+  }
+
+  #judge(result: ProbeResult): void {
+    this.#last = result;
+    this.#noteTrust(result);
+    this.#options.onProbe(result);
+    if (result.kind === 'alive') {
+      this.#failures = 0;
+      this.#setView({ ...this.#view, alive: true });
+      return;
+    }
+    // Without a certificate of our own nothing was learnt about the gateway.
+    if (result.reason === 'NoIdentity') return;
+    this.#failures += 1;
+    if (this.#failures >= this.#options.settings.probe.failureThreshold)
+      this.#setView({ ...this.#view, alive: false });
+  }
+
+  /** A connection that fails says nothing about trust: the last verdict stays. */
+  #noteTrust(result: ProbeResult): void {
+    if (result.kind === 'alive' || result.trust === 'shared') {
+      this.#trust = {
+        verdict: 'shared',
+        reason: 'Verified',
+        message: 'each side accepts the other by a shared trust anchor',
+      };
+    } else if (result.trust === 'refused') {
+      this.#trust = { verdict: 'refused', reason: result.reason, message: result.message };
+    }
+  }
+
+  #setView(view: GatewayView): void {
+    if (isDeepStrictEqual(view, this.#view)) return;
+    this.#view = view;
+    this.#options.onChange(view);
+  }
+}
+
+const noAddress: ProbeResult = {
+  kind: 'failed',
+  reason: 'NoAddress',
+  message: "the gateway's Service has no load-balancer address yet, and the Link names none",
+  trust: 'unknown',
+};

@@ -1,0 +1,131 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Link } from '../api/isthmus-types.ts';
+import type { Condition } from '../api/kubernetes-types.ts';
+import { component } from '../api/names.ts';
+import type { Clock, Timer } from '../kubernetes/clock.ts';
+import { setCondition } from '../kubernetes/conditions.ts';
+import type { NewCondition } from '../kubernetes/conditions.ts';
+import { errorMessage } from '../kubernetes/log.ts';
+import type { Log } from '../kubernetes/log.ts';
+import { resources } from '../kubernetes/resources.ts';
+import { KubernetesError } from '../kubernetes/types.ts';
+import type { KubernetesClient } from '../kubernetes/types.ts';
+
+type LinkStatus = NonNullable<Link['status']>;
+
+/** What a Link's status should say. */
+export interface DesiredStatus {
+  conditions: NewCondition[];
+  addresses: readonly string[];
+  mirrorServices: NonNullable<LinkStatus['mirrorServices']>;
+  /** Ride along with other changes, or are written once a minute. */
+  latencyMs: number | undefined;
+  lastSyncTime: string | undefined;
+}
+
+export interface StatusWriterOptions {
+  client: KubernetesClient;
+  namespace: string;
+  name: string;
+  /** The status as it stands. */
+  present: LinkStatus | undefined;
+  /** Asked when a write is due. */
+  desired: () => DesiredStatus;
+  clock: Clock;
+  logger: Log;
+}
+
+/** Least time between two writes of one Link's status. */
+const MIN_INTERVAL_MS = 1000;
+/** Changes that come together are one write. */
+const GATHER_MS = 100;
+/** After a failed write. */
+const RETRY_MS = 5000;
+/** How old the values may get that change all the time. */
+const REFRESH_MS = 60_000;
+
+/** Writes one Link's status: at most once a second, one write for a set of changes, none where nothing changed. */
+export class StatusWriter {
+  readonly #options: StatusWriterOptions;
+  #conditions: readonly Condition[];
+  #written: LinkStatus | undefined;
+  #writtenAt = Number.NEGATIVE_INFINITY;
+  #timer: Timer | undefined;
+  #writing: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(options: StatusWriterOptions) {
+    this.#options = options;
+    this.#conditions = options.present?.conditions ?? [];
+    this.#written = options.present;
+  }
+
+  /** Something may have changed. */
+  touch(): void {
+    const since = this.#options.clock.now() - this.#writtenAt;
+    this.#arm(Math.max(GATHER_MS, MIN_INTERVAL_MS - since));
+  }
+
+  /** No write begins after this; resolves when none is under way. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    await this.#writing;
+  }
+
+  #arm(ms: number): void {
+    if (this.#stopped) return;
+    this.#timer ??= this.#options.clock.after(ms, () => {
+      this.#timer = undefined;
+      if (this.#writing === undefined) this.#writing = this.#write();
+      else this.touch();
+    });
+  }
+
+  async #write(): Promise<void> {
+    const { client, namespace, name, clock, logger } = this.#options;
+    const next = this.#next();
+    try {
+      if (this.#differs(next)) {
+        const write = { fieldManager: component.mirrorController, subresource: 'status' };
+        await client.mergePatch(resources.links, namespace, name, { status: next }, write);
+        this.#written = next;
+        this.#writtenAt = clock.now();
+      }
+    } catch (error) {
+      // A Link that has gone needs no status.
+      if (!(error instanceof KubernetesError && error.code === 404)) {
+        logger.warn({ link: name, error: errorMessage(error) }, "the Link's status could not be written");
+        this.#arm(RETRY_MS);
+      }
+    } finally {
+      this.#writing = undefined;
+    }
+  }
+
+  #next(): LinkStatus {
+    const { desired, clock } = this.#options;
+    const { conditions, addresses, mirrorServices, latencyMs, lastSyncTime } = desired();
+    for (const condition of conditions)
+      this.#conditions = setCondition(this.#conditions, condition, clock.wallNow());
+    return {
+      conditions: [...this.#conditions],
+      gateway: { addresses: [...addresses], ...(latencyMs === undefined ? {} : { latencyMs }) },
+      mirrorServices,
+      ...(lastSyncTime === undefined ? {} : { lastSyncTime }),
+    };
+  }
+
+  #differs(next: LinkStatus): boolean {
+    const { clock } = this.#options;
+    const stale = clock.now() - this.#writtenAt >= REFRESH_MS;
+    return stale
+      ? !isDeepStrictEqual(next, this.#written)
+      : !isDeepStrictEqual(lasting(next), lasting(this.#written));
+  }
+}
+
+/** A status without the values that change all the time. */
+function lasting(status: LinkStatus | undefined): unknown {
+  return [status?.conditions ?? [], status?.gateway?.addresses ?? [], status?.mirrorServices ?? []];
+}
