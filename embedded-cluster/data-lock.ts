@@ -17,6 +17,7 @@ export function lockDataDir(dir: string): () => void {
     if (startTime !== '' && startTimeOf(Number(pid)) === startTime)
       throw new Error(
         `data directory ${dir} is in use by the cluster with process id ${pid}: stop that cluster, or choose another directory`,
+        { cause: error },
       );
     writeFileSync(path, mine);
   }

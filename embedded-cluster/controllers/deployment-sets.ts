@@ -106,7 +106,7 @@ function templateHash(template: PodTemplateSpec, collisions: number): string {
   let hash = FNV_OFFSET;
   const bytes = Buffer.from(canonical(template) + (collisions === 0 ? '' : String(collisions)));
   for (const byte of bytes) hash = Math.imul(hash ^ byte, FNV_PRIME) >>> 0;
-  return [...String(hash)].map((digit) => SAFE[digit.charCodeAt(0) % SAFE.length]).join('');
+  return String(hash).replaceAll(/\d/g, (digit) => SAFE[Number(digit)] ?? '');
 }
 
 function canonical(value: unknown): string {

@@ -20,6 +20,7 @@ import { claim, controllerOf, ownerKeys } from './owners.ts';
 import { REPLICA_SETS } from './replica-set.ts';
 import { proportionalScaling, rollingStep, rolloutBounds } from './rollout.ts';
 import type { Scaling, SetView } from './rollout.ts';
+import { getAs } from '../typed-client.ts';
 
 const DEPLOYMENTS = 'deployments.apps';
 /** Kubernetes' default revisionHistoryLimit. */
@@ -47,7 +48,7 @@ export function deployments(context: ControllerContext): ControllerSpec {
     sources: [
       { resource: DEPLOYMENTS, keys: (deployment) => [keyOf(deployment)] },
       { resource: REPLICA_SETS, keys: ownerKeys('Deployment') },
-      { resource: 'pods', keys: (pod) => recreatingOwner(context, pod as Pod) },
+      { resource: 'pods', keys: (pod) => recreatingOwner(context, pod) },
     ],
     async reconcile(key) {
       const look = await lookAt(context, key);
@@ -68,7 +69,7 @@ export function deployments(context: ControllerContext): ControllerSpec {
 
 async function lookAt({ client }: ControllerContext, key: string): Promise<Look | undefined> {
   const { namespace, name } = splitKey(key);
-  const deployment = client.get(DEPLOYMENTS, namespace, name) as StoredDeployment | undefined;
+  const deployment = getAs<Deployment>(client, DEPLOYMENTS, namespace, name);
   if (deployment === undefined) return undefined;
   const sets = (await claim(client, REPLICA_SETS, deployment, deployment.spec?.selector)) as StoredSet[];
   const current = currentSet(deployment, sets);
@@ -150,7 +151,7 @@ async function createSet(
 ): Promise<StoredSet> {
   for (let collisions = 0; ; collisions += 1) {
     try {
-      return (await client.create(REPLICA_SETS, newSet(deployment, { ...input, collisions }))) as StoredSet;
+      return await client.create(REPLICA_SETS, newSet(deployment, { ...input, collisions }));
     } catch (error) {
       if (!(error instanceof ApiError && error.reason === 'AlreadyExists')) throw error;
     }

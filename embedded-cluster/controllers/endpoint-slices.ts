@@ -6,6 +6,7 @@ import type { StoredObject } from '../types.ts';
 import type { ControllerContext, ControllerSpec } from './controller.ts';
 import { ignoring, keyOf, splitKey } from './controller.ts';
 import { mapMatches } from './labels.ts';
+import { getAs } from '../typed-client.ts';
 
 const SLICES = 'endpointslices.discovery.k8s.io';
 const MANAGED_BY = 'endpointslice-controller.k8s.io';
@@ -42,7 +43,7 @@ export function endpointSlices(context: ControllerContext): ControllerSpec {
     ],
     async reconcile(key) {
       const { namespace, name } = splitKey(key);
-      const service = client.get('services', namespace, name) as (StoredObject & Service) | undefined;
+      const service = getAs<Service>(client, 'services', namespace, name);
       const held = client
         .list(SLICES, {
           namespace,
@@ -53,7 +54,7 @@ export function endpointSlices(context: ControllerContext): ControllerSpec {
       if (service === undefined || service.metadata.deletionTimestamp !== undefined) return;
       if (service.spec?.selector === undefined || service.spec.type === 'ExternalName') return;
       const pods = client.list('pods', { namespace }).items.filter((pod) => selectsPod(service, pod));
-      const wanted = desiredSlices(service, pods as Pod[]);
+      const wanted = desiredSlices(service, pods);
       await replaceSlices(context, service, held as (StoredObject & EndpointSlice)[], wanted);
     },
   };
@@ -78,7 +79,7 @@ async function replaceSlices(
     if (reused === undefined) await client.create(SLICES, newSlice(service, want));
     else if (!isCurrent(reused, service, want)) {
       const metadata = { ...reused.metadata, labels: sliceLabels(service) };
-      await client.update(SLICES, { ...reused, ...want, metadata } as EndpointSlice);
+      await client.update(SLICES, { ...reused, ...want, metadata });
     }
   }
   for (const { metadata } of free)

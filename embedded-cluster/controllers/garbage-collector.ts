@@ -104,7 +104,9 @@ export function runGarbageCollector(context: ControllerContext): RunningControll
     : undefined;
 
   return {
-    enqueue: collector.enqueue,
+    enqueue: (key) => {
+      collector.enqueue(key);
+    },
     async stop() {
       definitions?.close();
       for (const watch of watches.values()) watch.close();

@@ -13,6 +13,7 @@ import type { ControllerContext, ControllerSpec } from './controller.ts';
 import { ignoring, keyOf, splitKey } from './controller.ts';
 import { controllerOf, controllerReference, ownerKeys } from './owners.ts';
 import { isActive, isReady } from './pods.ts';
+import { getAs } from '../typed-client.ts';
 
 const JOBS = 'jobs.batch';
 /** Kubernetes' default backoffLimit. */
@@ -55,7 +56,7 @@ export function jobs(context: ControllerContext): ControllerSpec {
     ],
     async reconcile(key) {
       const { namespace, name } = splitKey(key);
-      const job = client.get(JOBS, namespace, name) as StoredJob | undefined;
+      const job = getAs<Job>(client, JOBS, namespace, name);
       if (job === undefined || job.metadata.deletionTimestamp !== undefined) return undefined;
       const pods = client
         .list('pods', { namespace })

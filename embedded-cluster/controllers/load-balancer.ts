@@ -4,6 +4,7 @@ import { label } from '../../api/names.ts';
 import type { StoredObject } from '../types.ts';
 import type { ControllerContext, ControllerSpec } from './controller.ts';
 import { ignoring, keyOf, splitKey } from './controller.ts';
+import { getAs } from '../typed-client.ts';
 
 /** Gives Services of type LoadBalancer the addresses of their ready endpoints: no other address of the cluster can be dialled. */
 export function loadBalancer(context: ControllerContext): ControllerSpec {
@@ -22,7 +23,7 @@ export function loadBalancer(context: ControllerContext): ControllerSpec {
     ],
     async reconcile(key) {
       const { namespace, name } = splitKey(key);
-      const service = client.get('services', namespace, name) as (StoredObject & Service) | undefined;
+      const service = getAs<Service>(client, 'services', namespace, name);
       if (service === undefined) return;
       const shown = service.status?.loadBalancer ?? {};
       const wanted =

@@ -2,6 +2,7 @@ import type { Namespace } from '../../api/kubernetes-types.ts';
 import type { StoredObject } from '../types.ts';
 import type { ControllerContext, ControllerSpec } from './controller.ts';
 import { ignoring, keyOf } from './controller.ts';
+import { getAs } from '../typed-client.ts';
 
 /** What is left of a namespace (pods in their grace, objects with finalizers) is looked at again after this. */
 const AGAIN_MS = 1000;
@@ -36,7 +37,7 @@ export function namespaceDeletion(context: ControllerContext): ControllerSpec {
       },
     ],
     async reconcile(name) {
-      const namespace = client.get('namespaces', undefined, name) as (StoredObject & Namespace) | undefined;
+      const namespace = getAs<Namespace>(client, 'namespaces', undefined, name);
       if (namespace?.metadata.deletionTimestamp === undefined) return undefined;
       if (namespace.status?.phase !== 'Terminating')
         await client.patch(

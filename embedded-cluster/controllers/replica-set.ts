@@ -7,6 +7,7 @@ import { errorText, ignoring, keyOf, splitKey } from './controller.ts';
 import { mapMatches } from './labels.ts';
 import { claim, controllerReference, ownerKeys } from './owners.ts';
 import { byDeletionOrder, isActive, isAvailable, isReady, readySince } from './pods.ts';
+import { getAs } from '../typed-client.ts';
 
 export const REPLICA_SETS = 'replicasets.apps';
 
@@ -38,7 +39,7 @@ export function replicaSets(context: ControllerContext): ControllerSpec {
     ],
     async reconcile(key) {
       const { namespace, name } = splitKey(key);
-      const set = client.get(REPLICA_SETS, namespace, name) as (StoredObject & ReplicaSet) | undefined;
+      const set = getAs<ReplicaSet>(client, REPLICA_SETS, namespace, name);
       if (set === undefined) return undefined;
       const active = async (): Promise<Pod[]> =>
         ((await claim(client, 'pods', set, set.spec?.selector)) as Pod[]).filter(isActive);
@@ -94,7 +95,7 @@ async function writeStatus(
   failure: string | undefined,
 ): Promise<void> {
   const { name = '', namespace = '' } = set.metadata;
-  const live = client.get(REPLICA_SETS, namespace, name) as (StoredObject & ReplicaSet) | undefined;
+  const live = getAs<ReplicaSet>(client, REPLICA_SETS, namespace, name);
   if (live === undefined) return;
   const now = clock.now();
   const labels = set.spec?.template?.metadata?.labels ?? {};

@@ -1,6 +1,7 @@
 import type { EndpointSlice, Service, SliceEndpoint } from '../../api/kubernetes-types.ts';
 import { DEFAULT_CLUSTER_DOMAIN, label } from '../../api/names.ts';
 import type { LoopbackClient, StoredObject } from '../types.ts';
+import { getAs } from '../typed-client.ts';
 
 /** A resource record of an answer, by type; names without a final dot. */
 export type DnsRecord =
@@ -40,7 +41,7 @@ function serviceName(client: LoopbackClient, name: string, type: string, labels:
   const serviceLabel = labels.at(-2);
   if (serviceLabel === undefined)
     return client.get('namespaces', undefined, namespace) === undefined ? NXDOMAIN : NODATA;
-  const service = client.get('services', namespace, serviceLabel) as (StoredObject & Service) | undefined;
+  const service = getAs<Service>(client, 'services', namespace, serviceLabel);
   if (service === undefined) return NXDOMAIN;
   const inner = labels.slice(0, -2);
   if (service.spec?.type === 'ExternalName') {

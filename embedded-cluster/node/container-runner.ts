@@ -50,7 +50,6 @@ interface Run {
   process: ContainerProcess;
   probes: ContainerProbes;
   target: ProbeTarget;
-  log: LogWriter;
 }
 
 /** One container of a pod: starts it, watches it, ends it. When to do which is the pod worker's business. */
@@ -251,7 +250,7 @@ export class ContainerRunner {
       throw error;
     }
     node.events.record(this.#subject(), 'Normal', 'Started', `Started container ${this.name}`);
-    this.#watch(process, log, root, {
+    this.#watch(process, root, {
       container,
       podIp: this.#o.place().podIp,
       exec: (words, timeoutMs) =>
@@ -259,7 +258,7 @@ export class ContainerRunner {
     });
   }
 
-  #watch(process: ContainerProcess, log: LogWriter, root: ContainerRoot, target: ProbeTarget): void {
+  #watch(process: ContainerProcess, root: ContainerRoot, target: ProbeTarget): void {
     const { node, container } = this.#o;
     const startedAt = node.clock.now();
     const containerId = `isthmus://${randomBytes(32).toString('hex')}`;
@@ -279,23 +278,29 @@ export class ContainerRunner {
       },
       onKill: (probe) => void this.#restartUnhealthy(probe),
     });
-    const run: Run = { process, probes, target, log };
+    const run: Run = { process, probes, target };
     this.#run = run;
-    void process.exited.then((exitCode) => {
-      probes.stop();
-      this.#run = undefined;
-      this.#state = {
-        kind: 'terminated',
-        exitCode,
-        reason: exitCode === 0 ? 'Completed' : 'Error',
-        message: this.#terminationMessage(root, exitCode),
-        startedAt,
-        finishedAt: node.clock.now(),
-        containerId,
-      };
-      this.#o.onChange();
-    });
+    void this.#awaitExit(run, root, { startedAt, containerId });
     void this.#postStart(run);
+  }
+
+  async #awaitExit(
+    run: Run,
+    root: ContainerRoot,
+    begun: { startedAt: number; containerId: string },
+  ): Promise<void> {
+    const exitCode = await run.process.exited;
+    run.probes.stop();
+    this.#run = undefined;
+    this.#state = {
+      kind: 'terminated',
+      exitCode,
+      reason: exitCode === 0 ? 'Completed' : 'Error',
+      message: this.#terminationMessage(root, exitCode),
+      finishedAt: this.#o.node.clock.now(),
+      ...begun,
+    };
+    this.#o.onChange();
   }
 
   /** The container counts as started only after its postStart hook; one whose hook fails is killed. */

@@ -128,7 +128,6 @@ function keepTime(condition: PodCondition, known: readonly PodCondition[], now: 
   const kept = before !== undefined && before.status === condition.status;
   return {
     ...condition,
-    lastProbeTime: null,
     lastTransitionTime: (kept ? before.lastTransitionTime : undefined) ?? metaTime(now),
   };
 }

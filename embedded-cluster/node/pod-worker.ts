@@ -44,7 +44,7 @@ export class PodWorker {
   #outcome: { phase: 'Succeeded' | 'Failed'; reason?: string; message?: string } | undefined;
   #ending: Ending | undefined;
   #stoppingSidecars = false;
-  #loop: Promise<void> | undefined;
+  #looping = false;
   #again = false;
   readonly #closed = Promise.withResolvers<void>();
   #isClosed = false;
@@ -122,7 +122,9 @@ export class PodWorker {
   wake(): void {
     if (this.#isClosed) return;
     this.#again = true;
-    this.#loop ??= this.#run();
+    if (this.#looping) return;
+    this.#looping = true;
+    void this.#run();
   }
 
   async #run(): Promise<void> {
@@ -140,7 +142,7 @@ export class PodWorker {
         this.#wakeAfter('plan', STATUS_RETRY_MS);
       }
     }
-    this.#loop = undefined;
+    this.#looping = false;
   }
 
   async #step(): Promise<void> {
