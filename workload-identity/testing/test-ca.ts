@@ -34,8 +34,8 @@ export interface Recipe {
   uri?: readonly string[];
   ca?: boolean;
   pathLength?: number;
-  /** Flags of `x509.KeyUsageFlags`; 'none' leaves the extension out. */
-  keyUsage?: x509.KeyUsageFlags | 'none';
+  /** Default: that of a CA, or of a leaf; 'none' leaves the extension out. */
+  keyUsage?: x509.KeyUsagesExtension | 'none';
   extendedKeyUsage?: readonly string[];
   notBefore?: number;
   notAfter?: number;
@@ -44,7 +44,7 @@ export interface Recipe {
 }
 
 export const keyUsageFlag = x509.KeyUsageFlags;
-export const { Extension } = x509;
+export const { Extension, KeyUsagesExtension } = x509;
 
 export async function makeCertificate(recipe: Recipe): Promise<Made> {
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
@@ -64,7 +64,7 @@ export async function makeCertificate(recipe: Recipe): Promise<Made> {
     signingAlgorithm: ALGORITHM,
     extensions: [
       new x509.BasicConstraintsExtension(ca, recipe.pathLength, true),
-      ...(keyUsage === 'none' ? [] : [new x509.KeyUsagesExtension(keyUsage, true)]),
+      ...(keyUsage === 'none' ? [] : [keyUsage]),
       ...(recipe.extendedKeyUsage === undefined
         ? []
         : [new x509.ExtendedKeyUsageExtension([...recipe.extendedKeyUsage])]),
@@ -81,10 +81,11 @@ export async function makeCertificate(recipe: Recipe): Promise<Made> {
   };
 }
 
-function defaultUsage(ca: boolean): x509.KeyUsageFlags {
+function defaultUsage(ca: boolean): x509.KeyUsagesExtension {
+  const { keyCertSign, cRLSign, digitalSignature } = x509.KeyUsageFlags;
   return ca
-    ? ((x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign) as x509.KeyUsageFlags)
-    : x509.KeyUsageFlags.digitalSignature;
+    ? new x509.KeyUsagesExtension(keyCertSign | cRLSign, true)
+    : new x509.KeyUsagesExtension(digitalSignature, true);
 }
 
 async function importSpki(key: KeyObject): Promise<CryptoKey> {
