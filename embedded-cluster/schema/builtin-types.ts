@@ -47,6 +47,7 @@ class BuiltinType implements ServedType {
         kind,
         namespaced,
         hasStatus: subresources.some((subresource) => subresource.name === 'status'),
+        custom: false,
       },
     );
   }

@@ -50,6 +50,7 @@ function compileVersion(crd: CustomResourceDefinition, version: CustomResourceDe
     kind,
     namespaced,
     hasStatus: version.subresources?.status !== undefined,
+    custom: true,
   });
   return { resource, schema, printer: customPrinter(version.additionalPrinterColumns) };
 }

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { ManagedFieldsEntry } from '../../api/kubernetes-types.ts';
+import type { ManagedFieldsEntry, ObjectMeta } from '../../api/kubernetes-types.ts';
 import { ApiError } from '../types.ts';
 import type { StoredObject } from '../types.ts';
 import { FieldSet } from './field-set.ts';
@@ -69,12 +69,17 @@ export class FieldManager {
   readonly #apiVersion: string;
   readonly #kind: string;
   readonly #hasStatus: boolean;
+  readonly #custom: boolean;
 
-  constructor(type: TypeNode, options: { apiVersion: string; kind: string; hasStatus: boolean }) {
+  constructor(
+    type: TypeNode,
+    options: { apiVersion: string; kind: string; hasStatus: boolean; custom: boolean },
+  ) {
     this.#type = type;
     this.#apiVersion = options.apiVersion;
     this.#kind = options.kind;
     this.#hasStatus = options.hasStatus;
+    this.#custom = options.custom;
   }
 
   /**
@@ -150,7 +155,8 @@ export class FieldManager {
 
   #result(live: StoredObject | undefined, candidate: StoredObject, owners: Owner[]): StoredObject {
     const entries = entriesOf(owners);
-    const metadata = { ...candidate.metadata };
+    // A configuration without metadata may have owned all there was of it: the identity stays.
+    const metadata = { ...identityOf(live), ...candidate.metadata };
     if (entries.length > 0) metadata.managedFields = entries;
     else delete metadata.managedFields;
     const result = { ...candidate, metadata };
@@ -175,7 +181,9 @@ export class FieldManager {
   #ownersBeforeApply(live: StoredObject | undefined, now: string): Owner[] {
     const entries = live?.metadata.managedFields ?? [];
     if (live === undefined || entries.length > 0) return ownersOf(entries);
-    const fields = fieldSetOf(withoutManagedFields(live), this.#type)
+    const set = compare(this.#zero(), withoutManagedFields(live), this.#type);
+    const fields = set.added
+      .union(set.modified)
       .recursiveDifference(this.#resetFields(''))
       .difference(unowned);
     if (fields.isEmpty) return [];
@@ -234,8 +242,10 @@ export class FieldManager {
     });
   }
 
+  /** What a create is compared with: a custom resource has nothing that was not given. */
   #zero(): StoredObject {
-    return zeroObject(this.#type, this.#apiVersion, this.#kind);
+    if (!this.#custom) return zeroObject(this.#type, this.#apiVersion, this.#kind);
+    return { apiVersion: this.#apiVersion, kind: this.#kind, metadata: {} };
   }
 }
 
@@ -367,6 +377,19 @@ function mergeOldUpdates(owners: Owner[]): Owner[] {
     fields: excess.reduce((union, owner) => union.union(owner.fields), new FieldSet()),
   };
   return [...owners.filter((owner) => !excess.includes(owner)), merged];
+}
+
+function identityOf(live: StoredObject | undefined): ObjectMeta {
+  if (live === undefined) return {};
+  const {
+    labels: _,
+    annotations: __,
+    finalizers: ___,
+    ownerReferences: ____,
+    managedFields: _____,
+    ...identity
+  } = live.metadata;
+  return identity;
 }
 
 function isReset(entries: readonly ManagedFieldsEntry[]): boolean {

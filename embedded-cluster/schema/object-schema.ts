@@ -19,6 +19,7 @@ export interface SchemaOptions {
   kind: string;
   namespaced: boolean;
   hasStatus: boolean;
+  custom: boolean;
 }
 
 /** What both sorts of kinds share: the type and the ownership of fields. */
@@ -43,6 +44,7 @@ abstract class TypedSchema {
       apiVersion,
       kind: options.kind,
       hasStatus: options.hasStatus,
+      custom: options.custom,
     });
   }
 
