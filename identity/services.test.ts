@@ -71,7 +71,7 @@ interface World {
   api: FakeApiServer;
   services: IdentityServices;
   registry: Registry;
-  setDown(down: boolean): void;
+  setDown: (down: boolean) => void;
 }
 
 async function world(

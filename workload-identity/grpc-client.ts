@@ -165,7 +165,7 @@ class RunningCall implements Call {
     stream.on('trailers', (headers) => this.#onStatus(headers));
     stream.on('data', (chunk: Buffer) => this.#onData(chunk));
     stream.on('error', (error) => this.#end(asGrpcError(error)));
-    stream.on('close', () => this.#onClose(stream));
+    stream.on('close', () => this.#onClose(session, stream));
     for (const frame of queue) stream.write(frame);
     if (sendClosed) stream.end();
   }
@@ -222,14 +222,20 @@ class RunningCall implements Call {
     }
   }
 
-  #onClose(stream: ClientHttp2Stream): void {
+  #onClose(session: ClientHttp2Session, stream: ClientHttp2Stream): void {
     if (this.#status === 'ok') {
       this.#end(
         this.#reader.pendingBytes === 0
           ? undefined
           : new GrpcError(grpcStatus.internal, 'the stream ended inside a message'),
       );
-    } else this.#end(this.#status ?? fromReset(stream.rstCode ?? 0));
+      return;
+    }
+    // Node ends the streams of a broken connection as if the peer had cancelled them.
+    const lost = session.destroyed
+      ? new GrpcError(grpcStatus.unavailable, 'the connection was lost')
+      : undefined;
+    this.#end(this.#status ?? lost ?? fromReset(stream.rstCode ?? 0));
   }
 
   #end(error: GrpcError | undefined): void {
