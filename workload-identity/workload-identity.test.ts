@@ -349,6 +349,7 @@ describe('TLS between two identities', () => {
     assert.equal(client.getProtocol(), 'TLSv1.3');
     assert.equal(client.getCipher().standardName, 'TLS_AES_128_GCM_SHA256');
     assert.equal(client.alpnProtocol, 'isthmus/1');
+    assert.deepEqual(client.getEphemeralKeyInfo(), { type: 'ECDH', name: 'X25519', size: 253 });
     const judged = identity.verifyPeer(server);
     assert.ok(!(judged instanceof VerifyError));
     assert.equal(judged.spiffeId, identity.spiffeId);

@@ -45,6 +45,8 @@ export interface Recipe {
 
 export const keyUsageFlag = x509.KeyUsageFlags;
 export const { Extension, KeyUsagesExtension } = x509;
+/** The library itself; imported from here it finds what its decorators need. */
+export { x509 };
 
 export async function makeCertificate(recipe: Recipe): Promise<Made> {
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
