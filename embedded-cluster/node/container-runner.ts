@@ -41,6 +41,8 @@ export interface ContainerRunnerOptions {
   volumeDir: (volume: string) => string;
   /** What its status showed before this agent came up. */
   previous: ContainerStatus | undefined;
+  /** The pod will not run again: the container shows how it ended. */
+  ended: boolean;
   /** Something that a plan or a status depends on has changed. */
   onChange: () => void;
 }
@@ -76,8 +78,15 @@ export class ContainerRunner {
     };
     const before = options.previous;
     const ran = before?.state?.running ?? before?.state?.terminated ?? before?.lastState?.terminated;
-    this.#restartCount = before === undefined || ran === undefined ? 0 : before.restartCount + 1;
-    if (ran !== undefined) this.#last = lostRun(before, options.node.clock.now());
+    this.#restartCount = before?.restartCount ?? 0;
+    if (before === undefined || ran === undefined) return;
+    const run = lostRun(before, options.node.clock.now());
+    if (options.ended) {
+      this.#state = run;
+    } else {
+      this.#last = run;
+      this.#restartCount += 1;
+    }
   }
 
   get running(): boolean {

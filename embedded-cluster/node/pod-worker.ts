@@ -24,6 +24,13 @@ const STATUS_RETRY_MS = 1000;
 /** Why a pod ends: asked by the API, by its disappearance from there, or since the node itself stops. */
 type Ending = { why: 'deleted' | 'gone' | 'shutdown'; grace: GracePeriod };
 
+/** How the pod ended, for good. */
+interface Outcome {
+  phase: 'Succeeded' | 'Failed';
+  reason?: string;
+  message?: string;
+}
+
 /**
  * One pod on the node. A single loop looks at the pod's object, its containers and the time, does the next thing and reports; everything else only
  * wakes it.
@@ -41,7 +48,7 @@ export class PodWorker {
   #initialized = false;
   #sandboxReady = false;
   #volumesDue = true;
-  #outcome: { phase: 'Succeeded' | 'Failed'; reason?: string; message?: string } | undefined;
+  #outcome: Outcome | undefined;
   #ending: Ending | undefined;
   #stoppingSidecars = false;
   #looping = false;
@@ -59,8 +66,8 @@ export class PodWorker {
     this.#dir = join(node.dataDir, 'pods', this.uid);
     this.#volumes = new PodVolumes(join(this.#dir, 'volumes'), node.client, node.clock);
     this.#startTime = node.clock.now();
-    const { phase } = pod.status ?? {};
-    if (phase === 'Succeeded' || phase === 'Failed') this.#outcome = { phase };
+    this.#outcome = endBeforeStart(pod);
+    this.#initialized = this.#outcome !== undefined;
     const shown = pod.status?.podIP;
     if (this.#outcome === undefined && shown !== undefined && node.addresses.adopt(shown, this.uid))
       this.#podIp = shown;
@@ -68,7 +75,6 @@ export class PodWorker {
       this.#runner(c, c.restartPolicy === 'Always' ? 'sidecar' : 'init'),
     );
     this.#main = (pod.spec?.containers ?? []).map((c) => this.#runner(c, 'main'));
-    this.#failIfLost();
     this.wake();
   }
 
@@ -305,7 +311,7 @@ export class PodWorker {
       startTime: this.#startTime,
       now: this.#node.clock.now(),
     });
-    if (this.#lostToRestart() || isDeepStrictEqual(status, live['status'])) return;
+    if (isDeepStrictEqual(status, live['status'])) return;
     try {
       await this.#node.client.update('pods', { ...live, status } as StoredObject, { subresource: 'status' });
     } catch (error) {
@@ -313,20 +319,6 @@ export class PodWorker {
       if (!(error instanceof ApiError && error.code === 409)) throw error;
       this.#again = true;
     }
-  }
-
-  /** A pod that had ended before this agent came up keeps the status it had: nothing here knows better. */
-  #lostToRestart(): boolean {
-    return this.#outcome !== undefined && this.#podIp === undefined;
-  }
-
-  /** A pod that may not be restarted, and whose containers ran when the agent went away, has failed. */
-  #failIfLost(): void {
-    if (this.#outcome !== undefined || this.#pod.spec?.restartPolicy !== 'Never') return;
-    const ran = this.#pod.status?.containerStatuses?.some((c) => c.state?.running !== undefined) ?? false;
-    if (!ran) return;
-    this.#outcome = { phase: 'Failed', reason: 'NodeLost', message: 'The node agent was restarted' };
-    this.#initialized = true;
   }
 
   #stillRuns(): boolean {
@@ -343,6 +335,7 @@ export class PodWorker {
       pod: () => this.#pod,
       place: () => this.#place(this.#podIp ?? ''),
       volumeDir: (volume) => this.#volumes.path(this.#pod, volume),
+      ended: this.#outcome !== undefined,
       previous: [...initContainerStatuses, ...containerStatuses].find((c) => c.name === container.name),
       onChange: () => {
         this.wake();
@@ -392,4 +385,24 @@ export class PodWorker {
 
 function endedWell(container: ContainerRunner): boolean {
   return container.state.kind === 'terminated' && container.state.exitCode === 0;
+}
+
+/**
+ * How a pod had ended before this agent came up: what its status says, and for one that may not be restarted also that its containers ran, since what
+ * was left of them has been killed.
+ */
+function endBeforeStart(pod: Pod): Outcome | undefined {
+  const { phase, containerStatuses = [], reason, message } = pod.status ?? {};
+  if (phase === 'Succeeded' || phase === 'Failed')
+    return {
+      phase,
+      ...(reason === undefined ? {} : { reason }),
+      ...(message === undefined ? {} : { message }),
+    };
+  const ran = containerStatuses.some(
+    (c) => c.state?.running !== undefined || c.state?.terminated !== undefined,
+  );
+  if (pod.spec?.restartPolicy !== 'Never' || !ran) return undefined;
+  const well = containerStatuses.every((c) => c.state?.terminated?.exitCode === 0);
+  return { phase: well ? 'Succeeded' : 'Failed' };
 }

@@ -1,0 +1,82 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { KubernetesObject, Pod } from '../../api/kubernetes-types.ts';
+import { startCluster } from '../index.ts';
+import type { EmbeddedCluster, LocalImages } from '../index.ts';
+import type { LoopbackClient, StoredObject } from '../types.ts';
+
+/** Where a test's clean-up goes: `test.after` and a test's own context have it. */
+export interface Cleaner {
+  after(work: () => Promise<void>): void;
+}
+
+/** A directory that is gone after the test. */
+export async function temporaryDir(cleaner: Cleaner): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'isthmus-cluster-'));
+  cleaner.after(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }));
+  return dir;
+}
+
+/** Images whose command is a shell or Node script given by the pod. */
+export const scriptImages: LocalImages = {
+  sh: { command: ['/bin/sh', '-c'] },
+  node: { command: [process.execPath, '-e'] },
+};
+
+/** A cluster in this process, stopped after the test. */
+export async function runningCluster(cleaner: Cleaner, dataDir: string): Promise<EmbeddedCluster> {
+  const cluster = await startCluster({ name: 'test', dataDir, images: scriptImages });
+  cleaner.after(() => cluster.stop(0));
+  return cluster;
+}
+
+/** A test that waits this long is broken; it then fails by saying what it waited for. */
+const LIMIT_MS = 20_000;
+
+/** Resolves with the object as soon as `wanted` holds for it (`undefined`: it does not exist). Driven by the watch, not by time. */
+export function until(
+  client: LoopbackClient,
+  resource: string,
+  name: string,
+  wanted: (object: StoredObject | undefined) => boolean,
+  namespace = 'default',
+): Promise<StoredObject | undefined> {
+  return new Promise((resolve, reject) => {
+    const { items, resourceVersion } = client.list(resource, { namespace });
+    const found = items.find((item) => item.metadata.name === name);
+    if (wanted(found)) {
+      resolve(found);
+      return;
+    }
+    let last = found;
+    const limit = setTimeout(() => {
+      watch.close();
+      reject(new Error(`waited in vain for ${resource}/${name}; last seen: ${JSON.stringify(last)}`));
+    }, LIMIT_MS);
+    const watch = client.watch(resource, { namespace, resourceVersion }, (event) => {
+      if (event.type === 'BOOKMARK' || event.object.metadata.name !== name) return;
+      last = event.type === 'DELETED' ? undefined : event.object;
+      if (!wanted(last)) return;
+      clearTimeout(limit);
+      watch.close();
+      resolve(last);
+    });
+  });
+}
+
+export function isPodReady(object: StoredObject | undefined): boolean {
+  const conditions = (object as Pod | undefined)?.status?.conditions ?? [];
+  return conditions.some((c) => c.type === 'Ready' && c.status === 'True');
+}
+
+export function pod(name: string, spec: Pod['spec']): KubernetesObject {
+  const object: Pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'default' } };
+  if (spec !== undefined) object.spec = { terminationGracePeriodSeconds: 5, ...spec };
+  return object;
+}
+
+/** The lines that match, of a file that the pods of a test append to. */
+export function lines(text: string): string[] {
+  return text.split('\n').filter((line) => line !== '');
+}
