@@ -6,11 +6,16 @@ import {
   DEFAULT_TRUST_DOMAIN,
   component,
   env as name,
-  path,
   port,
   proxyEnv,
 } from '../api/names.ts';
-import { splitHostPort, type WorkloadNames } from '../workload-identity/index.ts';
+import {
+  splitHostPort,
+  workloadIdentityOptionsFromEnv,
+  type Logger,
+  type WorkloadIdentityOptions,
+  type WorkloadNames,
+} from '../workload-identity/index.ts';
 import { type AddressBlock, parseBlock } from './policy/address-block.ts';
 
 /** Linkerd's default policies, for ports that no policy names. */
@@ -43,10 +48,9 @@ export interface MeshConfig {
     readonly node: string;
   };
   readonly workload: WorkloadNames;
+  /** How the process gets its identity; undefined where it is handed one. */
+  readonly identity: Omit<WorkloadIdentityOptions, 'logger'> | undefined;
   readonly clusterDomain: string;
-  readonly anchorsFile: string;
-  readonly tokenFile: string;
-  readonly identityAddress: string;
   readonly destinationAddress: string;
   readonly policyAddress: string;
   readonly logLevel: string;
@@ -116,10 +120,8 @@ function meshConfig(read: Reader): MeshConfig {
       trustDomain: read.text(name.trustDomain, DEFAULT_TRUST_DOMAIN),
       clusterId: read.text(name.clusterName),
     },
+    identity: read.identity(),
     clusterDomain,
-    anchorsFile: read.text(name.trustAnchorsFile, path.trustRoots),
-    tokenFile: read.text(name.identityTokenFile, path.identityToken),
-    identityAddress: read.hostPort(name.identityAddress, service(component.identity, port.identity)),
     destinationAddress: read.hostPort(
       name.destinationAddress,
       service(component.destination, port.destination),
@@ -140,6 +142,9 @@ const CLUSTER_NETWORKS = '10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,
 
 const MAX_PORT = 65_535;
 
+/** Reading the environment logs nothing; the process's logger takes its place when the identity is made. */
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
 /** Reads variables, and keeps what is wrong with them until the end, so that a person sees all at once. */
 class Reader {
   readonly #env: NodeJS.ProcessEnv;
@@ -158,6 +163,17 @@ class Reader {
     if (value !== undefined && value !== '') return value;
     if (fallback === undefined) this.#problems.push(`${variable} is not set: the injector sets it`);
     return fallback ?? '';
+  }
+
+  identity(): Omit<WorkloadIdentityOptions, 'logger'> | undefined {
+    // What is missing in the names has been told by then.
+    if (this.#problems.length > 0) return undefined;
+    try {
+      return workloadIdentityOptionsFromEnv(this.#env, { logger: SILENT });
+    } catch (error) {
+      this.#problems.push((error as Error).message);
+      return undefined;
+    }
   }
 
   address(variable: string): string {

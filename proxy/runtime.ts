@@ -60,6 +60,8 @@ export interface RuntimeOptions {
   /** Default: certified by the identity service of the configuration. */
   identity?: WorkloadIdentity;
   resolve?: Resolve;
+  /** Default: gRPC over mutual TLS. */
+  channel?: (address: string) => Channel;
 }
 
 /** Starts what all layers stand on. Never waits for the control plane. */
@@ -68,14 +70,14 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
   const { wrap, kind, reason } = await chooseTransport();
   log.info({ transport: kind, reason }, 'transport chosen');
   const resolve = options.resolve ?? createResolver();
-  const identity = options.identity ?? ownIdentity(config, resolve, log);
+  const identity = options.identity ?? ownIdentity(config, log);
   const timers = new TimerWheel();
   timers.start();
   const now = (): number => timers.now();
   const registry = new Registry();
   registerProcessMetrics(registry);
   registerIdentityMetrics(registry, () => identity.metrics());
-  const channel = (address: string): Channel =>
+  const grpc = (address: string): Channel =>
     createChannel({
       address,
       resolve,
@@ -83,6 +85,7 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
       localAddress: config.pod.ip,
       logger: log,
     });
+  const channel = options.channel ?? grpc;
   const destination = channel(config.destinationAddress);
   const policy = channel(config.policyAddress);
   const sweep = new Timer(() => {
@@ -131,17 +134,9 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
   };
 }
 
-function ownIdentity(config: MeshConfig, resolve: Resolve, logger: Logger): WorkloadIdentity {
-  return createWorkloadIdentity({
-    names: config.workload,
-    podName: config.pod.name,
-    anchorsFile: config.anchorsFile,
-    certify: { kind: 'service', address: config.identityAddress, tokenFile: config.tokenFile },
-    trustBundleAddress: config.destinationAddress,
-    resolve,
-    localAddress: config.pod.ip,
-    logger,
-  });
+function ownIdentity(config: MeshConfig, logger: Logger): WorkloadIdentity {
+  if (config.identity === undefined) throw new Error('neither an identity nor a way to get one is given');
+  return createWorkloadIdentity({ ...config.identity, logger });
 }
 
 /** Who answers at the control plane's ports. */

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { create } from '@bufbuild/protobuf';
+import * as fc from 'fast-check';
+import { ExportedServicesSchema } from '../api/proto/gen/isthmus/control_pb.js';
+import { dnsIdentity, spiffeId } from '../api/names.ts';
+import { causes, type MeshClient } from '../proxy/index.ts';
+import type { WorkloadNames } from '../workload-identity/index.ts';
+import { admit, readTarget } from './admission.ts';
+import { exportTable } from './exports.ts';
+import { cameBy, forwardedElement } from './forwarded.ts';
+
+function names(serviceAccount: string, namespace: string, clusterId: string, trustDomain = 'cluster.local') {
+  return {
+    serviceAccount,
+    namespace,
+    clusterId,
+    trustDomain,
+    meshNamespace: 'isthmus',
+  } satisfies WorkloadNames;
+}
+
+const OWN = names('isthmus-gateway', 'isthmus', 'west');
+
+function client(of: WorkloadNames): MeshClient {
+  const peer = {
+    dnsName: dnsIdentity(of),
+    spiffeId: spiffeId(of),
+    workload: of,
+    fingerprint: '',
+    notAfter: 0,
+  };
+  return { peer, address: '127.0.0.1' };
+}
+
+const FOREIGN = client(names('client', 'shop', 'east'));
+const LINKERD: MeshClient = {
+  ...FOREIGN,
+  peer: { ...FOREIGN.peer, spiffeId: undefined, workload: undefined },
+};
+
+const TABLE = exportTable(
+  create(ExportedServicesSchema, {
+    services: [
+      { namespace: 'shop', name: 'web', ports: [80, 8080] },
+      { namespace: 'shop', name: 'web-north', ports: [80], mirror: true },
+    ],
+  }),
+  'cluster.local',
+);
+
+const CASES: [string, MeshClient, string | undefined, unknown][] = [
+  ['an exported service', FOREIGN, 'web.shop.svc.cluster.local:80', undefined],
+  ['another exported port', FOREIGN, 'web.shop.svc.cluster.local:8080', undefined],
+  ['a port that is not exported', FOREIGN, 'web.shop.svc.cluster.local:81', causes.notExported],
+  ['a service that is not exported', FOREIGN, 'db.shop.svc.cluster.local:80', causes.notExported],
+  ['the same name in another namespace', FOREIGN, 'web.bank.svc.cluster.local:80', causes.notExported],
+  ['a short form of an exported name', FOREIGN, 'web.shop:80', causes.notExported],
+  ['an address', FOREIGN, '127.0.0.1:80', causes.notExported],
+  ['a mirror of a third cluster', FOREIGN, 'web-north.shop.svc.cluster.local:80', causes.gatewayLoop],
+  ['no target', FOREIGN, undefined, causes.noSuchTarget],
+  [
+    'a gateway of another cluster',
+    client(names('isthmus-gateway', 'isthmus', 'east')),
+    'web.shop.svc.cluster.local:80',
+    causes.gatewayLoop,
+  ],
+  ['itself', client(OWN), 'web.shop.svc.cluster.local:80', causes.gatewayLoop],
+  [
+    'a workload of the own cluster',
+    client(names('client', 'shop', 'west')),
+    'web.shop.svc.cluster.local:80',
+    causes.unauthorized,
+  ],
+  [
+    'a workload of another trust domain',
+    client(names('client', 'shop', 'east', 'evil.test')),
+    'web.shop.svc.cluster.local:80',
+    causes.unauthorized,
+  ],
+  ['a client without a SPIFFE ID', LINKERD, 'web.shop.svc.cluster.local:80', causes.unauthorized],
+];
+
+for (const [what, from, target, expected] of CASES) {
+  test(`admission: ${what}`, () => {
+    assert.equal(admit(from, target, OWN, TABLE), expected);
+  });
+}
+
+test('targets are read strictly', () => {
+  assert.equal(readTarget('Web.Shop.svc.cluster.local:80'), 'web.shop.svc.cluster.local:80');
+  for (const bad of [
+    undefined,
+    '',
+    'web',
+    'web.shop.svc.cluster.local',
+    'web:80/x',
+    'web.shop:4143',
+    'web.shop:4191',
+  ]) {
+    assert.equal(readTarget(bad), undefined, String(bad));
+  }
+});
+
+test('a loop shows in any element of any spelling, and quoting hides none', () => {
+  const gateway = spiffeId(OWN);
+  assert.equal(cameBy(`for=x, By="${gateway}";for=y`, gateway), true);
+  assert.equal(cameBy(`by=${gateway}`, gateway), true);
+  assert.equal(cameBy(`for="a,by=${gateway};"`, gateway), false);
+  assert.equal(cameBy(`for="a\\", by=\\"${gateway}"`, gateway), false);
+  assert.equal(cameBy(`by="${gateway}2"`, gateway), false);
+  assert.equal(cameBy('', gateway), false);
+});
+
+test('what the gateway writes, it finds again', () => {
+  fc.assert(
+    fc.property(fc.string(), fc.string(), (by, host) => {
+      const element = forwardedElement(by, 'spiffe://client', host);
+      assert.equal(cameBy(`for=before,${element}`, by), true);
+      assert.equal(cameBy(element, `${by}x`), false);
+    }),
+  );
+});

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ConfigError, gatewayConfig, proxyConfig } from './config.ts';
+
+const GOOD = {
+  POD_NAME: 'web-1',
+  POD_NAMESPACE: 'shop',
+  POD_IP: '127.9.8.7',
+  SERVICE_ACCOUNT: 'web',
+  ISTHMUS_CLUSTER_NAME: 'east',
+};
+
+function problems(env: NodeJS.ProcessEnv): readonly string[] {
+  try {
+    proxyConfig(env);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.problems;
+  }
+  return [];
+}
+
+test('the least environment gives the defaults', () => {
+  const config = proxyConfig(GOOD);
+  assert.equal(config.mode, 'explicit');
+  assert.equal(config.defaultPolicy, 'all-unauthenticated');
+  assert.equal(config.destinationAddress, 'isthmus-destination.isthmus.svc.cluster.local:8086');
+  assert.equal(config.times.graceMs, 30_000);
+  assert.ok(config.opaquePorts.has(3306));
+  assert.ok(config.clusterNetworks.some((block) => block.contains('10.1.2.3')));
+  assert.ok(!config.clusterNetworks.some((block) => block.contains('8.8.8.8')));
+  assert.equal(gatewayConfig(GOOD).workload.clusterId, 'east');
+});
+
+test('everything that is missing is told at once, by name', () => {
+  const told = problems({}).join('\n');
+  for (const name of Object.keys(GOOD)) assert.match(told, new RegExp(`^${name} is not set`, 'm'));
+});
+
+const WRONG: [string, string, RegExp][] = [
+  ['POD_IP', 'web', /POD_IP is "web": it must be an IP address/],
+  ['ISTHMUS_PROXY_MODE', 'magic', /ISTHMUS_PROXY_MODE is "magic": it must be one of explicit/],
+  ['ISTHMUS_PROXY_DEFAULT_INBOUND_POLICY', 'x', /it must be one of all-unauthenticated, .*deny/],
+  [
+    'ISTHMUS_PROXY_CLUSTER_NETWORKS',
+    '10.0.0.0/8,10.0.0.0/33',
+    /"10\.0\.0\.0\/33": it must be a list of address/,
+  ],
+  ['ISTHMUS_PROXY_OPAQUE_PORTS', '25,70000', /"70000": it must be a list of ports/],
+  ['ISTHMUS_PROXY_OPAQUE_PORTS', '9-5', /"9-5": it must be a list of ports/],
+  ['ISTHMUS_PROXY_SHUTDOWN_GRACE_SECONDS', '-1', /it must be a number of seconds/],
+  ['ISTHMUS_POLICY_ADDR', 'policy', /ISTHMUS_POLICY_ADDR is "policy": it must be host:port/],
+  ['ISTHMUS_IDENTITY_ADDR', 'identity', /ISTHMUS_IDENTITY_ADDR/],
+  ['ISTHMUS_LOG_LEVEL', 'loud', /it must be one of trace/],
+];
+
+for (const [name, value, message] of WRONG) {
+  test(`${name}=${value} is refused with what it must be`, () => {
+    assert.match(problems({ ...GOOD, [name]: value }).join('\n'), message);
+  });
+}
+
+test('port ranges', () => {
+  const { opaquePorts } = proxyConfig({ ...GOOD, ISTHMUS_PROXY_OPAQUE_PORTS: '1-3, 25' });
+  assert.deepEqual([...opaquePorts], [1, 2, 3, 25]);
+});

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { type AuthnSchema, ServerSchema } from '../../api/proto/gen/linkerd/inbound_pb.js';
+import { DEFAULT_POLICIES, type DefaultPolicy } from '../config.ts';
+import { parseBlock } from './address-block.ts';
+import { compilePortPolicy, defaultPortPolicy, type Subject } from './inbound-policy.ts';
+
+const INSIDE: Subject = { address: '10.0.0.1', authenticated: true, identity: 'web.shop.serviceaccount' };
+const OUTSIDE = { ...INSIDE, address: '8.8.8.8' };
+const NOBODY = { ...INSIDE, authenticated: false, identity: '' };
+const STRANGER = { ...OUTSIDE, authenticated: false, identity: '' };
+
+const EXPECTED: Record<DefaultPolicy, [boolean, boolean, boolean, boolean]> = {
+  'all-unauthenticated': [true, true, true, true],
+  'all-authenticated': [true, true, false, false],
+  'cluster-unauthenticated': [true, false, true, false],
+  'cluster-authenticated': [true, false, false, false],
+  deny: [false, false, false, false],
+};
+
+for (const name of DEFAULT_POLICIES) {
+  test(`default policy ${name}`, () => {
+    const block = parseBlock('10.0.0.0/8');
+    assert.ok(block !== undefined);
+    const policy = defaultPortPolicy(name, [block], false);
+    const verdicts = [INSIDE, OUTSIDE, NOBODY, STRANGER].map((subject) => policy.decide(subject).allowed);
+    assert.deepEqual(verdicts, EXPECTED[name]);
+    assert.equal(policy.decide(INSIDE).labels['srv_name'], name);
+  });
+}
+
+function policyOf(authentication: MessageInitShape<typeof AuthnSchema> | undefined, networks: object[] = []) {
+  return compilePortPolicy(
+    create(ServerSchema, {
+      protocol: { kind: { case: 'opaque', value: {} } },
+      authorizations: [
+        {
+          networks,
+          labels: { authz_name: 'a' },
+          ...(authentication === undefined ? {} : { authentication }),
+        },
+      ],
+      labels: { srv_name: 's' },
+    }),
+  );
+}
+
+function identities(names: string[], suffixes: string[][] = []): MessageInitShape<typeof AuthnSchema> {
+  const value = {
+    identities: names.map((name) => ({ name })),
+    suffixes: suffixes.map((parts) => ({ parts })),
+  };
+  return { permit: { case: 'meshTLS', value: { clients: { case: 'identities', value } } } };
+}
+
+test('a policy that names an identity means that one alone, and says which rule let it pass', () => {
+  const policy = policyOf(identities(['web.shop.serviceaccount']));
+  assert.deepEqual(policy.decide(INSIDE), { allowed: true, labels: { srv_name: 's', authz_name: 'a' } });
+  assert.deepEqual(policy.decide({ ...INSIDE, identity: 'other' }), {
+    allowed: false,
+    labels: { srv_name: 's' },
+  });
+  assert.equal(policy.decide(NOBODY).allowed, false);
+  assert.equal(policy.opaque, true);
+});
+
+test('a suffix means DNS identities below it; a workload of another cluster is never below one', () => {
+  const policy = policyOf(identities([], [['shop', 'serviceaccount']]));
+  assert.equal(policy.decide(INSIDE).allowed, true);
+  assert.equal(policy.decide({ ...INSIDE, identity: 'shop.serviceaccount' }).allowed, false);
+  assert.equal(policy.decide({ ...INSIDE, identity: 'spiffe://x/a.shop.serviceaccount' }).allowed, false);
+});
+
+test('the empty suffix is every mesh identity', () => {
+  const policy = policyOf(identities([], [[]]));
+  assert.equal(policy.decide({ ...INSIDE, identity: 'spiffe://x/y' }).allowed, true);
+  assert.equal(policy.decide(NOBODY).allowed, false);
+});
+
+test('networks with exceptions', () => {
+  const net = { ip: { ip: { case: 'ipv4', value: 0x0a000000 } }, prefixLen: 8 };
+  const except = [{ ip: { ip: { case: 'ipv4', value: 0x0a010000 } }, prefixLen: 16 }];
+  const policy = policyOf({ permit: { case: 'unauthenticated', value: {} } }, [{ net, except }]);
+  assert.equal(policy.decide(NOBODY).allowed, true);
+  assert.equal(policy.decide({ ...NOBODY, address: '10.1.2.3' }).allowed, false);
+  assert.equal(policy.decide(STRANGER).allowed, false);
+});
+
+test('no rule, and a rule without authentication, let nobody in', () => {
+  assert.equal(compilePortPolicy(create(ServerSchema, {})).decide(INSIDE).allowed, false);
+  assert.equal(policyOf(undefined).decide(INSIDE).allowed, false);
+});
+
+test('address blocks', () => {
+  assert.equal(parseBlock('10.0.0.0/8')?.contains('10.255.0.1'), true);
+  assert.equal(parseBlock('10.0.0.1')?.contains('10.0.0.2'), false);
+  assert.equal(parseBlock('fd00::/8')?.contains('fd12::1'), true);
+  assert.equal(parseBlock('10.0.0.0/8')?.contains('fd12::1'), false);
+  for (const bad of ['', 'x', '10.0.0.0/', '10.0.0.0/33', '10.0.0.0/8/8', 'fd00::/129', '10.0.0/8']) {
+    assert.equal(parseBlock(bad), undefined, bad);
+  }
+});

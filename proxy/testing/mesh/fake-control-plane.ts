@@ -1,0 +1,237 @@
+import { create, type DescMethodServerStreaming, type MessageShape } from '@bufbuild/protobuf';
+import { Exports, ExportedServicesSchema } from '../../../api/proto/gen/isthmus/control_pb.js';
+import {
+  Destination,
+  DestinationProfileSchema,
+  UpdateSchema,
+  type WeightedAddr,
+  WeightedAddrSchema,
+} from '../../../api/proto/gen/linkerd/destination_pb.js';
+import { InboundServerPolicies, ServerSchema, type Server } from '../../../api/proto/gen/linkerd/inbound_pb.js';
+import type { TcpAddress } from '../../../api/proto/gen/linkerd/net_pb.js';
+import {
+  GrpcError,
+  grpcStatus,
+  type Channel,
+  type GrpcCode,
+  type StreamHandlers,
+} from '../../../workload-identity/index.ts';
+
+/** One endpoint as a test describes it. */
+export interface FakeEndpoint {
+  address: string;
+  port: number;
+  /** Port of the peer's proxy. */
+  inboundPort?: number;
+  spiffeId?: string;
+  dnsName?: string;
+  authorityOverride?: string;
+  labels?: Record<string, string>;
+}
+
+export interface FakeExport {
+  namespace: string;
+  name: string;
+  ports: number[];
+  mirror?: boolean;
+}
+
+interface Service {
+  endpoints: FakeEndpoint[];
+  opaque: boolean;
+}
+
+interface Stream {
+  kind: 'profile' | 'get' | 'policy' | 'exports';
+  path: string;
+  handlers: StreamHandlers<never>;
+  sent: FakeEndpoint[];
+}
+
+/** Destination, policies and exports of one cluster, as a test wants them. Proxies speak to it through a `Channel` in the same process. */
+export class FakeControlPlane {
+  readonly #services = new Map<string, Service>();
+  readonly #policies = new Map<number, Server>();
+  #exports: FakeExport[] = [];
+  #streams = new Set<Stream>();
+  #alive = true;
+
+  /** Streams that are open. */
+  get streams(): number {
+    return this.#streams.size;
+  }
+
+  /** What is known of `name:port`; replaces what was known, and tells the difference. */
+  setService(authority: string, endpoints: FakeEndpoint[], options: { opaque?: boolean } = {}): void {
+    this.#services.set(authority, { endpoints, opaque: options.opaque ?? false });
+    for (const stream of this.#streams) {
+      if (stream.path !== authority) continue;
+      if (stream.kind === 'profile') this.#sendProfile(stream);
+      if (stream.kind === 'get') this.#sendEndpoints(stream);
+    }
+  }
+
+  setExports(exports: FakeExport[]): void {
+    this.#exports = exports;
+    for (const stream of this.#streams) if (stream.kind === 'exports') this.#sendExports(stream);
+  }
+
+  /** Policy of a port of every pod. */
+  setPolicy(port: number, server: Server): void {
+    this.#policies.set(port, server);
+    for (const stream of this.#streams) {
+      if (stream.kind === 'policy' && stream.path === String(port)) send(stream, server);
+    }
+  }
+
+  /** All streams break, and no new one comes to anything until `revive`. */
+  kill(): void {
+    this.#alive = false;
+    const streams = this.#streams;
+    this.#streams = new Set();
+    for (const stream of streams) end(stream, grpcStatus.unavailable);
+  }
+
+  revive(): void {
+    this.#alive = true;
+  }
+
+  channel(): Channel {
+    return {
+      unary: () => Promise.reject(new GrpcError(grpcStatus.unimplemented, 'the fake only streams')),
+      bidiStream: () => {
+        throw new Error('the fake has no streams in both directions');
+      },
+      close: () => {},
+      serverStream: (method, message, handlers) => {
+        const stream: Stream = {
+          kind: kindOf(method),
+          path: pathOf(message),
+          handlers,
+          sent: [],
+        };
+        // As over a network: never an answer within the call.
+        setImmediate(() => this.#open(stream));
+        return {
+          cancel: () => {
+            this.#streams.delete(stream);
+          },
+        };
+      },
+    };
+  }
+
+  #open(stream: Stream): void {
+    if (!this.#alive) return end(stream, grpcStatus.unavailable);
+    this.#streams.add(stream);
+    if (stream.kind === 'profile') this.#sendProfile(stream);
+    else if (stream.kind === 'get') this.#sendEndpoints(stream);
+    else if (stream.kind === 'exports') this.#sendExports(stream);
+    else {
+      const policy = this.#policies.get(Number(stream.path));
+      if (policy !== undefined) send(stream, policy);
+    }
+  }
+
+  #sendProfile(stream: Stream): void {
+    const service = this.#services.get(stream.path);
+    if (service === undefined) {
+      this.#streams.delete(stream);
+      return end(stream, grpcStatus.invalidArgument);
+    }
+    const fullyQualifiedName = stream.path.replace(/:\d+$/, '');
+    send(stream, create(DestinationProfileSchema, { fullyQualifiedName, opaqueProtocol: service.opaque }));
+  }
+
+  #sendEndpoints(stream: Stream): void {
+    const wanted = this.#services.get(stream.path)?.endpoints ?? [];
+    const removed = stream.sent.filter((old) => !wanted.includes(old));
+    const added = wanted.filter((one) => !stream.sent.includes(one));
+    const isFirst = stream.sent.length === 0 && added.length === 0;
+    stream.sent = wanted;
+    if (isFirst) {
+      send(stream, create(UpdateSchema, { update: { case: 'noEndpoints', value: { exists: true } } }));
+    }
+    if (removed.length > 0) {
+      const addrs = removed.map(({ address, port }) => tcp(address, port));
+      send(stream, create(UpdateSchema, { update: { case: 'remove', value: { addrs } } }));
+    }
+    if (added.length > 0) {
+      const addrs = added.map(weighted);
+      send(stream, create(UpdateSchema, { update: { case: 'add', value: { addrs } } }));
+    }
+  }
+
+  #sendExports(stream: Stream): void {
+    send(stream, create(ExportedServicesSchema, { services: this.#exports }));
+  }
+}
+
+function kindOf(method: DescMethodServerStreaming): Stream['kind'] {
+  if (method === Destination.method.getProfile) return 'profile';
+  if (method === Destination.method.get) return 'get';
+  if (method === InboundServerPolicies.method.watchPort) return 'policy';
+  if (method === Exports.method.watch) return 'exports';
+  throw new Error(`the fake control plane has no ${method.name}`);
+}
+
+function pathOf(message: object): string {
+  if ('path' in message) return String(message.path);
+  return 'port' in message ? String(message.port) : '';
+}
+
+function send(stream: Stream, message: MessageShape<DescMethodServerStreaming['output']>): void {
+  stream.handlers.message(message as never);
+}
+
+function end(stream: Stream, code: GrpcCode): void {
+  stream.handlers.end(new GrpcError(code, 'said by the fake control plane'));
+}
+
+function weighted(one: FakeEndpoint): WeightedAddr {
+  const { address, port, inboundPort, spiffeId, dnsName, authorityOverride, labels = {} } = one;
+  return create(WeightedAddrSchema, {
+    addr: tcp(address, port),
+    weight: 10_000,
+    metricLabels: labels,
+    ...(inboundPort === undefined ? {} : { protocolHint: { opaqueTransport: { inboundPort } } }),
+    ...(authorityOverride === undefined ? {} : { authorityOverride: { authorityOverride } }),
+    ...(spiffeId === undefined
+      ? {}
+      : {
+          tlsIdentity: {
+            strategy: { case: 'uriLikeIdentity', value: { uri: spiffeId } },
+            ...(dnsName === undefined ? {} : { serverName: { name: dnsName } }),
+          },
+        }),
+  });
+}
+
+function tcp(
+  address: string,
+  port: number,
+): Pick<TcpAddress, 'port'> & { ip: { ip: { case: 'ipv4'; value: number } } } {
+  const value = address.split('.').reduce((n, part) => n * 256 + Number(part), 0);
+  return { port, ip: { ip: { case: 'ipv4', value } } };
+}
+
+/** A policy that a test sets: exactly the given identities, or nobody. */
+export function identitiesPolicy(names: string[]): Server {
+  return create(ServerSchema, {
+    protocol: { kind: { case: 'detect', value: {} } },
+    authorizations: [
+      {
+        authentication: {
+          permit: {
+            case: 'meshTLS',
+            value: {
+              clients: { case: 'identities', value: { identities: names.map((name) => ({ name })) } },
+            },
+          },
+        },
+        labels: { authz_name: 'test' },
+      },
+    ],
+    labels: { srv_name: 'test' },
+  });
+}
