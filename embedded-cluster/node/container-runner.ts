@@ -246,7 +246,8 @@ export class ContainerRunner {
     const command = composeCommand(container, image, env, root.rewrite);
     const scratch = join(podDir, 'scratch', this.name);
     mkdirSync(scratch, { recursive: true, mode: 0o700 });
-    const cwd = root.rewrite(container.workingDir ?? image.workingDir ?? scratch);
+    const cwd =
+      container.workingDir === undefined ? (image.workingDir ?? scratch) : root.rewrite(container.workingDir);
     this.#dropOldLogs();
     const log = new LogWriter(this.#logPath(this.#restartCount), { now: () => node.clock.now() });
     this.#writer = log;

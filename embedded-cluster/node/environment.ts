@@ -39,11 +39,16 @@ export function composeEnvironment(input: EnvironmentInput): Record<string, stri
   for (const variable of input.container.env ?? []) {
     const value =
       variable.valueFrom === undefined
-        ? expand(variable.value ?? '', (name) => result[name])
-        : fromSource(input, variable.valueFrom);
-    if (value !== undefined) result[variable.name] = input.rewrite(value);
+        ? // Rewritten before it is expanded: what a variable brings in has been rewritten already.
+          expand(input.rewrite(variable.value ?? ''), (name) => result[name])
+        : rewritten(input, fromSource(input, variable.valueFrom));
+    if (value !== undefined) result[variable.name] = value;
   }
   return result;
+}
+
+function rewritten(input: EnvironmentInput, value: string | undefined): string | undefined {
+  return value === undefined ? undefined : input.rewrite(value);
 }
 
 /** The command line: `command` stands for the image's entry point and drops its arguments, `args` alone follows the entry point. */
@@ -53,9 +58,11 @@ export function composeCommand(
   env: Record<string, string>,
   rewrite: (text: string) => string,
 ): [string, ...string[]] {
+  const own = (words: readonly string[]): string[] =>
+    words.map((word) => expand(rewrite(word), (name) => env[name]));
   const given = container.command ?? [];
-  const words = [...(given.length > 0 ? given : image.command), ...(container.args ?? [])];
-  const [file, ...rest] = words.map((word) => rewrite(expand(word, (name) => env[name])));
+  // The image's entry point lies on this machine, maybe below a path that the container mounts: it is taken as it is.
+  const [file, ...rest] = [...(given.length > 0 ? own(given) : image.command), ...own(container.args ?? [])];
   if (file === undefined) throw new ContainerConfigError('no command specified');
   return [file, ...rest];
 }
