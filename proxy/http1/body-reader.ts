@@ -1,4 +1,4 @@
-import { hexValue } from './characters.ts';
+import { hexValue } from '../characters.ts';
 import { HeadReader, HeadStatus } from './head-reader.ts';
 import { Framing, parseTrailers } from './head-parser.ts';
 import { Head } from '../message.ts';

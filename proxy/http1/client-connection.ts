@@ -97,9 +97,9 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
       return;
     }
     if (written === 'full') this.#full = true;
+    if (this.#full) this.#owed += end - start;
+    else if (end > start) this.#sinkOf(x).requestConsumed(x, end - start);
     if (last) this.#requestDone();
-    else if (this.#full) this.#owed += end - start;
-    else this.#sinkOf(x).requestConsumed(x, end - start);
   }
 
   requestTrailers(x: Exchange, trailers: Head): void {

@@ -3,7 +3,7 @@ import type { Cause } from '../errors.ts';
 import { equalsIgnoreCase, fieldIdOf, isHopByHop } from '../field-names.ts';
 import { FieldId, MAX_FIELDS } from '../message.ts';
 import type { Head } from '../message.ts';
-import { isAuthority, isFieldValue, isTarget, isToken, parseDecimal } from './characters.ts';
+import { isAuthority, isFieldValue, isTarget, isToken, parseDecimal } from '../characters.ts';
 
 const SPACE = 32;
 const TAB = 9;

@@ -5,6 +5,7 @@ const VALUE = 2;
 const TARGET = 4;
 const AUTHORITY = 8;
 const HEX = 16;
+const LOWER_TOKEN = 32;
 
 const classes = new Uint8Array(256);
 
@@ -14,6 +15,7 @@ function mark(text: string, bit: number): void {
 
 const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
 const DIGITS = '0123456789';
+mark('abcdefghijklmnopqrstuvwxyz' + DIGITS + "!#$%&'*+-.^_`|~", LOWER_TOKEN);
 mark(LETTERS + DIGITS + "!#$%&'*+-.^_`|~", TOKEN);
 // A host with port, IPv6 in brackets; no userinfo, no path: what a later hop could read as another host.
 mark(LETTERS + DIGITS + "-._~%!$&'()*+,;=:[]", AUTHORITY);
@@ -33,6 +35,11 @@ function allOf(bit: number, buffer: Buffer, start: number, end: number): boolean
 /** A token of at least one character. */
 export function isToken(buffer: Buffer, start: number, end: number): boolean {
   return end > start && allOf(TOKEN, buffer, start, end);
+}
+
+/** A token without upper-case letters: a field name of HTTP/2. */
+export function isLowerToken(buffer: Buffer, start: number, end: number): boolean {
+  return end > start && allOf(LOWER_TOKEN, buffer, start, end);
 }
 
 /** A field value: no NUL, CR, LF or other control but tab. */

@@ -1,0 +1,98 @@
+import type { Transport } from '../transport/transport.ts';
+import { FRAME_HEADER_BYTES, Flag, FrameType } from './frames.ts';
+
+/** Writes frames into a transport's output. */
+export class FrameWriter {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  settings(values: readonly (readonly [number, number])[]): void {
+    const length = values.length * 6;
+    const { buffer, offset } = this.#begin(length, FrameType.settings, 0, 0);
+    let o = offset;
+    for (const [id, value] of values) {
+      buffer.writeUInt16BE(id, o);
+      buffer.writeUInt32BE(value, o + 2);
+      o += 6;
+    }
+    this.#transport.commit(FRAME_HEADER_BYTES + length);
+  }
+
+  settingsAck(): void {
+    this.#begin(0, FrameType.settings, Flag.ack, 0);
+    this.#transport.commit(FRAME_HEADER_BYTES);
+  }
+
+  ping(payload: Buffer, start: number, ack: boolean): void {
+    const { buffer, offset } = this.#begin(8, FrameType.ping, ack ? Flag.ack : 0, 0);
+    payload.copy(buffer, offset, start, start + 8);
+    this.#transport.commit(FRAME_HEADER_BYTES + 8);
+  }
+
+  goaway(lastStreamId: number, code: number): void {
+    const { buffer, offset } = this.#begin(8, FrameType.goaway, 0, 0);
+    buffer.writeUInt32BE(lastStreamId, offset);
+    buffer.writeUInt32BE(code, offset + 4);
+    this.#transport.commit(FRAME_HEADER_BYTES + 8);
+  }
+
+  reset(streamId: number, code: number): void {
+    this.#word(FrameType.reset, streamId, code);
+  }
+
+  windowUpdate(streamId: number, increment: number): void {
+    this.#word(FrameType.windowUpdate, streamId, increment);
+  }
+
+  /** Returns false when the output is full. */
+  data(streamId: number, b: Buffer, start: number, end: number, endStream: boolean): boolean {
+    const n = end - start;
+    const { buffer, offset } = this.#begin(n, FrameType.data, endStream ? Flag.endStream : 0, streamId);
+    b.copy(buffer, offset, start, end);
+    return this.#transport.commit(FRAME_HEADER_BYTES + n);
+  }
+
+  /** A header block, in CONTINUATION frames behind the first when it is longer than the peer takes. */
+  headers(streamId: number, block: Buffer, length: number, endStream: boolean, maxFrameSize: number): void {
+    let at = 0;
+    let type: number = FrameType.headers;
+    let flags: number = endStream ? Flag.endStream : 0;
+    do {
+      const n = Math.min(length - at, maxFrameSize);
+      if (at + n === length) flags |= Flag.endHeaders;
+      const { buffer, offset } = this.#begin(n, type, flags, streamId);
+      block.copy(buffer, offset, at, at + n);
+      this.#transport.commit(FRAME_HEADER_BYTES + n);
+      at += n;
+      type = FrameType.continuation;
+      flags = 0;
+    } while (at < length);
+  }
+
+  #word(type: number, streamId: number, value: number): void {
+    const { buffer, offset } = this.#begin(4, type, 0, streamId);
+    buffer.writeUInt32BE(value, offset);
+    this.#transport.commit(FRAME_HEADER_BYTES + 4);
+  }
+
+  /** Writes the frame's header; the payload goes to `offset` of the result. */
+  #begin(length: number, type: number, flags: number, streamId: number): { buffer: Buffer; offset: number } {
+    const room = this.#transport.reserve(FRAME_HEADER_BYTES + length);
+    const b = room.buffer;
+    let o = room.offset;
+    b[o++] = length >>> 16;
+    b[o++] = length >>> 8;
+    b[o++] = length;
+    b[o++] = type;
+    b[o++] = flags;
+    b[o++] = streamId >>> 24;
+    b[o++] = streamId >>> 16;
+    b[o++] = streamId >>> 8;
+    b[o++] = streamId;
+    room.offset = o;
+    return room;
+  }
+}

@@ -1,0 +1,161 @@
+import { parseDecimal, isAuthority, isTarget, isToken } from '../characters.ts';
+import { equalsIgnoreCase, isHopByHop, isIsthmusField } from '../field-names.ts';
+import { FieldId } from '../message.ts';
+import type { Head, Span } from '../message.ts';
+import { HpackDecoder } from './hpack-decoder.ts';
+import type { FieldTarget } from './hpack-decoder.ts';
+import { ENTRY_OVERHEAD, Kind } from './hpack-table.ts';
+
+/** Bytes of a decoded head as RFC 9113 section 6.5.2 counts them; announced as MAX_HEADER_LIST_SIZE. The same bound as for HTTP/1 heads. */
+export const MAX_HEADER_LIST = 64 * 1024;
+
+/** 'compression': the connection cannot go on. The others concern the stream. */
+export type DecodedHead = 'ok' | 'malformed' | 'too-large' | 'compression';
+
+/** What the block is: each has its own pseudo-headers. */
+export type HeadKind = 'request' | 'response' | 'trailers';
+
+const CONNECT = Buffer.from('CONNECT');
+const TRAILERS = Buffer.from('trailers');
+
+/** Decodes header blocks into heads, by the rules of RFC 9113 section 8. */
+export class HeadDecoder implements FieldTarget {
+  readonly #hpack = new HpackDecoder();
+  readonly #isthmus: boolean;
+  #head: Head;
+  #kind: HeadKind = 'request';
+  #seen = 0;
+  #size = 0;
+  #regular = false;
+  #malformed = false;
+  #hosts = 0;
+
+  /** `isthmus`: pseudo-headers of `isthmus/1` are taken as fields. */
+  constructor(head: Head, isthmus: boolean) {
+    this.#head = head;
+    this.#isthmus = isthmus;
+  }
+
+  decode(b: Buffer, start: number, end: number, head: Head, kind: HeadKind): DecodedHead {
+    head.clear();
+    this.#head = head;
+    this.#kind = kind;
+    this.#seen = 0;
+    this.#size = 0;
+    this.#regular = false;
+    this.#malformed = false;
+    this.#hosts = 0;
+    if (!this.#hpack.decode(b, start, end, this)) return 'compression';
+    if (this.#malformed) return 'malformed';
+    if (this.#size > MAX_HEADER_LIST) return 'too-large';
+    return this.#complete() ? 'ok' : 'malformed';
+  }
+
+  field(
+    kind: number,
+    badValue: boolean,
+    sensitive: boolean,
+    nameBuffer: Buffer,
+    nameStart: number,
+    nameEnd: number,
+    valueBuffer: Buffer,
+    valueStart: number,
+    valueEnd: number,
+  ): void {
+    this.#size += nameEnd - nameStart + valueEnd - valueStart + ENTRY_OVERHEAD;
+    if (this.#size > MAX_HEADER_LIST) return;
+    if (badValue || kind === Kind.malformed || kind === Kind.unknownPseudo) {
+      this.#malformed = true;
+    } else if (kind >= Kind.method) {
+      this.#pseudo(kind, valueBuffer, valueStart, valueEnd);
+    } else {
+      const id = kind as FieldId;
+      if (!this.#accept(id, valueBuffer, valueStart, valueEnd)) return;
+      const head = this.#head;
+      if (!head.add(id, nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd)) {
+        this.#size = MAX_HEADER_LIST + 1;
+        return;
+      }
+      if (sensitive) head.sensitive[head.count - 1] = 1;
+    }
+  }
+
+  #pseudo(kind: number, b: Buffer, start: number, end: number): void {
+    const bit = 1 << (kind - Kind.method);
+    const allowed = kind === Kind.status ? this.#kind === 'response' : this.#kind === 'request';
+    if (!allowed || this.#regular || (this.#seen & bit) !== 0) {
+      this.#malformed = true;
+      return;
+    }
+    this.#seen |= bit;
+    const head = this.#head;
+    if (kind === Kind.method) setSpan(head.method, b, start, end);
+    else if (kind === Kind.path) setSpan(head.path, b, start, end);
+    else if (kind === Kind.authority) setSpan(head.authority, b, start, end);
+    else if (kind === Kind.scheme) setSpan(head.scheme, b, start, end);
+    else head.status = end - start === 3 ? parseDecimal(b, start, end) : -1;
+  }
+
+  /** Whether the field is kept. */
+  #accept(id: FieldId, b: Buffer, start: number, end: number): boolean {
+    if (isIsthmusField(id)) {
+      const bit = 1 << (8 + id - FieldId.isthmusPort);
+      if (!this.#isthmus || this.#kind !== 'request' || this.#regular || (this.#seen & bit) !== 0)
+        this.#malformed = true;
+      this.#seen |= bit;
+      return !this.#malformed;
+    }
+    this.#regular = true;
+    switch (id) {
+      case FieldId.other:
+        return true;
+      case FieldId.contentLength:
+        if (this.#head.contentLength >= 0 || this.#kind === 'trailers') this.#malformed = true;
+        this.#head.contentLength = parseDecimal(b, start, end);
+        if (this.#head.contentLength < 0) this.#malformed = true;
+        return true;
+      case FieldId.host:
+        return this.#host(b, start, end);
+      case FieldId.te:
+        if (!equalsIgnoreCase(b, start, end, TRAILERS)) this.#malformed = true;
+        return true;
+      case FieldId.proxyAuthorization:
+      case FieldId.proxyAuthenticate:
+        return false;
+      default:
+        if (isHopByHop(id)) this.#malformed = true;
+        return true;
+    }
+  }
+
+  /** `host` may stand for `:authority` or repeat it, never contradict it (RFC 9113 section 8.3.1). It is not kept. */
+  #host(b: Buffer, start: number, end: number): boolean {
+    const { authority } = this.#head;
+    if (this.#kind !== 'request' || ++this.#hosts > 1) this.#malformed = true;
+    else if (authority.end === authority.start) setSpan(authority, b, start, end);
+    else if (authority.buffer.compare(b, start, end, authority.start, authority.end) !== 0)
+      this.#malformed = true;
+    return false;
+  }
+
+  #complete(): boolean {
+    const head = this.#head;
+    if (this.#kind === 'trailers') return true;
+    if (this.#kind === 'response') return head.status >= 100 && head.status <= 599 && head.status !== 101;
+    const { method, path, authority, scheme } = head;
+    if (!isToken(method.buffer, method.start, method.end)) return false;
+    if (!isAuthority(authority.buffer, authority.start, authority.end)) return false;
+    if (CONNECT.compare(method.buffer, method.start, method.end) === 0) {
+      return path.end === 0 && scheme.end === 0 && authority.end > authority.start;
+    }
+    if (!isTarget(path.buffer, path.start, path.end) || scheme.end === scheme.start) return false;
+    const first = path.buffer[path.start];
+    return first === 47 || (first === 42 && path.end - path.start === 1);
+  }
+}
+
+function setSpan(span: Span, buffer: Buffer, start: number, end: number): void {
+  span.buffer = buffer;
+  span.start = start;
+  span.end = end;
+}

@@ -1,0 +1,111 @@
+/**
+ * Huffman code of HPACK (RFC 7541 appendix B). The code is canonical (symbols of one length have consecutive codes in their order), so the lengths say it all.
+ */
+const LENGTHS: readonly number[] = [
+  13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28,
+  28, 28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7,
+  8, 15, 6, 12, 10, 13, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 7, 8, 13, 19,
+  13, 14, 6, 15, 5, 6, 5, 6, 5, 6, 6, 6, 5, 7, 7, 6, 6, 6, 5, 6, 7, 6, 5, 5, 6, 7, 7, 7, 7, 7, 15, 11, 14, 13,
+  28, 20, 22, 20, 20, 22, 22, 22, 23, 22, 23, 23, 23, 23, 23, 24, 23, 24, 24, 22, 23, 24, 23, 23, 23, 23, 21,
+  22, 23, 22, 23, 23, 24, 22, 21, 20, 22, 22, 23, 23, 21, 23, 22, 22, 24, 21, 22, 23, 23, 21, 21, 22, 21, 23,
+  22, 23, 23, 20, 22, 22, 22, 23, 22, 22, 23, 26, 26, 20, 19, 22, 23, 22, 25, 26, 26, 26, 27, 27, 26, 24, 25,
+  19, 21, 26, 27, 27, 26, 27, 24, 21, 21, 26, 26, 28, 27, 27, 27, 20, 24, 20, 21, 22, 21, 21, 23, 22, 22, 25,
+  25, 24, 24, 26, 23, 26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26, 30,
+];
+const EOS = 256;
+const SYMBOLS = 257;
+
+/** Code and length of every symbol. */
+export const huffmanCodes: readonly { code: number; bits: number }[] = canonicalCodes();
+
+function canonicalCodes(): { code: number; bits: number }[] {
+  const order = Array.from({ length: SYMBOLS }, (_, symbol) => symbol).sort(
+    (a, b) => (LENGTHS[a] ?? 0) - (LENGTHS[b] ?? 0) || a - b,
+  );
+  const codes: { code: number; bits: number }[] = [];
+  let code = 0;
+  let bits = LENGTHS[order[0] ?? 0] ?? 0;
+  for (const symbol of order) {
+    const length = LENGTHS[symbol] ?? 0;
+    code *= 2 ** (length - bits);
+    bits = length;
+    codes[symbol] = { code, bits };
+    code++;
+  }
+  return codes;
+}
+
+/** The decoder works a byte at a time: a state is an inner node of the code's tree. */
+const MAX_STATES = 256;
+const DEAD = -1;
+/** Next state by state and byte; DEAD: no such code. */
+const nextState = new Int16Array(MAX_STATES * 256).fill(DEAD);
+/** Up to two symbols that the byte completes; -1: none. */
+const firstSymbol = new Int16Array(MAX_STATES * 256).fill(-1);
+const secondSymbol = new Int16Array(MAX_STATES * 256).fill(-1);
+/** The state may stand at the end: at most 7 bits of padding, all ones (RFC 7541 section 5.2). */
+const mayEnd = new Uint8Array(MAX_STATES);
+buildTables();
+
+function buildTables(): void {
+  // Child of a node by bit: positive is a node, ~symbol a leaf.
+  const children: [number, number][] = [[0, 0]];
+  huffmanCodes.forEach(({ code, bits }, symbol) => {
+    let node = 0;
+    for (let i = bits - 1; i > 0; i--) {
+      const bit = Math.floor(code / 2 ** i) & 1;
+      const pair = children[node] ?? [0, 0];
+      if (pair[bit] === 0) pair[bit] = children.push([0, 0]) - 1;
+      node = pair[bit] ?? 0;
+    }
+    (children[node] ?? [0, 0])[code & 1] = ~symbol;
+  });
+  for (let state = 0; state < children.length; state++) {
+    for (let byte = 0; byte < 256; byte++) fillTransition(children, state, byte);
+  }
+  mayEnd[0] = 1;
+  for (let node = 0, depth = 1; depth <= 7; depth++) {
+    node = children[node]?.[1] ?? 0;
+    mayEnd[node] = 1;
+  }
+}
+
+function fillTransition(children: [number, number][], state: number, byte: number): void {
+  const at = state * 256 + byte;
+  let node = state;
+  for (let i = 7; i >= 0; i--) {
+    const child = children[node]?.[(byte >> i) & 1] ?? 0;
+    if (child >= 0) {
+      node = child;
+      continue;
+    }
+    const symbol = ~child;
+    if (symbol === EOS) return;
+    if ((firstSymbol[at] ?? -1) < 0) firstSymbol[at] = symbol;
+    else secondSymbol[at] = symbol;
+    node = 0;
+  }
+  nextState[at] = node;
+}
+
+/** Most bytes that n coded bytes can become: the shortest code has 5 bits. */
+export function maxDecodedLength(n: number): number {
+  return Math.floor((n * 8) / 5);
+}
+
+/** Decodes `b[start, end)` into `out` at `at` (with room for `maxDecodedLength`). Returns the end of what was written; -1: malformed. */
+export function decodeHuffman(b: Buffer, start: number, end: number, out: Buffer, at: number): number {
+  let o = at;
+  let state = 0;
+  for (let i = start; i < end; i++) {
+    const k = state * 256 + b[i]!;
+    state = nextState[k]!;
+    if (state === DEAD) return -1;
+    const first = firstSymbol[k]!;
+    if (first < 0) continue;
+    out[o++] = first;
+    const second = secondSymbol[k]!;
+    if (second >= 0) out[o++] = second;
+  }
+  return mayEnd[state] === 1 ? o : -1;
+}

@@ -1,0 +1,25 @@
+/** Bytes of one stream that may be on their way through this proxy: design 6. Enough for 50 Mbit/s at 40 ms between clusters. */
+export const STREAM_WINDOW = 256 * 1024;
+/** The connection's window is credited on receipt, so it does not bound memory; it only has to exceed what is in flight between two clusters. */
+export const CONNECTION_WINDOW = 16 * 1024 * 1024;
+/** Received bytes after which the connection's window is credited: rarely enough to cost nothing, often enough never to run dry. */
+export const CONNECTION_CREDIT = 1024 * 1024;
+/** Bytes of all streams of a connection that were received and not consumed. Above, the streams that have been stuck longest are reset. */
+export const CONNECTION_BUFFER = 64 * 1024 * 1024;
+/** Streams that a peer may have open. A pool opens another connection beyond; a peer's memory for stream state stays below a few MiB. */
+export const MAX_CONCURRENT_STREAMS = 1000;
+/** ms that a stream's receiver may take none of the bytes that wait for it. Slow networks move in seconds; who takes nothing for half a minute is gone. */
+export const STALL_DEADLINE_MS = 30_000;
+/** ms of silence before a PING, and for its answer: a vanished peer is noticed in 13 s, sooner than TCP would in minutes. */
+export const PING_AFTER_MS = 10_000;
+export const PING_ANSWER_MS = 3_000;
+/** ms for the peer's first SETTINGS: it comes with the first bytes of an honest peer. */
+export const SETTINGS_TIMEOUT_MS = 10_000;
+/** Streams that a peer may reset before they are answered (CVE-2023-44487): a burst, and how many a second on end. A proxy's peer cancels what its clients cancel. */
+export const RESET_BURST = 1000;
+export const RESETS_PER_SECOND = 200;
+/** Control frames that cost us work and bring nothing (PING, SETTINGS, empty DATA, PRIORITY): a burst, and a second on end. */
+export const CONTROL_BURST = 1000;
+export const CONTROLS_PER_SECOND = 500;
+/** ms that a draining connection waits for streams which the peer opened before it saw GOAWAY: a round trip between continents. */
+export const DRAIN_GRACE_MS = 500;

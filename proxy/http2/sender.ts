@@ -1,0 +1,168 @@
+import { copyHead } from '../message.ts';
+import type { Head } from '../message.ts';
+import type { TimerWheel } from '../transport/timers.ts';
+import { DEFAULT_FRAME_SIZE, DEFAULT_WINDOW, MAX_WINDOW } from './frames.ts';
+import type { FrameWriter } from './frame-writer.ts';
+import type { Stream } from './stream.ts';
+
+/** What the sender tells the connection. */
+export interface SenderEvents {
+  /** n bytes of the stream have gone into the output: its source may send that many more. */
+  sent(stream: Stream, n: number): void;
+  /** The stream's END_STREAM has been written. */
+  sentEnd(stream: Stream): void;
+  writeTrailers(stream: Stream, trailers: Head): void;
+}
+
+/** The sending half of flow control: what fits goes out at once, the rest waits and goes out in turns, a frame a stream. */
+export class Sender {
+  readonly #frames: FrameWriter;
+  readonly #events: SenderEvents;
+  readonly #timers: TimerWheel;
+  /** Streams with a queue and a window of their own, who waits longest first. Those without window come back with their WINDOW_UPDATE. */
+  readonly #waiting = new Set<Stream>();
+  #window = DEFAULT_WINDOW;
+  #initialWindow = DEFAULT_WINDOW;
+  #maxFrameSize = DEFAULT_FRAME_SIZE;
+  #outputFull = false;
+  #draining = false;
+
+  constructor(frames: FrameWriter, timers: TimerWheel, events: SenderEvents) {
+    this.#frames = frames;
+    this.#timers = timers;
+    this.#events = events;
+  }
+
+  get initialWindow(): number {
+    return this.#initialWindow;
+  }
+  get maxFrameSize(): number {
+    return this.#maxFrameSize;
+  }
+
+  setMaxFrameSize(size: number): void {
+    // Larger frames than the default gain nothing and hold up the other streams.
+    this.#maxFrameSize = Math.min(size, DEFAULT_FRAME_SIZE);
+  }
+
+  /** The peer's SETTINGS_INITIAL_WINDOW_SIZE; false: a window would overflow. */
+  setInitialWindow(size: number, streams: Iterable<Stream>): boolean {
+    const change = size - this.#initialWindow;
+    this.#initialWindow = size;
+    for (const stream of streams) {
+      stream.sendWindow += change;
+      if (stream.sendWindow > MAX_WINDOW) return false;
+      if (stream.queue.length > 0) this.#waiting.add(stream);
+    }
+    this.drain();
+    return true;
+  }
+
+  /** WINDOW_UPDATE of the connection (`stream` undefined) or of a stream; false: the window would overflow. */
+  credit(stream: Stream | undefined, n: number): boolean {
+    if (stream === undefined) {
+      this.#window += n;
+      if (this.#window > MAX_WINDOW) return false;
+    } else {
+      stream.sendWindow += n;
+      if (stream.sendWindow > MAX_WINDOW) return false;
+      if (stream.queue.length > 0) this.#waiting.add(stream);
+    }
+    if (this.#waiting.size > 0) this.drain();
+    return true;
+  }
+
+  /** The transport's output has room again. */
+  outputDrained(): void {
+    this.#outputFull = false;
+    this.drain();
+  }
+
+  data(stream: Stream, b: Buffer, start: number, end: number, last: boolean): void {
+    if (stream.queue.length > 0 || stream.queuedEnd) {
+      this.#enqueue(stream, b, start, end, last);
+      return;
+    }
+    let at = start;
+    while (at < end) {
+      const n = this.#allowance(stream, end - at);
+      if (n === 0) break;
+      this.#write(stream, b, at, at + n, last && at + n === end);
+      at += n;
+    }
+    if (at < end) this.#enqueue(stream, b, at, end, last);
+    else if (start === end && last) this.#write(stream, b, start, end, true);
+    if (at > start) this.#events.sent(stream, at - start);
+  }
+
+  trailers(stream: Stream, trailers: Head): void {
+    if (stream.queue.length === 0) {
+      this.#events.writeTrailers(stream, trailers);
+      return;
+    }
+    stream.queuedTrailers = copyHead(trailers);
+    stream.queuedEnd = true;
+  }
+
+  /** Forgets what waits. */
+  discard(stream: Stream): void {
+    this.#waiting.delete(stream);
+    stream.queue = [];
+    stream.queued = 0;
+  }
+
+  /** Sends what now fits, a frame a stream in turn. */
+  drain(): void {
+    // What is told to sources can make them send more: they queue, and this loop takes it.
+    if (this.#draining) return;
+    this.#draining = true;
+    while (this.#window > 0 && !this.#outputFull) {
+      const [stream] = this.#waiting;
+      if (stream === undefined) break;
+      this.#waiting.delete(stream);
+      this.#drainOne(stream);
+      if (stream.queue.length > 0 && stream.sendWindow > 0 && !stream.closed) this.#waiting.add(stream);
+    }
+    this.#draining = false;
+  }
+
+  /** Sends one frame of a stream's queue. */
+  #drainOne(stream: Stream): void {
+    const chunk = stream.queue[0];
+    if (chunk === undefined || stream.closed) return;
+    const n = this.#allowance(stream, chunk.length);
+    if (n === 0) return;
+    if (n === chunk.length) stream.queue.shift();
+    else stream.queue[0] = chunk.subarray(n);
+    stream.queued -= n;
+    const done = stream.queue.length === 0 && stream.queuedEnd;
+    const trailers = stream.queuedTrailers;
+    this.#write(stream, chunk, 0, n, done && trailers === undefined);
+    if (done && trailers !== undefined) this.#events.writeTrailers(stream, trailers);
+    this.#events.sent(stream, n);
+  }
+
+  #allowance(stream: Stream, n: number): number {
+    if (this.#outputFull) return 0;
+    return Math.max(0, Math.min(n, stream.sendWindow, this.#window, this.#maxFrameSize));
+  }
+
+  #write(stream: Stream, b: Buffer, start: number, end: number, last: boolean): void {
+    const n = end - start;
+    stream.sendWindow -= n;
+    this.#window -= n;
+    stream.progressAt = this.#timers.now();
+    if (!this.#frames.data(stream.id, b, start, end, last)) this.#outputFull = true;
+    if (last) this.#events.sentEnd(stream);
+  }
+
+  #enqueue(stream: Stream, b: Buffer, start: number, end: number, last: boolean): void {
+    if (stream.queue.length === 0) stream.progressAt = this.#timers.now();
+    if (end > start) {
+      stream.queue.push(Buffer.from(b.subarray(start, end)));
+      stream.queued += end - start;
+    }
+    if (last) stream.queuedEnd = true;
+    if (stream.queue.length > 0) this.#waiting.add(stream);
+  }
+}
