@@ -89,8 +89,13 @@ export function proportionalScaling(sets: readonly SetView[], allowed: number): 
     result.set(set.name, Math.max(0, set.replicas + by));
     left -= by;
   }
-  const first = sorted[0];
-  if (first !== undefined) result.set(first.name, Math.max(0, (result.get(first.name) ?? 0) + left));
+  // A set can't go below nothing: what the largest can't take goes to the next.
+  for (const set of sorted) {
+    const size = result.get(set.name) ?? 0;
+    const by = Math.max(left, -size);
+    result.set(set.name, size + by);
+    left -= by;
+  }
   return result;
 }
 
