@@ -83,6 +83,23 @@ export function badRequest(message: string): ApiError {
   return failure(400, 'BadRequest', message);
 }
 
+/** 422 for options of the request itself: `ListOptions.meta.k8s.io "" is invalid: …`. */
+export function invalidOptions(kind: string, error: FieldError): ApiError {
+  return invalid(kind, 'meta.k8s.io', '', [error]);
+}
+
+/** A plain failure without a reason, which the real server answers where its own code did not think of a better one. */
+export function plainError(message: string): ApiError {
+  return new ApiError({
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message,
+    code: 500,
+  });
+}
+
 export function unauthorized(): ApiError {
   return failure(401, 'Unauthorized', 'Unauthorized');
 }
@@ -111,7 +128,7 @@ export function methodNotAllowed(verb?: string, resource?: GroupResource): ApiEr
 
 /** 422 with one cause for each error. `kind` as `Deployment.apps`. */
 export function invalid(kind: string, group: string, name: string, errors: readonly FieldError[]): ApiError {
-  const texts = errors.map((error) => `${error.field}: ${error.message}`);
+  const texts = [...new Set(errors.map((error) => `${error.field}: ${error.message}`))];
   const list = texts.length === 1 ? (texts[0] ?? '') : `[${texts.join(', ')}]`;
   return failure(
     422,
@@ -142,7 +159,7 @@ export function expiredContinue(): ApiError {
 }
 
 export function tooLargeResourceVersion(asked: number, current: number): ApiError {
-  const message = `Too large resource version: ${asked}, current: ${current}`;
+  const message = `Timeout: Too large resource version: ${asked}, current: ${current}`;
   return failure(504, 'Timeout', message, {
     causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
     retryAfterSeconds: RETRY_AFTER_SECONDS,
@@ -159,6 +176,11 @@ export function unsupportedMediaType(accepted: readonly string[]): ApiError {
     'UnsupportedMediaType',
     `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`,
   );
+}
+
+/** A patch of a type that the resource does not take. */
+export function unsupportedPatchType(): ApiError {
+  return failure(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
 }
 
 export function tooManyRequests(message: string, retryAfterSeconds = RETRY_AFTER_SECONDS): ApiError {

@@ -6,6 +6,7 @@ import { builtinTypes } from '../schema/index.ts';
 import type { LoopbackClient } from '../types.ts';
 import { createAdmission } from './admission/chain.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
+import { podDefaults } from './admission/pod-defaults.ts';
 import { serviceAccount } from './admission/service-account.ts';
 import { type DialService, Webhooks } from './admission/webhooks.ts';
 import { dialByEndpointSlices } from './admission/dial-service.ts';
@@ -96,7 +97,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     store,
     registry,
     now,
-    admission: createAdmission([namespaceLifecycle(store), serviceAccount(store)], webhooks),
+    admission: createAdmission([namespaceLifecycle(store), serviceAccount(store), podDefaults], webhooks),
     allocate: createServiceAllocator(store),
     authorizeWrite: (call, object, live) => authorizer.preventEscalation(call, object, live),
   };

@@ -12,6 +12,9 @@ type Requirement = (labels: Labels) => boolean;
 const LABEL_KEY = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
 
 function requirement(text: string): Requirement {
+  if (/\s(in|notin)\s*\([^)]*$/.test(text)) {
+    throw badRequest("unable to parse requirement: found '', expected: ',' or ')'");
+  }
   const set = /^(\S+)\s+(in|notin)\s*\(([^()]*)\)$/.exec(text);
   if (set !== null) {
     const [, key = '', operator, list = ''] = set;
@@ -132,11 +135,17 @@ export function parseFieldSelector(text: string, resource: string, extra: readon
     if (match === null)
       throw badRequest(`invalid selector: ${JSON.stringify(text)}; can't understand ${JSON.stringify(term)}`);
     const [, label = '', operator, value = ''] = match;
-    if (!known.has(label)) throw badRequest(`field label not supported: ${label}`);
+    if (!known.has(label)) throw unknownField(label, resource, known);
     return { label, negated: operator === '!=', value };
   });
   return (object) =>
     terms.every(({ label, negated, value }) => (fieldText(object, label) === value) !== negated);
+}
+
+function unknownField(label: string, resource: string, known: ReadonlySet<string>): Error {
+  if (FIELD_LABELS[resource] !== undefined) return badRequest(`field label not supported: ${label}`);
+  const list = [...known].map((name) => JSON.stringify(name)).join(', ');
+  return badRequest(`${JSON.stringify(label)} is not a known field selector: only ${list}`);
 }
 
 /** The value that `metadata.name=x` alone pins: lets list and watch of one object pass RBAC's resourceNames. */

@@ -1,20 +1,27 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Status } from '../../../api/kubernetes-types.ts';
 import { openApiV3Document, openApiV3Index } from '../../schema/index.ts';
 import type { ServedType } from '../../schema/types.ts';
-import { ApiError, type StoredObject } from '../../types.ts';
+import { ApiError } from '../../types.ts';
 import { authenticate, withAuthenticatedGroup } from '../authn/authenticator.ts';
 import { SERVICE_ACCOUNT_ISSUER, type ServiceAccountTokens } from '../authn/service-account-tokens.ts';
 import type { SigningKey } from '../authn/signing-key.ts';
 import type { Attributes } from '../authz/authorizer.ts';
 import { type RbacAuthorizer, refusal } from '../authz/rbac.ts';
-import { badRequest, internalError, methodNotAllowed, notImplemented } from '../errors.ts';
+import {
+  badRequest,
+  internalError,
+  invalidOptions,
+  methodNotAllowed,
+  notImplemented,
+  unknownResource,
+} from '../errors.ts';
 import { isObject } from '../json.ts';
 import type { Kubelet } from '../kubelet.ts';
 import type { Call, Core, UserInfo } from '../operations/core.ts';
 import { type DeleteOptions, remove, removeCollection } from '../operations/delete.ts';
 import { list } from '../operations/read.ts';
 import type { Verbs } from '../operations/verbs.ts';
+import { isStoredObject } from '../registry.ts';
 import { pinnedName } from '../selectors.ts';
 import { mediaType, parseBody, readBody } from './body.ts';
 import { aggregated, group, groupList, legacyVersions, resourceList } from './discovery.ts';
@@ -175,8 +182,12 @@ export class ApiHandler {
     const verb = verbOf(request.method ?? 'GET', info, query);
     this.#require(attributesOf(user, verb, info, query));
     const type = this.#options.core.registry.find(info.group, info.version, info.plural);
-    if (type === undefined || !isServed(type, info)) return sendNotFound(response);
-    if (!allowedVerbs(type, info).includes(verb)) throw methodNotAllowed();
+    if (type === undefined || !isServed(type, info)) {
+      const known = this.#options.core.registry.groups().get(info.group)?.includes(info.version) ?? false;
+      if (known) throw unknownResource();
+      return sendNotFound(response);
+    }
+    if (!allowedVerbs(type, info).includes(verb) || !fitsName(verb, info)) throw methodNotAllowed();
 
     const warnings: string[] = [];
     const call = callOf(exchange, info, type, (text) => warnings.push(text));
@@ -230,7 +241,11 @@ export class ApiHandler {
   #watch({ request, response, query }: Exchange, call: Call): void {
     const initial = query.get('sendInitialEvents');
     if (initial === 'true' && query.get('resourceVersionMatch') !== 'NotOlderThan') {
-      throw badRequest('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
+      throw invalidOptions('ListOptions', {
+        field: 'resourceVersionMatch',
+        reason: 'FieldValueForbidden',
+        message: 'Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
+      });
     }
     const timeout = query.get('timeoutSeconds');
     const selection = selectionOf(call, query);
@@ -246,11 +261,7 @@ export class ApiHandler {
     });
   }
 
-  async #write(
-    exchange: Exchange,
-    call: Call,
-    verb: string,
-  ): Promise<{ code: number; body: StoredObject | Status }> {
+  async #write(exchange: Exchange, call: Call, verb: string): Promise<{ code: number; body: object }> {
     const { core, verbs } = this.#options;
     const type = mediaType(exchange.request);
     const body = parseBody(await readBody(exchange.request), type);
@@ -270,27 +281,23 @@ export class ApiHandler {
           body: await remove(core, callWithBody(call, body), deleteOptions(exchange.query, body)),
         };
       default: {
-        const { items } = list(core.store, call.type, selectionOf(call, exchange.query));
-        await removeCollection(core, callWithBody(call, body), items, deleteOptions(exchange.query, body));
-        return { code: 200, body: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success' } };
+        const found = list(core.store, call.type, selectionOf(call, exchange.query));
+        await removeCollection(
+          core,
+          callWithBody(call, body),
+          found.items,
+          deleteOptions(exchange.query, body),
+        );
+        return { code: 200, body: renderList(found, call.type, { as: 'object' }, core.now()) };
       }
     }
   }
 
-  #sendObject(
-    { request, response, query }: Exchange,
-    call: Call,
-    code: number,
-    body: StoredObject | Status,
-  ): void {
-    if (!('metadata' in body) || body.kind !== call.type.resource.kind || call.subresource !== '')
-      return sendJson(response, code, body);
+  #sendObject({ request, response, query }: Exchange, call: Call, code: number, body: object): void {
+    const isPlain = isStoredObject(body) && body.kind === call.type.resource.kind && call.subresource === '';
     const representation = negotiate(request.headers.accept, query.get('includeObject'));
-    sendJson(
-      response,
-      code,
-      renderObject(body as StoredObject, call.type, representation, this.#options.core.now()),
-    );
+    const shown = isPlain ? renderObject(body, call.type, representation, this.#options.core.now()) : body;
+    sendJson(response, code, shown);
   }
 
   #fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
@@ -393,6 +400,12 @@ function allowedVerbs({ resource }: ServedType, { subresource }: ResourceInfo): 
   return resource.subresources.find((entry) => entry.name === subresource)?.verbs ?? [];
 }
 
+/** Objects are made in their collection, and changed by their name. */
+function fitsName(verb: string, { name, subresource }: ResourceInfo): boolean {
+  if (verb === 'create') return (name === '') === (subresource === '');
+  return (verb !== 'update' && verb !== 'patch') || name !== '';
+}
+
 function callOf(
   { request, user, query }: Exchange,
   info: ResourceInfo,
@@ -406,7 +419,7 @@ function callOf(
     namespace: info.namespace,
     name: info.name,
     subresource: info.subresource,
-    dryRun: isDryRun(query.getAll('dryRun')),
+    dryRun: isDryRun(query.getAll('dryRun'), request.method ?? ''),
     fieldManager: query.get('fieldManager') ?? (isApply(request) ? '' : managerOf(request)),
     fieldValidation: validation === 'Strict' || validation === 'Ignore' ? validation : 'Warn',
     warn,
@@ -417,10 +430,21 @@ function isApply(request: IncomingMessage): boolean {
   return request.method === 'PATCH' && mediaType(request) === 'application/apply-patch+yaml';
 }
 
-function isDryRun(values: readonly string[]): boolean {
-  const wrong = values.find((value) => value !== 'All');
-  if (wrong !== undefined)
-    throw badRequest(`dryRun: Unsupported value: ${JSON.stringify(wrong)}: supported values: "All"`);
+const OPTIONS_KIND: Readonly<Record<string, string>> = {
+  POST: 'CreateOptions',
+  PUT: 'UpdateOptions',
+  PATCH: 'PatchOptions',
+  DELETE: 'DeleteOptions',
+};
+
+function isDryRun(values: readonly string[], method: string): boolean {
+  if (values.some((value) => value !== 'All')) {
+    throw invalidOptions(OPTIONS_KIND[method] ?? 'ListOptions', {
+      field: 'dryRun',
+      reason: 'FieldValueNotSupported',
+      message: `Unsupported value: ${JSON.stringify(values)}: supported values: "All"`,
+    });
+  }
   return values.length > 0;
 }
 
@@ -449,7 +473,7 @@ function pageOf(query: URLSearchParams): {
   const limit = query.get('limit');
   const token = query.get('continue');
   if (limit !== null && !/^\d{1,9}$/.test(limit))
-    throw badRequest(`limit: Invalid value: ${JSON.stringify(limit)}: must be a number that is not negative`);
+    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(limit)}: invalid syntax`);
   return {
     ...(limit === null ? {} : { limit: Number(limit) }),
     ...(token === null || token === '' ? {} : { continue: token }),
@@ -461,7 +485,7 @@ function pageOf(query: URLSearchParams): {
 /** dryRun may stand in the body of a deletion, too. */
 function callWithBody(call: Call, body: unknown): Call {
   if (!isObject(body) || !Array.isArray(body['dryRun'])) return call;
-  return { ...call, dryRun: call.dryRun || isDryRun(body['dryRun'].map(String)) };
+  return { ...call, dryRun: call.dryRun || isDryRun(body['dryRun'].map(String), 'DELETE') };
 }
 
 function deleteOptions(query: URLSearchParams, body: unknown): DeleteOptions {
@@ -479,9 +503,11 @@ function deleteOptions(query: URLSearchParams, body: unknown): DeleteOptions {
     policy !== 'Foreground' &&
     policy !== 'Background'
   ) {
-    throw badRequest(
-      `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Invalid value: ${JSON.stringify(policy)}: unsupported value: must be one of "Background", "Foreground", "Orphan"`,
-    );
+    throw invalidOptions('DeleteOptions', {
+      field: 'propagationPolicy',
+      reason: 'FieldValueNotSupported',
+      message: `Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
+    });
   }
   return {
     ...(policy === undefined || policy === null ? {} : { propagationPolicy: policy }),

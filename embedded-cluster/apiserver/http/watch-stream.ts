@@ -59,17 +59,18 @@ export class WatchStreams {
       first = false;
     };
 
-    response.writeHead(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache, private' });
-    response.flushHeaders();
+    response.setHeader('Content-Type', 'application/json');
+    response.setHeader('Cache-Control', 'no-cache, private');
     let subscription: { close(): void };
     try {
       subscription = watch(this.#store, type, request, onEvent);
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      // Once a watch is accepted its failures are events: so a client that is too late hears of it.
+      // That the client is too late is told as an event, as kube-apiserver's watch cache does; other failures are the answer.
+      if (!(error instanceof ApiError) || error.code !== 410) throw error;
       response.end(`${JSON.stringify({ type: 'ERROR', object: error.status })}\n`);
       return;
     }
+    response.flushHeaders();
     started = true;
 
     const mark = (): void => onEvent({ type: 'BOOKMARK', resourceVersion: String(this.#store.revision) });

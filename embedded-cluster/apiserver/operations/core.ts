@@ -74,3 +74,12 @@ export function timestamp(ms: number): string {
 export function hasSubresource(type: ServedType, name: string): boolean {
   return type.resource.subresources.some((subresource) => subresource.name === name);
 }
+
+/** Puts ownership into an object; none at all is left out rather than empty. */
+export function setManagedFields(
+  object: StoredObject,
+  entries: NonNullable<StoredObject['metadata']['managedFields']>,
+): void {
+  if (entries.length === 0) delete object.metadata.managedFields;
+  else object.metadata.managedFields = entries;
+}

@@ -7,9 +7,10 @@ import {
   invalid,
   methodNotAllowed,
   notFound,
+  plainError,
 } from '../errors.ts';
 import { storageName, toStorage, toVersion } from '../registry.ts';
-import { type Call, type Core, groupResource, timestamp } from './core.ts';
+import { type Call, type Core, groupResource, timestamp, setManagedFields } from './core.ts';
 import { decode } from './decode.ts';
 import { generateName } from './names.ts';
 import { prepareForCreate } from './strategy.ts';
@@ -21,7 +22,7 @@ const GENERATE_NAME_TRIES = 8;
 export async function create(core: Core, call: Call, input: unknown): Promise<StoredObject> {
   const object = decode(call, input);
   if (object.metadata.resourceVersion !== undefined && object.metadata.resourceVersion !== '') {
-    throw badRequest('resourceVersion should not be set on objects to be created');
+    throw plainError('resourceVersion should not be set on objects to be created');
   }
   delete object.metadata.resourceVersion;
   delete object.metadata.managedFields;
@@ -62,12 +63,15 @@ export async function storeNew(
   core.authorizeWrite(call, admitted, undefined);
   await core.admission.validate({ ...request, name: admitted.metadata.name ?? '', object: admitted });
   if (!managed || changed) {
-    admitted.metadata.managedFields = call.type.schema.trackUpdate({
-      live: managed ? object : undefined,
-      updated: admitted,
-      manager: call.fieldManager,
-      now,
-    });
+    setManagedFields(
+      admitted,
+      call.type.schema.trackUpdate({
+        live: managed ? object : undefined,
+        updated: admitted,
+        manager: call.fieldManager,
+        now,
+      }),
+    );
   }
   return commitNew(core, call, admitted, generated);
 }

@@ -27,14 +27,20 @@ function asType(call: Call, input: unknown): StoredObject {
   const apiVersion = apiVersionOf(resource);
   if (!isObject(input)) {
     throw badRequest(
-      `the object provided is unrecognized (must be of type ${resource.kind}): couldn't get version/kind; json parse error: unexpected value`,
+      `the object provided is unrecognized (must be of type ${resource.kind}): couldn't get version/kind; json parse error: ${input === undefined ? 'unexpected end of JSON input (<empty>)' : 'the value is not an object'}`,
     );
   }
   const kind = input['kind'] ?? resource.kind;
   const version = input['apiVersion'] ?? apiVersion;
-  if (kind !== resource.kind || version !== apiVersion) {
+  if (version !== apiVersion) {
     throw badRequest(
-      `${text(kind)} in version ${JSON.stringify(version)} cannot be handled as a ${resource.kind}: expected ${apiVersion}, Kind=${resource.kind}`,
+      `the API version in the data (${text(version)}) does not match the expected API version (${apiVersion})`,
+    );
+  }
+  if (kind !== resource.kind) {
+    const short = resource.group === '' ? 'core' : (resource.group.split('.', 1)[0] ?? '');
+    throw badRequest(
+      `${text(kind)} in version ${JSON.stringify(resource.version)} cannot be handled as a ${resource.kind}: converting (${resource.version}.${text(kind)}) to (${short}.${resource.kind}): unknown conversion`,
     );
   }
   const metadata = input['metadata'] ?? {};

@@ -4,7 +4,7 @@ import { conflict } from '../errors.ts';
 import { clone } from '../json.ts';
 import { storageName, toStorage, toVersion } from '../registry.ts';
 import { type Call, type Core, groupResource, timestamp } from './core.ts';
-import { gracePeriodSeconds, prepareForDeletion, returnsDeleted } from './strategy.ts';
+import { gracePeriodSeconds, hasGracePeriod, prepareForDeletion, returnsDeleted } from './strategy.ts';
 import { isFullyReleased, requireLive } from './update.ts';
 
 /** metav1.DeleteOptions. */
@@ -39,7 +39,9 @@ export async function remove(core: Core, call: Call, options: DeleteOptions): Pr
     if (call.dryRun || marked.metadata.deletionTimestamp === undefined) return marked;
     return isMarkedAlike(marked, current) ? current : toVersion(core.store.put(resource, stored), call.type);
   }
-  const removed = call.dryRun ? marked : toVersion(core.store.remove(resource, stored), call.type);
+  // Only what has a grace period is seen with a deletionTimestamp when it goes at once.
+  const last = hasGracePeriod(call) ? stored : toStorage(current, call.type);
+  const removed = toVersion(call.dryRun ? last : core.store.remove(resource, last), call.type);
   return returnsDeleted(call) ? removed : deletedStatus(call, removed);
 }
 
@@ -59,16 +61,17 @@ export async function removeCollection(
 
 function requirePreconditions(call: Call, live: StoredObject, { preconditions }: DeleteOptions): void {
   const { uid, resourceVersion } = preconditions ?? {};
+  const record = { group: call.type.resource.group, resource: call.type.resource.kind };
   if (uid !== undefined && uid !== live.metadata.uid) {
     throw conflict(
-      groupResource(call.type),
+      record,
       call.name,
       `the UID in the precondition (${uid}) does not match the UID in record (${live.metadata.uid ?? ''}). The object might have been deleted and then recreated`,
     );
   }
   if (resourceVersion !== undefined && resourceVersion !== live.metadata.resourceVersion) {
     throw conflict(
-      groupResource(call.type),
+      record,
       call.name,
       `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${live.metadata.resourceVersion ?? ''}). The object might have been modified`,
     );

@@ -1,6 +1,6 @@
 import { jsonPatch, mergePatch } from '../../schema/index.ts';
 import type { StoredObject } from '../../types.ts';
-import { badRequest, invalid, notFound, unsupportedMediaType } from '../errors.ts';
+import { badRequest, invalid, notFound, unsupportedMediaType, unsupportedPatchType } from '../errors.ts';
 import { isObject, text } from '../json.ts';
 import { type Call, type Core, groupResource, timestamp } from './core.ts';
 import { storeNew } from './create.ts';
@@ -46,15 +46,13 @@ export function patched(call: Call, live: StoredObject, { type, body }: Patch): 
     case PATCH_TYPES.merge:
       return mergePatch(live, body);
     case PATCH_TYPES.strategic:
-      if (call.type.resource.custom) throw unsupportedPatch();
+      if (call.type.resource.custom) {
+        throw unsupportedMediaType([PATCH_TYPES.json, PATCH_TYPES.merge, PATCH_TYPES.apply]);
+      }
       return call.type.schema.strategicMergePatch(live, body);
     default:
-      throw unsupportedPatch();
+      throw unsupportedPatchType();
   }
-}
-
-function unsupportedPatch(): Error {
-  return unsupportedMediaType([PATCH_TYPES.json, PATCH_TYPES.merge, PATCH_TYPES.apply]);
 }
 
 async function apply(core: Core, call: Call, { body, force }: Patch): Promise<PatchResult> {

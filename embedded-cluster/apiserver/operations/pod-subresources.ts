@@ -2,11 +2,14 @@ import type { Status } from '../../../api/kubernetes-types.ts';
 import { badRequest, conflict, invalid, tooManyRequests } from '../errors.ts';
 import { isObject, type JsonObject, valueAt } from '../json.ts';
 import { matchesLabelSelector } from '../selectors.ts';
-import { type Call, type Core, groupResource, timestamp } from './core.ts';
+import { type Call, type Core, timestamp } from './core.ts';
 import { remove } from './delete.ts';
 import { requireLive, updateLive } from './update.ts';
 
 const SUCCESS: Status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 };
+
+/** How messages name the subresource. */
+const BINDING = { group: '', resource: 'pods/binding' };
 
 /** POST of `pods/binding`: puts a pod on a node, once. */
 export async function bind(core: Core, call: Call, binding: unknown): Promise<Status> {
@@ -19,16 +22,12 @@ export async function bind(core: Core, call: Call, binding: unknown): Promise<St
   const pods: Call = { ...call, subresource: '' };
   await updateLive(core, pods, (pod) => {
     if (pod.metadata.deletionTimestamp !== undefined) {
-      throw conflict(
-        groupResource(call.type),
-        call.name,
-        `pod ${call.name} is being deleted, cannot be assigned to a host`,
-      );
+      throw conflict(BINDING, call.name, `pod ${call.name} is being deleted, cannot be assigned to a host`);
     }
     const assigned = valueAt(pod, 'spec.nodeName');
     if (assigned !== undefined && assigned !== '') {
       throw conflict(
-        groupResource(call.type),
+        BINDING,
         call.name,
         `pod ${call.name} is already assigned to node ${JSON.stringify(assigned)}`,
       );

@@ -1,7 +1,7 @@
 import type { ListMeta } from '../../../api/kubernetes-types.ts';
 import type { ServedType } from '../../schema/types.ts';
 import type { StoredObject, WatchEvent } from '../../types.ts';
-import { badRequest, expiredContinue, tooLargeResourceVersion } from '../errors.ts';
+import { badRequest, expiredContinue, invalidOptions, tooLargeResourceVersion } from '../errors.ts';
 import { isObject, valueAt } from '../json.ts';
 import { storageName, toVersion } from '../registry.ts';
 import { parseFieldSelector, parseLabelSelector, type Predicate } from '../selectors.ts';
@@ -66,7 +66,11 @@ function isSelective({ labelSelector = '', fieldSelector = '' }: Selection): boo
 function snapshotRevision(store: Store, query: ListQuery): number {
   const { resourceVersion = '', resourceVersionMatch = '' } = query;
   if (resourceVersionMatch !== '' && resourceVersion === '') {
-    throw badRequest('resourceVersionMatch is forbidden unless resourceVersion is provided');
+    throw invalidOptions('ListOptions', {
+      field: 'resourceVersionMatch',
+      reason: 'FieldValueForbidden',
+      message: 'Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided',
+    });
   }
   const asked = parseResourceVersion(resourceVersion);
   if (asked > store.revision) throw tooLargeResourceVersion(asked, store.revision);
@@ -78,7 +82,7 @@ export function parseResourceVersion(text: string): number {
   if (text === '') return 0;
   if (!/^\d{1,15}$/.test(text)) {
     throw badRequest(
-      `resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
+      `invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
     );
   }
   return Number(text);
@@ -112,7 +116,9 @@ function parseContinue(query: ListQuery): ContinueToken {
   } catch {
     // Told below, with what is wrong with every other bad token.
   }
-  throw badRequest('continue key is not valid: it is not one that this server gave out');
+  throw badRequest(
+    'invalid continue token: continue key is not valid: it is not one that this server gave out',
+  );
 }
 
 function formatContinue(token: ContinueToken): string {

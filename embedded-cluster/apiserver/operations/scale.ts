@@ -42,6 +42,7 @@ export function getScale(core: Core, call: Call): StoredObject {
 
 function scaleOf(core: Core, call: Call, object: StoredObject): StoredObject {
   const paths = pathsOf(core, call);
+  const replicas = valueAt(object, paths.spec) ?? 0;
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
   const selector = paths.selector === undefined ? selectorText(object) : valueAt(object, paths.selector);
   return {
@@ -54,7 +55,8 @@ function scaleOf(core: Core, call: Call, object: StoredObject): StoredObject {
       ...(resourceVersion === undefined ? {} : { resourceVersion }),
       ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
     },
-    spec: { replicas: valueAt(object, paths.spec) ?? 0 },
+    // Zero is left out, as Go writes it.
+    spec: replicas === 0 ? {} : { replicas },
     status: {
       replicas: valueAt(object, paths.status) ?? 0,
       ...(typeof selector === 'string' && selector !== '' ? { selector } : {}),

@@ -64,7 +64,7 @@ function allocateClusterIp(
     ? used.has(address)
       ? `failed to allocate IP ${String(address)}: provided IP is already allocated`
       : undefined
-    : `failed to allocate IP ${String(address)}: the provided IP (${String(address)}) is not in the valid range. The range of valid IPs is 10.96.0.0/16`;
+    : `failed to allocate IP ${String(address)}: the provided network does not match the current range`;
   if (message === undefined) return [];
   return [
     {

@@ -173,6 +173,10 @@ export function prepareForDeletion(call: Call, object: StoredObject): void {
   }
 }
 
+export function hasGracePeriod(call: Call): boolean {
+  return strategyOf(call).gracePeriodSeconds !== undefined;
+}
+
 export function gracePeriodSeconds(call: Call, live: StoredObject, asked: number | undefined): number {
   return strategyOf(call).gracePeriodSeconds?.(live, asked) ?? 0;
 }
@@ -213,8 +217,10 @@ function copyField(target: object, source: object, key: string): void {
   else to[key] = value;
 }
 
-/** What a person asks for: everything but metadata and status. */
+/** What a person asks for: everything but metadata and status. On which node a pod is, is the scheduler's word. */
 function desired(object: StoredObject): JsonObject {
   const { metadata: _metadata, status: _status, apiVersion: _apiVersion, ...rest } = object;
-  return rest;
+  if (object.kind !== 'Pod') return rest;
+  const { nodeName: _nodeName, ...podSpec } = spec(object);
+  return { ...rest, spec: podSpec };
 }

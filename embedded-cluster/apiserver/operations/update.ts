@@ -3,7 +3,7 @@ import { ApiError } from '../../types.ts';
 import { badRequest, conflict, invalid, notFound, STALE_RESOURCE_VERSION } from '../errors.ts';
 import { clone, equal } from '../json.ts';
 import { storageName, toStorage, toVersion } from '../registry.ts';
-import { type Call, type Core, groupResource, timestamp } from './core.ts';
+import { type Call, type Core, groupResource, timestamp, setManagedFields } from './core.ts';
 import { decode } from './decode.ts';
 import { allowsUnconditionalUpdate, prepareForUpdate } from './strategy.ts';
 
@@ -31,13 +31,18 @@ export async function replace(core: Core, call: Call, input: unknown): Promise<S
     requireSameNamespace(call, object);
     const { resourceVersion } = object.metadata;
     if ((resourceVersion === undefined || resourceVersion === '') && !allowsUnconditionalUpdate(call)) {
-      throw invalid(call.type.resource.kind, call.type.resource.group, call.name, [
-        {
-          field: 'metadata.resourceVersion',
-          reason: 'FieldValueInvalid',
-          message: 'Invalid value: 0: must be specified for an update',
-        },
-      ]);
+      throw invalid(
+        call.type.resource.custom ? call.type.resource.plural : call.type.resource.kind,
+        call.type.resource.group,
+        call.name,
+        [
+          {
+            field: 'metadata.resourceVersion',
+            reason: 'FieldValueInvalid',
+            message: 'Invalid value: 0: must be specified for an update',
+          },
+        ],
+      );
     }
     return { object, managed: false };
   });
@@ -113,13 +118,16 @@ async function tryUpdate(core: Core, call: Call, live: StoredObject, change: Cha
   if (isUnchanged(object, live, change.managed)) return live;
   const by = change.by ?? call.subresource;
   if (!change.managed || changed) {
-    object.metadata.managedFields = call.type.schema.trackUpdate({
-      live: change.managed ? change.object : live,
-      updated: object,
-      manager: call.fieldManager,
-      ...(by === '' ? {} : { subresource: by }),
-      now: timestamp(core.now()),
-    });
+    setManagedFields(
+      object,
+      call.type.schema.trackUpdate({
+        live: change.managed ? change.object : live,
+        updated: object,
+        manager: call.fieldManager,
+        ...(by === '' ? {} : { subresource: by }),
+        now: timestamp(core.now()),
+      }),
+    );
   }
   return commitUpdate(core, call, object, live);
 }
@@ -141,18 +149,6 @@ function requireCurrent(call: Call, live: StoredObject, object: StoredObject): v
 
 function validateUpdate(call: Call, object: StoredObject, live: StoredObject): void {
   const errors = call.type.schema.validate(object, live);
-  if (live.metadata.deletionTimestamp !== undefined) {
-    const before = live.metadata.finalizers ?? [];
-    const added = (object.metadata.finalizers ?? []).filter((finalizer) => !before.includes(finalizer));
-    if (added.length > 0) {
-      const list = added.map((finalizer) => JSON.stringify(finalizer)).join(', ');
-      errors.push({
-        field: 'metadata.finalizers',
-        reason: 'FieldValueForbidden',
-        message: `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`,
-      });
-    }
-  }
   if (errors.length > 0) throw invalid(call.type.resource.kind, call.type.resource.group, call.name, errors);
 }
 
