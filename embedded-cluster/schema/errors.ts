@@ -1,32 +1,39 @@
 import { ApiError } from '../types.ts';
 import type { FieldError } from './types.ts';
 
-/** A patch that is malformed (400) or does not fit the object (422). */
-export function invalidPatch(code: 400 | 422, message: string): ApiError {
-  return new ApiError({
-    kind: 'Status',
-    apiVersion: 'v1',
-    metadata: {},
-    status: 'Failure',
-    message:
-      code === 400
-        ? `error decoding patch: ${message}`
-        : `the server rejected our request due to an error in our request: ${message}`,
-    reason: code === 400 ? 'BadRequest' : 'Invalid',
-    code,
-  });
+/** A patch that cannot be read. */
+export function malformedPatch(message: string): ApiError {
+  return failure(400, message, 'BadRequest');
 }
 
-export function unsupportedPatchType(mediaType: string, supported: readonly string[]): ApiError {
+/** A JSON patch that does not fit the object. The real server says no more than this; `cause` is ours. */
+export function inapplicablePatch(cause: string): ApiError {
+  return failure(422, 'the server rejected our request due to an error in our request', 'Invalid', [
+    { message: cause },
+  ]);
+}
+
+/** A strategic merge patch that breaks its own rules. The real server counts these as its own errors, without a reason. */
+export function brokenStrategicPatch(message: string): ApiError {
+  return failure(500, message);
+}
+
+export function unsupportedPatchType(supported: readonly string[]): ApiError {
+  const types = supported.join(', ');
+  const message = `the body of the request was in an unknown format - accepted media types include: ${types}`;
+  return failure(415, message, 'UnsupportedMediaType');
+}
+
+function failure(code: number, message: string, reason?: string, causes?: { message: string }[]): ApiError {
   return new ApiError({
     kind: 'Status',
     apiVersion: 'v1',
     metadata: {},
     status: 'Failure',
-    message: `the body of the request was in an unknown format - accepted media types include: ${supported.join(', ')}`,
-    reason: 'UnsupportedMediaType',
-    code: 415,
-    details: { causes: [{ message: `unsupported media type ${mediaType}` }] },
+    message,
+    ...(reason === undefined ? {} : { reason }),
+    ...(causes === undefined ? {} : { details: { causes } }),
+    code,
   });
 }
 

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { invalidPatch } from './errors.ts';
+import { inapplicablePatch, malformedPatch } from './errors.ts';
 
 interface Operation {
   op: string;
@@ -11,11 +11,15 @@ interface Operation {
 type Container = Record<string, unknown> | unknown[];
 
 /**
- * RFC 6902. Returns a new document; the given one stays as it was. A malformed patch throws 400, one that cannot be applied (missing path,
+ * RFC 6902 (with one leniency of the real server, see `replace`). Returns a new document; the given one stays as it was. A malformed patch throws 400, one that cannot be applied (missing path,
  * failed `test`) 422.
  */
 export function jsonPatch<T>(object: T, operations: unknown): T {
-  if (!Array.isArray(operations)) throw invalidPatch(400, 'a JSON patch must be an array of operations');
+  if (!Array.isArray(operations)) {
+    throw malformedPatch(
+      'error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp',
+    );
+  }
   let document: unknown = structuredClone(object);
   for (const operation of operations as unknown[]) document = apply(document, checked(operation));
   return document as T;
@@ -24,13 +28,13 @@ export function jsonPatch<T>(object: T, operations: unknown): T {
 function checked(operation: unknown): Operation {
   const { op, path, from } = (operation ?? {}) as Record<string, unknown>;
   if (typeof op !== 'string' || typeof path !== 'string') {
-    throw invalidPatch(400, 'every operation of a JSON patch needs a string "op" and a string "path"');
+    throw malformedPatch('every operation of a JSON patch needs a string "op" and a string "path"');
   }
   if ((op === 'move' || op === 'copy') && typeof from !== 'string') {
-    throw invalidPatch(400, `the JSON patch operation "${op}" needs a string "from"`);
+    throw malformedPatch(`the JSON patch operation "${op}" needs a string "from"`);
   }
   if (op !== 'remove' && op !== 'move' && op !== 'copy' && !Object.hasOwn(operation as object, 'value')) {
-    throw invalidPatch(400, `the JSON patch operation "${op}" needs a "value"`);
+    throw malformedPatch(`the JSON patch operation "${op}" needs a "value"`);
   }
   return operation as Operation;
 }
@@ -43,13 +47,12 @@ function apply(document: unknown, operation: Operation): unknown {
     case 'remove':
       return remove(document, path);
     case 'replace':
-      read(document, path);
       if (path === '') return structuredClone(operation.value);
       return write(document, path, structuredClone(operation.value));
     case 'move': {
       const from = operation.from ?? '';
       if (path.startsWith(`${from}/`)) {
-        throw invalidPatch(422, `the path ${JSON.stringify(path)} lies inside what is moved`);
+        throw inapplicablePatch(`the path ${JSON.stringify(path)} lies inside what is moved`);
       }
       const value = read(document, from);
       return add(remove(document, from), path, value);
@@ -58,11 +61,11 @@ function apply(document: unknown, operation: Operation): unknown {
       return add(document, path, structuredClone(read(document, operation.from ?? '')));
     case 'test':
       if (!isDeepStrictEqual(read(document, path), operation.value)) {
-        throw invalidPatch(422, `testing value ${path} failed: test failed`);
+        throw inapplicablePatch(`testing value ${path} failed: test failed`);
       }
       return document;
     default:
-      throw invalidPatch(400, `unknown JSON patch operation ${JSON.stringify(op)}`);
+      throw inapplicablePatch(`unknown JSON patch operation ${JSON.stringify(op)}`);
   }
 }
 
@@ -89,7 +92,8 @@ function remove(document: unknown, path: string): unknown {
 
 function write(document: unknown, path: string, value: unknown): unknown {
   const { container, key } = locate(document, path);
-  if (Array.isArray(container)) container[Number(key)] = value;
+  // Unlike RFC 6902 the real server replaces a field that is not there.
+  if (Array.isArray(container)) container[arrayIndex(key, container.length - 1, path)] = value;
   else assign(container, key, value);
   return document;
 }
@@ -126,7 +130,7 @@ function arrayIndex(token: string, highest: number, path: string): number {
 function tokens(path: string): string[] {
   if (path === '') return [];
   if (!path.startsWith('/')) {
-    throw invalidPatch(400, `the JSON pointer ${JSON.stringify(path)} must start with "/"`);
+    throw inapplicablePatch(`the JSON pointer ${JSON.stringify(path)} must start with "/"`);
   }
   return path
     .slice(1)
@@ -140,5 +144,5 @@ function assign(container: Record<string, unknown>, key: string, value: unknown)
 }
 
 function missing(path: string): Error {
-  return invalidPatch(422, `the path ${JSON.stringify(path)} does not exist in the object`);
+  return inapplicablePatch(`the path ${JSON.stringify(path)} does not exist in the object`);
 }

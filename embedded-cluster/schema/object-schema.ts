@@ -92,7 +92,7 @@ export class CustomSchema extends TypedSchema implements ObjectSchema {
   }
 
   strategicMergePatch(): StoredObject {
-    throw unsupportedPatchType('application/strategic-merge-patch+json', [
+    throw unsupportedPatchType([
       'application/json-patch+json',
       'application/merge-patch+json',
       'application/apply-patch+yaml',

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { invalidPatch } from './errors.ts';
+import { brokenStrategicPatch, malformedPatch } from './errors.ts';
 import type { TypeNode } from './type-node.ts';
 import { untyped } from './type-node.ts';
 
@@ -17,7 +17,10 @@ const deletePrefix = '$deleteFromPrimitiveList/';
 
 /** Returns a new object; both arguments stay as they were. A patch that is malformed throws 400. */
 export function strategicMergePatch<T>(current: T, patch: unknown, type: TypeNode): T {
-  if (!isObject(patch)) throw invalidPatch(400, 'a strategic merge patch must be an object');
+  if (!isObject(patch)) {
+    const got = Array.isArray(patch) ? 'array' : typeof patch;
+    throw malformedPatch(`json: cannot unmarshal ${got} into Go value of type map[string]interface {}`);
+  }
   return structuredClone(mergeObject(isObject(current) ? current : {}, patch, type)) as T;
 }
 
@@ -31,7 +34,9 @@ function mergeObject(current: Fields, patch: Fields, type: TypeNode): Fields {
     case 'delete':
       return {};
     default:
-      throw invalidPatch(400, `unknown patch type ${JSON.stringify(patch[patchDirective])} found`);
+      throw brokenStrategicPatch(
+        `unknown patch type: ${goText(patch[patchDirective])} in map: ${goText(patch)}`,
+      );
   }
   const result = retained(current, patch[retainKeysDirective]);
   const listDirectives = new Set<string>();
@@ -70,8 +75,11 @@ function mergeList(current: unknown, value: unknown[], patch: Fields, key: strin
   if (!strategies.includes('merge')) return value.map(withoutNestedDirectives);
   const existing = Array.isArray(current) ? (current as unknown[]) : [];
   const mergeKey = type.schema['x-kubernetes-patch-merge-key'];
-  if (mergeKey === undefined) return ordered(mergePrimitives(existing, value, deletions), order, undefined);
-  return ordered(mergeByKey(existing, value, mergeKey, type.items), order, mergeKey);
+  const merged =
+    mergeKey === undefined
+      ? mergePrimitives(existing, value, deletions)
+      : mergeByKey(existing, value, mergeKey, type.items);
+  return ordered(merged, order.length > 0 ? order : value, existing, mergeKey);
 }
 
 function mergePrimitives(current: unknown[], value: unknown[], deletions: unknown[]): unknown[] {
@@ -83,14 +91,11 @@ function mergeByKey(current: unknown[], patch: unknown[], mergeKey: string, type
   const replaces = patch.some((item) => isObject(item) && item[patchDirective] === 'replace');
   let result = replaces ? [] : [...current];
   for (const item of patch) {
-    if (!isObject(item)) throw invalidPatch(400, `expected a list of objects merged by ${mergeKey}`);
+    if (!isObject(item)) throw brokenStrategicPatch(`expected a list of objects merged by ${mergeKey}`);
     if (Object.keys(item).length === 1 && item[patchDirective] === 'replace') continue;
     const identity = item[mergeKey];
     if (identity === undefined) {
-      throw invalidPatch(
-        400,
-        `map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`,
-      );
+      throw brokenStrategicPatch(`map: ${goText(item)} does not contain declared merge key: ${mergeKey}`);
     }
     const same = (candidate: unknown): boolean =>
       isObject(candidate) && isDeepStrictEqual(candidate[mergeKey], identity);
@@ -106,33 +111,55 @@ function mergeByKey(current: unknown[], patch: unknown[], mergeKey: string, type
   return result;
 }
 
-/** The items named by the order come in it; an item that only the server has keeps its place before the named one that followed it. */
-function ordered(items: unknown[], order: unknown[], mergeKey: string | undefined): unknown[] {
-  if (order.length === 0) return items;
+/**
+ * Items that the patch names come in its order (`$setElementOrder`, else the patch list itself); those that only the server has are woven in
+ * before the first named one that they preceded in the live list. Relative orders within both are kept.
+ */
+function ordered(
+  items: unknown[],
+  order: unknown[],
+  live: unknown[],
+  mergeKey: string | undefined,
+): unknown[] {
   const identity = (item: unknown): string =>
     JSON.stringify(mergeKey === undefined ? item : asObject(item)[mergeKey]);
-  const rank = new Map(order.map((item, index) => [identity(item), index]));
-  const named = items
-    .filter((item) => rank.has(identity(item)))
-    .sort((a, b) => (rank.get(identity(a)) ?? 0) - (rank.get(identity(b)) ?? 0));
+  const rankIn = (list: unknown[]): Map<string, number> =>
+    new Map(list.map((item, index) => [identity(item), index]));
+  const patchRank = rankIn(order);
+  const liveRank = rankIn(live);
+  const by = (rank: Map<string, number>) => (a: unknown, b: unknown) =>
+    (rank.get(identity(a)) ?? 0) - (rank.get(identity(b)) ?? 0);
+  const named = items.filter((item) => patchRank.has(identity(item))).sort(by(patchRank));
+  const others = items.filter((item) => !patchRank.has(identity(item))).sort(by(liveRank));
   const result: unknown[] = [];
-  for (const item of items) {
-    if (!rank.has(identity(item))) result.push(item);
-    else result.push(...named.splice(0, 1));
+  for (const item of named) {
+    const rank = liveRank.get(identity(item)) ?? -1;
+    while (others.length > 0 && (liveRank.get(identity(others[0])) ?? 0) < rank) result.push(others.shift());
+    result.push(item);
   }
-  return result;
+  return [...result, ...others];
+}
+
+/** A value as Go's `%v` prints it. */
+function goText(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(goText).join(' ')}]`;
+  if (value === null) return '<nil>';
+  if (!isObject(value)) return typeof value === 'string' ? value : JSON.stringify(value);
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `map[${entries.map(([key, child]) => `${key}:${goText(child)}`).join(' ')}]`;
 }
 
 function retained(current: Fields, keys: unknown): Fields {
   if (keys === undefined) return { ...current };
-  if (!Array.isArray(keys)) throw invalidPatch(400, `${retainKeysDirective} must be a list of field names`);
+  if (!Array.isArray(keys))
+    throw brokenStrategicPatch(`${retainKeysDirective} must be a list of field names`);
   return Object.fromEntries(Object.entries(current).filter(([key]) => keys.includes(key)));
 }
 
 function listDirective(patch: Fields, name: string): unknown[] {
   const value = patch[name];
   if (value === undefined) return [];
-  if (!Array.isArray(value)) throw invalidPatch(400, `${name} must be a list`);
+  if (!Array.isArray(value)) throw brokenStrategicPatch(`${name} must be a list`);
   return value as unknown[];
 }
 

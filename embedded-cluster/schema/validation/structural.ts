@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { duplicate, invalid, notSupported, required, tooMany, typeInvalid } from '../errors.ts';
+import { duplicate, invalid, notSupported, required, tooLong, tooMany, typeInvalid } from '../errors.ts';
 import type { JsonSchema } from '../json-schema.ts';
 import { TypeNode } from '../type-node.ts';
 import type { FieldError } from '../types.ts';
@@ -66,27 +66,18 @@ function validateStruct(
   }
 }
 
+/** At most one error, as the real server stops at the first. Lengths are counted in code points. */
 function validateString(value: string, schema: JsonSchema, path: string, errors: FieldError[]): void {
-  // Lengths are counted in code points.
-  const length =
-    schema.minLength === undefined && schema.maxLength === undefined ? 0 : Array.from(value).length;
-  if (schema.maxLength !== undefined && length > schema.maxLength) {
-    errors.push({
-      field: path,
-      reason: 'FieldValueTooLong',
-      message: `Too long: may not be more than ${schema.maxLength} bytes`,
-    });
-  }
-  if (schema.minLength !== undefined && length < schema.minLength) {
-    errors.push(invalid(path, value, `${path} in body should be at least ${schema.minLength} chars long`));
-  }
-  if (schema.pattern !== undefined && !matches(value, schema, schema.pattern)) {
-    errors.push(invalid(path, value, `${path} in body should match '${schema.pattern}'`));
-  }
-  if (schema.format !== undefined && formatProblem(value, schema.format)) {
-    errors.push(
-      invalid(path, value, `${path} in body must be of type ${schema.format}: ${JSON.stringify(value)}`),
-    );
+  const { maxLength, minLength, pattern, format } = schema;
+  const length = maxLength === undefined && minLength === undefined ? 0 : Array.from(value).length;
+  if (maxLength !== undefined && length > maxLength) {
+    errors.push(tooLong(path, maxLength));
+  } else if (minLength !== undefined && length < minLength) {
+    errors.push(invalid(path, value, `${path} in body should be at least ${minLength} chars long`));
+  } else if (pattern !== undefined && !matches(value, schema, pattern)) {
+    errors.push(invalid(path, value, `${path} in body should match '${pattern}'`));
+  } else if (format !== undefined && formatProblem(value, format)) {
+    errors.push(invalid(path, value, `${path} in body must be of type ${format}: ${JSON.stringify(value)}`));
   }
 }
 
