@@ -7,7 +7,11 @@ import {
   type WeightedAddr,
   WeightedAddrSchema,
 } from '../../../api/proto/gen/linkerd/destination_pb.js';
-import { InboundServerPolicies, ServerSchema, type Server } from '../../../api/proto/gen/linkerd/inbound_pb.js';
+import {
+  InboundServerPolicies,
+  ServerSchema,
+  type Server,
+} from '../../../api/proto/gen/linkerd/inbound_pb.js';
 import type { TcpAddress } from '../../../api/proto/gen/linkerd/net_pb.js';
 import {
   GrpcError,

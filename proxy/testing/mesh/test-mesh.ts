@@ -141,6 +141,11 @@ export class TestMesh {
     };
   }
 
+  /** Times of a sidecar whose failures a test waits for. */
+  fast(pod: TestPod): Pick<ProxyConfig, 'times'> {
+    return { times: this.meshConfig(pod, { failFastMs: 300, connectMs: 5_000 }).times };
+  }
+
   /** How a part of this test is started. */
   async options(cluster: TestCluster, pod: TestPod): Promise<RuntimeOptions> {
     return {
