@@ -49,7 +49,7 @@ export function registerMetrics(
   );
   registry.registerMetric(
     new Gauge({
-      name: 'isthmus_identity_trust_bundle_sequence',
+      name: 'isthmus_trust_bundle_sequence',
       help: 'Sequence number of the trust bundle that is streamed',
       registers,
       collect() {

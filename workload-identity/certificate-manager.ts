@@ -16,15 +16,17 @@ export const RENEW_AT_SHARE = 0.7;
 const RENEW_MIN_MS = 10_000;
 /** ms between looks at the wall clock: timers stop while a laptop sleeps, and jump when a clock is set (design 8). */
 export const CHECK_PERIOD_MS = 30_000;
-/** ms between failed attempts: quick while everything starts, then Linkerd's 10 s. */
+/** ms between failed attempts: a mesh that starts, or comes back, must not wait long for its slowest pod; a refused connection costs little. */
 const RETRY_MIN_MS = 200;
-const RETRY_MAX_MS = 10_000;
+const RETRY_MAX_MS = 3_000;
 
 /** Gets the first certificate and renews it. The only writer of `state`. */
 export class CertificateManager {
   readonly #options: CertificateManagerOptions;
   readonly #backOff: BackOff;
   #state: IdentityState = { kind: 'waiting', attempts: 0, lastError: undefined };
+  /** The certificate in use, parsed. */
+  #leaf: X509Certificate | undefined;
   #requesting = false;
   #retry: Timer | undefined;
   #refreshes = 0;
@@ -75,11 +77,20 @@ export class CertificateManager {
       case 'expired':
         return true;
       case 'certified':
-        // A clock that was set back to before the issue says that the moment of issue is not to be trusted.
-        return now >= this.#state.renewAt || now < this.#state.certificate.issuedAt - CHECK_PERIOD_MS;
+        return now >= this.#state.renewAt || this.#isDoubtful(this.#state.certificate, now);
       default:
         return false;
     }
+  }
+
+  /**
+   * Whether a certificate must be replaced before its time: the clock was set back to before its issue, so that moment is not to be trusted; or the anchors have
+   * changed and peers would refuse it.
+   */
+  #isDoubtful(certificate: LeafCertificate, now: number): boolean {
+    if (now < certificate.issuedAt - CHECK_PERIOD_MS) return true;
+    if (this.#leaf === undefined) return true;
+    return this.#options.verify(this.#leaf, certificate.intermediates) instanceof VerifyError;
   }
 
   /** Never rejects. */
@@ -99,7 +110,7 @@ export class CertificateManager {
 
   #accept(issued: IssuedCertificate): void {
     if (this.#state.kind === 'stopped') return;
-    this.#checkOwn(issued);
+    this.#leaf = this.#checkOwn(issued);
     const now = this.#options.clock.now();
     const certificate: LeafCertificate = { ...issued, issuedAt: now };
     const renewAt = now + Math.max((issued.validUntil - now) * RENEW_AT_SHARE, RENEW_MIN_MS);
@@ -113,7 +124,7 @@ export class CertificateManager {
   }
 
   /** A certificate that peers would refuse, or that speaks for someone else, must not replace one that works. */
-  #checkOwn(issued: IssuedCertificate): void {
+  #checkOwn(issued: IssuedCertificate): X509Certificate {
     const leaf = new X509Certificate(issued.leaf);
     if (!leaf.checkPrivateKey(this.#options.keys.privateKey)) {
       throw new Error('the identity service answered with a certificate for another key');
@@ -132,6 +143,7 @@ export class CertificateManager {
         `the identity service answered with a certificate for ${judged.spiffeId}; this workload is ${this.#options.spiffeId}`,
       );
     }
+    return leaf;
   }
 
   #failed(message: string): void {

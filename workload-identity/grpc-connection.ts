@@ -9,7 +9,7 @@ import type { ResolvedAddress } from './resolver.ts';
 const CONNECT_TIMEOUT_MS = 5_000;
 /** ms between attempts: short enough that a restarted control plane is found at once, long enough that a fleet does not hammer it. */
 const BACK_OFF_MIN_MS = 100;
-const BACK_OFF_MAX_MS = 10_000;
+const BACK_OFF_MAX_MS = 5_000;
 /** ms; a peer that vanished without a FIN is noticed after their sum. */
 const KEEP_ALIVE_PERIOD_MS = 30_000;
 const KEEP_ALIVE_TIMEOUT_MS = 10_000;

@@ -188,6 +188,27 @@ describe('the certificate', () => {
     assert.match(String(identity.state.kind === 'certified' && identity.state.lastError), /out of order/);
   });
 
+  test('is asked for anew at once when its anchor has gone', async () => {
+    const control = await fakeControlPlane();
+    const identity = await start(control);
+    await identity.ready;
+    await control.until(() => control.acknowledgements.length === 1);
+    const next = await makeAnchor('next');
+    control.syncs[0]?.write(bundle(2n, [anchor, next]));
+    await control.until(() => control.acknowledgements.length === 2);
+    assert.equal(control.requests.length, 1);
+    control.syncs[0]?.write(bundle(3n, [next]));
+    // The control plane of this test goes on with the old anchor, so that the request fails; that it is made is what counts.
+    await until(
+      identity,
+      () => identity.state.kind === 'certified' && identity.state.lastError !== undefined,
+    );
+    assert.match(
+      String(identity.state.kind === 'certified' && identity.state.lastError),
+      /no connection to .*127\.0\.0\.1/,
+    );
+  });
+
   test('shows in metrics by the names of Linkerd', async () => {
     const control = await fakeControlPlane();
     const identity = await start(control);
@@ -355,6 +376,7 @@ describe('TLS between two identities', () => {
     assert.equal(judged.spiffeId, identity.spiffeId);
     server.write('x');
     await once(client, 'data');
+    assert.ok(sessions.length > 0, 'nothing was there to try with');
     for (const session of sessions) {
       const again = await connect(identity, identity, { session });
       await once(again.client, 'secureConnect');

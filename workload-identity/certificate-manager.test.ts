@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { dnsIdentity, spiffeId } from '../api/names.ts';
+import { CertificateManager, CHECK_PERIOD_MS, RENEW_AT_SHARE } from './certificate-manager.ts';
+import { ManualClock } from './testing/manual-clock.ts';
+import { makeAnchor, makeIssuer, makeLeaf, workload } from './testing/test-ca.ts';
+
+const HOUR_MS = 3_600_000;
+const LIFE_MS = 24 * HOUR_MS;
+const START = Date.parse('2026-01-01T00:00:00Z');
+const web = workload('web');
+const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const issuer = await makeIssuer(await makeAnchor(), 'east');
+const leaf = (await makeLeaf(issuer, web, { publicKey: keys.publicKey })).x509.raw;
+const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+/** Lets everything that needs no time run. */
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+type Step =
+  | { kind: 'advance'; ms: number }
+  | { kind: 'jump'; ms: number }
+  | { kind: 'service'; works: boolean };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ kind: fc.constant('advance' as const), ms: fc.integer({ min: 1, max: 6 * HOUR_MS }) }),
+  fc.record({
+    kind: fc.constant('jump' as const),
+    ms: fc.integer({ min: -48 * HOUR_MS, max: 48 * HOUR_MS }),
+  }),
+  fc.record({ kind: fc.constant('service' as const), works: fc.boolean() }),
+);
+
+test('however time and the identity service behave, one request runs at a time, and a service that works leads to a valid certificate', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+      const clock = new ManualClock(START);
+      let works = true;
+      let running = 0;
+      const manager = new CertificateManager({
+        identity: dnsIdentity(web),
+        spiffeId: spiffeId(web),
+        keys,
+        clock,
+        logger,
+        trustReady: () => true,
+        // Names and chain are the verifier's matter; here only time counts.
+        verify: () => ({
+          dnsName: dnsIdentity(web),
+          spiffeId: spiffeId(web),
+          workload: web,
+          fingerprint: '00',
+          notAfter: 0,
+        }),
+        certifier: async () => {
+          assert.equal(running, 0);
+          running++;
+          await settle();
+          running--;
+          if (!works) throw new Error('out of order');
+          return { leaf, intermediates: [], validUntil: clock.now() + LIFE_MS };
+        },
+        changed: () => {},
+      });
+      const look = (): void => {
+        manager.check();
+        clock.after(CHECK_PERIOD_MS, look);
+      };
+      look();
+      const pass = async (ms: number): Promise<void> => {
+        for (let left = ms; left > 0; left -= CHECK_PERIOD_MS * 60) {
+          clock.advance(Math.min(left, CHECK_PERIOD_MS * 60));
+          await settle();
+          await settle();
+        }
+      };
+      for (const next of steps) {
+        if (next.kind === 'service') works = next.works;
+        else if (next.kind === 'jump') clock.jump(next.ms);
+        else await pass(next.ms);
+      }
+      works = true;
+      await pass(CHECK_PERIOD_MS * 180);
+      const { state } = manager;
+      assert.equal(state.kind, 'certified');
+      assert.ok(state.kind === 'certified' && state.certificate.validUntil > clock.now());
+      assert.ok(state.renewAt >= state.certificate.issuedAt + LIFE_MS * RENEW_AT_SHARE - 1);
+      assert.ok(clock.now() < state.renewAt + CHECK_PERIOD_MS * 61);
+      manager.stop();
+      assert.equal(manager.state.kind, 'stopped');
+    }),
+    { numRuns: 40 },
+  );
+});
