@@ -28,6 +28,9 @@ const own = {
   adoptLinkerd: 'ISTHMUS_ADOPT_LINKERD',
 } as const;
 
+/** Where a container's volumes lie when it has no mount namespace of its own (the embedded cluster); unset on Kubernetes. */
+const VOLUME_ROOT = 'ISTHMUS_VOLUME_ROOT';
+
 /** Requests of a sidecar; limits are the user's to set. */
 const SIDECAR_RESOURCES = { cpuRequest: '10m', memoryRequest: '64Mi' };
 
@@ -79,7 +82,7 @@ export function settingsFromEnvironment(environment: Environment): ControlPlaneS
       injector: port.injector,
       admin: port.controlPlaneAdmin,
     },
-    anchorsFile: optional(names.trustAnchorsFile, path.trustRoots),
+    anchorsFile: optional(names.trustAnchorsFile, `${environment[VOLUME_ROOT] ?? ''}${path.trustRoots}`),
     logLevel: optional(names.logLevel, 'info'),
     destination,
     injection: {

@@ -163,8 +163,9 @@ export class RpcServer {
     const key = `${socket.remoteAddress}:${socket.remotePort}`;
     this.#connections.set(key, connection);
     socket.once('close', () => this.#connections.delete(key));
-    // Node's HTTP/2 server takes no TLS socket that says nothing of ALPN; Linkerd's proxy speaks HTTP/2 without it.
-    socket.alpnProtocol = 'h2';
+    // Node's HTTP/2 server takes no TLS socket that says nothing of ALPN, though Linkerd's proxy speaks HTTP/2 without it; and of a socket that no `tls.Server`
+    // made it does not see that the handshake is over.
+    Object.assign(socket, { alpnProtocol: 'h2', secureConnecting: false });
     this.#injector.injectConnection(socket);
   }
 
