@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { FakeClock } from '../testing/fake-clock.ts';
+import { Prober } from './prober.ts';
+
+function probed(results: readonly boolean[], initial: boolean | undefined, numbers: object) {
+  const clock = new FakeClock(0);
+  const verdicts: [number, boolean][] = [];
+  let at = 0;
+  const prober = new Prober({
+    probe: { periodSeconds: 2, failureThreshold: 2, ...numbers },
+    clock,
+    initial,
+    run: async () => {
+      const healthy = results[at] ?? results.at(-1) ?? true;
+      at += 1;
+      return healthy ? { healthy } : { healthy, message: 'no' };
+    },
+    onFailure: () => undefined,
+    onVerdict: (healthy) => verdicts.push([clock.now(), healthy]),
+  });
+  return { clock, verdicts, prober, runs: () => at };
+}
+
+await it('waits for the initial delay, then probes at its period', async () => {
+  const { clock, verdicts, runs } = probed([true], false, { initialDelaySeconds: 3 });
+  await clock.advance(2999);
+  assert.equal(runs(), 0);
+  await clock.advance(4001);
+  assert.equal(runs(), 3);
+  assert.deepEqual(verdicts, [[3000, true]]);
+});
+
+await it('changes its verdict only after as many results in a row as the threshold says', async () => {
+  const { clock, verdicts } = probed([true, false, true, false, false, false, true], false, {});
+  await clock.advance(20_000);
+  assert.deepEqual(verdicts, [
+    [0, true],
+    [8000, false],
+    [12_000, true],
+  ]);
+});
+
+await it('tells the first verdict either way when none was assumed, and nothing after its stop', async () => {
+  const { clock, verdicts, prober } = probed([false], undefined, {});
+  await clock.advance(2000);
+  assert.deepEqual(verdicts, [[2000, false]]);
+  prober.stop();
+  await clock.advance(10_000);
+  assert.equal(verdicts.length, 1);
+});
