@@ -77,8 +77,12 @@ export class StatusWriter {
     if (this.#stopped) return;
     this.#timer ??= this.#options.clock.after(ms, () => {
       this.#timer = undefined;
-      if (this.#writing === undefined) this.#writing = this.#write();
-      else this.touch();
+      if (this.#writing === undefined) {
+        // Cleared behind the promise, not inside #write: where nothing differs that ends before its promise is kept here.
+        this.#writing = this.#write().finally(() => {
+          this.#writing = undefined;
+        });
+      } else this.touch();
     });
   }
 
@@ -98,8 +102,6 @@ export class StatusWriter {
         logger.warn({ link: name, error: errorMessage(error) }, "the Link's status could not be written");
         this.#arm(RETRY_MS);
       }
-    } finally {
-      this.#writing = undefined;
     }
   }
 
