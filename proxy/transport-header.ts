@@ -1,5 +1,6 @@
 /** What a connection of ALPN `transport.l5d.io/v1` says first. */
 export interface TransportHeader {
+  /** 0 to 65535. */
   port: number;
   /** Empty: the connection is for `port` of this pod. */
   name: string;
@@ -7,16 +8,182 @@ export interface TransportHeader {
   protocol: 'http1' | 'http2' | undefined;
 }
 
+const PREFACE = Buffer.from('transport.l5d.io/v1\r\n\r\n');
+const LENGTH_BYTES = 4;
+/** Bytes of the message: a DNS name has at most 253, the rest is a few numbers; room for fields of later versions. */
+export const MAX_TRANSPORT_HEADER = 1024;
+/** A DNS name. */
+const MAX_NAME = 253;
+
+/** Protobuf wire types. */
+const VARINT = 0;
+const FIXED64 = 1;
+const BYTES = 2;
+const FIXED32 = 5;
+
 /** Bytes of a header, preface and length included. */
-export declare function encodeTransportHeader(header: TransportHeader): Buffer;
+export function encodeTransportHeader(header: TransportHeader): Buffer {
+  const name = Buffer.from(header.name);
+  const body: number[] = [];
+  if (header.port !== 0) pushVarint(pushByte(body, (1 << 3) | VARINT), header.port);
+  if (name.length > 0) {
+    pushVarint(pushByte(body, (2 << 3) | BYTES), name.length);
+    body.push(...name);
+  }
+  // SessionProtocol, with one empty message inside.
+  if (header.protocol !== undefined)
+    body.push((3 << 3) | BYTES, 2, ((header.protocol === 'http1' ? 1 : 2) << 3) | BYTES, 0);
+  const length = Buffer.alloc(LENGTH_BYTES);
+  length.writeUInt32BE(body.length);
+  return Buffer.concat([PREFACE, length, Buffer.from(body)]);
+}
+
+function pushByte(body: number[], byte: number): number[] {
+  body.push(byte);
+  return body;
+}
+
+function pushVarint(body: number[], value: number): void {
+  let rest = value;
+  while (rest > 127) {
+    body.push((rest & 127) | 128);
+    rest >>>= 7;
+  }
+  body.push(rest);
+}
+
+/** What `TransportHeaderReader.push` returns while there is no header. */
+export const TransportHeaderStatus = { more: -1, malformed: -2 } as const;
 
 /** Reads a header in any pieces. */
-export declare class TransportHeaderReader {
-  /**
-   * Returns the number of bytes of `buffer[start, end)` that belong to the header, when it is complete (then `header` is set); -1: needs more; throws nothing:
-   * -2 means malformed, `error` says why.
-   */
-  push(buffer: Buffer, start: number, end: number): number;
-  readonly header: TransportHeader | undefined;
-  readonly error: string;
+export class TransportHeaderReader {
+  readonly #bytes = Buffer.alloc(PREFACE.length + LENGTH_BYTES + MAX_TRANSPORT_HEADER);
+  #length = 0;
+  #header: TransportHeader | undefined = undefined;
+  #error = '';
+
+  /** Set when `push` said that it is complete. */
+  get header(): TransportHeader | undefined {
+    return this.#header;
+  }
+
+  /** Why it is malformed. */
+  get error(): string {
+    return this.#error;
+  }
+
+  /** Number of bytes of `buffer[start, end)` that belonged to the header, when it is complete; else a `TransportHeaderStatus`. */
+  push(buffer: Buffer, start: number, end: number): number {
+    let i = start;
+    while (i < end) {
+      this.#bytes[this.#length++] = buffer[i++] ?? 0;
+      if (this.#length <= PREFACE.length) {
+        if (this.#bytes[this.#length - 1] !== PREFACE[this.#length - 1])
+          return this.#fail('it does not begin with its preface');
+        continue;
+      }
+      if (this.#length < PREFACE.length + LENGTH_BYTES) continue;
+      const size = this.#bytes.readUInt32BE(PREFACE.length);
+      if (size > MAX_TRANSPORT_HEADER)
+        return this.#fail(`it is ${size} bytes long, more than ${MAX_TRANSPORT_HEADER}`);
+      if (this.#length < PREFACE.length + LENGTH_BYTES + size) continue;
+      const parsed = parseHeader(this.#bytes.subarray(PREFACE.length + LENGTH_BYTES, this.#length));
+      if (typeof parsed === 'string') return this.#fail(parsed);
+      this.#header = parsed;
+      return i - start;
+    }
+    return TransportHeaderStatus.more;
+  }
+
+  #fail(error: string): number {
+    this.#error = error;
+    return TransportHeaderStatus.malformed;
+  }
+}
+
+/** Cursor over a protobuf message. */
+interface Cursor {
+  bytes: Buffer;
+  at: number;
+}
+
+/** The header, or what is wrong with it. Fields that we don't know are skipped, as protobuf asks. */
+function parseHeader(bytes: Buffer): TransportHeader | string {
+  const header: TransportHeader = { port: 0, name: '', protocol: undefined };
+  const cursor = { bytes, at: 0 };
+  while (cursor.at < bytes.length) {
+    const tag = readVarint(cursor);
+    if (tag < 8) return 'it is no protobuf message';
+    const field = Math.floor(tag / 8);
+    const type = tag % 8;
+    if (field === 1 && type === VARINT) {
+      header.port = readVarint(cursor);
+      if (header.port < 0 || header.port > 65_535) return 'its port is out of range';
+    } else if (field === 2 && type === BYTES) {
+      const name = readBytes(cursor);
+      if (name === undefined || !isName(name)) return 'its name is no DNS name';
+      header.name = name.toString('latin1');
+    } else if (field === 3 && type === BYTES) {
+      const protocol = readBytes(cursor);
+      if (protocol === undefined) return 'its session protocol is cut off';
+      header.protocol = parseProtocol(protocol);
+    } else if (!skip(cursor, type)) return 'it is no protobuf message';
+  }
+  return header;
+}
+
+/** The last member of a oneof counts. */
+function parseProtocol(bytes: Buffer): TransportHeader['protocol'] {
+  const cursor = { bytes, at: 0 };
+  let protocol: TransportHeader['protocol'];
+  while (cursor.at < bytes.length) {
+    const tag = readVarint(cursor);
+    if (tag === ((1 << 3) | BYTES)) protocol = 'http1';
+    if (tag === ((2 << 3) | BYTES)) protocol = 'http2';
+    if (tag < 8 || !skip(cursor, tag % 8)) break;
+  }
+  return protocol;
+}
+
+function isName(name: Buffer): boolean {
+  return name.length <= MAX_NAME && /^[a-z0-9._-]*$/i.test(name.toString('latin1'));
+}
+
+/** -1: cut off or longer than ten bytes. Values above 2^53 lose their low bits; none that we read is allowed to be that large. */
+function readVarint(cursor: Cursor): number {
+  let value = 0;
+  let factor = 1;
+  for (let n = 0; n < 10; n++) {
+    const byte = cursor.bytes[cursor.at];
+    if (byte === undefined) return -1;
+    cursor.at++;
+    value += (byte & 127) * factor;
+    if (byte < 128) return value;
+    factor *= 128;
+  }
+  return -1;
+}
+
+function readBytes(cursor: Cursor): Buffer | undefined {
+  const length = readVarint(cursor);
+  if (length < 0 || cursor.at + length > cursor.bytes.length) return undefined;
+  cursor.at += length;
+  return cursor.bytes.subarray(cursor.at - length, cursor.at);
+}
+
+function skip(cursor: Cursor, type: number): boolean {
+  switch (type) {
+    case VARINT:
+      return readVarint(cursor) >= 0;
+    case BYTES:
+      return readBytes(cursor) !== undefined;
+    case FIXED64:
+      cursor.at += 8;
+      return cursor.at <= cursor.bytes.length;
+    case FIXED32:
+      cursor.at += 4;
+      return cursor.at <= cursor.bytes.length;
+    default:
+      return false;
+  }
 }

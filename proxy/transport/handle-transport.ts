@@ -38,7 +38,9 @@ class HandleTransport extends BaseTransport {
     this.#handle.onread = (): void => this.#onRead();
     const early: unknown = this.socket.read();
     this.deferUntilHandlerSet(early instanceof Buffer ? early : undefined);
+    // The stream layer may have met the end already, without having told it.
     if (this.socket.readableEnded) this.receivedEnd();
+    else this.socket.once('end', () => this.receivedEnd());
     this.#handle.readStart();
   }
 

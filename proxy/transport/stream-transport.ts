@@ -15,6 +15,7 @@ class StreamTransport extends BaseTransport {
       this.received(chunk, 0, chunk.length);
       endCallback();
     });
+    if (socket.readableEnded) this.receivedEnd();
     socket.on('end', () => {
       beginCallback();
       this.receivedEnd();
