@@ -358,6 +358,28 @@ describe('trust bundles', () => {
     await api.until(() => acknowledged()?.status === 'False');
   });
 
+  test('are not acknowledged before a pod that never connected, and the gateway, have them too', async () => {
+    const { api, services } = await ready();
+    api.put(resources.pods, meshedPod);
+    api.put(resources.pods, { ...meshedPod, metadata: { ...meshedPod.metadata, name: 'web-2' } });
+    api.put(resources.pods, {
+      metadata: { name: 'gateway-1', namespace: MESH },
+      spec: { containers: [], serviceAccountName: 'isthmus-gateway' },
+    });
+    const stream = new TestStream();
+    services.syncTrustBundles(stream.acks, stream.stream, peerOf(web));
+    const stranger = new TestStream();
+    services.syncTrustBundles(stranger.acks, stranger.stream, peerOf(web));
+    stream.ack(stream.sent[0]?.sequence ?? 0n);
+    stranger.ack(stream.sent[0]?.sequence ?? 0n, { workload: 'no-such-pod' });
+    const condition = () =>
+      api
+        .find(resources.trustBundles, undefined, object.trustBundle)
+        ?.status?.conditions?.find(({ type }) => type === 'Acknowledged');
+    await api.until(() => condition()?.message?.startsWith('1 of 3 meshed pods') === true);
+    assert.equal(condition()?.status, 'False');
+  });
+
   test('that hold garbage are not streamed; the former stays', async () => {
     const { api, services } = await ready();
     const stream = new TestStream();

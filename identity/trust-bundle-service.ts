@@ -5,6 +5,7 @@ import {
   TrustBundleSchema,
 } from '../api/proto/gen/isthmus/control_pb.js';
 import type { Log } from '../kubernetes/log.ts';
+import { splitKey } from '../kubernetes/object-key.ts';
 import { GrpcError, grpcStatus, type PeerIdentity } from '../workload-identity/index.ts';
 import type { BundleWatch } from './bundle-watch.ts';
 
@@ -92,19 +93,26 @@ export class TrustBundleService {
     this.#send(entry);
   }
 
-  /** Counts each workload once, by its newest stream. */
+  /** Counts each workload once, by its newest stream. One whose pod the API does not know counts as pending: nobody waits for it, so it must not stand for another. */
   count(): AcknowledgementCount {
     const sequence = this.#deps.bundle.current?.sequence ?? 0n;
     const newest = new Map<string, Connected>();
     for (const entry of this.#connected) {
       if (entry.workload !== undefined) newest.set(entry.workload, entry);
     }
-    const acknowledged = [...newest.values()].filter((entry) => entry.acknowledged === sequence).length;
+    const acknowledged = [...newest].filter(
+      ([workload, entry]) => entry.acknowledged === sequence && this.#isKnown(workload),
+    ).length;
     return { sequence, acknowledged, pending: newest.size - acknowledged };
   }
 
   stop(): void {
     this.#unsubscribe();
+  }
+
+  #isKnown(workload: string): boolean {
+    const { namespace = '', name } = splitKey(workload);
+    return this.#deps.serviceAccountOf(namespace, name) !== undefined;
   }
 
   #refusal(peer: PeerIdentity | undefined): GrpcError | undefined {

@@ -1,10 +1,11 @@
 import type { TrustBundle } from '../api/isthmus-types.ts';
 import type { Pod } from '../api/kubernetes-types.ts';
-import { GROUP_VERSION, object } from '../api/names.ts';
+import { component, GROUP_VERSION, object } from '../api/names.ts';
 import { findCondition, type NewCondition, setCondition } from '../kubernetes/conditions.ts';
 import type { Clock as KubernetesClock } from '../kubernetes/clock.ts';
 import { Controller } from '../kubernetes/controller.ts';
 import type { Log } from '../kubernetes/log.ts';
+import { objectKey } from '../kubernetes/object-key.ts';
 import type { Reflector } from '../kubernetes/reflector.ts';
 import { resources } from '../kubernetes/resources.ts';
 import type { KubernetesClient } from '../kubernetes/types.ts';
@@ -15,6 +16,9 @@ import type { AcknowledgementCount } from './trust-bundle-service.ts';
 const REPORT_PERIOD_MS = 1_000;
 /** Field owner of what all replicas say alike. */
 const SHARED_OWNER = 'isthmus-trust-bundle';
+
+/** ServiceAccounts of our own pods that get their bundles by the stream; the control plane has them at hand. */
+const STREAMING: ReadonlySet<string> = new Set([component.gateway, component.mirrorController]);
 
 type Status = NonNullable<TrustBundle['status']>;
 type Entry = NonNullable<Status['acknowledgements']>[number];
@@ -42,7 +46,7 @@ export class TrustBundleStatus {
     const again = (): void => this.changed();
     deps.bundles.subscribe({ add: again, update: again });
     deps.meshedPods.subscribe({ add: again, delete: again });
-    deps.replicaPods.subscribe({ delete: again });
+    deps.replicaPods.subscribe({ add: again, delete: again });
   }
 
   start(): void {
@@ -109,11 +113,11 @@ export class TrustBundleStatus {
   }
 
   #condition(live: Entry[], sequence: number): NewCondition {
-    const { watch, meshedPods } = this.#deps;
+    const { watch } = this.#deps;
     const acknowledged = live
       .filter((entry) => entry.sequence === sequence)
       .reduce((sum, entry) => sum + entry.acknowledged, 0);
-    const expected = meshedPods.list().filter(isRunning).length;
+    const expected = this.#expected();
     const pending = live.some((entry) => entry.sequence !== sequence || entry.pending > 0);
     const observedGeneration = watch.current?.generation ?? 0;
     if (watch.rejected !== undefined) {
@@ -133,6 +137,13 @@ export class TrustBundleStatus {
       message: `${Math.min(acknowledged, expected)} of ${expected} meshed pods have put bundle ${sequence} into use`,
       observedGeneration,
     };
+  }
+
+  /** Pods that must acknowledge, whether they are connected or not: those with a sidecar, and our own that hold an identity by the stream. */
+  #expected(): number {
+    const { meshedPods, replicaPods } = this.#deps;
+    const streaming = replicaPods.list().filter((pod) => STREAMING.has(pod.spec?.serviceAccountName ?? ''));
+    return new Set([...meshedPods.list(), ...streaming].filter(isRunning).map(objectKey)).size;
   }
 
   async #apply(status: Status, fieldManager: string): Promise<void> {

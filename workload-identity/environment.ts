@@ -48,7 +48,7 @@ export function workloadIdentityOptionsFromEnv(
       service(component.destination, port.destination),
     ),
     resolve: createResolver(env),
-    localAddress: env[name.podIp],
+    localAddress: env[name.podIp] === '' ? undefined : env[name.podIp],
     ...deps,
   };
 }

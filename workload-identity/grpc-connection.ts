@@ -169,7 +169,7 @@ export class Connection {
     const timeout = this.#clock.after(CONNECT_TIMEOUT_MS, () => {
       socket.destroy(new Error(`no answer within ${CONNECT_TIMEOUT_MS} ms`));
     });
-    socket.once('error', reject);
+    socket.on('error', reject);
     socket.once('secureConnect', () => {
       const session = openSession(socket, serverName ?? address.address);
       session.on('error', reject);
