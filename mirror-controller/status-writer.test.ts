@@ -25,7 +25,7 @@ function fixture() {
     client,
     namespace: 'isthmus',
     name: 'west',
-    present: undefined,
+    present: { conditions: [], gateway: { addresses: [] }, mirrorServices: [] },
     desired: () => desired,
     clock,
     logger: silentLog,
