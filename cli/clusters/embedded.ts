@@ -80,13 +80,15 @@ function clusterConfig(name: string, dir: string, tied: boolean): object {
   const script = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
   // Young-generation pages are the bulk of an idle process; the parts hardly allocate per request.
   const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--max-semi-space-size=1'];
+  const cache = process.env['NODE_COMPILE_CACHE'];
+  const env = { MALLOC_ARENA_MAX: '1', ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }) };
   return {
     name,
     dataDir: join(dir, 'data'),
     exitWithStdin: tied,
     images: {
-      [IMAGE]: { command: [...node, script('image/entrypoint.ts')], env: { MALLOC_ARENA_MAX: '1' } },
-      [EXAMPLE_IMAGE]: { command: [...node, script('examples/main.ts')], env: { MALLOC_ARENA_MAX: '1' } },
+      [IMAGE]: { command: [...node, script('image/entrypoint.ts')], env },
+      [EXAMPLE_IMAGE]: { command: [...node, script('examples/main.ts')], env },
     },
   };
 }
