@@ -7,7 +7,6 @@ import { after, before, describe, it } from 'node:test';
 import { decode, encode, streamDecode, streamEncode } from 'dns-packet';
 import type { DecodedPacket } from 'dns-packet';
 import fc from 'fast-check';
-import type { EndpointSlice, Service } from '../../api/kubernetes-types.ts';
 import { MemoryApi } from '../testing/memory-api.ts';
 import { answerQuery, startDnsServer } from './server.ts';
 import type { DnsServer } from './server.ts';
@@ -25,7 +24,7 @@ await describe('DNS server', async () => {
     await api.seed('services', {
       metadata: { name: 'outside', namespace: 'shop' },
       spec: { type: 'ExternalName', externalName: 'example.org' },
-    } as Service);
+    });
     server = await startDnsServer(api, '127.0.0.1', 0);
     resolver.setServers([server.address]);
   });
@@ -35,7 +34,7 @@ await describe('DNS server', async () => {
     await api.seed('services', {
       metadata: { name, namespace: 'shop' },
       spec: { clusterIP: '10.96.0.9', ports: [{ name: 'http', port: 80, targetPort: 8080 }] },
-    } as Service);
+    });
     const endpoints = Array.from({ length: count }, (_, i) => ({
       addresses: [`127.64.0.${i + 2}`],
       // The last of several is not ready.
@@ -47,7 +46,7 @@ await describe('DNS server', async () => {
       addressType: 'IPv4',
       endpoints,
       ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
-    } as EndpointSlice);
+    });
   };
   const fails = (name: string, type: string): Promise<string> =>
     resolver.resolve(name, type).then(
@@ -64,9 +63,9 @@ await describe('DNS server', async () => {
 
   await it('gives SRV records with the port of the endpoints', async () => {
     const records = await resolver.resolveSrv('_http._tcp.web.shop.svc.cluster.local');
-    assert.deepEqual(records.map((r) => [r.name, r.port]).sort(), [
-      ['127-64-0-3.web.shop.svc.cluster.local', 8080],
-      ['first.web.shop.svc.cluster.local', 8080],
+    assert.deepEqual(records.map((r) => `${r.name}:${r.port}`).sort(), [
+      '127-64-0-3.web.shop.svc.cluster.local:8080',
+      'first.web.shop.svc.cluster.local:8080',
     ]);
   });
 
