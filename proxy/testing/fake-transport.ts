@@ -1,0 +1,61 @@
+import type { Transport, TransportHandler } from '../transport/transport.ts';
+
+const NO_HANDLER: TransportHandler = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
+
+/** A transport without a socket: keeps what is written. For codecs whose bytes matter and whose timing does not. */
+export class FakeTransport implements Transport {
+  readonly encrypted = false;
+  readonly remoteAddress = '127.0.0.1';
+  readonly remotePort = 1;
+  readonly localAddress = '127.0.0.1';
+  readonly localPort = 2;
+  handler: TransportHandler = NO_HANDLER;
+  eager = true;
+  readonly errorCode = '';
+  readonly pendingBytes = 0;
+  /** What `write` answers. */
+  room = true;
+  paused = false;
+  ended = false;
+  destroyed = false;
+  #written: Buffer[] = [];
+  #reserved: Buffer = Buffer.alloc(0);
+
+  /** All that was written since the last call of `take`. */
+  bytes(): Buffer {
+    return Buffer.concat(this.#written);
+  }
+  text(): string {
+    return this.bytes().toString('latin1');
+  }
+  take(): Buffer {
+    const all = this.bytes();
+    this.#written = [];
+    return all;
+  }
+
+  write(buffer: Buffer, start: number, end: number): boolean {
+    if (!this.ended && !this.destroyed) this.#written.push(Buffer.from(buffer.subarray(start, end)));
+    return this.room;
+  }
+  reserve(n: number): { buffer: Buffer; offset: number } {
+    this.#reserved = Buffer.alloc(n);
+    return { buffer: this.#reserved, offset: 0 };
+  }
+  commit(length: number): boolean {
+    return this.write(this.#reserved, 0, length);
+  }
+  flush(): void {}
+  pause(): void {
+    this.paused = true;
+  }
+  resume(): void {
+    this.paused = false;
+  }
+  end(): void {
+    this.ended = true;
+  }
+  destroy(): void {
+    this.destroyed = true;
+  }
+}
