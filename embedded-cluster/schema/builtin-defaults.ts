@@ -190,8 +190,6 @@ function defaultService(spec: Fields): void {
   const type = spec['type'];
   if (type === 'ExternalName') return;
   spec['internalTrafficPolicy'] ??= 'Cluster';
-  spec['ipFamilies'] ??= ['IPv4'];
-  spec['ipFamilyPolicy'] ??= 'SingleStack';
   if (typeof spec['clusterIP'] === 'string' && spec['clusterIP'] !== '') {
     spec['clusterIPs'] ??= [spec['clusterIP']];
   }

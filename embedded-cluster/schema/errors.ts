@@ -6,11 +6,9 @@ export function malformedPatch(message: string): ApiError {
   return failure(400, message, 'BadRequest');
 }
 
-/** A JSON patch that does not fit the object. The real server says no more than this; `cause` is ours. */
-export function inapplicablePatch(cause: string): ApiError {
-  return failure(422, 'the server rejected our request due to an error in our request', 'Invalid', [
-    { message: cause },
-  ]);
+/** A JSON patch that does not fit the object. The real server says no more than this, and kubectl prints what else it is told instead. */
+export function inapplicablePatch(): ApiError {
+  return failure(422, 'the server rejected our request due to an error in our request', 'Invalid');
 }
 
 /** A strategic merge patch that breaks its own rules. The real server counts these as its own errors, without a reason. */
@@ -24,7 +22,7 @@ export function unsupportedPatchType(supported: readonly string[]): ApiError {
   return failure(415, message, 'UnsupportedMediaType');
 }
 
-function failure(code: number, message: string, reason?: string, causes?: { message: string }[]): ApiError {
+function failure(code: number, message: string, reason?: string): ApiError {
   return new ApiError({
     kind: 'Status',
     apiVersion: 'v1',
@@ -32,7 +30,6 @@ function failure(code: number, message: string, reason?: string, causes?: { mess
     status: 'Failure',
     message,
     ...(reason === undefined ? {} : { reason }),
-    ...(causes === undefined ? {} : { details: { causes } }),
     code,
   });
 }

@@ -225,7 +225,7 @@ test('what does not fit the type is refused with its path', () => {
     metadata: { name: 'x', namespace: 'n' },
     spec,
   });
-  const start = 'failed to create typed patch object (n/x; v1, Kind=Service): ';
+  const start = 'failed to create typed patch object (n/x; /v1, Kind=Service): ';
   assert.equal(
     refused(service({ foo: 1 }), services).message,
     `${start}.spec.foo: field not declared in schema`,
@@ -237,6 +237,10 @@ test('what does not fit the type is refused with its path', () => {
   assert.equal(
     refused(service({ ports: [{ port: 1 }, { port: 1 }] }), services).message,
     `${start}.spec.ports: duplicate entries for key [port=1,protocol="TCP"]`,
+  );
+  assert.equal(
+    refused(service({ ports: [{ port: 1, foo: 1 }] }), services).message,
+    `${start}.spec.ports[port=1,protocol="TCP"].foo: field not declared in schema`,
   );
   const managed = configMap({ metadata: { name: 'x', managedFields: [] } });
   assert.equal(refused(managed, configMaps).code, 400);

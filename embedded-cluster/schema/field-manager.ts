@@ -232,12 +232,13 @@ export class FieldManager {
 
   #untypable(object: StoredObject, problem: string): ApiError {
     const { namespace = '', name = '' } = object.metadata;
+    const version = this.#apiVersion.includes('/') ? this.#apiVersion : `/${this.#apiVersion}`;
     return new ApiError({
       kind: 'Status',
       apiVersion: 'v1',
       metadata: {},
       status: 'Failure',
-      message: `failed to create typed patch object (${namespace}/${name}; ${this.#apiVersion}, Kind=${this.#kind}): ${problem}`,
+      message: `failed to create typed patch object (${namespace}/${name}; ${version}, Kind=${this.#kind}): ${problem}`,
       code: 500,
     });
   }

@@ -1,4 +1,6 @@
+import { elementText } from './field-set.ts';
 import type { TypeNode } from './type-node.ts';
+import { elementOf } from './typed-value.ts';
 
 /** The first place where an applied configuration does not fit the type, in the real server's words; undefined where it fits. */
 export function checkDeclared(value: unknown, type: TypeNode, path = ''): string | undefined {
@@ -37,8 +39,10 @@ function checkFields(value: unknown, type: TypeNode, path: string): string | und
 
 function checkItems(value: unknown, type: TypeNode, path: string): string | undefined {
   if (!Array.isArray(value)) return `${path}: expected list, got ${describe(value)}`;
+  const keyed = type.listMerge.type !== 'atomic';
   for (const [index, item] of value.entries()) {
-    const problem = checkDeclared(item, type.items, `${path}[${index}]`);
+    const element = keyed ? elementText(elementOf(item, type, path)) : `[${index}]`;
+    const problem = checkDeclared(item, type.items, path + element);
     if (problem !== undefined) return problem;
   }
   return undefined;

@@ -201,7 +201,8 @@ function itemsByElement(items: unknown[], type: TypeNode, path: string): Map<str
   return result;
 }
 
-function elementOf(item: unknown, type: TypeNode, path: string): string {
+/** The path element of a list's item. Throws ListKeyError where it has none. */
+export function elementOf(item: unknown, type: TypeNode, path: string): string {
   const { listMerge } = type;
   if (listMerge.type !== 'map') return `v:${JSON.stringify(item)}`;
   if (!isObject(item))
