@@ -13,8 +13,8 @@ import type { RpcServer } from './rpc-server.ts';
 import { createServers, type Servers } from './services.ts';
 import { makeServingCertificate } from './serving-certificate.ts';
 
-/** Milliseconds that calls get to end once the process stops; the pod's grace period is 30 s. */
-const DRAIN_MS = 5_000;
+/** Milliseconds that requests under way get once the process stops; each takes a few. Streams are ended at once. */
+const DRAIN_MS = 1_000;
 /** An address that another process holds is tried again. */
 const LISTEN_RETRY = { initialMs: 100, maxMs: 5_000 };
 

@@ -10,12 +10,14 @@ import {
   proxyEnv,
 } from '../api/names.ts';
 import {
+  checkNetworks,
   DEFAULT_CLUSTER_NETWORKS,
   DEFAULT_INBOUND_POLICIES,
   type DestinationSettings,
   isDefaultInboundPolicy,
 } from '../destination/index.ts';
 import type { InjectionContext, ProxyMode } from '../injector/index.ts';
+import { errorMessage } from '../kubernetes/log.ts';
 
 /** Environment of the control plane alone: values of the install that it passes on. */
 const own = {
@@ -69,7 +71,7 @@ export function settingsFromEnvironment(environment: Environment): ControlPlaneS
     meshNamespace: optional(names.meshNamespace, DEFAULT_MESH_NAMESPACE),
     defaultInboundPolicy: inboundPolicy(optional(own.defaultInboundPolicy, 'all-unauthenticated')),
     opaquePorts: ports(optional(own.opaquePorts, DEFAULT_OPAQUE_PORTS.join(','))),
-    clusterNetworks: words(optional(own.clusterNetworks, DEFAULT_CLUSTER_NETWORKS.join(','))),
+    clusterNetworks: networks(optional(own.clusterNetworks, DEFAULT_CLUSTER_NETWORKS.join(','))),
   };
   const apiServerHost = environment['KUBERNETES_SERVICE_HOST'];
   return {
@@ -126,6 +128,16 @@ function ports(text: string): number[] {
     if (Number.isInteger(number) && number >= 1 && number <= 65_535) return number;
     throw new EnvironmentError(own.opaquePorts, `has ${JSON.stringify(word)}: it must be a list of ports`);
   });
+}
+
+function networks(text: string): string[] {
+  const cidrs = words(text);
+  try {
+    checkNetworks(cidrs);
+  } catch (error) {
+    throw new EnvironmentError(own.clusterNetworks, `can not be used: ${errorMessage(error)}`);
+  }
+  return cidrs;
 }
 
 function words(text: string): string[] {

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 
-import type { MakeServingCertificate } from '../injector/index.ts';
+import type { MadeCertificate } from '../injector/index.ts';
 import { der, ecdsaSha256, oids, writeSubjectAltNames } from '../workload-identity/index.ts';
 
 /** RFC 5280 4.1.2.2: at most 20 bytes; 16 random ones never meet twice. */
@@ -16,7 +16,12 @@ const CA_USAGE = der.bitString(Buffer.from([0x04]), 2);
  * Makes the webhook's certificate and a CA for nothing else. The CA's key is thrown away: each renewal has a CA of its own. Written by hand since the X.509 library
  * takes 24 MiB, more than the rest of the control plane's code.
  */
-export const makeServingCertificate: MakeServingCertificate = ({ dnsNames, notBefore, notAfter }) => {
+export function makeServingCertificate(options: {
+  dnsNames: readonly string[];
+  notBefore: number;
+  notAfter: number;
+}): MadeCertificate {
+  const { dnsNames, notBefore, notAfter } = options;
   const caKeys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const issuer = name('isthmus-injector CA');
@@ -46,7 +51,7 @@ export const makeServingCertificate: MakeServingCertificate = ({ dnsNames, notBe
     certificate: pem(serving),
     key: keys.privateKey.export({ type: 'pkcs8', format: 'pem' }),
   };
-};
+}
 
 function certificate(parts: {
   issuer: Buffer;

@@ -17,6 +17,7 @@ export type { ExportsService } from './exports.ts';
 export type { PolicyService } from './policy-service.ts';
 export type { ServerStream } from './server-stream.ts';
 export {
+  checkNetworks,
   DEFAULT_CLUSTER_NETWORKS,
   DEFAULT_INBOUND_POLICIES,
   isDefaultInboundPolicy,

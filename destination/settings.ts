@@ -1,3 +1,5 @@
+import { ipNetwork } from './ip-address.ts';
+
 /** The five default inbound policies, by Linkerd's names. */
 export const DEFAULT_INBOUND_POLICIES = [
   'all-unauthenticated',
@@ -26,6 +28,11 @@ export interface DestinationSettings {
   opaquePorts: readonly number[];
   /** CIDRs that count as inside the cluster for the `cluster-*` policies. */
   clusterNetworks: readonly string[];
+}
+
+/** Throws an error that names the first of `cidrs` that is no network. */
+export function checkNetworks(cidrs: readonly string[]): void {
+  for (const cidr of cidrs) ipNetwork(cidr);
 }
 
 /** Linkerd's default `clusterNetworks`: the private ranges. */

@@ -123,7 +123,7 @@ class SecretCertificateController implements CertificateController {
     const present = readServingSecret(secret, dnsNames[0]);
     if (present !== undefined) this.#serve(present);
     if (present !== undefined && !isRenewalDue(present, clock.wallNow())) return present;
-    const fresh = makeServingPair(make, dnsNames, present, clock.wallNow());
+    const fresh = await makeServingPair(make, dnsNames, present, clock.wallNow());
     const written = await this.#write(secret, servingSecret(fresh, namespace));
     if (!written) return present;
     this.#serve(fresh);
@@ -139,21 +139,10 @@ class SecretCertificateController implements CertificateController {
   /** False when another replica was first: the reflector brings what it wrote. */
   async #write(present: Secret | undefined, fresh: Secret): Promise<boolean> {
     const { client } = this.#deps;
-    try {
-      if (present === undefined) {
-        await client.create(resources.secrets, fresh);
-      } else {
-        const resourceVersion = present.metadata?.resourceVersion ?? '';
-        await client.replace(resources.secrets, {
-          ...fresh,
-          metadata: { ...present.metadata, ...fresh.metadata, resourceVersion },
-        });
-      }
-      return true;
-    } catch (error) {
-      if (error instanceof KubernetesError && error.code === 409) return false;
-      throw error;
-    }
+    if (present === undefined) return unlessStale(client.create(resources.secrets, fresh));
+    const resourceVersion = present.metadata?.resourceVersion ?? '';
+    const metadata = { ...present.metadata, ...fresh.metadata, resourceVersion };
+    return unlessStale(client.replace(resources.secrets, { ...fresh, metadata }));
   }
 
   async #publishCa(caBundle: string): Promise<void> {
@@ -162,10 +151,19 @@ class SecretCertificateController implements CertificateController {
     const stale =
       configuration?.webhooks?.some(({ clientConfig }) => clientConfig.caBundle !== wanted) ?? false;
     if (configuration === undefined || !stale) return;
-    await this.#deps.client.replace(
-      resources.mutatingWebhookConfigurations,
-      withCaBundle(configuration, wanted),
-    );
+    const fresh = withCaBundle(configuration, wanted);
+    await unlessStale(this.#deps.client.replace(resources.mutatingWebhookConfigurations, fresh));
+  }
+}
+
+/** False when the object has changed since it was read: the reflector brings what it is now, and that is looked at again. */
+async function unlessStale(write: Promise<unknown>): Promise<boolean> {
+  try {
+    await write;
+    return true;
+  } catch (error) {
+    if (error instanceof KubernetesError && error.code === 409) return false;
+    throw error;
   }
 }
 

@@ -5,4 +5,4 @@ export { injectPod, type InjectionResult, type JsonPatchOperation } from './inje
 export { injectManifest, type WorkloadReport, type WorkloadTransform } from './inject-workload.ts';
 export { shouldInject, type InjectionDecision, type SkipCode, type Skipped } from './should-inject.ts';
 export { startInjector, type Injector, type InjectorDeps } from './injector.ts';
-export type { MakeServingCertificate } from './serving-secret.ts';
+export type { MadeCertificate, MakeServingCertificate } from './serving-secret.ts';

@@ -15,7 +15,14 @@ export type MakeServingCertificate = (options: {
   dnsNames: readonly string[];
   notBefore: number;
   notAfter: number;
-}) => { certificate: string; key: string; ca: string };
+}) => MadeCertificate | Promise<MadeCertificate>;
+
+/** PEM. */
+export interface MadeCertificate {
+  certificate: string;
+  key: string;
+  ca: string;
+}
 
 /** Nothing but the API server's call depends on it, and it is renewed by itself: short enough to be exercised, long enough to outlive an outage. */
 const LIFETIME_MS = 90 * 24 * 3_600_000;
@@ -47,13 +54,13 @@ export function isRenewalDue(pair: ServingPair, now: number): boolean {
 }
 
 /** A fresh pair. The CA before stays in the bundle, for calls that meet a replica which has not taken the new pair yet. */
-export function makeServingPair(
+export async function makeServingPair(
   make: MakeServingCertificate,
   dnsNames: readonly string[],
   previous: ServingPair | undefined,
   now: number,
-): ServingPair {
-  const made = make({ dnsNames, notBefore: now - SKEW_MS, notAfter: now + LIFETIME_MS });
+): Promise<ServingPair> {
+  const made = await make({ dnsNames, notBefore: now - SKEW_MS, notAfter: now + LIFETIME_MS });
   const before = previous === undefined ? '' : firstCertificate(previous.caBundle);
   return { certificate: made.certificate, key: made.key, caBundle: `${made.ca.trim()}\n${before}` };
 }
