@@ -16,8 +16,8 @@ import type {
 
 /** Settings of a client; all have defaults. */
 export interface ClientOptions {
-  /** Cap on the bytes of one answer and of one watch line, checked before parsing. Default 64 MiB. */
-  maxResponseBytes?: number;
+  /** Cap on the bytes of one answer and of one watch line, checked before parsing; a function is asked each time. Default 64 MiB. */
+  maxResponseBytes?: number | (() => number);
   /** Milliseconds for anything but a watch, from the first byte sent to the last received. Default 60,000. */
   requestTimeoutMs?: number;
   userAgent?: string;
@@ -34,7 +34,8 @@ const DEFAULT_REQUEST_TIMEOUT_MS = 60_000;
  * Credentials are asked of `config.auth` for each call, so a renewed token is used at once.
  */
 export function createClient(config: ClientConfig, options: ClientOptions = {}): KubernetesClient {
-  const maxResponseBytes = options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES;
+  const cap = options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES;
+  const maxResponseBytes = typeof cap === 'function' ? cap : () => cap;
   const transport = new Transport(config, {
     maxResponseBytes,
     requestTimeoutMs: options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
@@ -45,10 +46,10 @@ export function createClient(config: ClientConfig, options: ClientOptions = {}):
 
 class HttpClient implements KubernetesClient {
   readonly #transport: Transport;
-  readonly #maxLineBytes: number;
+  readonly #maxLineBytes: () => number;
   readonly #log: Log;
 
-  constructor(transport: Transport, maxLineBytes: number, log: Log) {
+  constructor(transport: Transport, maxLineBytes: () => number, log: Log) {
     this.#transport = transport;
     this.#maxLineBytes = maxLineBytes;
     this.#log = log;

@@ -16,7 +16,7 @@ export interface ApiRequest {
 }
 
 export interface TransportOptions {
-  maxResponseBytes: number;
+  maxResponseBytes: () => number;
   /** From the first byte sent to the last byte received of anything but a watch. */
   requestTimeoutMs: number;
   userAgent: string;
@@ -69,7 +69,7 @@ export class Transport {
     const deadline = AbortSignal.timeout(this.#options.requestTimeoutMs);
     const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]);
     const response = await this.#send(request, signal, this.#options.requestTimeoutMs);
-    const text = await this.#readText(response.body, this.#options.maxResponseBytes, request, signal);
+    const text = await this.#readText(response.body, this.#options.maxResponseBytes(), request, signal);
     if (response.statusCode >= 400) throw this.#failure(request, response.statusCode, text);
     return this.#parse(text, request) as R;
   }
@@ -235,7 +235,8 @@ function reasonOfCode(code: number): string {
   return known[code] ?? 'Unknown';
 }
 
-const TLS_CODES = /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|EPROTO|ERR_OSSL)/;
+const TLS_CODES =
+  /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|EPROTO|INVALID_|HOSTNAME_|PATH_LENGTH|CRL_|ERROR_IN_)/;
 
 function noAnswerReason(error: unknown, signal: AbortSignal | undefined): NoAnswerReason {
   if (signal?.aborted === true) return 'Aborted';

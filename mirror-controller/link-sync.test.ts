@@ -33,7 +33,7 @@ beforeEach(async () => {
   reports = [];
   mirrors = new Map();
   waiters = [];
-  for (const name of ['ns1', 'ns2']) local.put(namespaces, { metadata: { name } });
+  for (const name of ['ns1', 'ns2', 'isthmus']) local.put(namespaces, { metadata: { name } });
 });
 afterEach(async () => {
   await sync?.stop();
@@ -523,17 +523,18 @@ test("the gateway's Service is followed: addresses, host names, port", async () 
 });
 
 test('a refused write is told for its service alone, and tried again', async () => {
-  exportService('svc');
+  exportService('svc', { namespace: 'ns2' });
   exportService('fine');
-  local.fault = (request) =>
-    request.method === 'POST' && local.requests.filter((r) => r.method === 'POST').length === 1
+  local.fault = ({ method, path }) =>
+    method === 'POST' && path.includes('/ns2/')
       ? { kind: 'status', code: 422, reason: 'Invalid', message: 'quota' }
       : undefined;
   start();
-  await reported(() => mirrors.size === 2 && isSynced());
-  assert.ok(
-    reports.some((r) =>
-      r.mirrors.some(([, m]) => m?.problem?.reason === 'Error' && /quota/.test(m.problem.message)),
-    ),
-  );
+  await reported(() => mirrors.get('ns2/svc')?.problem?.reason === 'Error');
+  assert.match(mirrors.get('ns2/svc')?.problem?.message ?? '', /quota/);
+  await reported(() => mirrors.has('ns1/fine'));
+  assert.equal(mirrors.get('ns1/fine')?.problem, undefined);
+  local.fault = undefined;
+  await reported(isSynced);
+  assert.equal(mirrors.get('ns2/svc')?.problem, undefined);
 });

@@ -1,4 +1,5 @@
 /** Entry point of a link's worker thread: everything that touches the target's API happens here, under this thread's heap limit. */
+import { getHeapStatistics } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
 import pino from 'pino';
 import { component } from '../api/names.ts';
@@ -9,8 +10,21 @@ import { clientConfig } from './plain-config.ts';
 
 /** Cap on an answer and a watch line of the target, whose size is not ours to trust. */
 const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
+/** Below this nothing useful could be read at all. */
+const MIN_RESPONSE_BYTES = 512 * 1024;
+/** Heap bytes that one byte of hostile JSON (`[],[],…`) becomes when it is parsed, with a margin. */
+const HEAP_PER_BYTE = 16;
 /** Tells the main thread that this one's event loop turns. */
 const TICK_MS = 5000;
+
+/**
+ * What can be parsed within the heap that is left. A thread that meets its limit inside one large allocation takes the whole process
+ * with it; one that meets it bit by bit ends alone. So no answer may be larger than what fits.
+ */
+function responseCap(): number {
+  const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics();
+  return Math.max(MIN_RESPONSE_BYTES, Math.min(MAX_RESPONSE_BYTES, (limit - used) / HEAP_PER_BYTE));
+}
 
 const port = parentPort;
 if (port === null) throw new Error('this file is started as a worker thread by the mirror controller');
@@ -20,7 +34,7 @@ const logger = pino({
   base: { component: component.mirrorController, link: data.link.name },
 });
 const local = createClient(clientConfig(data.local), { logger });
-const remote = createClient(clientConfig(data.remote), { logger, maxResponseBytes: MAX_RESPONSE_BYTES });
+const remote = createClient(clientConfig(data.remote), { logger, maxResponseBytes: responseCap });
 const send = (message: FromWorker): void => port.postMessage(message);
 
 const sync = new LinkSync({

@@ -130,7 +130,7 @@ function beforeSecure(error: NodeJS.ErrnoException, target: ProbeTarget): ProbeR
       'refused',
     );
   }
-  if (/^(ERR_TLS|CERT_)/.test(code))
+  if (/^(ERR_TLS|CERT_|INVALID_|PATH_LENGTH|HOSTNAME_)/.test(code))
     return failed('PeerRefused', `${name(target)}: ${error.message}`, 'refused');
   if (isAlert(error)) return refusedByPeer(target);
   return failed('ConnectionFailed', `${name(target)}: ${error.message}`, 'unknown');

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Counter, Registry } from 'prom-client';
+import { startAdmin } from './http-admin.ts';
+
+test('live, ready with its reason, metrics, and nothing else', async (t) => {
+  const registry = new Registry();
+  new Counter({ name: 'things_total', help: 'Things.', registers: [registry] }).inc();
+  let problem: string | undefined = 'the first lists have not ended';
+  const admin = await startAdmin({ host: '127.0.0.1', port: 0, registry, ready: () => problem });
+  t.after(() => admin.close());
+  const get = async (path: string): Promise<[number, string]> => {
+    const response = await fetch(`http://127.0.0.1:${admin.port}${path}`);
+    return [response.status, await response.text()];
+  };
+  assert.deepEqual(await get('/live'), [200, 'live\n']);
+  assert.deepEqual(await get('/ready'), [503, 'the first lists have not ended\n']);
+  problem = undefined;
+  assert.deepEqual(await get('/ready?x=1'), [200, 'ready\n']);
+  assert.match((await get('/metrics'))[1], /things_total 1/);
+  assert.equal((await get('/secrets'))[0], 404);
+});
+
+test('a port in use is an error that names it', async (t) => {
+  const options = { host: '127.0.0.1', registry: new Registry(), ready: () => undefined };
+  const first = await startAdmin({ ...options, port: 0 });
+  t.after(() => first.close());
+  await assert.rejects(
+    startAdmin({ ...options, port: first.port }),
+    new RegExp(`127\\.0\\.0\\.1:${first.port}.*EADDRINUSE`),
+  );
+});
