@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type AddressInfo, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { createApiServer } from './index.ts';
@@ -65,4 +66,20 @@ void test('the same folder keeps its authority, so that clients need no new kube
   const second = await createApiServer(options);
   assert.equal(second.caCertificate, caCertificate);
   await second.close();
+});
+
+void test('a port in use is told, and leaves nothing open behind', async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'apiserver-'));
+  t.after(() => rm(dataDir, { recursive: true }));
+  const options = { dataDir, address: '127.0.0.1', port: 0, clusterName: 'c', logger: silent };
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const { port } = taken.address() as AddressInfo;
+  await assert.rejects(
+    createApiServer({ ...options, port }),
+    /can not listen on 127\.0\.0\.1:\d+ .*EADDRINUSE/,
+  );
+  taken.close();
+  const server = await createApiServer(options);
+  await server.close();
 });

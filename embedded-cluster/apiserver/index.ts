@@ -20,6 +20,7 @@ import { authorizationReviews } from './authz/reviews.ts';
 import { bootstrap } from './bootstrap.ts';
 import { CustomResources } from './custom-resources.ts';
 import { ApiHandler } from './http/handler.ts';
+import { Pages } from './http/pages.ts';
 import { WatchStreams } from './http/watch-stream.ts';
 import type { Kubelet } from './kubelet.ts';
 import { adminKubeconfig } from './kubeconfig.ts';
@@ -117,18 +118,30 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     core,
     verbs,
     tokens,
-    signingKey,
+    pages: new Pages(registry, signingKey, () => `${listening.address}:${listening.port}`),
     authorizer,
     watches,
     kubelet: options.kubelet,
-    serverAddress: () => `${listening.address}:${listening.port}`,
     onError: (error, request) =>
       logger.error({ err: error, request }, 'a request failed by a fault of the server'),
   });
 
   const server = serverFor(certificates, handler);
-  listening = await listen(server, address, options.port);
-  await bootstrap(loopback, listening.address, listening.port);
+  const close = async (): Promise<void> => {
+    customResources.close();
+    watches.close();
+    webhooks.close();
+    if (server.listening) await closeServer(server);
+    await customResources.settled();
+    store.close();
+  };
+  try {
+    listening = await listen(server, address, options.port);
+    await bootstrap(loopback, listening.address, listening.port);
+  } catch (error) {
+    await close();
+    throw error;
+  }
   const aggregation = aggregateClusterRoles(store, loopback, (error) =>
     logger.error({ err: error }, 'an aggregated ClusterRole could not be brought up to date'),
   );
@@ -148,17 +161,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     async close() {
       clearInterval(compaction);
       aggregation.close();
-      customResources.close();
-      watches.close();
-      webhooks.close();
-      const closed = new Promise<void>((resolve) => {
-        server.close(() => resolve());
-      });
-      server.closeAllConnections();
-      await closed;
       await aggregation.settled();
-      await customResources.settled();
-      store.close();
+      await close();
     },
   };
 }
@@ -182,11 +186,29 @@ function serverFor({ ca, server: { certificate, key } }: ServingCertificates, ha
   return server;
 }
 
+/** Ends at once: clients of a watch resume it with the next server. */
+async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  server.closeAllConnections();
+  await closed;
+}
+
+/** Rejects with what to do when the address can't be had. */
 function listen(server: Server, address: string, port: number): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    const refuse = (error: Error): void => {
+      reject(
+        new Error(
+          `the API server can not listen on ${address}:${port} (${error.message}); end what uses it, or choose another address`,
+          { cause: error },
+        ),
+      );
+    };
+    server.once('error', refuse);
     server.listen(port, address, () => {
-      server.off('error', reject);
+      server.off('error', refuse);
       resolve(server.address() as AddressInfo);
     });
   });

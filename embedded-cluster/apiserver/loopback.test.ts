@@ -77,10 +77,11 @@ void test('pods: binding once, status apart from spec, grace only when scheduled
   const main = await client.patch('pods', 'default', 'p', { status: { phase: 'Failed' } });
   assert.equal(valueAt(main, 'status.phase'), 'Running');
 
-  await client.create('poddisruptionbudgets.policy', {
+  const budget = {
     metadata: { name: 'b', namespace: 'default' },
-    ...{ spec: { minAvailable: 1, selector: { matchLabels: { app: 'x' } } } },
-  });
+    spec: { minAvailable: 1, selector: { matchLabels: { app: 'x' } } },
+  };
+  await client.create('poddisruptionbudgets.policy', budget);
   const eviction = {
     apiVersion: 'policy/v1',
     kind: 'Eviction',
@@ -113,16 +114,15 @@ void test('a namespace goes when it was deleted and its last finalizer is taken 
 
 void test('events have one store and two faces', async (t) => {
   const { server, call } = await startTestServer(t);
-  await server.loopback.create('events', {
+  const event = {
     metadata: { name: 'e', namespace: 'default' },
-    ...{
-      involvedObject: { kind: 'Pod', name: 'p', namespace: 'default' },
-      reason: 'Started',
-      message: 'it runs',
-      type: 'Normal',
-      count: 2,
-    },
-  });
+    involvedObject: { kind: 'Pod', name: 'p', namespace: 'default' },
+    reason: 'Started',
+    message: 'it runs',
+    type: 'Normal',
+    count: 2,
+  };
+  await server.loopback.create('events', event);
   const { body } = await call('GET', '/apis/events.k8s.io/v1/namespaces/default/events/e');
   assert.equal(body['note'], 'it runs');
   assert.equal(valueAt(body, 'regarding.name'), 'p');
@@ -148,10 +148,8 @@ void test('the log of a pod comes from the node agent, with what was asked for',
     { name: 'a', image: 'i' },
     { name: 'b', image: 'i' },
   ];
-  await server.loopback.create('pods', {
-    metadata: { name: 'p', namespace: 'default' },
-    ...{ spec: { containers } },
-  });
+  const pod = { metadata: { name: 'p', namespace: 'default' }, spec: { containers } };
+  await server.loopback.create('pods', pod);
   const log = '/api/v1/namespaces/default/pods/p/log';
   assert.equal(
     (await call('GET', log)).body['message'],

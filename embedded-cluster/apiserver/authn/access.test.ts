@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createPublicKey, verify, type webcrypto } from 'node:crypto';
 import { test } from 'node:test';
 import { valueAt } from '../json.ts';
 import { CONFIG_MAPS, startTestServer, type TestServer } from '../testing/test-server.ts';
@@ -226,4 +227,32 @@ void test('aggregated roles follow their parts, and reviews tell what is allowed
   assert.equal((await stream.next())['type'], 'MODIFIED');
   stream.close();
   assert.equal(await ask('widgets'), true);
+});
+
+void test('acting as someone else needs the right to, and groups alone are refused', async (t) => {
+  const server = await startTestServer(t);
+  const as = async (headers: Record<string, string>): Promise<number> =>
+    (await server.call('GET', CONFIG_MAPS, undefined, headers)).code;
+  assert.equal(await as({ 'Impersonate-User': 'bob' }), 403);
+  assert.equal(await as({ 'Impersonate-User': 'bob', 'Impersonate-Group': 'system:masters' }), 200);
+  assert.equal(await as({ 'Impersonate-Group': 'system:unauthenticated' }), 400);
+});
+
+void test('tokens can be checked by others with the published key', async (t) => {
+  const server = await startTestServer(t);
+  const token = await makeAccount(server, 'a');
+  const { body } = await server.call('GET', '/openid/v1/jwks');
+  const [jwk] = body['keys'] as webcrypto.JsonWebKey[];
+  assert.ok(jwk !== undefined);
+  const key = createPublicKey({ key: { ...jwk }, format: 'jwk' });
+  const [header = '', payload = '', signature = ''] = token.split('.');
+  const valid = verify(
+    'sha256',
+    Buffer.from(`${header}.${payload}`),
+    { key, dsaEncoding: 'ieee-p1363' },
+    Buffer.from(signature, 'base64url'),
+  );
+  assert.equal(valid, true);
+  const configuration = await server.callAs(token, 'GET', '/.well-known/openid-configuration');
+  assert.equal(configuration.body['issuer'], server.server.serviceAccountIssuer);
 });

@@ -28,12 +28,12 @@ export interface WatchStream {
 export interface TestServer {
   server: ApiServer;
   dataDir: string;
-  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+  call: (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>;
   /** With a bearer token, or as nobody (''), and without the certificate. */
-  callAs(token: string, method: string, path: string, body?: unknown): Promise<Answer>;
-  watch(path: string, headers?: Record<string, string>): Promise<WatchStream>;
+  callAs: (token: string, method: string, path: string, body?: unknown) => Promise<Answer>;
+  watch: (path: string, headers?: Record<string, string>) => Promise<WatchStream>;
   /** `offline` gets the path of the database while no server has it open. */
-  restart(offline?: (database: string) => void): Promise<void>;
+  restart: (offline?: (database: string) => void) => Promise<void>;
 }
 
 export async function startTestServer(
