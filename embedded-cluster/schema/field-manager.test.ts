@@ -246,6 +246,15 @@ test('what does not fit the type is refused with its path', () => {
   assert.equal(refused(managed, configMaps).code, 400);
 });
 
+test('a client may rewrite the entries', () => {
+  const session: Session = { schema: configMaps, live: configMap({}) };
+  update(session, 'kubectl-client-side-apply', { data: { a: '1' } });
+  const entries = session.live?.metadata.managedFields ?? [];
+  const managedFields = entries.map((entry) => ({ ...entry, manager: 'kubectl', operation: 'Apply' }));
+  update(session, 'kubectl', { metadata: { managedFields } });
+  assert.deepEqual(owners(session), { 'kubectl Apply': { 'f:data': { '.': {}, 'f:a': {} } } });
+});
+
 test('a client may reset the bookkeeping', () => {
   const session: Session = { schema: configMaps, live: undefined };
   apply(session, 'a', configMap({ data: { a: '1' } }));

@@ -128,7 +128,8 @@ export class FieldManager {
     // An explicit empty list (or a list of one empty entry) is how a client resets the bookkeeping.
     if (request.live !== undefined && given !== undefined && isReset(given)) return [];
     const before = withoutManagedFields(request.live ?? this.#zero());
-    const owners = ownersOf(request.live?.metadata.managedFields ?? []);
+    // A client may rewrite the entries, as kubectl does when an object changes over to server-side apply.
+    const owners = ownersOf(given?.length ? given : (request.live?.metadata.managedFields ?? []));
     const after = withoutManagedFields(updated);
     const changed = this.#comparison(before, after);
     if (changed === undefined) return entriesOf(owners);

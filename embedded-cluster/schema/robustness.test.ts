@@ -71,7 +71,7 @@ for (const type of storedTypes) {
   test(`${kind} of ${group || 'core'}/${version}: any object is decoded, judged, tracked and printed or refused`, () => {
     fc.assert(
       fc.property(objectsOf(type), (object) => survives(type, object)),
-      { numRuns: 100 },
+      { numRuns: 40 },
     );
   });
 }
