@@ -148,6 +148,20 @@ test('annotations set resources, log level, policy and opaque ports: pod over na
   assert.deepEqual(warnings, []);
 });
 
+test('opaque ports by name reach the proxy as numbers, and what is neither does not reach it', () => {
+  const { sidecar, warnings } = inject(
+    pod(
+      { ...ASKED, 'config.linkerd.io/opaque-ports': '3306, mysql,5000-5010,nope,70000,6-5' },
+      { containers: [{ name: 'app', ports: [{ name: 'mysql', containerPort: 13306 }] }] },
+    ),
+  );
+  assert.equal(value(sidecar, proxyEnv.opaquePorts), '3306,13306,5000-5010');
+  assert.deepEqual(
+    warnings.map((warning) => /"(.*)"/.exec(warning)?.[1]),
+    ['nope', '70000', '6-5'],
+  );
+});
+
 test('a value that can not be read is passed over with a warning, and the pod gets its sidecar', () => {
   const { sidecar, warnings } = inject(
     pod({

@@ -2,9 +2,10 @@ import { isDeepStrictEqual } from 'node:util';
 
 import type { Container, ObjectMeta, Pod } from '../api/kubernetes-types.ts';
 import { annotation, label, VERSION } from '../api/names.ts';
-import { proxyConfig } from './annotations.ts';
+import { type ProxyConfig, proxyConfig } from './annotations.ts';
 import type { InjectionContext } from './context.ts';
 import { withExplicitProxy } from './explicit-proxy.ts';
+import { opaquePorts } from './opaque-ports.ts';
 import { shouldInject, type Skipped } from './should-inject.ts';
 import { sidecarContainer, sidecarVolumes } from './sidecar.ts';
 
@@ -27,8 +28,8 @@ export function injectPod(
 ): InjectionResult {
   const decision = shouldInject(pod, namespace, context);
   if (!decision.inject) return { injected: false, patch: [], skipped: decision.skipped, warnings: [] };
-  const { config, warnings } = proxyConfig(pod.metadata, namespace.metadata);
   const spec = pod.spec ?? { containers: [] };
+  const { config, warnings } = sidecarConfig(pod, spec.containers, namespace.metadata);
   const withProxy = (container: Container): Container =>
     context.proxyMode === 'explicit' ? withExplicitProxy(container, context.apiServerHost) : container;
   const injected: Pod = {
@@ -60,6 +61,18 @@ export function injectPod(
     patch: podPatch(pod, injected),
     warnings: [...decision.warnings, ...warnings],
   };
+}
+
+/** What pod and namespace ask of the sidecar, in the form that the proxy takes. */
+function sidecarConfig(
+  pod: Pod,
+  containers: readonly Container[],
+  namespace: ObjectMeta | undefined,
+): { config: ProxyConfig; warnings: string[] } {
+  const read = proxyConfig(pod.metadata, namespace);
+  if (read.config.opaquePorts === undefined) return read;
+  const { ports, warnings } = opaquePorts(read.config.opaquePorts, containers);
+  return { config: { ...read.config, opaquePorts: ports }, warnings: [...read.warnings, ...warnings] };
 }
 
 /** Whole members are exchanged: the patch is for exactly the object that was sent, so nothing finer is gained. `add` replaces a member that is there. */
