@@ -50,7 +50,7 @@ function isRolledOut(object: StoredObject | undefined): boolean {
   return (
     status?.observedGeneration === metadata?.generation &&
     status?.updatedReplicas === wanted &&
-    status.replicas === wanted &&
+    status?.replicas === wanted &&
     status.availableReplicas === wanted
   );
 }

@@ -24,13 +24,15 @@ export function deploymentStatus(input: {
     sets.reduce((all, set) => all + (set.status?.[field] ?? 0), 0);
   const wanted = deployment.spec?.replicas ?? 1;
   const status: Status = {
-    ...before,
+    ...(before.conditions === undefined ? {} : { conditions: before.conditions }),
     observedGeneration: deployment.metadata.generation ?? 0,
-    replicas: sum('replicas'),
-    updatedReplicas: current?.status?.replicas ?? 0,
-    readyReplicas: sum('readyReplicas'),
-    availableReplicas: sum('availableReplicas'),
-    unavailableReplicas: Math.max(0, wanted - sum('availableReplicas')),
+    ...withoutZeros({
+      replicas: sum('replicas'),
+      updatedReplicas: current?.status?.replicas ?? 0,
+      readyReplicas: sum('readyReplicas'),
+      availableReplicas: sum('availableReplicas'),
+      unavailableReplicas: Math.max(0, wanted - sum('availableReplicas')),
+    }),
   };
   let conditions = before.conditions ?? [];
   conditions = set(conditions, available(status, wanted - input.maxUnavailable), now);
@@ -49,12 +51,16 @@ export function deadlineIn(deployment: StoredDeployment, status: Status, now: nu
   return Math.max(0, since + deadlineMs(deployment) - now) + 1000;
 }
 
+/** Counters that are zero are left out, as the API's own types do. */
+export function withoutZeros<T extends Record<string, number>>(counters: T): Partial<T> {
+  return Object.fromEntries(Object.entries(counters).filter(([, count]) => count !== 0)) as Partial<T>;
+}
+
 /** Every pod is of the current template and available. */
 export function isComplete(deployment: StoredDeployment, status: Status): boolean {
   const wanted = deployment.spec?.replicas ?? 1;
-  return (
-    status.updatedReplicas === wanted && status.replicas === wanted && status.availableReplicas === wanted
-  );
+  const { updatedReplicas = 0, replicas = 0, availableReplicas = 0 } = status;
+  return updatedReplicas === wanted && replicas === wanted && availableReplicas === wanted;
 }
 
 function available(status: Status, least: number): News {

@@ -11,6 +11,7 @@ import { referenceTo } from '../events.ts';
 import type { StoredObject } from '../types.ts';
 import type { ControllerContext, ControllerSpec } from './controller.ts';
 import { ignoring, keyOf, splitKey } from './controller.ts';
+import { withoutZeros } from './deployment-status.ts';
 import { controllerOf, controllerReference, ownerKeys } from './owners.ts';
 import { isActive, isReady } from './pods.ts';
 import { getAs } from '../typed-client.ts';
@@ -151,15 +152,18 @@ async function writeStatus(
   const now = metaTime(clock.now());
   const verdict = verdictOf(job, pods);
   const before = job.status ?? {};
-  const { active: _, ready: __, ...kept } = before;
+  const { startTime = now, completionTime, conditions } = before;
   const active = pods.filter(isActive);
   const status: NonNullable<Job['status']> = {
-    ...kept,
-    startTime: before.startTime ?? now,
-    ...(active.length === 0 ? {} : { active: active.length }),
+    startTime,
+    ...(completionTime === undefined ? {} : { completionTime }),
+    ...(conditions === undefined ? {} : { conditions }),
     ready: active.filter(isReady).length,
-    succeeded: count(pods, 'Succeeded'),
-    failed: count(pods, 'Failed'),
+    ...withoutZeros({
+      active: active.length,
+      succeeded: count(pods, 'Succeeded'),
+      failed: count(pods, 'Failed'),
+    }),
   };
   if (verdict !== undefined) {
     const complete = verdict === 'Complete';

@@ -5,6 +5,7 @@ import type { StoredObject } from '../types.ts';
 import type { ControllerContext, ControllerSpec } from './controller.ts';
 import { errorText, ignoring, keyOf, splitKey } from './controller.ts';
 import { mapMatches } from './labels.ts';
+import { withoutZeros } from './deployment-status.ts';
 import { claim, controllerReference, ownerKeys } from './owners.ts';
 import { byDeletionOrder, isActive, isAvailable, isReady, readySince } from './pods.ts';
 import { getAs } from '../typed-client.ts';
@@ -112,9 +113,11 @@ async function writeStatus(
   const conditions = failure === undefined ? others : [...others, condition];
   const status: NonNullable<ReplicaSet['status']> = {
     replicas: pods.length,
-    fullyLabeledReplicas: pods.filter((pod) => mapMatches(labels, pod.metadata?.labels)).length,
-    readyReplicas: pods.filter(isReady).length,
-    availableReplicas: pods.filter((pod) => isAvailable(pod, set.spec?.minReadySeconds ?? 0, now)).length,
+    ...withoutZeros({
+      fullyLabeledReplicas: pods.filter((pod) => mapMatches(labels, pod.metadata?.labels)).length,
+      readyReplicas: pods.filter(isReady).length,
+      availableReplicas: pods.filter((pod) => isAvailable(pod, set.spec?.minReadySeconds ?? 0, now)).length,
+    }),
     observedGeneration: set.metadata.generation ?? 0,
     ...(conditions.length === 0 ? {} : { conditions }),
   };
