@@ -34,7 +34,8 @@ const RCODE = { noError: 0, formatError: 1, nxDomain: 3, notImplemented: 4, refu
 
 /** Answers the cluster's names over UDP and TCP. Rejects when the port is taken. */
 export async function startDnsServer(client: LoopbackClient, host: string, port: number): Promise<DnsServer> {
-  const udp = createSocket('udp4');
+  // A multicast DNS daemon holds 0.0.0.0:5353 on many machines, sharing it; our more specific address gets what is meant for us.
+  const udp = createSocket({ type: 'udp4', reuseAddr: true });
   udp.on('message', (query, from) => {
     const answer = answerQuery(client, query, 'udp');
     if (answer !== undefined) udp.send(answer, from.port, from.address);
@@ -180,7 +181,7 @@ function udpLimit(query: DecodedPacket): number {
 function bindUdp(socket: UdpSocket, address: string, port: number): Promise<void> {
   return new Promise((done, fail) => {
     socket.once('error', fail);
-    socket.bind({ address, port, exclusive: true }, () => {
+    socket.bind({ address, port }, () => {
       socket.off('error', fail);
       done();
     });

@@ -21,6 +21,16 @@ export interface ContainerProcess {
 /** Output of a process that has ended is normally read at once; a descendant that left the group may hold the pipe for ever. */
 const OUTPUT_LIMIT_MS = 500;
 
+/** A process that can't be recorded (a full disk) must not live: nobody would find it after a crash. */
+function recordOrKill(pid: number, records: ProcessRecords): void {
+  try {
+    records.add(pid);
+  } catch (error) {
+    killGroup(pid, 'SIGKILL');
+    throw error;
+  }
+}
+
 const SIGNAL_NUMBERS: Partial<Record<NodeJS.Signals, number>> = {
   SIGHUP: 1,
   SIGINT: 2,
@@ -49,7 +59,7 @@ export async function startProcess(
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const { pid } = child;
-  if (pid !== undefined) records.add(pid);
+  if (pid !== undefined) recordOrKill(pid, records);
   child.stdout.on('data', (chunk: Buffer) => {
     log.write('stdout', chunk);
   });

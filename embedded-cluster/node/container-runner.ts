@@ -29,6 +29,7 @@ const CONFIG_RETRY_MS = 10_000;
 /** Kubelet's limits of a termination message. */
 const MAX_MESSAGE_BYTES = 4096;
 const MAX_LOG_MESSAGE_BYTES = 2048;
+const MAX_LOG_MESSAGE_LINES = 80;
 
 export interface ContainerRunnerOptions {
   node: NodeContext;
@@ -405,15 +406,12 @@ export class ContainerRunner {
   }
 
   #terminationMessage(root: ContainerRoot, exitCode: number): string {
-    let message = '';
-    try {
-      message = readFileSync(root.terminationLog, 'utf8').slice(0, MAX_MESSAGE_BYTES);
-    } catch {
-      // It is the program's file; that it is gone only means that there is no message.
-    }
+    const message = readText(root.terminationLog).slice(0, MAX_MESSAGE_BYTES);
     const fallBack = this.#o.container.terminationMessagePolicy === 'FallbackToLogsOnError';
     if (message !== '' || !fallBack || exitCode === 0) return message;
-    const lines = readFileSync(this.#logPath(this.#restartCount), 'utf8').split('\n').slice(-81);
+    const lines = readText(this.#logPath(this.#restartCount))
+      .split('\n')
+      .slice(-MAX_LOG_MESSAGE_LINES - 1);
     return lines
       .map((line) => line.split(' ').slice(3).join(' '))
       .join('\n')
@@ -474,6 +472,15 @@ function lostRun(before: ContainerStatus | undefined, now: number): Termination 
     finishedAt: now,
     containerId: before?.containerID ?? '',
   };
+}
+
+/** The text of a file that its container may have removed or replaced by anything. */
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** `10s`, `2m40s`: as Go prints a duration of whole seconds. */

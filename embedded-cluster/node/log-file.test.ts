@@ -73,6 +73,13 @@ await it('selects by tail, time and size', async (t) => {
   );
 });
 
+await it('loses output rather than the container when the disk is full', () => {
+  const log = new LogWriter('/dev/full', { now: () => NOW });
+  log.write('stdout', Buffer.from('nobody will read this\n'));
+  log.close();
+  assert.equal(log.closed, true);
+});
+
 await it('never takes more than two files of its limit, and follows over the rotation to the end', async (t) => {
   const dir = await temporaryDir({ after: (work) => t.after(work) });
   const log = new LogWriter(join(dir, 'a.log'), { now: () => NOW, maxBytes: 2000 });

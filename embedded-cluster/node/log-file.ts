@@ -72,10 +72,14 @@ export class LogWriter {
     this.#listeners.clear();
   }
 
+  /** Output that can't be written (a full disk) is lost; the container and the cluster go on. */
   #append(bytes: Buffer): void {
-    if (this.#size > 0 && this.#size + bytes.length > this.#maxBytes) this.#rotate();
-    writeSync(this.#fd, bytes);
-    this.#size += bytes.length;
+    try {
+      if (this.#size > 0 && this.#size + bytes.length > this.#maxBytes) this.#rotate();
+      this.#size += writeSync(this.#fd, bytes);
+    } catch {
+      return;
+    }
     this.#tell();
   }
 

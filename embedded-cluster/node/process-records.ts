@@ -62,11 +62,12 @@ export class ProcessRecords {
   }
 }
 
-/** Signals a whole process group; one that is gone already is no error. */
+/** Signals a whole process group. One that is gone already is no error, nor is one of somebody else's by now, which is not ours to end. */
 export function killGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ESRCH' && code !== 'EPERM') throw error;
   }
 }
