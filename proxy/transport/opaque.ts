@@ -141,8 +141,12 @@ export class OpaqueServerConnection implements TransportHandler, ResponseSink {
   responseHead(x: Exchange, head: Head, end: boolean): void {
     x.status = head.status;
     // An answer in HTTP terms cannot be told on an opaque connection.
-    if (head.status < 200 || head.status > 299) this.responseReset(x, causes.upstreamReset);
-    else if (end) this.#end();
+    if (head.status < 200 || head.status > 299) {
+      const sink = this.#sink;
+      this.responseReset(x, causes.upstreamReset);
+      // The upstream's side of the stream is still open for our bytes.
+      sink?.requestReset(x, causes.clientGone);
+    } else if (end) this.#end();
   }
 
   responseData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { describe, test } from 'node:test';
+import { causes } from '../errors.ts';
+import { FieldId, Head, setSpan } from '../message.ts';
+import type { RequestSink } from '../message.ts';
+import { http2Pair } from '../testing/http2-pair.ts';
+import { listenLoopback } from '../testing/loopback.ts';
+import { WaitingSink } from '../testing/waiting-sink.ts';
+import { connectPlain } from './connect.ts';
+import { handleWrap } from './handle-transport.ts';
+import { OpaqueClientConnection, OpaqueServerConnection } from './opaque.ts';
+import { wrapStream } from './stream-transport.ts';
+import { TimerWheel } from './timers.ts';
+
+const wrap = handleWrap(wrapStream) ?? wrapStream;
+const NO_BYTES = Buffer.alloc(0);
+
+function connectHead(): Head {
+  const head = new Head();
+  setSpan(head.method, 'CONNECT');
+  setSpan(head.authority, 'db.test:5432');
+  const name = Buffer.from(':isthmus-protocol');
+  const value = Buffer.from('tcp');
+  head.add(FieldId.isthmusProtocol, name, 0, name.length, value, 0, value.length);
+  return head;
+}
+
+/** client -> opaque -> isthmus/1 stream -> opaque -> server; the port to connect to. */
+async function tunnel(onServer: (socket: Socket) => void) {
+  const app = await listenLoopback(onServer);
+  const route = (): RequestSink => {
+    const waiting = new WaitingSink();
+    connectPlain({ host: app.host, port: app.port, timeoutMs: 5_000 }, (_error, socket) => {
+      if (socket === undefined) waiting.fail(causes.connectFailed);
+      else waiting.open(new OpaqueClientConnection(wrap(socket)));
+    });
+    return waiting;
+  };
+  const pair = await http2Pair(wrap, new TimerWheel(), route);
+  const listener = await listenLoopback((socket) => {
+    new OpaqueServerConnection(wrap(socket), () => pair.client).start(connectHead(), NO_BYTES);
+  });
+  const close = (): void => {
+    listener.close();
+    app.close();
+    pair.client.destroy();
+  };
+  return { port: listener.port, app, close };
+}
+
+/** Reads a socket to its end, and leaves it open for writing. */
+function readAll(socket: Socket): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    socket.once('end', () => resolve(Buffer.concat(chunks)));
+    socket.once('error', reject);
+    socket.resume();
+  });
+}
+
+describe('opaque TCP as a stream', () => {
+  test('bytes both ways; the client half-closes first and still gets its answer', async () => {
+    const t = await tunnel((socket) => {
+      readAll(socket).then(
+        (got) => socket.end(`${got.length}`),
+        () => socket.destroy(),
+      );
+    });
+    const client = connect({ host: '127.0.0.1', port: t.port, allowHalfOpen: true });
+    client.end(Buffer.alloc(2_000_000, 1));
+    assert.equal((await readAll(client)).toString(), '2000000');
+    t.close();
+  });
+
+  test('the server speaks first and half-closes; the client still sends', async () => {
+    const got = Promise.withResolvers<number>();
+    const t = await tunnel((socket) => {
+      socket.end(Buffer.alloc(1_000_000, 2));
+      readAll(socket).then((bytes) => got.resolve(bytes.length), got.reject);
+    });
+    const client = connect({ host: '127.0.0.1', port: t.port, allowHalfOpen: true });
+    assert.equal((await readAll(client)).length, 1_000_000);
+    client.end(Buffer.alloc(1_500_000, 3));
+    assert.equal(await got.promise, 1_500_000);
+    t.close();
+  });
+
+  test('a server that is not there closes the client; a client that vanishes closes the server', async () => {
+    const gone = Promise.withResolvers<void>();
+    const t = await tunnel((socket) => {
+      socket.resume();
+      socket.once('end', () => gone.resolve());
+      socket.write('hello');
+    });
+    const client = connect({ host: '127.0.0.1', port: t.port });
+    client.once('data', () => client.resetAndDestroy());
+    await gone.promise;
+    t.app.close();
+    const refused = connect({ host: '127.0.0.1', port: t.port });
+    refused.on('error', () => undefined);
+    await new Promise<void>((resolve) => refused.once('close', () => resolve()));
+    t.close();
+  });
+});
