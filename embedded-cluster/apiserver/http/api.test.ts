@@ -256,3 +256,31 @@ void test('Services get addresses and ports of their own; a namespace that is mi
     'configmaps "a" is forbidden: unable to create new content in namespace going because it is being terminated',
   );
 });
+
+void test('a watch whose client does not read is cut off, and others go on', async (t) => {
+  const test = await startTestServer(t);
+  await test.call('POST', CONFIG_MAPS, configMap('big'));
+  const slow = await test.watch(`${CONFIG_MAPS}?watch=1`);
+  const quick = await test.watch(`${CONFIG_MAPS}?watch=1`, {
+    Accept: 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io',
+  });
+  await slow.next();
+  await quick.next();
+  slow.pause();
+  const writes = 48;
+  for (let i = 0; i < writes; i++) {
+    await test.server.loopback.patch('configmaps', 'default', 'big', {
+      data: { x: String(i).padStart(900_000, 'x') },
+    });
+    assert.equal((await quick.next())['type'], 'MODIFIED');
+  }
+  let seen = 0;
+  await assert.rejects(async () => {
+    for (;;) {
+      await slow.next();
+      seen++;
+    }
+  });
+  assert.ok(seen < writes, `${seen} of ${writes} events were kept for a client that did not read`);
+  quick.close();
+});

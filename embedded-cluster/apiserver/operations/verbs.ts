@@ -1,6 +1,6 @@
 import type { Status } from '../../../api/kubernetes-types.ts';
 import type { StoredObject } from '../../types.ts';
-import { methodNotAllowed, unknownResource } from '../errors.ts';
+import { methodNotAllowed, notImplemented } from '../errors.ts';
 import { resourceName } from '../registry.ts';
 import { type Call, type Core, groupResource } from './core.ts';
 import { create } from './create.ts';
@@ -33,7 +33,11 @@ export function createVerbs(core: Core, postHandlers: PostHandlers): Verbs {
       const key = resourceName(call.type.resource) + (call.subresource === '' ? '' : `/${call.subresource}`);
       const handler = postHandlers.get(key);
       if (handler !== undefined) return handler(call, input);
-      if (call.subresource !== '') throw unknownResource();
+      if (call.subresource !== '') {
+        throw notImplemented(
+          `${call.type.resource.plural}/${call.subresource} is not implemented by this cluster`,
+        );
+      }
       if (call.name !== '') throw methodNotAllowed();
       return create(core, call, input);
     },

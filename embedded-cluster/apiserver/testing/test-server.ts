@@ -21,6 +21,8 @@ export interface Answer {
 export interface WatchStream {
   /** The next event; rejects when the stream ends first. */
   next(): Promise<JsonObject>;
+  /** Reads no more until the next `next`. */
+  pause(): void;
   close(): void;
 }
 
@@ -118,10 +120,12 @@ export async function startTestServer(
       const lines = createInterface({ input: response })[Symbol.asyncIterator]();
       return {
         async next() {
+          response.resume();
           const line = await lines.next();
           if (line.done === true) throw new Error('the watch has ended');
           return JSON.parse(line.value) as JsonObject;
         },
+        pause: () => response.pause(),
         close: () => response.destroy(),
       };
     },
