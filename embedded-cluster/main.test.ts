@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -15,6 +15,7 @@ import { scriptImages, temporaryDir } from './testing/running-cluster.ts';
 interface Ready {
   ready: boolean;
   url: string;
+  /** Path of the file. */
   kubeconfig: string;
 }
 
@@ -33,7 +34,7 @@ function call(
   path: string,
   body?: unknown,
 ): Promise<{ status: number; body: unknown }> {
-  const config = load(ready.kubeconfig) as {
+  const config = load(readFileSync(ready.kubeconfig, 'utf8')) as {
     clusters: { cluster: Record<string, string> }[];
     users: { user: Record<string, string> }[];
   };
@@ -87,6 +88,7 @@ await it('comes up again after kill -9 with what it had acknowledged, replaces i
 
   const first = await start(config);
   t.after(() => first.child.kill('SIGKILL'));
+  assert.equal(statSync(first.ready.kubeconfig).mode & 0o777, 0o600, 'it holds a private key');
   const namespace = '/api/v1/namespaces/default';
   for (;;) {
     const { status } = await call(first.ready, 'GET', `${namespace}/serviceaccounts/default`);

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { pino } from 'pino';
 import { parseConfig } from './config.ts';
 import type { ClusterConfig } from './config.ts';
@@ -37,8 +38,9 @@ async function main(): Promise<void> {
     process.on('SIGTERM', stop);
     process.on('SIGINT', stop);
     if (config.exitWithStdin) process.stdin.once('close', stop).resume();
+    const kubeconfig = writeKubeconfig(config.cluster.dataDir, cluster.kubeconfig);
     process.stdout.write(
-      `${JSON.stringify({ ready: true, url: cluster.url, kubeconfig: cluster.kubeconfig, dns: cluster.dnsServer })}\n`,
+      `${JSON.stringify({ ready: true, url: cluster.url, kubeconfig, dns: cluster.dnsServer })}\n`,
     );
   } catch (error) {
     logger.fatal(
@@ -47,6 +49,15 @@ async function main(): Promise<void> {
     );
     process.exitCode = EXIT_FAILED;
   }
+}
+
+/** Holds a private key, which must not stand in what is printed: standard output often ends in a log. Answers the file's path. */
+function writeKubeconfig(dataDir: string, text: string): string {
+  const file = join(dataDir, 'kubeconfig');
+  const draft = `${file}.tmp`;
+  writeFileSync(draft, text, { mode: 0o600 });
+  renameSync(draft, file);
+  return file;
 }
 
 await main();

@@ -37,6 +37,8 @@ interface ProcessRecord {
   pid: number;
   startTime: string;
   url: string;
+  /** Path. */
+  kubeconfig: string;
 }
 
 /**
@@ -69,11 +71,11 @@ export async function startEmbeddedCluster(options: {
   const child = spawnCluster(dir, log, options.tied);
   const ready = await waitReady(child, name, log, options.signal);
   const pid = child.pid ?? 0;
-  const record: ProcessRecord = { pid, startTime: readProcess(pid)?.startTime ?? '', url: ready.url };
+  const { url, kubeconfig } = ready;
+  const record: ProcessRecord = { pid, startTime: readProcess(pid)?.startTime ?? '', url, kubeconfig };
   writeFileSync(join(dir, 'process.json'), JSON.stringify(record));
-  writeFileSync(join(dir, 'kubeconfig'), ready.kubeconfig, { mode: 0o600 });
   child.unref();
-  return { name, dir, pid, kubeconfig: join(dir, 'kubeconfig'), url: ready.url };
+  return { name, dir, pid, kubeconfig, url };
 }
 
 function clusterConfig(name: string, dir: string, tied: boolean): object {
@@ -120,6 +122,7 @@ function spawnCluster(dir: string, log: string, tied: boolean): ChildProcess {
 interface ReadyLine {
   ready: true;
   url: string;
+  /** Path of the file that the cluster has written. */
   kubeconfig: string;
 }
 
@@ -192,7 +195,7 @@ async function readState(clustersDir: string, name: string): Promise<EmbeddedClu
     name,
     dir,
     pid: running ? record.pid : undefined,
-    kubeconfig: join(dir, 'kubeconfig'),
+    kubeconfig: record.kubeconfig,
     url: record.url,
   };
 }
