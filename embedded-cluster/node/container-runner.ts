@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Container, ContainerStatus, Pod } from '../../api/kubernetes-types.ts';
 import type { EventSubject } from '../events.ts';
@@ -20,17 +20,13 @@ import type { ContainerRoot } from './mounts.ts';
 import type { NodeContext } from './node-context.ts';
 import type { ContainerView } from './pod-plan.ts';
 import type { ProbeTarget } from './probe.ts';
+import { lostRun, terminationMessage } from './termination.ts';
 import { ContainerProbes } from './container-probes.ts';
 
 /** Kubelet gives a container this long after SIGTERM even when its preStop hook has used up the grace period. */
 const LEAST_TERM_MS = 2000;
 /** An image or a configuration that is missing is looked for again after this; a change of what was missing comes by itself. */
 const CONFIG_RETRY_MS = 10_000;
-/** Kubelet's limits of a termination message. */
-const MAX_MESSAGE_BYTES = 4096;
-const MAX_LOG_MESSAGE_BYTES = 2048;
-const MAX_LOG_MESSAGE_LINES = 80;
-
 export interface ContainerRunnerOptions {
   node: NodeContext;
   container: Container;
@@ -307,7 +303,12 @@ export class ContainerRunner {
       kind: 'terminated',
       exitCode,
       reason: exitCode === 0 ? 'Completed' : 'Error',
-      message: this.#terminationMessage(root, exitCode),
+      message: terminationMessage({
+        file: root.terminationLog,
+        logFile: this.#logPath(this.#restartCount),
+        fallBackToLog:
+          exitCode !== 0 && this.#o.container.terminationMessagePolicy === 'FallbackToLogsOnError',
+      }),
       finishedAt: this.#o.node.clock.now(),
       ...begun,
     };
@@ -405,19 +406,6 @@ export class ContainerRunner {
     };
   }
 
-  #terminationMessage(root: ContainerRoot, exitCode: number): string {
-    const message = readText(root.terminationLog).slice(0, MAX_MESSAGE_BYTES);
-    const fallBack = this.#o.container.terminationMessagePolicy === 'FallbackToLogsOnError';
-    if (message !== '' || !fallBack || exitCode === 0) return message;
-    const lines = readText(this.#logPath(this.#restartCount))
-      .split('\n')
-      .slice(-MAX_LOG_MESSAGE_LINES - 1);
-    return lines
-      .map((line) => line.split(' ').slice(3).join(' '))
-      .join('\n')
-      .slice(-MAX_LOG_MESSAGE_BYTES);
-  }
-
   #logPath(run: number): string {
     return join(this.#o.podDir, 'logs', this.name, `${run}.log`);
   }
@@ -446,40 +434,6 @@ export class ContainerRunner {
       resourceVersion,
       fieldPath: `spec.${field}{${this.name}}`,
     };
-  }
-}
-
-/** How the last run is reported when its end was not seen: the agent was away and has killed what was left. */
-function lostRun(before: ContainerStatus | undefined, now: number): Termination {
-  const ended = before?.state?.terminated ?? before?.lastState?.terminated;
-  const runs = before?.state?.running;
-  if (runs === undefined && ended !== undefined)
-    return {
-      kind: 'terminated',
-      exitCode: ended.exitCode,
-      reason: ended.reason ?? '',
-      message: ended.message ?? '',
-      startedAt: Date.parse(ended.startedAt ?? '') || 0,
-      finishedAt: Date.parse(ended.finishedAt ?? '') || 0,
-      containerId: ended.containerID ?? '',
-    };
-  return {
-    kind: 'terminated',
-    exitCode: 137,
-    reason: 'ContainerStatusUnknown',
-    message: 'The container could not be located when the node agent came up again',
-    startedAt: Date.parse(runs?.startedAt ?? '') || 0,
-    finishedAt: now,
-    containerId: before?.containerID ?? '',
-  };
-}
-
-/** The text of a file that its container may have removed or replaced by anything. */
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
   }
 }
 
