@@ -64,9 +64,14 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
       acceptor.drain();
       inbound.drain();
       outbound.drain();
-      const busy = (): boolean => inbound.active + targets.active + acceptor.connections + outbound.open > 0;
-      const clean = await untilIdle(runtime.timers, busy, config.times.graceMs);
-      tellEnd(runtime.log, clean, inbound.active + targets.active);
+      const left = (): Left => ({
+        inboundRequests: inbound.active,
+        outboundRequests: targets.active,
+        peers: acceptor.connections,
+        apps: outbound.open,
+      });
+      const clean = await untilIdle(runtime.timers, () => total(left()) > 0, config.times.graceMs);
+      tellEnd(runtime.log, clean, left());
       policies.stop();
       targets.close();
       peers.destroy();
@@ -154,7 +159,19 @@ function createAcceptor(runtime: Runtime, inbound: Inbound): MeshAcceptor {
   });
 }
 
-function tellEnd(log: Logger, clean: boolean, active: number): void {
+/** What a drain waits for. */
+interface Left {
+  readonly inboundRequests: number;
+  readonly outboundRequests: number;
+  readonly peers: number;
+  readonly apps: number;
+}
+
+function total({ inboundRequests, outboundRequests, peers, apps }: Left): number {
+  return inboundRequests + outboundRequests + peers + apps;
+}
+
+function tellEnd(log: Logger, clean: boolean, left: Left): void {
   if (clean) log.info({}, 'drained');
-  else log.warn({ active }, 'the grace is over: what is still under way is cut');
+  else log.warn(left, 'the grace is over: what is still under way is cut');
 }

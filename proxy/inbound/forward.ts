@@ -3,32 +3,57 @@ import { FieldId, type Exchange, type Head } from '../message.ts';
 import type { Attempt } from '../upstream/attempt.ts';
 import { Dispatch, type Destination } from '../upstream/dispatch.ts';
 import type { Apps } from './apps.ts';
+import type { Authorizer } from './authorize.ts';
 
-/** Hands requests to the app of this pod that listens on a port. There is one destination: what it does not take is answered with 502. */
+/** Requests of one connection and port that wait for the port's policy. */
+const MAX_WAITING = 1_000;
+
+/**
+ * Hands requests to the app of this pod that listens on a port, once the policy allows it: a request waits while the policy is being asked for. There is one
+ * destination: what it does not take is answered with 502.
+ */
 export class Forward extends Dispatch {
   readonly #apps: Apps;
   readonly #port: number;
+  readonly #authorizer: Authorizer;
+  readonly #waiting = new Set<Attempt>();
 
-  constructor(apps: Apps, port: number) {
+  constructor(apps: Apps, port: number, authorizer: Authorizer) {
     super();
     this.#apps = apps;
     this.#port = port;
+    this.#authorizer = authorizer;
   }
 
-  protected override choose(_x: Exchange, failed: Destination | undefined): Destination | undefined {
-    return failed === undefined ? this.#apps.app(this.#port) : undefined;
+  protected override choose(x: Exchange, failed: Destination | undefined): Destination | undefined {
+    if (failed !== undefined) return undefined;
+    x.verdict = this.#authorizer.decide(x.opaque);
+    return x.verdict === 'allowed' ? this.#apps.app(this.#port) : undefined;
   }
 
   protected override unplaced(attempt: Attempt): void {
-    this.fail(attempt, causes.overloaded);
+    const { verdict } = attempt.x;
+    if (verdict === 'denied') return this.fail(attempt, causes.unauthorized);
+    if (verdict === 'allowed' || this.#waiting.size >= MAX_WAITING)
+      return this.fail(attempt, causes.overloaded);
+    this.#waiting.add(attempt);
+    if (this.#waiting.size === 1) this.#authorizer.whenKnown(() => this.#release());
   }
 
-  protected override abandoned(): void {}
+  protected override abandoned(attempt: Attempt): void {
+    this.#waiting.delete(attempt);
+  }
 
   protected override prepare(_x: Exchange, head: Head): void {
     head.remove(FieldId.isthmusPort);
     head.remove(FieldId.isthmusTarget);
     head.remove(FieldId.isthmusClient);
     head.remove(FieldId.isthmusProtocol);
+  }
+
+  #release(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const attempt of waiting) if (attempt.place.kind === 'unplaced') this.place(attempt);
   }
 }

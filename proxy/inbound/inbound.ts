@@ -12,7 +12,7 @@ import { soleValue } from '../upstream/fields.ts';
 import { refuse } from '../upstream/refuse.ts';
 import { TelemetryLayer } from '../upstream/telemetry-layer.ts';
 import type { Apps } from './apps.ts';
-import { AuthorizeLayer, type AuthzMetrics } from './authorize.ts';
+import { Authorizer, type AuthzMetrics } from './authorize.ts';
 import { believedClient, clientName, isOwnGateway } from './client-identity.ts';
 import { Forward } from './forward.ts';
 import { IdentityFieldsLayer } from './identity-fields.ts';
@@ -41,9 +41,9 @@ const MAX_STACKS = 256;
  *   codec                `http2/connection.ts`, or by a transport header `http1/…`, `transport/opaque.ts`
  *   route                this file: which port, and for whom (is the assertion believed?)
  *   telemetry            counts also what is denied
- *   authorize            by request, by the policy as it is now
- *   identity fields      what the app is told; inside of authorize, for a denied request tells nobody anything
- *   forward              the app's connection
+ *   identity fields      what the app is told
+ *   authorize, forward   by request, by the policy as it is now; then the app's connection. Innermost, for a request may have to wait for the policy, and what
+ *                        waits is kept by the layer that sends
  */
 export class Inbound {
   readonly #options: InboundOptions;
@@ -109,11 +109,11 @@ export class Inbound {
       client_id: asserted ?? clientId(client.peer),
     };
     const subject: Subject = { address: client.address, authenticated: true, identity: name };
-    const forward = new Forward(apps, port);
+    const authorizer = new Authorizer(policies.port(port), subject, authz, labels);
+    const forward = new Forward(apps, port, authorizer);
     const fields = new IdentityFieldsLayer(forward, name, isOwnGateway(client.peer, own));
-    const authorize = new AuthorizeLayer(fields, policies.port(port), subject, authz, labels);
     const cells = { cells: http.cells(labels), placed: false };
-    return new TelemetryLayer(authorize, {
+    return new TelemetryLayer(fields, {
       errors: http.errors,
       now,
       cells: () => cells,

@@ -49,6 +49,8 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     const attempt = attemptOf(x);
     attempt.keepData(buffer, start, end, last);
     if (attempt.place.kind === 'sent') attempt.place.sink.requestData(x, buffer, start, end, last);
+    // Nobody wants the rest: it is taken, so that the client comes to its end.
+    else if (attempt.place.kind === 'over') this.outer(x).requestConsumed(x, end - start);
   }
 
   requestTrailers(x: Exchange, trailers: Head): void {

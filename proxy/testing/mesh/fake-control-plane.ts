@@ -59,6 +59,12 @@ export class FakeControlPlane {
   #exports: FakeExport[] = [];
   #streams = new Set<Stream>();
   #alive = true;
+  #told: { path: string; resolve: () => void }[] = [];
+
+  /** Resolves when somebody has next been told the endpoints of a name. */
+  untilTold(path: string): Promise<void> {
+    return new Promise((resolve) => this.#told.push({ path, resolve }));
+  }
 
   /** Streams that are open. */
   get streams(): number {
@@ -132,8 +138,7 @@ export class FakeControlPlane {
     else if (stream.kind === 'get') this.#sendEndpoints(stream);
     else if (stream.kind === 'exports') this.#sendExports(stream);
     else {
-      const policy = this.#policies.get(Number(stream.path));
-      if (policy !== undefined) send(stream, policy);
+      send(stream, this.#policies.get(Number(stream.path)) ?? OPEN_POLICY);
     }
   }
 
@@ -164,6 +169,13 @@ export class FakeControlPlane {
       const addrs = added.map(weighted);
       send(stream, create(UpdateSchema, { update: { case: 'add', value: { addrs } } }));
     }
+    this.#tell(stream.path);
+  }
+
+  #tell(path: string): void {
+    const told = this.#told.filter((one) => one.path === path);
+    this.#told = this.#told.filter((one) => one.path !== path);
+    for (const { resolve } of told) resolve();
   }
 
   #sendExports(stream: Stream): void {
@@ -218,6 +230,12 @@ function tcp(
   const value = address.split('.').reduce((n, part) => n * 256 + Number(part), 0);
   return { port, ip: { ip: { case: 'ipv4', value } } };
 }
+
+/** What is told of ports that no test has set a policy for: everybody may. */
+const OPEN_POLICY = create(ServerSchema, {
+  protocol: { kind: { case: 'detect', value: {} } },
+  authorizations: [{ authentication: { permit: { case: 'unauthenticated', value: {} } } }],
+});
 
 /** A policy that a test sets: exactly the given identities, or nobody. */
 export function identitiesPolicy(names: string[]): Server {

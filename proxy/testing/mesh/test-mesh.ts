@@ -137,7 +137,7 @@ export class TestMesh {
       destinationAddress: 'destination:8086',
       policyAddress: 'policy:8090',
       logLevel: 'info',
-      times: { ...DEFAULT_TIMES, ...times },
+      times: { ...DEFAULT_TIMES, graceMs: 3_000, ...times },
     };
   }
 
