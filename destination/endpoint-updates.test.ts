@@ -96,6 +96,7 @@ test('whatever changes and whenever the client reads, the sum of the differences
   fc.assert(
     fc.property(steps, (script) => {
       const deps = testDeps();
+      deps.views.state.setService('shop/web', service('web'));
       const destination = createDestinationService(deps, settings);
       const request = create(GetDestinationSchema, { path: 'web.shop.svc:80' });
       const open = (): TestStream<Update> => {
@@ -115,10 +116,11 @@ test('whatever changes and whenever the client reads, the sum of the differences
       deps.flush();
       subscriber.drain();
       picture.apply(subscriber.take());
+      // Closed first, so that the new stream has a computation of its own.
+      subscriber.close();
       const fresh = new Picture();
       fresh.apply(open().take());
       assert.deepEqual(picture.sorted(), fresh.sorted());
-      subscriber.close();
     }),
     { numRuns: 300 },
   );
@@ -128,6 +130,7 @@ test('the picture that a computation keeps is the one that a new computation has
   fc.assert(
     fc.property(fc.array(change, { maxLength: 30 }), (changes) => {
       const deps = testDeps();
+      deps.views.state.setService('shop/web', service('web'));
       const destination = createDestinationService(deps, settings);
       const request = create(GetDestinationSchema, { path: 'web.shop.svc:80' });
       const kept = new TestStream<Update>();
