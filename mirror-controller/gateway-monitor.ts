@@ -159,6 +159,8 @@ export class GatewayMonitor {
       };
     } else if (result.trust === 'refused') {
       this.#trust = { verdict: 'refused', reason: result.reason, message: result.message };
+    } else if (this.#trust.verdict === 'unknown') {
+      this.#trust = { verdict: 'unknown', reason: result.reason, message: result.message };
     }
   }
 

@@ -136,10 +136,11 @@ function beforeSecure(error: NodeJS.ErrnoException, target: ProbeTarget): ProbeR
   return failed('ConnectionFailed', `${name(target)}: ${error.message}`, 'unknown');
 }
 
+/** A server judges a client's certificate after the handshake, and may just close: that is a hint, no proof. */
 function afterHandshake(error: unknown, target: ProbeTarget): ProbeResult {
   if (isAlert(error)) return refusedByPeer(target);
-  const why = error instanceof Error ? error.message : String(error);
-  return failed('ConnectionFailed', `${name(target)}: ${why}`, 'unknown');
+  const message = `${name(target)} closed the connection after the handshake: it is stopping, or does not accept this cluster's certificate`;
+  return failed('ClosedAfterHandshake', message, 'unknown');
 }
 
 /** TLS alerts by which a server refuses a client's certificate (RFC 8446 6.2). */
