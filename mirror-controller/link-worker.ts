@@ -59,7 +59,8 @@ send({ kind: 'tick' });
 
 async function stop(): Promise<void> {
   clearInterval(ticker);
-  await sync.stop();
-  await Promise.all([local.close(), remote.close()]);
+  // Closing ends what hangs in the target; writes to the local API that are under way are let finish.
+  await Promise.all([sync.stop(), remote.close()]);
+  await local.close();
   port?.close();
 }
