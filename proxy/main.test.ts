@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test, type TestContext } from 'node:test';
+import { port } from '../api/names.ts';
+import { freshAddress } from './testing/mesh/test-mesh.ts';
+
+/** Environment of a sidecar whose control plane is not there. */
+function lonely(dir: string, ip: string): NodeJS.ProcessEnv {
+  return {
+    POD_NAME: 'web-1',
+    POD_NAMESPACE: 'shop',
+    POD_IP: ip,
+    SERVICE_ACCOUNT: 'web',
+    ISTHMUS_CLUSTER_NAME: 'east',
+    ISTHMUS_IDENTITY_ADDR: `${ip}:1`,
+    ISTHMUS_DESTINATION_ADDR: `${ip}:2`,
+    ISTHMUS_POLICY_ADDR: `${ip}:3`,
+    ISTHMUS_TRUST_ANCHORS_FILE: join(dir, 'absent.crt'),
+    ISTHMUS_IDENTITY_TOKEN_FILE: join(dir, 'absent'),
+  };
+}
+
+function start(
+  t: TestContext,
+  part: string,
+  env: NodeJS.ProcessEnv,
+): { child: ChildProcess; output: () => string } {
+  const main = fileURLToPath(new URL(`../${part}/main.ts`, import.meta.url));
+  const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+  }
+  t.after(() => child.kill('SIGKILL'));
+  return { child, output: () => output };
+}
+
+async function untilLogged(child: ChildProcess, output: () => string, text: string): Promise<void> {
+  while (!output().includes(text)) {
+    assert.ok(child.stdout !== null && child.exitCode === null, output());
+    await once(child.stdout, 'data');
+  }
+}
+
+for (const part of ['proxy', 'gateway']) {
+  test(`${part}: a configuration that cannot be used ends with 64 and names the variables`, async (t) => {
+    const { child, output } = start(t, part, { POD_IP: 'nonsense' });
+    const [code] = (await once(child, 'exit')) as [number];
+    assert.equal(code, 64);
+    assert.match(output(), /POD_IP is "nonsense": it must be an IP address/);
+    assert.match(output(), /POD_NAME is not set/);
+  });
+
+  test(`${part}: without a control plane it lives, says that it is not ready, and ends with 0 on SIGTERM`, async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'isthmus-main-'));
+    t.after(() => rmSync(dir, { recursive: true, force: true }));
+    const ip = freshAddress();
+    const { child, output } = start(t, part, lonely(dir, ip));
+    await untilLogged(child, output, `${part} started`);
+    const get = async (path: string) => fetch(`http://${ip}:${port.admin}${path}`);
+    assert.equal((await get('/live')).status, 200);
+    const ready = await get('/ready');
+    assert.equal(ready.status, 503);
+    assert.match(await ready.text(), /not certified/);
+    assert.match(await (await get('/metrics')).text(), /^proxy_build_info\{/m);
+    child.kill('SIGTERM');
+    const [code] = (await once(child, 'exit')) as [number];
+    assert.equal(code, 0, output());
+  });
+}
