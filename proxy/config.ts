@@ -39,6 +39,9 @@ export const DEFAULT_TIMES = {
 
 export type Times = { readonly [K in keyof typeof DEFAULT_TIMES]: number };
 
+/** Redirected connections need their original destination, which this version cannot read: to take the mode and serve nothing would be worse than to refuse it. */
+const MODES = ['explicit'] as const;
+
 /** What a proxy and a gateway both are: a pod of the mesh. */
 export interface MeshConfig {
   readonly pod: {
@@ -58,8 +61,8 @@ export interface MeshConfig {
 }
 
 export interface ProxyConfig extends MeshConfig {
-  /** `explicit`: apps name their target (absolute form, CONNECT). `redirect`: connections bring their original destination. */
-  readonly mode: 'explicit' | 'redirect';
+  /** How apps reach the outbound side. `explicit`: they name their target (absolute form, CONNECT). */
+  readonly mode: (typeof MODES)[number];
   readonly defaultPolicy: DefaultPolicy;
   /** What the `cluster-…` policies mean by the cluster. */
   readonly clusterNetworks: readonly AddressBlock[];
@@ -83,7 +86,7 @@ export function proxyConfig(env: NodeJS.ProcessEnv): ProxyConfig {
   const read = new Reader(env);
   const config: ProxyConfig = {
     ...meshConfig(read),
-    mode: read.oneOf(proxyEnv.mode, ['explicit', 'redirect'], 'explicit'),
+    mode: read.oneOf(proxyEnv.mode, MODES, 'explicit'),
     defaultPolicy: read.oneOf(proxyEnv.defaultInboundPolicy, DEFAULT_POLICIES, 'all-unauthenticated'),
     clusterNetworks: read.blocks(proxyEnv.clusterNetworks, CLUSTER_NETWORKS),
     opaquePorts: read.ports(proxyEnv.opaquePorts, DEFAULT_OPAQUE_PORTS),

@@ -106,7 +106,8 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   connectFailed(attempt: Attempt, cause: Cause): void {
     if (attempt.place.kind !== 'connecting') return;
     const { destination } = attempt.place;
-    this.onConnectFailed(destination);
+    // A queue that is full says nothing about the peer.
+    if (cause === causes.connectFailed || cause === causes.peerRefused) this.onConnectFailed(destination);
     this.#again(attempt, this.choose(attempt.x, destination), cause);
   }
 

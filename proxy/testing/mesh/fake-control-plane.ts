@@ -59,6 +59,7 @@ export class FakeControlPlane {
   #exports: FakeExport[] = [];
   #streams = new Set<Stream>();
   #alive = true;
+  #hangs = false;
   #told: { path: string; resolve: () => void }[] = [];
 
   /** Resolves when somebody has next been told the endpoints of a name. */
@@ -102,8 +103,14 @@ export class FakeControlPlane {
     for (const stream of streams) end(stream, grpcStatus.unavailable);
   }
 
+  /** New streams get no answer. */
+  hang(): void {
+    this.#hangs = true;
+  }
+
   revive(): void {
     this.#alive = true;
+    this.#hangs = false;
   }
 
   channel(): Channel {
@@ -132,6 +139,7 @@ export class FakeControlPlane {
   }
 
   #open(stream: Stream): void {
+    if (this.#hangs) return;
     if (!this.#alive) return end(stream, grpcStatus.unavailable);
     this.#streams.add(stream);
     if (stream.kind === 'profile') this.#sendProfile(stream);

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { test } from 'node:test';
+import { FakeControlPlane, type FakeEndpoint } from '../testing/mesh/fake-control-plane.ts';
+import { ManualClock } from '../../workload-identity/testing/manual-clock.ts';
+import { Registry } from '../telemetry/registry.ts';
+import { Discovery, type Found } from './discovery.ts';
+
+const NAME = 'web.shop:80';
+const ONE: FakeEndpoint = { address: '10.0.0.1', port: 8080 };
+const TWO: FakeEndpoint = { address: '10.0.0.2', port: 8080, inboundPort: 4143, spiffeId: 'spiffe://a/b' };
+
+function harness() {
+  const clock = new ManualClock(0);
+  const controlPlane = new FakeControlPlane();
+  const registry = new Registry();
+  const live = registry.gauge('live', 'live').cell();
+  const broken = registry.gauge('broken', 'broken').cell();
+  const seen: Found[] = [];
+  const discovery = new Discovery(
+    NAME,
+    { channel: controlPlane.channel(), contextToken: '{}', clock, random: () => 0.5, live, broken },
+    (found) => seen.push(found),
+  );
+  return { clock, controlPlane, discovery, live, broken, seen };
+}
+
+/** What crosses the fake's channel takes a turn each way. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 4; i++) await nextTurn();
+}
+
+function addresses(found: Found): string[] {
+  return found.kind === 'endpoints' ? found.endpoints.map((one) => one.address) : [found.kind];
+}
+
+test('endpoints come, differ and go; dial port and identity are taken over', async () => {
+  const { controlPlane, discovery } = harness();
+  controlPlane.setService(NAME, [ONE]);
+  discovery.resume();
+  assert.equal(discovery.found.kind, 'waiting');
+  await settle();
+  assert.deepEqual(addresses(discovery.found), ['10.0.0.1']);
+  controlPlane.setService(NAME, [ONE, TWO]);
+  assert.deepEqual(addresses(discovery.found), ['10.0.0.1', '10.0.0.2']);
+  assert.ok(discovery.found.kind === 'endpoints');
+  const [, two] = discovery.found.endpoints;
+  assert.deepEqual([two?.port, two?.dialPort, two?.identity?.spiffeId], [8080, 4143, 'spiffe://a/b']);
+  controlPlane.setService(NAME, [TWO], { opaque: true });
+  assert.deepEqual(addresses(discovery.found), ['10.0.0.2']);
+  assert.equal(discovery.found.kind === 'endpoints' && discovery.found.opaque, true);
+  controlPlane.setService(NAME, []);
+  assert.deepEqual(addresses(discovery.found), []);
+});
+
+test('a name that is no Service is final', async () => {
+  const { controlPlane, discovery } = harness();
+  discovery.resume();
+  await settle();
+  assert.equal(discovery.found.kind, 'no-service');
+  assert.equal(controlPlane.streams, 0);
+});
+
+test('the control plane dies: what it told stays; back again, its new state replaces the old', async () => {
+  const { clock, controlPlane, discovery, live, broken } = harness();
+  controlPlane.setService(NAME, [ONE]);
+  discovery.resume();
+  await settle();
+  assert.deepEqual([live.value, broken.value], [2, 0]);
+  controlPlane.kill();
+  assert.deepEqual(addresses(discovery.found), ['10.0.0.1']);
+  for (let i = 0; i < 5; i++) {
+    clock.advance(10_000);
+    await settle();
+  }
+  assert.deepEqual(addresses(discovery.found), ['10.0.0.1']);
+  assert.equal(live.value, 0);
+  controlPlane.setService(NAME, [TWO]);
+  controlPlane.revive();
+  for (let i = 0; i < 5 && live.value < 2; i++) {
+    clock.advance(10_000);
+    await settle();
+  }
+  assert.deepEqual(addresses(discovery.found), ['10.0.0.2']);
+  assert.deepEqual([live.value, broken.value], [2, 0]);
+});
+
+test('idle: the streams end; in use again, a fresh answer is waited for', async () => {
+  const { controlPlane, discovery } = harness();
+  controlPlane.setService(NAME, [ONE]);
+  discovery.resume();
+  await settle();
+  discovery.suspend();
+  assert.equal(controlPlane.streams, 0);
+  controlPlane.setService(NAME, [TWO]);
+  discovery.resume();
+  assert.equal(discovery.found.kind, 'waiting');
+  await settle();
+  assert.deepEqual(addresses(discovery.found), ['10.0.0.2']);
+});
+
+test('idle while the control plane is away: in use again, what it told last counts', async () => {
+  const { controlPlane, discovery } = harness();
+  controlPlane.setService(NAME, [ONE]);
+  discovery.resume();
+  await settle();
+  discovery.suspend();
+  controlPlane.kill();
+  discovery.resume();
+  await settle();
+  assert.deepEqual(addresses(discovery.found), ['10.0.0.1']);
+});
+
+test('idle, and the control plane hangs: what it told last counts after a second', async () => {
+  const { clock, controlPlane, discovery } = harness();
+  controlPlane.setService(NAME, [ONE]);
+  discovery.resume();
+  await settle();
+  discovery.suspend();
+  controlPlane.hang();
+  discovery.resume();
+  await settle();
+  clock.advance(999);
+  assert.equal(discovery.found.kind, 'waiting');
+  clock.advance(1);
+  assert.deepEqual(addresses(discovery.found), ['10.0.0.1']);
+});
