@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { test } from 'node:test';
 import { FakeControlPlane, type FakeEndpoint } from '../testing/mesh/fake-control-plane.ts';
 import { ManualClock } from '../../workload-identity/testing/manual-clock.ts';
+import type { Endpoint } from '../balance/endpoint.ts';
 import { Registry } from '../telemetry/registry.ts';
 import { Discovery, type Found } from './discovery.ts';
 
@@ -25,6 +26,14 @@ function harness() {
   return { clock, controlPlane, discovery, live, broken, seen };
 }
 
+function endpointsOf(found: Found): readonly Endpoint[] {
+  return found.kind === 'endpoints' ? found.endpoints : [];
+}
+
+function isOpaque(found: Found): boolean {
+  return found.kind === 'endpoints' && found.opaque;
+}
+
 /** What crosses the fake's channel takes a turn each way. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 4; i++) await nextTurn();
@@ -38,17 +47,16 @@ test('endpoints come, differ and go; dial port and identity are taken over', asy
   const { controlPlane, discovery } = harness();
   controlPlane.setService(NAME, [ONE]);
   discovery.resume();
-  assert.equal(discovery.found.kind, 'waiting');
+  assert.deepEqual(addresses(discovery.found), ['waiting']);
   await settle();
   assert.deepEqual(addresses(discovery.found), ['10.0.0.1']);
   controlPlane.setService(NAME, [ONE, TWO]);
   assert.deepEqual(addresses(discovery.found), ['10.0.0.1', '10.0.0.2']);
-  assert.ok(discovery.found.kind === 'endpoints');
-  const [, two] = discovery.found.endpoints;
+  const [, two] = endpointsOf(discovery.found);
   assert.deepEqual([two?.port, two?.dialPort, two?.identity?.spiffeId], [8080, 4143, 'spiffe://a/b']);
   controlPlane.setService(NAME, [TWO], { opaque: true });
   assert.deepEqual(addresses(discovery.found), ['10.0.0.2']);
-  assert.equal(discovery.found.kind === 'endpoints' && discovery.found.opaque, true);
+  assert.equal(isOpaque(discovery.found), true);
   controlPlane.setService(NAME, []);
   assert.deepEqual(addresses(discovery.found), []);
 });
