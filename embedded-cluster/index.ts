@@ -68,6 +68,19 @@ export async function startCluster(options: ClusterOptions): Promise<EmbeddedClu
   }
 }
 
+/**
+ * Ends the pods' processes that a cluster has left running when it was killed. Answers how many there were. Rejects when a cluster runs on `dataDir`: those are
+ * its own.
+ */
+export async function endLeftovers(dataDir: string): Promise<number> {
+  const unlock = lockDataDir(dataDir);
+  try {
+    return await new ProcessRecords(join(dataDir, 'processes')).killLeftovers();
+  } finally {
+    unlock();
+  }
+}
+
 async function startParts(
   options: ClusterOptions,
   network: ClusterNetwork,
