@@ -15,6 +15,9 @@ export const standardOutput: Output = {
   interactive: process.stderr.isTTY && process.env['NO_COLOR'] === undefined,
 };
 
+/** For work whose steps are not worth telling. */
+export const silentOutput: Output = { out: () => undefined, err: () => undefined, interactive: false };
+
 /** Columns as kubectl sets them: upper-case heads, three blanks between. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows];

@@ -9,14 +9,15 @@ const DEFAULT_TIMEOUT_MS = 60_000;
 export async function waitFor(
   what: string,
   done: () => Promise<boolean>,
-  options: { timeoutMs?: number; hint?: string; signal?: AbortSignal } = {},
+  options: { timeoutMs?: number; hint?: string | (() => string); signal?: AbortSignal } = {},
 ): Promise<void> {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const deadline = performance.now() + timeoutMs;
   while (!(await done())) {
     options.signal?.throwIfAborted();
     if (performance.now() > deadline) {
-      throw new UserError(`waited ${Math.round(timeoutMs / 1000)} s for ${what}`, options.hint);
+      const hint = typeof options.hint === 'function' ? options.hint() : options.hint;
+      throw new UserError(`waited ${Math.round(timeoutMs / 1000)} s for ${what}`, hint);
     }
     await delay(LOOK_EVERY_MS, undefined, options.signal === undefined ? {} : { signal: options.signal });
   }

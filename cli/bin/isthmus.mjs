@@ -34,11 +34,9 @@ const child = spawn(node, ['--disable-warning=ExperimentalWarning', main, ...pro
   stdio: 'inherit',
   env: { NODE_COMPILE_CACHE: cache, ...process.env },
 });
-// A terminal sends Ctrl-C to the whole group; a signal sent to this process alone is handed on.
+// Who ends this process means the command. A terminal's Ctrl-C comes to both of them: once more does no harm.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-  process.on(signal, () => {
-    if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
-  });
+  process.on(signal, () => child.kill(signal));
 }
 child.on('error', (error) => {
   process.stderr.write(`isthmus: ${node} did not start: ${error.message}\n`);

@@ -1,27 +1,27 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, watch, writeFileSync } from 'node:fs';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { access, readdir, readFile, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { EXAMPLE_IMAGE, IMAGE } from '../../api/names.ts';
+import { join, resolve } from 'node:path';
+import { createClient } from '../../kubernetes/client.ts';
+import { linkCredentials } from '../../kubernetes/credentials.ts';
+import type { ClusterAccess } from '../cluster-access.ts';
 import { UserError } from '../errors.ts';
-import { readProcess } from './process-table.ts';
+import { dataFolder, launchCluster } from './launch.ts';
+import { readProcess, stopProcess } from './process-table.ts';
 
-/** A cluster's API must answer within this; start-up takes about a second, so this only bounds a broken start. */
-const START_TIMEOUT_MS = 60_000;
-/** SIGTERM to SIGKILL: pods get their own grace within this. */
-const STOP_TIMEOUT_MS = 45_000;
+export { stopProcess } from './process-table.ts';
+
 const NAME = /^[a-z0-9]([-a-z0-9]{0,39}[a-z0-9])?$/;
 
-/** A running embedded cluster, by what lies in its folder. */
+/** An embedded cluster, by what lies in its folder. */
 export interface EmbeddedClusterState {
   name: string;
   dir: string;
   /** undefined when it is not running. */
   pid: number | undefined;
+  /** Path of a cluster-admin's kubeconfig. */
   kubeconfig: string;
+  /** Address of the API, at its last start; empty when it has never been ready. */
   url: string;
 }
 
@@ -33,12 +33,12 @@ export function defaultClustersDir(): string {
   return join(data, 'isthmus', 'clusters');
 }
 
+/** `process.json`: the process of the last start. */
 interface ProcessRecord {
   pid: number;
+  /** Tells the process from a later one with the same pid. */
   startTime: string;
   url: string;
-  /** Path. */
-  kubeconfig: string;
 }
 
 /**
@@ -52,183 +52,125 @@ export async function startEmbeddedCluster(options: {
   signal?: AbortSignal;
 }): Promise<EmbeddedClusterState> {
   const { name, clustersDir } = options;
-  if (!NAME.test(name)) {
-    throw new UserError(
-      `"${name}" is no cluster name`,
-      'Use lower-case letters, digits and hyphens, at most 41 characters, beginning and ending with a letter or digit.',
-    );
-  }
-  const dir = join(clustersDir, name);
+  const dir = clusterFolder(clustersDir, name);
   if ((await readState(clustersDir, name))?.pid !== undefined) {
     throw new UserError(
       `cluster "${name}" is already running`,
-      `\`isthmus cluster delete ${name}\` ends it.`,
+      `\`isthmus cluster delete ${name}\` ends it; \`isthmus cluster kubeconfig ${name}\` shows how it is reached.`,
     );
   }
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  writeFileSync(join(dir, 'config.json'), JSON.stringify(clusterConfig(name, dir, options.tied), null, 2));
-  const log = join(dir, 'cluster.log');
-  const child = spawnCluster(dir, log, options.tied);
-  const ready = await waitReady(child, name, log, options.signal);
-  const pid = child.pid ?? 0;
-  const { url, kubeconfig } = ready;
-  const record: ProcessRecord = { pid, startTime: readProcess(pid)?.startTime ?? '', url, kubeconfig };
-  writeFileSync(join(dir, 'process.json'), JSON.stringify(record));
-  child.unref();
-  return { name, dir, pid, kubeconfig, url };
-}
-
-function clusterConfig(name: string, dir: string, tied: boolean): object {
-  const script = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-  // Young-generation pages are the bulk of an idle process; the parts hardly allocate per request.
-  const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--max-semi-space-size=1'];
-  const cache = process.env['NODE_COMPILE_CACHE'];
-  const env = { MALLOC_ARENA_MAX: '1', ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }) };
-  return {
-    name,
-    dataDir: join(dir, 'data'),
-    exitWithStdin: tied,
-    images: {
-      [IMAGE]: { command: [...node, script('image/entrypoint.ts')], env },
-      [EXAMPLE_IMAGE]: { command: [...node, script('examples/main.ts')], env },
+  makeFolder(dir);
+  let record: ProcessRecord = { pid: 0, startTime: '', url: '' };
+  const url = await launchCluster({
+    ...options,
+    dir,
+    onSpawn: (pid) => {
+      record = { ...record, pid, startTime: readProcess(pid)?.startTime ?? '' };
+      writeRecord(dir, record);
     },
-  };
+  });
+  writeRecord(dir, { ...record, url });
+  return { name, dir, pid: record.pid, kubeconfig: kubeconfigOf(dir), url };
 }
 
-function spawnCluster(dir: string, log: string, tied: boolean): ChildProcess {
-  const main = fileURLToPath(new URL('../../embedded-cluster/main.ts', import.meta.url));
-  const fd = openSync(log, 'w', 0o600);
+/** Throws a UserError for what is no cluster name: the name becomes a folder, a context and a node. */
+function clusterFolder(clustersDir: string, name: string): string {
+  if (NAME.test(name)) return join(resolve(clustersDir), name);
+  throw new UserError(
+    `"${name}" is no cluster name`,
+    'Use lower-case letters, digits and hyphens, at most 41 characters, beginning and ending with a letter or digit.',
+  );
+}
+
+function makeFolder(dir: string): void {
   try {
-    return spawn(
-      process.execPath,
-      [
-        '--disable-warning=ExperimentalWarning',
-        '--max-semi-space-size=2',
-        main,
-        '--config',
-        join(dir, 'config.json'),
-      ],
-      {
-        detached: true,
-        stdio: [tied ? 'pipe' : 'ignore', fd, fd],
-        env: { ...process.env, MALLOC_ARENA_MAX: '1' },
-      },
-    );
-  } finally {
-    closeSync(fd);
-  }
-}
-
-interface ReadyLine {
-  ready: true;
-  url: string;
-  /** Path of the file that the cluster has written. */
-  kubeconfig: string;
-}
-
-/** The cluster says in one line of its log that it is ready, and how it is reached. */
-async function waitReady(
-  child: ChildProcess,
-  name: string,
-  log: string,
-  signal: AbortSignal | undefined,
-): Promise<ReadyLine> {
-  const watcher = watch(log);
-  try {
-    return await new Promise<ReadyLine>((resolve, reject) => {
-      const timer = setTimeout(
-        () => reject(new Error(`cluster "${name}" is not ready after 60 s; log:\n${tail(log)}`)),
-        START_TIMEOUT_MS,
-      );
-      const done = (): void => clearTimeout(timer);
-      const look = (): void => {
-        const line = readyLine(readFileSync(log, 'utf8'));
-        if (line === undefined) return;
-        done();
-        resolve(line);
-      };
-      watcher.on('change', look);
-      child.once('error', reject);
-      child.once('exit', (code, by) => {
-        done();
-        reject(new Error(`cluster "${name}" ended at start (${by ?? `exit ${code}`}); log:\n${tail(log)}`));
-      });
-      signal?.addEventListener('abort', () => {
-        done();
-        reject(new Error('interrupted'));
-      });
-      look();
-    });
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
   } catch (error) {
-    if (child.pid !== undefined && child.exitCode === null) await stopProcess(child.pid);
-    throw error;
-  } finally {
-    watcher.close();
-    child.removeAllListeners('exit');
+    throw new UserError(
+      `the cluster's folder ${dir} cannot be made: ${error instanceof Error ? error.message : String(error)}`,
+      'Name a folder that you may write to with --data-dir.',
+      { cause: error },
+    );
   }
 }
 
-function readyLine(text: string): ReadyLine | undefined {
-  const line = text.split('\n').find((l) => l.startsWith('{"ready":true'));
-  if (line === undefined) return undefined;
-  try {
-    return JSON.parse(line) as ReadyLine;
-  } catch {
-    return undefined; // Only half of the line has been written yet.
-  }
+function writeRecord(dir: string, record: ProcessRecord): void {
+  const draft = join(dir, 'process.json.tmp');
+  writeFileSync(draft, JSON.stringify(record));
+  renameSync(draft, join(dir, 'process.json'));
 }
 
-function tail(log: string): string {
-  return readFileSync(log, 'utf8').split('\n').slice(-20).join('\n');
+function kubeconfigOf(dir: string): string {
+  return join(dataFolder(dir), 'kubeconfig');
 }
 
+/** undefined when the folder is none of a cluster. A record that cannot be read means that no process is known. */
 async function readState(clustersDir: string, name: string): Promise<EmbeddedClusterState | undefined> {
-  const dir = join(clustersDir, name);
-  let record: ProcessRecord;
+  const dir = clusterFolder(clustersDir, name);
   try {
-    record = JSON.parse(await readFile(join(dir, 'process.json'), 'utf8')) as ProcessRecord;
+    await access(join(dir, 'config.json'));
   } catch {
     return undefined;
   }
-  const running = readProcess(record.pid)?.startTime === record.startTime;
+  const record = await readRecord(dir);
+  const running = record !== undefined && readProcess(record.pid)?.startTime === record.startTime;
   return {
     name,
     dir,
     pid: running ? record.pid : undefined,
-    kubeconfig: record.kubeconfig,
-    url: record.url,
+    kubeconfig: kubeconfigOf(dir),
+    url: record?.url ?? '',
   };
 }
 
+async function readRecord(dir: string): Promise<ProcessRecord | undefined> {
+  try {
+    return JSON.parse(await readFile(join(dir, 'process.json'), 'utf8')) as ProcessRecord;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The clusters below a folder, by name. */
 export async function listEmbeddedClusters(clustersDir: string): Promise<EmbeddedClusterState[]> {
   const names = await readdir(clustersDir).catch((): string[] => []);
-  const states = await Promise.all(names.toSorted().map((name) => readState(clustersDir, name)));
+  const states = await Promise.all(
+    names
+      .filter((name) => NAME.test(name))
+      .toSorted()
+      .map((name) => readState(clustersDir, name)),
+  );
   return states.filter((state) => state !== undefined);
 }
 
+/** Throws a UserError that names those that there are. */
 export async function findEmbeddedCluster(clustersDir: string, name: string): Promise<EmbeddedClusterState> {
   const state = await readState(clustersDir, name);
-  if (state === undefined) {
-    const known = (await listEmbeddedClusters(clustersDir)).map((c) => c.name).join(', ');
-    throw new UserError(`there is no cluster "${name}"`, `There are: ${known || 'none'}.`);
-  }
-  return state;
+  if (state !== undefined) return state;
+  const known = (await listEmbeddedClusters(clustersDir)).map((c) => c.name).join(', ');
+  throw new UserError(
+    `there is no cluster "${name}" in ${clustersDir}`,
+    `There are: ${known || 'none'}. Clusters of another folder are named with --data-dir.`,
+  );
 }
 
-/** Ends the cluster with its pods, and removes its folder. */
+/** Opens a cluster as its administrator. Its kubeconfig is our own and holds everything, so the loader of users' kubeconfigs, which is large, stays out. */
+export async function openEmbeddedCluster({
+  name,
+  kubeconfig,
+}: EmbeddedClusterState): Promise<ClusterAccess> {
+  const config = linkCredentials(await readFile(kubeconfig, 'utf8'));
+  return { context: name, config, client: createClient(config, { userAgent: 'isthmus-cli' }) };
+}
+
+/** Ends the cluster with its pods, also those that a killed cluster has left, and removes its folder. */
 export async function deleteEmbeddedCluster(state: EmbeddedClusterState): Promise<void> {
   if (state.pid !== undefined) await stopProcess(state.pid);
+  const { endLeftovers } = await import('../../embedded-cluster/index.ts');
+  try {
+    await endLeftovers(dataFolder(state.dir));
+  } catch (error) {
+    throw new UserError(error instanceof Error ? error.message : String(error), undefined, { cause: error });
+  }
   await rm(state.dir, { recursive: true, force: true, maxRetries: 5 });
-}
-
-/** SIGTERM, then SIGKILL after the grace. Returns when the process is gone. */
-export async function stopProcess(pid: number): Promise<void> {
-  const startTime = readProcess(pid)?.startTime;
-  const alive = (): boolean => startTime !== undefined && readProcess(pid)?.startTime === startTime;
-  const deadline = performance.now() + STOP_TIMEOUT_MS;
-  if (alive()) process.kill(pid, 'SIGTERM');
-  // A process that is not a child of ours tells nobody of its end: looking is the only way.
-  while (alive() && performance.now() < deadline) await delay(50);
-  if (alive()) process.kill(pid, 'SIGKILL');
-  while (alive()) await delay(50);
 }

@@ -1,4 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** A cluster that has got SIGTERM lets its pods drain for this long; a second SIGTERM hurries it. */
+const DRAIN_MS = 15_000;
+/** From the hurry to SIGKILL. */
+const HURRY_MS = 15_000;
+const LOOK_EVERY_MS = 50;
 
 /** One process as /proc tells of it. `startTime` (ticks since boot) tells it from a later one with the same pid. */
 export interface ProcessInfo {
@@ -46,5 +53,31 @@ export function pssKiB(pid: number): number {
     return Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0);
   } catch {
     return 0;
+  }
+}
+
+/** Ends a process: SIGTERM, SIGTERM again, SIGKILL, each when the one before has not helped in time. Returns when the process is gone. */
+export async function stopProcess(pid: number): Promise<void> {
+  const startTime = readProcess(pid)?.startTime;
+  const alive = (): boolean => startTime !== undefined && readProcess(pid)?.startTime === startTime;
+  // A process that is not a child of ours tells nobody of its end: looking is the only way.
+  const goneWithin = async (ms: number): Promise<boolean> => {
+    const deadline = performance.now() + ms;
+    while (alive() && performance.now() < deadline) await delay(LOOK_EVERY_MS);
+    return !alive();
+  };
+  const stages = [
+    ['SIGTERM', DRAIN_MS],
+    ['SIGTERM', HURRY_MS],
+    ['SIGKILL', Infinity],
+  ] as const;
+  for (const [signal, ms] of stages) {
+    if (!alive()) return;
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+    if (await goneWithin(ms)) return;
   }
 }

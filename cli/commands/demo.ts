@@ -1,6 +1,7 @@
 import { defineCommand } from '../define-command.ts';
 import { runDemo } from '../demo/demo.ts';
 import { parseDuration } from '../durations.ts';
+import { interruptible } from '../interruption.ts';
 import type { GlobalArguments } from '../options.ts';
 import { standardOutput } from '../output.ts';
 
@@ -26,25 +27,12 @@ export const demoCommand = defineCommand<DemoArguments>({
       keep: { type: 'boolean', default: false, describe: 'Leave the clusters running at the end' },
     }),
   handler: async (args) => {
-    const interruption = new AbortController();
-    const interrupt = (): void => interruption.abort();
-    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-    for (const signal of signals) process.on(signal, interrupt);
-    try {
-      const result = await runDemo(
-        {
-          dataDir: args.dataDir,
-          forMs: args.for === undefined ? undefined : parseDuration(args.for, 'for'),
-          json: args.json,
-          keep: args.keep,
-          startedAt: performance.timeOrigin,
-          signal: interruption.signal,
-        },
-        standardOutput,
-      );
-      if (args.json && result !== undefined) standardOutput.out(`${JSON.stringify(result)}\n`);
-    } finally {
-      for (const signal of signals) process.off(signal, interrupt);
-    }
+    const { dataDir, json, keep } = args;
+    const forMs = args.for === undefined ? undefined : parseDuration(args.for, 'for');
+    const startedAt = performance.timeOrigin;
+    const result = await interruptible((signal) =>
+      runDemo({ dataDir, forMs, json, keep, startedAt, signal }, standardOutput),
+    );
+    if (json && result !== undefined) standardOutput.out(`${JSON.stringify(result)}\n`);
   },
 });

@@ -1,231 +1,117 @@
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import * as yaml from 'js-yaml';
-import type { KubernetesObject } from '../../api/kubernetes-types.ts';
-import { component, DEFAULT_MESH_NAMESPACE } from '../../api/names.ts';
-import type { ClientStats } from '../../examples/types.ts';
-import { openCluster } from '../cluster-access.ts';
-import { startEmbeddedCluster, stopProcess } from '../clusters/embedded.ts';
-import { applyObjects, waitForDeployment } from '../install/apply.ts';
-import { defaultValues, install } from '../install/install.ts';
-import { applyLink, planLink, waitForLink } from '../link/link.ts';
-import { mark, type Output, step } from '../output.ts';
-import { createTrustFolder } from '../trust/trust-folder.ts';
-import { waitFor } from '../wait.ts';
-import { HopRates, type ProxyMetrics } from './hops.ts';
-import { renderFrame } from './live-view.ts';
-import { clientStats, type DemoCluster, scrapeProxies, totalPssMiB } from './observe.ts';
-
-const FRAME_MS = 1_000;
-const DEPLOY_TIMEOUT_MS = 60_000;
+import { dirname, join, resolve } from 'node:path';
+import { stopProcess } from '../clusters/process-table.ts';
+import { UserError } from '../errors.ts';
+import { type Output, step } from '../output.ts';
+import { bringUp, clustersFolder, type DemoSite, trustFolderOf } from './bring-up.ts';
+import { LiveView } from './live-view.ts';
+import { type DemoResult, measure, waitForFirstAnswer, watchTraffic } from './traffic.ts';
 
 export interface DemoOptions {
   /** Folder of everything; a temporary one when undefined. */
   dataDir: string | undefined;
   /** ms after the first answer until the end; undefined: until interrupted. */
   forMs: number | undefined;
+  /** No live view: the result is all that is wanted. */
   json: boolean;
+  /** Leaves the clusters running at the end. */
   keep: boolean;
   /** When the person pressed Enter: ms since the epoch. */
   startedAt: number;
   signal: AbortSignal;
 }
 
-/** The line of JSON that `--json` ends with. */
-export interface DemoResult {
-  requests: number;
-  failures: number;
-  byCluster: Record<string, number>;
-  clientIdentity: string | null;
-  serverIdentity: string | null;
-  secondsToFirstRequest: number;
-  latencyMs: { p50: number; p99: number };
-  pssMiB: number;
-}
-
 /**
  * Two clusters, the mesh in both, linked both ways, and the example between them. Whatever happens, nothing is left behind but with `keep`.
- * Throws what went wrong; an interruption is not wrong.
+ * Throws what went wrong; an interruption is not wrong: it answers what had been measured by then, undefined before the first answer.
  */
 export async function runDemo(options: DemoOptions, output: Output): Promise<DemoResult | undefined> {
-  const dir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'isthmus-')));
-  await mkdir(dir, { recursive: true });
-  const clusters: DemoCluster[] = [];
+  const { signal } = options;
+  const folder = await makeFolder(options.dataDir);
+  const site: DemoSite = { dir: folder.dir, keep: options.keep, signal, clusters: [] };
+  let answering = false;
+  // Whatever is being asked of a cluster then fails, and with it the step that asked.
+  const hangUp = (): void => {
+    if (!answering) void closeClients(site);
+  };
+  signal.addEventListener('abort', hangUp);
   try {
-    const { east, west } = await bringUp(dir, clusters, options, output);
-    const result = await watchTraffic({ east, west }, clusters, options, output);
-    return result;
+    const pair = await bringUp(site, output);
+    await step(output, 'first request from east answered by west', () => waitForFirstAnswer(pair, signal));
+    answering = true;
+    const view = new LiveView(output);
+    try {
+      await watchTraffic(pair, options.forMs, signal, (sight) => {
+        if (!options.json) view.show(sight);
+      });
+    } finally {
+      view.close();
+    }
+    return await measure(pair, options.startedAt);
   } catch (error) {
-    if (options.signal.aborted) return undefined;
+    if (signal.aborted) return undefined;
     throw error;
   } finally {
-    await cleanUp(dir, clusters, options, output);
+    signal.removeEventListener('abort', hangUp);
+    await closeClients(site);
+    if (options.keep && site.clusters.length > 0) tellKept(folder.dir, output);
+    else await step(output, 'remove the clusters', () => remove(site, folder));
   }
 }
 
-async function bringUp(
-  dir: string,
-  clusters: DemoCluster[],
-  options: DemoOptions,
-  output: Output,
-): Promise<{ east: DemoCluster; west: DemoCluster }> {
-  const trustDir = join(dir, 'trust');
-  await step(output, 'create the trust anchor', () => createTrustFolder(trustDir));
-  const [east, west] = await step(output, 'start clusters east and west', () =>
-    Promise.all(['east', 'west'].map((name) => startCluster(name, dir, clusters, options))),
-  );
-  if (east === undefined || west === undefined) throw new Error('a cluster is missing');
-  const quiet: Output = { ...output, err: () => undefined };
-  await step(output, 'install the mesh in both', () =>
-    Promise.all(
-      [east, west].map((c) =>
-        install(c.access, defaultValues(c.name, { proxyMode: 'explicit' }), trustDir, quiet),
-      ),
-    ),
-  );
-  await step(output, 'deploy web in west, client in east', () =>
-    Promise.all([deploy(west, 'web.yaml'), deploy(east, 'client.yaml')]),
-  );
-  const plans = await step(output, 'link east and west both ways', async () => {
-    const base = { meshNamespace: DEFAULT_MESH_NAMESPACE };
-    const both = await Promise.all([
-      planLink({ ...base, source: east.access, target: west.access }),
-      planLink({ ...base, source: west.access, target: east.access }),
-    ]);
-    await Promise.all(both.map(applyLink));
-    return both;
-  });
-  await step(output, 'gateways alive, services mirrored', () => Promise.all(plans.map(waitForLink)));
-  return { east, west };
+interface DemoFolder {
+  dir: string;
+  /** The outermost folder that had to be made for it, itself perhaps; undefined when it was there. */
+  made: string | undefined;
 }
 
-async function startCluster(
-  name: string,
-  dir: string,
-  clusters: DemoCluster[],
-  options: DemoOptions,
-): Promise<DemoCluster> {
-  options.signal.throwIfAborted();
-  const state = await startEmbeddedCluster({
-    name,
-    clustersDir: join(dir, 'clusters'),
-    tied: !options.keep,
-    signal: options.signal,
-  });
-  const access = await openCluster({ kubeconfig: state.kubeconfig });
-  const cluster = { name, access, pid: state.pid ?? 0 };
-  clusters.push(cluster);
-  return cluster;
+async function makeFolder(dataDir: string | undefined): Promise<DemoFolder> {
+  if (dataDir === undefined) {
+    const dir = await mkdtemp(join(tmpdir(), 'isthmus-'));
+    return { dir, made: dir };
+  }
+  const dir = resolve(dataDir);
+  try {
+    return { dir, made: await mkdir(dir, { recursive: true }) };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UserError(`--data-dir ${dir} cannot be made: ${why}`, 'Name a folder that you may write to.', {
+      cause: error,
+    });
+  }
 }
 
-async function deploy(cluster: DemoCluster, file: string): Promise<void> {
-  const text = await readFile(new URL(`../../examples/${file}`, import.meta.url), 'utf8');
-  const objects = yaml.loadAll(text) as KubernetesObject[];
-  // A pod that is made before the webhook answers would run without its sidecar.
-  await waitForDeployment(
-    cluster.access.client,
-    DEFAULT_MESH_NAMESPACE,
-    component.controlPlane,
-    DEPLOY_TIMEOUT_MS,
-  );
-  await applyObjects(cluster.access.client, objects);
-}
-
-async function watchTraffic(
-  { east, west }: { east: DemoCluster; west: DemoCluster },
-  clusters: readonly DemoCluster[],
-  options: DemoOptions,
-  output: Output,
-): Promise<DemoResult> {
-  let stats: ClientStats | undefined;
-  await step(output, 'first request from east answered by west', () =>
-    waitFor(
-      'the first answer',
-      async () => {
-        stats = await clientStats(east);
-        return typeof stats?.firstAnswerAt === 'number';
-      },
-      { timeoutMs: DEPLOY_TIMEOUT_MS, signal: options.signal, hint: `Last error: ${stats?.lastError}` },
-    ),
-  );
-  const end = options.forMs === undefined ? Infinity : performance.now() + options.forMs;
-  const rates = new HopRates();
-  let proxies: ProxyMetrics[] = [];
-  do {
-    proxies = await scrapeProxies(clusters);
-    stats = (await clientStats(east)) ?? stats;
-    const hops = rates.look(proxies, performance.now());
-    if (!options.json && stats !== undefined) show(stats, hops, clusters, output);
-    await delay(Math.min(FRAME_MS, Math.max(0, end - performance.now())), undefined, {
-      signal: options.signal,
-    }).catch(() => undefined);
-  } while (performance.now() < end && !options.signal.aborted);
-  return result((await clientStats(east)) ?? stats, await scrapeProxies([west]), clusters, options);
-}
-
-function show(
-  stats: ClientStats,
-  hops: ReturnType<HopRates['look']>,
-  clusters: readonly DemoCluster[],
-  output: Output,
-): void {
-  const seconds = (Date.now() - (stats.firstAnswerAt ?? Date.now())) / 1000;
-  const frame = renderFrame({ stats, hops, pssMiB: totalPssMiB(clusters), seconds }, output.interactive);
-  // Home and clear below, so that the frame stands still on a terminal; elsewhere frames follow each other.
-  output.err(output.interactive ? `\u001b[H\u001b[J${frame}` : frame);
-}
-
-function result(
-  stats: ClientStats | undefined,
-  westProxies: readonly ProxyMetrics[],
-  clusters: readonly DemoCluster[],
-  options: DemoOptions,
-): DemoResult {
-  if (stats === undefined || stats.firstAnswerAt === null) throw new Error('the client has no answers');
-  const gateway = westProxies.find((p) => p.workload === component.gateway);
-  const server = gateway?.samples.find(
-    (s) =>
-      s.name === 'response_total' &&
-      s.labels['direction'] === 'outbound' &&
-      s.labels['server_id'] !== undefined,
-  );
-  return {
-    requests: stats.requests,
-    failures: stats.failures,
-    byCluster: stats.byCluster,
-    clientIdentity: stats.clientIdentity,
-    serverIdentity: server?.labels['server_id'] ?? null,
-    secondsToFirstRequest: Math.round((stats.firstAnswerAt - options.startedAt) / 100) / 10,
-    latencyMs: { p50: round(stats.latencyMs.p50), p99: round(stats.latencyMs.p99) },
-    pssMiB: totalPssMiB(clusters),
-  };
-}
-
-function round(ms: number): number {
-  return Math.round(ms * 100) / 100;
-}
-
-async function cleanUp(
-  dir: string,
-  clusters: readonly DemoCluster[],
-  options: DemoOptions,
-  output: Output,
-): Promise<void> {
+async function closeClients({ clusters }: DemoSite): Promise<void> {
   await Promise.all(clusters.map((cluster) => cluster.access.client.close()));
-  if (options.keep) {
-    output.err(
-      `${mark('ok', output.interactive)} kept in ${dir}: kubectl --kubeconfig ${dir}/clusters/east/kubeconfig …\n`,
-    );
-    return;
+}
+
+function tellKept(dir: string, output: Output): void {
+  const clusters = clustersFolder(dir);
+  const config = (name: string): string => join(clusters, name, 'data', 'kubeconfig');
+  output.err(
+    [
+      `The clusters go on in ${dir}. To look at them and to end them:`,
+      `  export KUBECONFIG=${config('east')}:${config('west')}`,
+      '  kubectl --context east get pods -A',
+      '  npx isthmus check --context east',
+      `  npx isthmus cluster delete east --data-dir ${clusters}`,
+      `  npx isthmus cluster delete west --data-dir ${clusters}`,
+      '',
+    ].join('\n'),
+  );
+}
+
+/** Ends everything and removes what the demo has made; a folder that was there before stays. */
+async function remove({ clusters }: DemoSite, { dir, made }: DemoFolder): Promise<void> {
+  await Promise.all(clusters.map((cluster) => stopProcess(cluster.pid)));
+  for (const path of [clustersFolder(dir), trustFolderOf(dir)]) {
+    await rm(path, { recursive: true, force: true, maxRetries: 5 });
   }
-  await step(output, 'remove the clusters', async () => {
-    await Promise.all(clusters.map((cluster) => stopProcess(cluster.pid)));
-    if (options.dataDir === undefined) await rm(dir, { recursive: true, force: true, maxRetries: 5 });
-    else {
-      await rm(join(dir, 'clusters'), { recursive: true, force: true, maxRetries: 5 });
-      await rm(join(dir, 'trust'), { recursive: true, force: true });
-    }
-  });
+  if (made === undefined) return;
+  try {
+    for (let path = dir; path.startsWith(made); path = dirname(path)) await rmdir(path);
+  } catch {
+    // Somebody has put a file of his own there: it stays.
+  }
 }

@@ -68,24 +68,31 @@ export async function renderInstallation(
   return [...customResourceDefinitions(), ...meshObjects(values, await signIssuer(trustDir, values))];
 }
 
-/**
- * Installs the mesh, or brings an installation to these values; twice changes nothing. Waits until every component is available.
- * Throws a UserError when the cluster has another id already: an id never changes.
- */
+/** Installs the mesh, or brings an installation to these values, and waits until every component is available. See applyInstallation. */
 export async function install(
   cluster: ClusterAccess,
   values: InstallValues,
   trustDir: string,
   output: Output,
 ): Promise<void> {
+  await applyInstallation(cluster, values, trustDir, output);
+  await step(output, 'control plane, gateway and mirror controller are available', () =>
+    waitForMesh(cluster, values.meshNamespace),
+  );
+}
+
+/**
+ * Applies the objects of an installation; twice changes nothing. An issuer that is there stays.
+ * Throws a UserError when the cluster has another id already: an id never changes.
+ */
+export async function applyInstallation(
+  cluster: ClusterAccess,
+  values: InstallValues,
+  trustDir: string,
+  output: Output,
+): Promise<void> {
   const { client } = cluster;
-  const id = await asUser(cluster, () => readClusterId(cluster));
-  if (id !== undefined && id !== values.clusterName) {
-    throw new UserError(
-      `the cluster of context "${cluster.context}" has the id "${id}", not "${values.clusterName}"`,
-      `A cluster id never changes: use --cluster-name ${id}.`,
-    );
-  }
+  await refuseOtherId(cluster, values.clusterName);
   await asUser(cluster, async () => {
     const trust = await presentTrust(cluster, values, trustDir);
     await step(output, 'custom resource definitions', () =>
@@ -94,11 +101,23 @@ export async function install(
     await step(output, `objects in namespace ${values.meshNamespace}`, () =>
       applyObjects(client, meshObjects(values, trust)),
     );
-    const names = [component.controlPlane, component.gateway, component.mirrorController];
-    await step(output, 'control plane, gateway and mirror controller are available', () =>
-      Promise.all(
-        names.map((name) => waitForDeployment(client, values.meshNamespace, name, DEPLOYMENT_TIMEOUT_MS)),
-      ),
+  });
+}
+
+async function refuseOtherId(cluster: ClusterAccess, clusterName: string): Promise<void> {
+  const id = await asUser(cluster, () => readClusterId(cluster));
+  if (id === undefined || id === clusterName) return;
+  throw new UserError(
+    `the cluster of context "${cluster.context}" has the id "${id}", not "${clusterName}"`,
+    `A cluster id never changes: use --cluster-name ${id}.`,
+  );
+}
+
+async function waitForMesh(cluster: ClusterAccess, meshNamespace: string): Promise<void> {
+  const names = [component.controlPlane, component.gateway, component.mirrorController];
+  await asUser(cluster, async () => {
+    await Promise.all(
+      names.map((name) => waitForDeployment(cluster.client, meshNamespace, name, DEPLOYMENT_TIMEOUT_MS)),
     );
   });
 }

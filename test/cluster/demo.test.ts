@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { DemoResult } from '../../cli/demo/demo.ts';
+import type { DemoResult } from '../../cli/demo/traffic.ts';
 import { type Cleaner, isthmus, launcher, temporaryFolder } from './harness.ts';
 
 /** Pids of processes whose command line or environment names the folder: pods, clusters and the command itself. */

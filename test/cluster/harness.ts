@@ -4,8 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type ClusterAccess, openCluster } from '../../cli/cluster-access.ts';
-import { type EmbeddedClusterState, startEmbeddedCluster, stopProcess } from '../../cli/clusters/embedded.ts';
+import type { ClusterAccess } from '../../cli/cluster-access.ts';
+import {
+  type EmbeddedClusterState,
+  openEmbeddedCluster,
+  startEmbeddedCluster,
+  stopProcess,
+} from '../../cli/clusters/embedded.ts';
 
 /** Something to be taken down again: a test's context or a suite's own list. */
 export interface Cleaner {
@@ -39,7 +44,7 @@ export async function startCluster(
 ): Promise<EmbeddedClusterState & { access: ClusterAccess }> {
   const state = await startEmbeddedCluster({ name, clustersDir, tied: true });
   cleaner.after(() => stopProcess(state.pid ?? 0));
-  const access = await openCluster({ kubeconfig: state.kubeconfig });
+  const access = await openEmbeddedCluster(state);
   cleaner.after(() => access.client.close());
   return { ...state, access };
 }

@@ -1,0 +1,130 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync, watch, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { EXAMPLE_IMAGE, IMAGE } from '../../api/names.ts';
+import { stopProcess } from './process-table.ts';
+
+/** A cluster's API must answer within this; start-up takes about a second, so this only bounds a broken start. */
+const START_TIMEOUT_MS = 60_000;
+/** Lines of the log that the error of a broken start shows. */
+const TAIL_LINES = 20;
+
+/** Where a cluster's own things stand, below its folder. */
+export function dataFolder(dir: string): string {
+  return join(dir, 'data');
+}
+
+export interface LaunchOptions {
+  name: string;
+  /** The cluster's folder, absolute. */
+  dir: string;
+  /** The cluster ends when this process does, however it ends. */
+  tied: boolean;
+  signal?: AbortSignal;
+  /** Called as soon as there is a process: who writes it down can end it, whatever comes. */
+  onSpawn: (pid: number) => void;
+}
+
+/** Starts the process of an embedded cluster and waits until its API answers. When that fails, or is interrupted, nothing is left running. Answers its URL. */
+export async function launchCluster(options: LaunchOptions): Promise<string> {
+  const { name, dir, tied, signal, onSpawn } = options;
+  signal?.throwIfAborted();
+  writeFileSync(join(dir, 'config.json'), JSON.stringify(clusterConfig(options), null, 2));
+  const log = join(dir, 'cluster.log');
+  const child = spawnCluster(dir, log, tied);
+  if (child.pid !== undefined) onSpawn(child.pid);
+  try {
+    const { url } = await readyLineOf(child, name, log, signal);
+    child.unref();
+    return url;
+  } catch (error) {
+    if (child.pid !== undefined) await stopProcess(child.pid);
+    throw error;
+  }
+}
+
+function clusterConfig({ name, dir, tied }: LaunchOptions): object {
+  const script = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+  // Young-generation pages are the bulk of an idle process; the parts hardly allocate per request.
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--max-semi-space-size=1'];
+  const cache = process.env['NODE_COMPILE_CACHE'];
+  const env = { MALLOC_ARENA_MAX: '1', ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }) };
+  return {
+    name,
+    dataDir: dataFolder(dir),
+    exitWithStdin: tied,
+    images: {
+      [IMAGE]: { command: [...node, script('image/entrypoint.ts')], env },
+      [EXAMPLE_IMAGE]: { command: [...node, script('examples/main.ts')], env },
+    },
+  };
+}
+
+function spawnCluster(dir: string, log: string, tied: boolean): ChildProcess {
+  const main = fileURLToPath(new URL('../../embedded-cluster/main.ts', import.meta.url));
+  const node = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=2'];
+  const fd = openSync(log, 'w', 0o600);
+  try {
+    return spawn(process.execPath, [...node, main, '--config', join(dir, 'config.json')], {
+      // A group of its own: Ctrl-C at the terminal is for the command, which ends the cluster in its order.
+      detached: true,
+      stdio: [tied ? 'pipe' : 'ignore', fd, fd],
+      env: { ...process.env, MALLOC_ARENA_MAX: '1' },
+    });
+  } finally {
+    closeSync(fd);
+  }
+}
+
+interface ReadyLine {
+  ready: true;
+  url: string;
+}
+
+/** The cluster says in one line of its log that it is ready, and how it is reached. */
+async function readyLineOf(
+  child: ChildProcess,
+  name: string,
+  log: string,
+  signal: AbortSignal | undefined,
+): Promise<ReadyLine> {
+  const { promise, resolve, reject } = Promise.withResolvers<ReadyLine>();
+  const fail = (what: string): void => reject(new Error(`cluster "${name}" ${what}; log:\n${tail(log)}`));
+  const timer = setTimeout(() => fail(`is not ready after ${START_TIMEOUT_MS / 1000} s`), START_TIMEOUT_MS);
+  const watcher = watch(log);
+  const look = (): void => {
+    const line = readyLine(readFileSync(log, 'utf8'));
+    if (line !== undefined) resolve(line);
+  };
+  const onExit = (code: number | null, by: NodeJS.Signals | null): void =>
+    fail(`ended at its start (${by ?? `exit code ${code}`})`);
+  const onAbort = (): void => reject(new Error(`the start of cluster "${name}" was interrupted`));
+  watcher.on('change', look);
+  child.once('error', reject);
+  child.once('exit', onExit);
+  signal?.addEventListener('abort', onAbort);
+  try {
+    look();
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    watcher.close();
+    child.off('exit', onExit);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+function readyLine(text: string): ReadyLine | undefined {
+  const line = text.split('\n').find((l) => l.startsWith('{"ready":true'));
+  if (line === undefined) return undefined;
+  try {
+    return JSON.parse(line) as ReadyLine;
+  } catch {
+    return undefined; // Only half of the line has been written yet.
+  }
+}
+
+function tail(log: string): string {
+  return readFileSync(log, 'utf8').trimEnd().split('\n').slice(-TAIL_LINES).join('\n');
+}

@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as yaml from 'js-yaml';
+import type { KubernetesObject } from '../../api/kubernetes-types.ts';
+import { component, DEFAULT_MESH_NAMESPACE } from '../../api/names.ts';
+import { openEmbeddedCluster, startEmbeddedCluster } from '../clusters/embedded.ts';
+import { applyObjects, waitForDeployment } from '../install/apply.ts';
+import { applyInstallation, defaultValues } from '../install/install.ts';
+import { applyLink, planLink, waitForLink } from '../link/link.ts';
+import { type Output, silentOutput, step } from '../output.ts';
+import { createTrustFolder } from '../trust/trust-folder.ts';
+import type { DemoCluster } from './observe.ts';
+
+const DEPLOY_TIMEOUT_MS = 60_000;
+
+/** Where the demo's things are, and what lives there. */
+export interface DemoSite {
+  /** Folder of everything. */
+  dir: string;
+  /** The clusters outlive this process. */
+  keep: boolean;
+  signal: AbortSignal;
+  /** Every cluster that has been started, for whoever cleans up; also when the rest fails. */
+  clusters: DemoCluster[];
+}
+
+/** Folder of a demo's clusters: what `isthmus cluster --data-dir` takes. */
+export function clustersFolder(dir: string): string {
+  return join(dir, 'clusters');
+}
+
+/** Folder of a demo's trust anchor. */
+export function trustFolderOf(dir: string): string {
+  return join(dir, 'trust');
+}
+
+/**
+ * Two clusters with the mesh in both, linked both ways, and the example between them. Everything is applied as early as the API takes it: the parts find each
+ * other. Only the example waits, for the webhook that adds its sidecars.
+ */
+export async function bringUp(
+  site: DemoSite,
+  output: Output,
+): Promise<{ east: DemoCluster; west: DemoCluster }> {
+  const trustDir = trustFolderOf(site.dir);
+  const [east, west] = await step(output, 'start clusters east and west', () =>
+    both(startCluster('east', site), startCluster('west', site), createTrustFolder(trustDir)),
+  );
+  await step(output, 'install the mesh in both', () => both(installMesh(east), installMesh(west)));
+  const plans = await step(output, 'link them both ways', () => both(link(east, west), link(west, east)));
+  await step(output, 'deploy web in west, client in east', () =>
+    both(deploy(west, 'web.yaml'), deploy(east, 'client.yaml')),
+  );
+  await step(output, 'gateways are alive, services mirrored', () => both(...plans.map(waitForLink)));
+  return { east, west };
+
+  async function installMesh(cluster: DemoCluster): Promise<void> {
+    await applyInstallation(cluster.access, defaultValues(cluster.name), trustDir, silentOutput);
+  }
+}
+
+/** As Promise.all, but waits for the others also when one fails: what still starts could not be cleaned up. */
+async function both<T extends readonly unknown[]>(...work: { [I in keyof T]: Promise<T[I]> }): Promise<T> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
+}
+
+async function startCluster(name: string, site: DemoSite): Promise<DemoCluster> {
+  const state = await startEmbeddedCluster({
+    name,
+    clustersDir: clustersFolder(site.dir),
+    tied: !site.keep,
+    signal: site.signal,
+  });
+  const cluster = { name, access: await openEmbeddedCluster(state), pid: state.pid ?? 0 };
+  site.clusters.push(cluster);
+  return cluster;
+}
+
+async function link(source: DemoCluster, target: DemoCluster): Promise<Awaited<ReturnType<typeof planLink>>> {
+  const plan = await planLink({
+    source: source.access,
+    target: target.access,
+    meshNamespace: DEFAULT_MESH_NAMESPACE,
+  });
+  await applyLink(plan);
+  return plan;
+}
+
+async function deploy({ access: { client } }: DemoCluster, file: string): Promise<void> {
+  const text = await readFile(new URL(`../../examples/${file}`, import.meta.url), 'utf8');
+  // A pod that is made before the webhook answers would run without its sidecar.
+  await waitForDeployment(client, DEFAULT_MESH_NAMESPACE, component.controlPlane, DEPLOY_TIMEOUT_MS);
+  await applyObjects(client, yaml.loadAll(text) as KubernetesObject[]);
+}
