@@ -57,7 +57,12 @@ export const component = {
   mirrorController: 'isthmus-mirror-controller',
   gateway: 'isthmus-gateway',
   proxy: 'isthmus-proxy',
+  /** The init container that redirects a pod's connections to its sidecar. */
+  redirect: 'isthmus-init',
 } as const;
+
+/** User id of the sidecar, as Linkerd's: its own connections are told from the app's by it. Any id that no app is likely to have. */
+export const PROXY_UID = 2102;
 
 export const object = {
   trustRootsConfigMap: 'isthmus-identity-trust-roots',
@@ -118,6 +123,17 @@ export const proxyEnv = {
   opaquePorts: 'ISTHMUS_PROXY_OPAQUE_PORTS',
   /** Seconds that requests in flight get after SIGTERM. */
   shutdownGraceSeconds: 'ISTHMUS_PROXY_SHUTDOWN_GRACE_SECONDS',
+} as const;
+
+/** Environment of the init container that redirects; the injector writes it. */
+export const redirectEnv = {
+  /** User id whose connections are left alone. */
+  proxyUid: 'ISTHMUS_REDIRECT_PROXY_UID',
+  /** Comma lists of ports and ranges that are left alone. */
+  skipInboundPorts: 'ISTHMUS_REDIRECT_SKIP_INBOUND_PORTS',
+  skipOutboundPorts: 'ISTHMUS_REDIRECT_SKIP_OUTBOUND_PORTS',
+  /** Comma list of CIDRs: connections to these are left alone. */
+  skipSubnets: 'ISTHMUS_REDIRECT_SKIP_SUBNETS',
 } as const;
 
 export const label = {

@@ -6,6 +6,7 @@ const parts: Record<string, () => Promise<unknown>> = {
   'mirror-controller': () => import('../mirror-controller/main.ts'),
   proxy: () => import('../proxy/main.ts'),
   gateway: () => import('../gateway/main.ts'),
+  redirect: () => import('../redirect/main.ts'),
 };
 
 const start = parts[process.argv[2] ?? ''];

@@ -1,0 +1,34 @@
+/** The init container that redirects a pod's connections to its sidecar. */
+import { pino } from 'pino';
+import { env as name } from '../api/names.ts';
+import { applyRedirect } from './apply.ts';
+import { redirectConfig } from './config.ts';
+import { redirectPlan } from './plan.ts';
+
+/** Exit code of an invalid configuration: EX_USAGE of sysexits.h. Starting again would not help. */
+const EXIT_CONFIG = 64;
+const EXIT_FAILED = 1;
+
+function main(): number {
+  const log = pino(
+    { name: 'redirect', level: process.env[name.logLevel] ?? 'info' },
+    pino.destination({ sync: true }),
+  );
+  let plan;
+  try {
+    plan = redirectPlan(redirectConfig(process.env));
+  } catch (error) {
+    process.stderr.write(`isthmus redirect: ${(error as Error).message}\n`);
+    return EXIT_CONFIG;
+  }
+  try {
+    const tool = applyRedirect(plan);
+    log.info({ tool, ...plan }, 'connections of this pod are redirected to its sidecar');
+    return 0;
+  } catch (error) {
+    process.stderr.write(`isthmus redirect: ${(error as Error).message}\n`);
+    return EXIT_FAILED;
+  }
+}
+
+process.exitCode = main();

@@ -1,0 +1,31 @@
+import { port } from '../api/names.ts';
+import { merged, type PortRange, type RedirectConfig, type Subnet } from './config.ts';
+
+/** What both kinds of rules express. */
+export interface RedirectPlan {
+  /** Port of the sidecar that new inbound connections come to. */
+  readonly inboundPort: number;
+  /** Port of the sidecar that the apps' connections come to. */
+  readonly outboundPort: number;
+  readonly proxyUid: number;
+  readonly skipInboundPorts: readonly PortRange[];
+  readonly skipOutboundPorts: readonly PortRange[];
+  readonly skipSubnets: readonly Subnet[];
+}
+
+/** The sidecar's own servers beside the mesh's port: the kubelet's probes and the metrics must reach them without policy. */
+const OWN_SERVERS: PortRange = { first: port.tap, last: port.admin };
+/** DNS over TCP; over UDP it is not touched at all. */
+const DNS: PortRange = { first: 53, last: 53 };
+
+/** Adds what is left alone in every pod to what this one asks for. */
+export function redirectPlan(config: RedirectConfig): RedirectPlan {
+  return {
+    inboundPort: port.inbound,
+    outboundPort: port.outbound,
+    proxyUid: config.proxyUid,
+    skipInboundPorts: merged([...config.skipInboundPorts, OWN_SERVERS]),
+    skipOutboundPorts: merged([...config.skipOutboundPorts, DNS]),
+    skipSubnets: config.skipSubnets,
+  };
+}
