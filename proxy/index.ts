@@ -1,7 +1,7 @@
 /** The door of the data plane: what the gateway and tests put together from its layers. */
 export { startAdmin } from './admin.ts';
-export { ConfigError, gatewayConfig, proxyConfig, DEFAULT_TIMES } from './config.ts';
-export type { MeshConfig, ProxyConfig, Times } from './config.ts';
+export { gatewayConfig } from './config.ts';
+export type { MeshConfig, ProxyConfig } from './config.ts';
 export { Watch } from './control/watch.ts';
 export { causes } from './errors.ts';
 export type { Cause } from './errors.ts';

@@ -39,10 +39,6 @@ export class Apps {
     return app;
   }
 
-  drain(): void {
-    for (const { upstream } of this.#byPort.values()) upstream.drain();
-  }
-
   destroy(): void {
     for (const { upstream } of this.#byPort.values()) upstream.destroy();
   }

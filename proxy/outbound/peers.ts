@@ -75,11 +75,6 @@ export class Peers {
     this.#forget(key);
   }
 
-  /** Connections close as their streams end. */
-  drain(): void {
-    for (const { upstream } of this.#shared.values()) upstream.drain();
-  }
-
   destroy(): void {
     for (const { upstream } of this.#shared.values()) upstream.destroy();
   }

@@ -74,14 +74,9 @@ export class Http1Pool implements Upstream {
     this.#next();
   }
 
-  /** Closes what is idle and takes nothing new. */
-  drain(): void {
-    this.#closed = true;
-    for (const connection of this.#idle.splice(0)) connection.destroy();
-  }
-
+  /** Closes at once, and takes nothing new. */
   destroy(): void {
-    this.drain();
+    this.#closed = true;
     for (const cancel of this.#dials.values()) cancel();
     this.#dials.clear();
     for (const transport of this.#open.values()) transport.destroy();

@@ -82,12 +82,6 @@ export class Peer implements Upstream {
     this.#waiters.delete(waiter);
   }
 
-  /** No new requests; connections close when their streams have ended. */
-  drain(): void {
-    this.#closed = true;
-    for (const { connection } of this.#members) connection.drain();
-  }
-
   /** Closes at once. */
   destroy(): void {
     this.#closed = true;
