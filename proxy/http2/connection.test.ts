@@ -8,6 +8,7 @@ import type { Cause } from '../errors.ts';
 import { Exchange, FieldId, Head, setSpan, spanText } from '../message.ts';
 import type { RequestSink, ResponseSink } from '../message.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
+import { REQUEST, SETTINGS, frame, readFrames } from '../testing/http2-frames.ts';
 import { http2Pair } from '../testing/http2-pair.ts';
 import { listenLoopback } from '../testing/loopback.ts';
 import { connectPlain } from '../transport/connect.ts';
@@ -206,20 +207,6 @@ function sinkOf(source: Source): RequestSink {
   };
 }
 
-function frame(type: number, flags: number, id: number, payload: Buffer | string = ''): Buffer {
-  const body = Buffer.from(payload as string);
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(body.length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(id, 5);
-  return Buffer.concat([head, body]);
-}
-
-/** GET http / with :authority a, as literals. */
-const REQUEST = Buffer.from('828684010161', 'hex');
-const SETTINGS = frame(FrameType.settings, 0, 0);
-
 /** What a server's connection answers to these frames: types of frames, with the code of RST_STREAM and GOAWAY. */
 function answers(frames: Buffer[], isthmus = false): string[] {
   const transport = new FakeTransport();
@@ -233,11 +220,9 @@ function answers(frames: Buffer[], isthmus = false): string[] {
   const bytes = Buffer.concat([PREFACE, ...frames]);
   connection.onData(bytes, 0, bytes.length);
   const list: string[] = [];
-  const out = transport.bytes();
-  for (let at = 0; at + 9 <= out.length; at += 9 + out.readUIntBE(at, 3)) {
-    const type = out[at + 3];
-    if (type === FrameType.reset) list.push(`reset ${out.readUInt32BE(at + 9)}`);
-    else if (type === FrameType.goaway) list.push(`goaway ${out.readUInt32BE(at + 13)}`);
+  for (const { type, payload } of readFrames(transport.bytes())) {
+    if (type === FrameType.reset) list.push(`reset ${payload.readUInt32BE(0)}`);
+    else if (type === FrameType.goaway) list.push(`goaway ${payload.readUInt32BE(4)}`);
     else if (type === FrameType.headers) list.push(`headers ${source.seen.length}`);
   }
   return list;
@@ -344,6 +329,13 @@ describe('HTTP/2: what a peer may not do', () => {
     assert.equal(send(connection).x.refused, true);
     assert.equal(transport.take().length, 0);
     now = limits.SETTINGS_TIMEOUT_MS + 200;
+    timers.tick();
+    const [goaway] = readFrames(transport.take());
+    assert.deepEqual(
+      [goaway?.type, goaway?.payload.readUInt32BE(4), transport.ended, transport.destroyed],
+      [FrameType.goaway, ErrorCode.settingsTimeout, true, false],
+    );
+    now += limits.FAIL_GRACE_MS + 200;
     timers.tick();
     assert.equal(transport.destroyed, true);
   });

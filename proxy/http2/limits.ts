@@ -23,3 +23,10 @@ export const CONTROL_BURST = 1000;
 export const CONTROLS_PER_SECOND = 500;
 /** ms that a draining connection waits for streams which the peer opened before it saw GOAWAY: a round trip between continents. */
 export const DRAIN_GRACE_MS = 500;
+/** ms that a GOAWAY with an error gets to leave: a second is many round trips, and the connection carries nothing else any more. */
+export const FAIL_GRACE_MS = 1_000;
+/**
+ * Bytes of output beyond which a connection is given up. DATA stops at the transport's high-water mark; what still grows then are answers to frames of a peer that
+ * does not read: 4 MiB are a thousand heads of usual size, one for each stream.
+ */
+export const MAX_OUTPUT = 4 * 1024 * 1024;

@@ -1,9 +1,13 @@
 import type { Exchange, Head, RequestSink } from '../message.ts';
 
-/** State of one stream. Written by the connection, and its sending half by the sender. */
+/** RFC 9113 section 5.1. A stream has an object from its HEADERS on, and push is off: so there is no idle and no reserved one. */
+export type StreamState = 'open' | 'half-closed-local' | 'half-closed-remote' | 'closed';
+
+/** One stream. Who writes what: `state` the table, windows and queue of the sending half the sender, those of the receiving half the receiver. */
 export class Stream {
   readonly id: number;
   readonly exchange: Exchange;
+  state: StreamState = 'open';
   /** Server side: takes the request. */
   sink: RequestSink | undefined = undefined;
   /** Bytes that we may still send; negative after the peer shrank its window. */
@@ -19,10 +23,6 @@ export class Stream {
   /** Ends the stream behind the queue. */
   queuedEnd = false;
   queuedTrailers: Head | undefined = undefined;
-  localEnded = false;
-  remoteEnded = false;
-  /** Ended both ways or reset: nothing may be sent or handed on. */
-  closed = false;
   /** The head of our message has been sent; the final head of the peer's has come. */
   headSent = false;
   headReceived = false;
@@ -38,5 +38,27 @@ export class Stream {
     this.exchange = exchange;
     this.sendWindow = sendWindow;
     this.receiveWindow = receiveWindow;
+  }
+
+  /** Our message has ended. */
+  get localEnded(): boolean {
+    return this.state === 'half-closed-local' || this.state === 'closed';
+  }
+  /** The peer's message has ended. */
+  get remoteEnded(): boolean {
+    return this.state === 'half-closed-remote' || this.state === 'closed';
+  }
+  /** Ended both ways or reset: nothing may be sent or handed on. */
+  get closed(): boolean {
+    return this.state === 'closed';
+  }
+  /** Bytes wait for this stream's receiver: ours has not taken them, or the peer gives no window. */
+  get waiting(): boolean {
+    return this.queue.length > 0 || (this.unconsumed > 0 && !this.remoteEnded);
+  }
+  /** Content-Length and DATA agree so far, or at the `end` (RFC 9113 section 8.1.1). */
+  lengthFits(end: boolean): boolean {
+    if (this.declared < 0) return true;
+    return end ? this.received === this.declared : this.received <= this.declared;
   }
 }

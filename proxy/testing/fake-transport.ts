@@ -12,7 +12,8 @@ export class FakeTransport implements Transport {
   handler: TransportHandler = NO_HANDLER;
   eager = true;
   readonly errorCode = '';
-  readonly pendingBytes = 0;
+  /** What `pendingBytes` tells. */
+  pendingBytes = 0;
   /** What `write` answers. */
   room = true;
   paused = false;

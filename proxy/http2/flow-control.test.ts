@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { causes } from '../errors.ts';
+import type { Cause } from '../errors.ts';
+import { Head } from '../message.ts';
+import type { Exchange, RequestSink } from '../message.ts';
+import { FakeTransport } from '../testing/fake-transport.ts';
+import { SETTINGS, frame, readFrames, requestFrame, wordFrame } from '../testing/http2-frames.ts';
+import { Recorder, transportPair } from '../testing/loopback.ts';
+import { handleWrap } from '../transport/handle-transport.ts';
+import { wrapStream } from '../transport/stream-transport.ts';
+import { TimerWheel } from '../transport/timers.ts';
+import type { Transport } from '../transport/transport.ts';
+import { Http2Connection } from './connection.ts';
+import { ErrorCode, FrameType, MAX_WINDOW, PREFACE } from './frames.ts';
+import { FrameWriter } from './frame-writer.ts';
+import * as limits from './limits.ts';
+import { Receiver } from './receiver.ts';
+
+/** The app's side of a server: answers with `body` at once and takes request bytes only when told to. */
+class App implements RequestSink {
+  readonly exchanges: Exchange[] = [];
+  readonly resets: Cause[] = [];
+  consumed = 0;
+  readonly #body: Buffer | undefined;
+
+  /** Without a body it does not answer. */
+  constructor(body?: Buffer) {
+    this.#body = body;
+  }
+  requestHead(x: Exchange): void {
+    this.exchanges.push(x);
+    if (this.#body === undefined) return;
+    const head = new Head();
+    head.status = 200;
+    x.client.responseHead(x, head, false);
+    x.client.responseData(x, this.#body, 0, this.#body.length, true);
+  }
+  requestData(): void {}
+  requestTrailers(): void {}
+  requestReset(_x: Exchange, cause: Cause): void {
+    this.resets.push(cause);
+  }
+  responseConsumed(_x: Exchange, n: number): void {
+    this.consumed += n;
+  }
+}
+
+/** A server's connection that has had preface and SETTINGS, on a transport whose bytes the test reads. */
+function server(app: App, transport: Transport = new FakeTransport(), timers = new TimerWheel(() => 0)) {
+  const connection = new Http2Connection(transport, {
+    side: 'server',
+    timers,
+    isthmus: false,
+    route: () => app,
+  });
+  const feed = (...frames: Buffer[]): void => {
+    const bytes = Buffer.concat(frames);
+    connection.onData(bytes, 0, bytes.length);
+  };
+  feed(PREFACE, SETTINGS);
+  return { connection, feed };
+}
+
+const FULL_FRAME = frame(FrameType.data, 0, 1, Buffer.alloc(16_384));
+
+function dataFrames(id: number, bytes: number): Buffer[] {
+  const list: Buffer[] = [];
+  for (let left = bytes; left > 0; left -= 16_384)
+    list.push(frame(FrameType.data, 0, id, Buffer.alloc(Math.min(left, 16_384))));
+  return list;
+}
+
+describe('HTTP/2 flow control: what is received', () => {
+  test('bytes beyond a stream window reset that stream with FLOW_CONTROL_ERROR; the connection goes on', () => {
+    const transport = new FakeTransport();
+    const app = new App();
+    const { connection, feed } = server(app, transport);
+    feed(requestFrame(1, 4), ...dataFrames(1, limits.STREAM_WINDOW));
+    assert.equal(connection.bufferedBytes, limits.STREAM_WINDOW);
+    transport.take();
+    feed(frame(FrameType.data, 0, 1, 'x'), requestFrame(3));
+    const [reset] = readFrames(transport.take());
+    assert.deepEqual(
+      [reset?.type, reset?.id, reset?.payload.readUInt32BE(0)],
+      [FrameType.reset, 1, ErrorCode.flowControl],
+    );
+    assert.deepEqual([app.exchanges.length, app.resets], [2, [causes.badRequest]]);
+    assert.equal(connection.bufferedBytes, 0);
+  });
+
+  test('a connection window that is overrun is told', () => {
+    const receiver = new Receiver(new FrameWriter(new FakeTransport()), new TimerWheel(() => 0));
+    assert.equal(receiver.arrived(65_535), true);
+    assert.equal(receiver.arrived(1), false);
+  });
+
+  test('a stream is credited when half of its window was consumed, the connection on receipt', () => {
+    const transport = new FakeTransport();
+    const app = new App();
+    const { feed } = server(app, transport);
+    feed(requestFrame(1, 4), ...dataFrames(1, limits.STREAM_WINDOW));
+    transport.take();
+    const [x] = app.exchanges;
+    assert.ok(x !== undefined);
+    x.client.requestConsumed(x, limits.STREAM_WINDOW / 2 - 1);
+    assert.equal(transport.take().length, 0);
+    x.client.requestConsumed(x, 1);
+    assert.deepEqual(transport.take(), wordFrame(FrameType.windowUpdate, 1, limits.STREAM_WINDOW / 2));
+  });
+
+  test('more bytes in all than a connection may hold: the streams that have been stuck longest make room, one at a time', () => {
+    let now = 0;
+    const app = new App();
+    const transport = new FakeTransport();
+    const { connection, feed } = server(app, transport, new TimerWheel(() => now));
+    const fitting = limits.CONNECTION_BUFFER / limits.STREAM_WINDOW;
+    for (let i = 0; i < fitting; i++) {
+      now = i;
+      feed(requestFrame(2 * i + 1, 4), ...dataFrames(2 * i + 1, limits.STREAM_WINDOW));
+    }
+    assert.equal(connection.bufferedBytes, limits.CONNECTION_BUFFER);
+    assert.equal(connection.activeStreams, fitting);
+    transport.take();
+    feed(requestFrame(2 * fitting + 1, 4), frame(FrameType.data, 0, 2 * fitting + 1, 'x'));
+    assert.deepEqual(app.resets, [causes.stalled]);
+    assert.equal(connection.activeStreams, fitting);
+    assert.equal(connection.bufferedBytes, limits.CONNECTION_BUFFER - limits.STREAM_WINDOW + 1);
+    const told = readFrames(transport.take()).filter((f) => f.type !== FrameType.windowUpdate);
+    // 408 and, since the request had not ended, the reset that says so.
+    assert.deepEqual(
+      told.map((f) => [f.type, f.id]),
+      [
+        [FrameType.headers, 1],
+        [FrameType.reset, 1],
+      ],
+    );
+  });
+});
+
+describe('HTTP/2 flow control: what is sent', () => {
+  /** Ids of the DATA frames that were written since the last call. */
+  const turns = (transport: FakeTransport): number[] =>
+    readFrames(transport.take())
+      .filter((f) => f.type === FrameType.data)
+      .map((f) => f.id);
+
+  test('streams that wait for the output take turns, a frame each', () => {
+    const transport = new FakeTransport();
+    const app = new App(Buffer.alloc(40_000));
+    const { connection, feed } = server(app, transport);
+    feed(wordFrame(FrameType.windowUpdate, 0, MAX_WINDOW - 65_535));
+    transport.room = false;
+    feed(requestFrame(1), requestFrame(3), requestFrame(5));
+    // The first frame told that the output is full: nothing was written after it.
+    assert.deepEqual(turns(transport), [1]);
+    const consumed = app.consumed;
+    transport.room = true;
+    connection.onDrain();
+    assert.deepEqual(turns(transport), [1, 3, 5, 1, 3, 5, 3, 5]);
+    // Nobody is told of the bytes that end a stream.
+    assert.deepEqual([consumed, app.consumed, connection.activeStreams], [16_384, 6 * 16_384, 0]);
+  });
+
+  test('a stream without window does not hold up the others, and goes on with its WINDOW_UPDATE', () => {
+    const transport = new FakeTransport();
+    const app = new App(Buffer.alloc(70_000));
+    const { connection, feed } = server(app, transport);
+    feed(wordFrame(FrameType.windowUpdate, 0, MAX_WINDOW - 65_535), requestFrame(1), requestFrame(3));
+    assert.equal(app.consumed, 2 * 65_535);
+    transport.take();
+    feed(wordFrame(FrameType.windowUpdate, 3, 10_000));
+    assert.deepEqual(turns(transport), [3]);
+    assert.equal(connection.activeStreams, 1);
+    feed(wordFrame(FrameType.windowUpdate, 1, 4_465));
+    assert.deepEqual(turns(transport), [1]);
+    assert.equal(connection.activeStreams, 0);
+  });
+
+  test('a peer that asks and asks without reading the answers is given up', () => {
+    const transport = new FakeTransport();
+    const { connection, feed } = server(new App(), transport);
+    transport.pendingBytes = limits.MAX_OUTPUT + 1;
+    transport.take();
+    feed(frame(FrameType.ping, 0, 0, Buffer.alloc(8)));
+    const last = readFrames(transport.take()).at(-1);
+    assert.deepEqual(
+      [last?.type, last?.payload.readUInt32BE(4), connection.closed, transport.ended],
+      [FrameType.goaway, ErrorCode.enhanceYourCalm, true, true],
+    );
+  });
+
+  test('a GOAWAY that tells an error leaves behind a write that is under way', async () => {
+    for (const wrap of [handleWrap(wrapStream) ?? wrapStream, wrapStream]) {
+      const pair = await transportPair(wrap);
+      const peer = new Recorder();
+      pair.client.handler = peer;
+      pair.client.pause();
+      const timers = new TimerWheel(() => 0);
+      const { connection, feed } = server(new App(Buffer.alloc(60_000, 1)), pair.server, timers);
+      // Fill the kernel's buffers, so that the answers are still on their way when the error comes.
+      while (pair.server.write(FULL_FRAME, 0, FULL_FRAME.length));
+      assert.ok(pair.server.pendingBytes > 0);
+      feed(requestFrame(2));
+      assert.equal(connection.closed, true);
+      pair.client.resume();
+      await peer.until(() => peer.ended);
+      const last = readFrames(peer.bytes()).at(-1);
+      assert.deepEqual([last?.type, last?.payload.readUInt32BE(4)], [FrameType.goaway, ErrorCode.protocol]);
+      pair.client.end();
+      await peer.until(() => peer.closed);
+    }
+  });
+});

@@ -1,0 +1,92 @@
+import type { TimerWheel } from '../transport/timers.ts';
+import { DEFAULT_WINDOW } from './frames.ts';
+import type { FrameWriter } from './frame-writer.ts';
+import { CONNECTION_BUFFER, CONNECTION_CREDIT, CONNECTION_WINDOW, STREAM_WINDOW } from './limits.ts';
+import type { Stream } from './stream.ts';
+
+/**
+ * The receiving half of flow control. The connection's window is credited on receipt, so that a stream whose receiver is slow holds up only itself; a stream's
+ * when its bytes were consumed.
+ */
+export class Receiver {
+  readonly #frames: FrameWriter;
+  readonly #timers: TimerWheel;
+  /** Connection: what the peer may still send, and what has come and is not yet credited. */
+  #window = DEFAULT_WINDOW;
+  #uncredited = 0;
+  #buffered = 0;
+
+  constructor(frames: FrameWriter, timers: TimerWheel) {
+    this.#frames = frames;
+    this.#timers = timers;
+  }
+
+  /** Bytes received and not yet consumed, of all streams. */
+  get buffered(): number {
+    return this.#buffered;
+  }
+  /** More of them than a connection may hold. */
+  get overfull(): boolean {
+    return this.#buffered > CONNECTION_BUFFER;
+  }
+
+  /** Raises the connection's window from its default. */
+  start(): void {
+    this.#uncredited = CONNECTION_WINDOW - this.#window;
+    this.#creditConnection();
+  }
+
+  /** Counts n bytes of DATA, padding included, on the connection; false: the peer sent more than its window. */
+  arrived(n: number): boolean {
+    this.#window -= n;
+    if (this.#window < 0) return false;
+    this.#uncredited += n;
+    if (this.#uncredited >= CONNECTION_CREDIT) this.#creditConnection();
+    return true;
+  }
+
+  /** Counts a piece of DATA on its stream; false: the peer sent more than its window. `counted`: bytes with padding, of which n are payload. */
+  arrivedOn(stream: Stream, n: number, counted: number): boolean {
+    stream.receiveWindow -= counted;
+    stream.received += n;
+    return stream.receiveWindow >= 0;
+  }
+
+  /** The payload is handed on: it waits until it is consumed. Padding is consumed by arriving. */
+  hold(stream: Stream, n: number, padding: number): void {
+    if (stream.unconsumed === 0) stream.progressAt = this.#timers.now();
+    stream.unconsumed += n;
+    this.#buffered += n;
+    if (padding > 0) this.#creditStream(stream, padding);
+  }
+
+  /** Who takes the stream's bytes has taken n of them. */
+  consumed(stream: Stream, n: number): void {
+    if (n <= 0) return;
+    const counted = Math.min(n, stream.unconsumed);
+    stream.unconsumed -= counted;
+    this.#buffered -= counted;
+    stream.progressAt = this.#timers.now();
+    this.#creditStream(stream, counted);
+  }
+
+  /** Forgets what waits. */
+  discard(stream: Stream): void {
+    this.#buffered -= stream.unconsumed;
+    stream.unconsumed = 0;
+  }
+
+  #creditConnection(): void {
+    this.#frames.windowUpdate(0, this.#uncredited);
+    this.#window += this.#uncredited;
+    this.#uncredited = 0;
+  }
+
+  #creditStream(stream: Stream, n: number): void {
+    stream.uncredited += n;
+    if (stream.remoteEnded || stream.uncredited < STREAM_WINDOW / 2) return;
+    this.#frames.windowUpdate(stream.id, stream.uncredited);
+    stream.receiveWindow += stream.uncredited;
+    stream.uncredited = 0;
+  }
+}
