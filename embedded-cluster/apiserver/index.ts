@@ -58,6 +58,8 @@ export interface ApiServerOptions {
   dialService?: DialService;
   /** The node agent, for what only it can answer. */
   kubelet?: Kubelet;
+  /** What is to be put right in what an earlier run has left before any client can read it. Rejecting, it ends the start. */
+  beforeServing?: (loopback: LoopbackClient) => Promise<void>;
 }
 
 export interface ApiServer {
@@ -136,6 +138,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     store.close();
   };
   try {
+    await options.beforeServing?.(loopback);
     listening = await listen(server, address, options.port);
     await bootstrap(loopback, listening.address, listening.port);
   } catch (error) {
