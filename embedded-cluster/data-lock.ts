@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startTimeOf } from './node/process-records.ts';
+import { startTimeOf } from './node/process-table.ts';
 
 const FILE = 'cluster.lock';
 

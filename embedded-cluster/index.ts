@@ -7,7 +7,7 @@ import { createApiServer } from './apiserver/index.ts';
 import type { ApiServer, Kubelet } from './apiserver/index.ts';
 import { systemClock } from './clock.ts';
 import type { ControllerContext } from './controllers/controller.ts';
-import { runControllers } from './controllers/index.ts';
+import { runControllers, settleEndpoints } from './controllers/index.ts';
 import { lockDataDir } from './data-lock.ts';
 import { startDnsServer } from './dns/server.ts';
 import { createEventRecorder } from './events.ts';
@@ -19,6 +19,7 @@ import type { LocalImages } from './node/images.ts';
 import { claimNetwork } from './node/network.ts';
 import type { ClusterNetwork } from './node/network.ts';
 import type { NodeContext } from './node/node-context.ts';
+import { showNotReady } from './node/pod-recovery.ts';
 import { runNodeStatus } from './node/node-status.ts';
 import { ProcessRecords } from './node/process-records.ts';
 import type { LoopbackClient } from './types.ts';
@@ -93,6 +94,12 @@ async function startParts(
   const left = await records.killLeftovers();
   if (left > 0) logger.info({ processes: left }, 'ended processes of an earlier run');
 
+  const contextOn = (client: LoopbackClient, component: string): ControllerContext => ({
+    client,
+    clock: systemClock,
+    logger,
+    events: createEventRecorder({ client, clock: systemClock, component }),
+  });
   const kubelet = lateKubelet();
   const api = await createApiServer({
     dataDir: join(dataDir, 'apiserver'),
@@ -101,17 +108,17 @@ async function startParts(
     clusterName: name,
     logger,
     kubelet,
+    async beforeServing(client) {
+      const context = contextOn(client, 'endpoint-slice-controller');
+      await showNotReady({ ...context, nodeName: nodeNameOf(name) });
+      await settleEndpoints(context);
+    },
   });
   cleanups.push(() => api.close());
   const dns = await startDnsServer(api.loopback, network.firstAddress, DNS_PORT);
   cleanups.push(() => dns.close());
 
-  const contextFor = (component: string): ControllerContext => ({
-    client: api.loopback,
-    clock: systemClock,
-    logger,
-    events: createEventRecorder({ client: api.loopback, clock: systemClock, component }),
-  });
+  const contextFor = (component: string): ControllerContext => contextOn(api.loopback, component);
   const controllers = runControllers(contextFor, api.caCertificate);
   cleanups.push(() => controllers.stop());
   const node = nodeContext(options, network, api, records, logger, dns.address);
@@ -171,7 +178,7 @@ function nodeContext(
   logger: Logger,
   dnsServer: string,
 ): NodeContext {
-  const nodeName = `${options.name}-node`;
+  const nodeName = nodeNameOf(options.name);
   const events = createEventRecorder({
     client: api.loopback,
     clock: systemClock,
@@ -200,6 +207,10 @@ function nodeContext(
     dataDir: options.dataDir,
     gracePeriod: (ms) => new GracePeriod(systemClock, ms),
   };
+}
+
+function nodeNameOf(cluster: string): string {
+  return `${cluster}-node`;
 }
 
 /** The API server is there before the node agent that it asks for logs. */

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { load } from 'js-yaml';
-import { startTimeOf } from './node/process-records.ts';
+import { startTimeOf } from './node/process-table.ts';
 import { scriptImages, temporaryDir } from './testing/running-cluster.ts';
 
 interface Ready {

@@ -114,6 +114,20 @@ export function runController(context: ControllerContext, spec: ControllerSpec):
   };
 }
 
+/** Looks once at every key that the sources have now, following nothing. A key that fails is told and left to the running controller. */
+export async function reconcileOnce(context: ControllerContext, spec: ControllerSpec): Promise<void> {
+  const keys = spec.sources.flatMap((source) =>
+    context.client.list(source.resource, source.options).items.flatMap((item) => source.keys(item)),
+  );
+  for (const key of new Set(keys)) {
+    try {
+      await spec.reconcile(key);
+    } catch (error) {
+      context.logger.warn({ controller: spec.name, key, error: errorText(error) }, 'reconcile failed');
+    }
+  }
+}
+
 /** `namespace/name`; just the name of what has no namespace. */
 export function keyOf(object: StoredObject): string {
   const { namespace, name = '' } = object.metadata;

@@ -6,7 +6,7 @@ import type { StoredObject } from '../types.ts';
 import type { ControllerContext, ControllerSpec } from './controller.ts';
 import { ignoring, keyOf, splitKey } from './controller.ts';
 import { mapMatches } from './labels.ts';
-import { getAs } from '../typed-client.ts';
+import { getAs, listAs } from '../typed-client.ts';
 
 const SLICES = 'endpointslices.discovery.k8s.io';
 const MANAGED_BY = 'endpointslice-controller.k8s.io';
@@ -21,25 +21,25 @@ type SlicePort = NonNullable<EndpointSlice['ports']>[number];
 export function endpointSlices(context: ControllerContext): ControllerSpec {
   const { client } = context;
 
-  const servicesOf = (pod: StoredObject): string[] =>
-    client
-      .list('services', { namespace: pod.metadata.namespace ?? '' })
+  /** Services that select the pod, and those whose slices still show it: its labels may have changed. */
+  const servicesOf = (pod: StoredObject): string[] => {
+    const { namespace = '', uid } = pod.metadata;
+    const selecting = client
+      .list('services', { namespace })
       .items.filter((service) => selectsPod(service as Service, pod))
       .map(keyOf);
+    const showing = listAs<EndpointSlice>(client, SLICES, { namespace })
+      .filter((slice) => slice.endpoints?.some((endpoint) => endpoint.targetRef?.uid === uid))
+      .flatMap(serviceOfSlice);
+    return [...selecting, ...showing];
+  };
 
   return {
     name: 'endpoint-slices',
     sources: [
       { resource: 'services', keys: (service) => [keyOf(service)] },
       { resource: 'pods', keys: servicesOf },
-      {
-        resource: SLICES,
-        keys: (slice) => {
-          const service = slice.metadata.labels?.[label.sliceServiceName];
-          const ours = slice.metadata.labels?.[label.sliceManagedBy] === MANAGED_BY;
-          return ours && service !== undefined ? [`${slice.metadata.namespace ?? ''}/${service}`] : [];
-        },
-      },
+      { resource: SLICES, keys: serviceOfSlice },
     ],
     async reconcile(key) {
       const { namespace, name } = splitKey(key);
@@ -52,12 +52,21 @@ export function endpointSlices(context: ControllerContext): ControllerSpec {
         .items.filter((slice) => slice.metadata.deletionTimestamp === undefined);
       // The slices of a deleted service go with their owner.
       if (service === undefined || service.metadata.deletionTimestamp !== undefined) return;
-      if (service.spec?.selector === undefined || service.spec.type === 'ExternalName') return;
+      // Without a selector the slices are others' business; ones of a time when there was a selector stay as they are, as with the real controller.
+      if (Object.keys(service.spec?.selector ?? {}).length === 0 || service.spec?.type === 'ExternalName')
+        return;
       const pods = client.list('pods', { namespace }).items.filter((pod) => selectsPod(service, pod));
       const wanted = desiredSlices(service, pods);
       await replaceSlices(context, service, held as (StoredObject & EndpointSlice)[], wanted);
     },
   };
+}
+
+/** Key of the service of a slice that is this controller's. */
+function serviceOfSlice(slice: StoredObject): string[] {
+  const service = slice.metadata.labels?.[label.sliceServiceName];
+  const ours = slice.metadata.labels?.[label.sliceManagedBy] === MANAGED_BY;
+  return ours && service !== undefined ? [`${slice.metadata.namespace ?? ''}/${service}`] : [];
 }
 
 type Wanted = Pick<EndpointSlice, 'endpoints'> & { ports: SlicePort[] };

@@ -1,4 +1,4 @@
-import { runController } from './controller.ts';
+import { reconcileOnce, runController } from './controller.ts';
 import type { ControllerContext, RunningController } from './controller.ts';
 import { deployments } from './deployment.ts';
 import { endpointSlices } from './endpoint-slices.ts';
@@ -40,4 +40,10 @@ export function runControllers(
       await Promise.all(running.map((controller) => controller.stop()));
     },
   };
+}
+
+/** Brings what tells clients where to connect in line with the pods' readiness, once: for a start, before anybody can read it. */
+export async function settleEndpoints(context: ControllerContext): Promise<void> {
+  await reconcileOnce(context, endpointSlices(context));
+  await reconcileOnce(context, loadBalancer(context));
 }

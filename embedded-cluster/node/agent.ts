@@ -16,6 +16,8 @@ export interface LogRequest {
   follow: boolean;
   tailLines: number | undefined;
   sinceSeconds: number | undefined;
+  /** RFC 3339. */
+  sinceTime: string | undefined;
   timestamps: boolean;
   limitBytes: number | undefined;
   signal: AbortSignal;

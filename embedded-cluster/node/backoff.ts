@@ -36,3 +36,10 @@ export class RestartBackoff {
     return finishedAt - this.#lastRestart > BACKOFF_RESET_MS;
   }
 }
+
+/** `10s`, `2m40s`: as Go prints a duration of whole seconds. */
+export function goDuration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  const minutes = Math.floor(seconds / 60);
+  return minutes === 0 ? `${seconds}s` : `${minutes}m${seconds % 60}s`;
+}

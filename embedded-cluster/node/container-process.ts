@@ -1,24 +1,26 @@
 import { spawn } from 'node:child_process';
 import type { LogWriter } from './log-file.ts';
-import { killGroup } from './process-records.ts';
 import type { ProcessRecords } from './process-records.ts';
+import { killGroup, killMarked, markEnvironment } from './process-table.ts';
 
 /** What is run: the composed command of a container. */
 export interface ProcessSpec {
   command: readonly [string, ...string[]];
   cwd: string;
   env: Record<string, string>;
+  /** Names everything that belongs to the container: what outlives its first process is found by it. */
+  mark: string;
 }
 
 export interface ContainerProcess {
   readonly pid: number;
   /** Signals the process group; nothing happens when it has ended. */
   signal(signal: NodeJS.Signals): void;
-  /** Resolves once, when the process has ended, its group is killed and its output is in the log. 128 + number for a signal, as a shell says it. */
+  /** Resolves once, when the process has ended, all that it has left running is killed and its output is in the log. 128 + number for a signal, as a shell says it. */
   readonly exited: Promise<number>;
 }
 
-/** Output of a process that has ended is normally read at once; a descendant that left the group may hold the pipe for ever. */
+/** Output of a process that has ended is normally read at once; a descendant that nothing recognises any more may hold the pipe for ever. */
 const OUTPUT_LIMIT_MS = 500;
 
 /** A process that can't be recorded (a full disk) must not live: nobody would find it after a crash. */
@@ -54,7 +56,7 @@ export async function startProcess(
   const [file, ...args] = spec.command;
   const child = spawn(file, args, {
     cwd: spec.cwd,
-    env: spec.env,
+    env: { ...spec.env, ...markEnvironment(spec.mark) },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -73,6 +75,7 @@ export async function startProcess(
       ended = true;
       if (pid !== undefined) {
         killGroup(pid, 'SIGKILL');
+        killMarked(spec.mark);
         records.remove(pid);
       }
       const status = code ?? 128 + (signal === null ? 0 : (SIGNAL_NUMBERS[signal] ?? 0));

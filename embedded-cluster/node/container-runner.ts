@@ -1,32 +1,28 @@
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Container, ContainerStatus, Pod } from '../../api/kubernetes-types.ts';
 import type { EventSubject } from '../events.ts';
-import { RestartBackoff } from './backoff.ts';
-import { startProcess } from './container-process.ts';
-import type { ContainerProcess } from './container-process.ts';
+import { goDuration, RestartBackoff } from './backoff.ts';
+import { ContainerFiles } from './container-files.ts';
+import { launchContainer, unusedContainerId } from './container-launch.ts';
+import type { Launched } from './container-launch.ts';
+import { ContainerProbes } from './container-probes.ts';
 import { containerStatus } from './container-status.ts';
 import type { ContainerState, Termination } from './container-status.ts';
 import type { PodPlace } from './downward.ts';
-import { composeCommand, composeEnvironment, ContainerConfigError } from './environment.ts';
-import { execCommand } from './exec.ts';
+import { ContainerConfigError } from './environment.ts';
 import type { GracePeriod } from './grace-period.ts';
 import { imageId } from './images.ts';
+import type { LocalImage } from './images.ts';
 import { lifecycleHandler, runLifecycleHandler } from './lifecycle-hook.ts';
-import { LogWriter, removeLog } from './log-file.ts';
-import { createContainerRoot } from './mounts.ts';
-import type { ContainerRoot } from './mounts.ts';
+import type { LogWriter } from './log-file.ts';
 import type { NodeContext } from './node-context.ts';
 import type { ContainerView } from './pod-plan.ts';
-import type { ProbeTarget } from './probe.ts';
 import { lostRun, terminationMessage } from './termination.ts';
-import { ContainerProbes } from './container-probes.ts';
 
 /** Kubelet gives a container this long after SIGTERM even when its preStop hook has used up the grace period. */
 const LEAST_TERM_MS = 2000;
 /** An image or a configuration that is missing is looked for again after this; a change of what was missing comes by itself. */
 const CONFIG_RETRY_MS = 10_000;
+
 export interface ContainerRunnerOptions {
   node: NodeContext;
   container: Container;
@@ -38,17 +34,15 @@ export interface ContainerRunnerOptions {
   volumeDir: (volume: string) => string;
   /** What its status showed before this agent came up. */
   previous: ContainerStatus | undefined;
-  /** The pod will not run again: the container shows how it ended. */
-  ended: boolean;
+  /** It will not run again (its pod has ended, or it was done): it shows how it ended. */
+  done: boolean;
   /** Something that a plan or a status depends on has changed. */
   onChange: () => void;
 }
 
 /** What belongs to one run of the container. */
-interface Run {
-  process: ContainerProcess;
+interface Run extends Launched {
   probes: ContainerProbes;
-  target: ProbeTarget;
 }
 
 /** One container of a pod: starts it, watches it, ends it. When to do which is the pod worker's business. */
@@ -56,6 +50,7 @@ export class ContainerRunner {
   readonly name: string;
   readonly kind: 'init' | 'sidecar' | 'main';
   readonly #o: ContainerRunnerOptions;
+  readonly #files: ContainerFiles;
   readonly #backoff = new RestartBackoff();
   readonly #imageBackoff = new RestartBackoff();
   #state: ContainerState;
@@ -69,6 +64,7 @@ export class ContainerRunner {
     this.#o = options;
     this.name = options.container.name;
     this.kind = options.kind;
+    this.#files = new ContainerFiles(options.podDir, this.name);
     this.#state = {
       kind: 'waiting',
       reason: options.kind === 'main' ? 'ContainerCreating' : 'PodInitializing',
@@ -78,7 +74,7 @@ export class ContainerRunner {
     this.#restartCount = before?.restartCount ?? 0;
     if (before === undefined || ran === undefined) return;
     const run = lostRun(before, options.node.clock.now());
-    if (options.ended) {
+    if (options.done) {
       this.#state = run;
     } else {
       this.#last = run;
@@ -101,7 +97,7 @@ export class ContainerRunner {
 
   logPath(previous: boolean): string | undefined {
     const run = this.#restartCount - (previous ? 1 : 0);
-    return run < 0 ? undefined : this.#logPath(run);
+    return run < 0 ? undefined : this.#files.log(run);
   }
 
   view(now: number): ContainerView {
@@ -153,19 +149,13 @@ export class ContainerRunner {
   /** It has ended and has to wait before it is started again. */
   showBackoff(): void {
     if (this.#state.kind !== 'terminated') return;
-    const { node } = this.#o;
     const { name = '', namespace = '', uid = '' } = this.#o.pod().metadata ?? {};
     const pod = `${name}_${namespace}(${uid})`;
     const wait = goDuration(this.#backoff.waitMs);
     const message = `back-off ${wait} restarting failed container=${this.name} pod=${pod}`;
     this.#last = this.#state;
     this.#state = { kind: 'backoff', last: this.#state, message };
-    node.events.record(
-      this.#subject(),
-      'Warning',
-      'BackOff',
-      `Back-off restarting failed container ${this.name} in pod ${pod}`,
-    );
+    this.#event('Warning', 'BackOff', `Back-off restarting failed container ${this.name} in pod ${pod}`);
   }
 
   /** Starts it, or shows why it can't be. Never throws. */
@@ -177,12 +167,7 @@ export class ContainerRunner {
       this.#showMissingImage(now);
       return;
     }
-    node.events.record(
-      this.#subject(),
-      'Normal',
-      'Pulled',
-      `Container image "${container.image ?? ''}" already present on machine`,
-    );
+    this.#event('Normal', 'Pulled', `Container image "${container.image ?? ''}" already present on machine`);
     const finished = this.#finished();
     if (finished !== undefined) {
       this.#last = finished;
@@ -190,7 +175,7 @@ export class ContainerRunner {
       this.#restartCount += 1;
     }
     try {
-      await this.#launch();
+      await this.#launch(image);
     } catch (error) {
       this.#showStartFailure(error);
     }
@@ -204,7 +189,7 @@ export class ContainerRunner {
     if (run === undefined || this.#state.kind !== 'running') return;
     const { node, container } = this.#o;
     const patient = grace.remainingMs > 0;
-    node.events.record(this.#subject(), 'Normal', 'Killing', reason);
+    this.#event('Normal', 'Killing', reason);
     run.probes.stopForTermination();
     const preStop = lifecycleHandler(container, 'preStop');
     if (preStop !== undefined && patient) {
@@ -212,7 +197,7 @@ export class ContainerRunner {
       await grace.unlessOver(
         hook.catch((error: unknown) => {
           const text = error instanceof Error ? error.message : String(error);
-          node.events.record(this.#subject(), 'Warning', 'FailedPreStopHook', `PreStopHook failed: ${text}`);
+          this.#event('Warning', 'FailedPreStopHook', `PreStopHook failed: ${text}`);
         }),
       );
     }
@@ -226,49 +211,29 @@ export class ContainerRunner {
     await run.process.exited;
   }
 
-  async #launch(): Promise<void> {
-    const { node, container, podDir } = this.#o;
-    const root = createContainerRoot(join(podDir, 'roots', this.name), container, this.#o.volumeDir);
-    const image = node.images[container.image ?? ''];
-    if (image === undefined) throw new ContainerConfigError('the image is gone');
-    const env = composeEnvironment({
-      client: node.client,
-      pod: this.#o.pod(),
+  async #launch(image: LocalImage): Promise<void> {
+    const { node, container, volumeDir } = this.#o;
+    const launched = await launchContainer({
+      node,
       container,
       image,
+      files: this.#files,
+      pod: this.#o.pod(),
       place: this.#o.place(),
-      base: this.#baseEnvironment(root),
-      rewrite: root.rewrite,
+      volumeDir,
+      restartCount: this.#restartCount,
+      onCreated: () => {
+        this.#event('Normal', 'Created', `Created container: ${this.name}`);
+      },
     });
-    const command = composeCommand(container, image, env, root.rewrite);
-    const scratch = join(podDir, 'scratch', this.name);
-    mkdirSync(scratch, { recursive: true, mode: 0o700 });
-    const cwd =
-      container.workingDir === undefined ? (image.workingDir ?? scratch) : root.rewrite(container.workingDir);
-    this.#dropOldLogs();
-    const log = new LogWriter(this.#logPath(this.#restartCount), { now: () => node.clock.now() });
-    this.#writer = log;
-    node.events.record(this.#subject(), 'Normal', 'Created', `Created container: ${this.name}`);
-    let process: ContainerProcess;
-    try {
-      process = await startProcess({ command, cwd, env: { TMPDIR: scratch, ...env } }, log, node.records);
-    } catch (error) {
-      log.close();
-      throw error;
-    }
-    node.events.record(this.#subject(), 'Normal', 'Started', `Started container ${this.name}`);
-    this.#watch(process, root, {
-      container,
-      podIp: this.#o.place().podIp,
-      exec: (words, timeoutMs) =>
-        execCommand(words.map(root.rewrite), { cwd, env, timeoutMs, records: node.records }),
-    });
+    this.#event('Normal', 'Started', `Started container ${this.name}`);
+    this.#writer = launched.log;
+    this.#watch(launched);
   }
 
-  #watch(process: ContainerProcess, root: ContainerRoot, target: ProbeTarget): void {
+  #watch(launched: Launched): void {
     const { node, container } = this.#o;
-    const startedAt = node.clock.now();
-    const containerId = `isthmus://${randomBytes(32).toString('hex')}`;
+    const { startedAt, containerId, target } = launched;
     this.#retryAt = 0;
     this.#state = { kind: 'running', startedAt, containerId, started: false, ready: false };
     const probes = new ContainerProbes({
@@ -281,36 +246,34 @@ export class ContainerRunner {
         this.#o.onChange();
       },
       onUnhealthy: (message) => {
-        node.events.record(this.#subject(), 'Warning', 'Unhealthy', message);
+        this.#event('Warning', 'Unhealthy', message);
       },
       onKill: (probe) => void this.#restartUnhealthy(probe),
     });
-    const run: Run = { process, probes, target };
+    const run: Run = { ...launched, probes };
     this.#run = run;
-    void this.#awaitExit(run, root, { startedAt, containerId });
+    void this.#awaitExit(run);
     void this.#postStart(run);
   }
 
-  async #awaitExit(
-    run: Run,
-    root: ContainerRoot,
-    begun: { startedAt: number; containerId: string },
-  ): Promise<void> {
+  async #awaitExit(run: Run): Promise<void> {
     const exitCode = await run.process.exited;
     run.probes.stop();
     this.#run = undefined;
+    const { startedAt, containerId, terminationLog } = run;
     this.#state = {
       kind: 'terminated',
       exitCode,
       reason: exitCode === 0 ? 'Completed' : 'Error',
       message: terminationMessage({
-        file: root.terminationLog,
-        logFile: this.#logPath(this.#restartCount),
+        file: terminationLog,
+        logFile: this.#files.log(this.#restartCount),
         fallBackToLog:
           exitCode !== 0 && this.#o.container.terminationMessagePolicy === 'FallbackToLogsOnError',
       }),
+      startedAt,
       finishedAt: this.#o.node.clock.now(),
-      ...begun,
+      containerId,
     };
     this.#o.onChange();
   }
@@ -325,12 +288,7 @@ export class ContainerRunner {
         await runLifecycleHandler(handler, run.target, node.clock, limitMs);
       } catch (error) {
         const text = error instanceof Error ? error.message : String(error);
-        node.events.record(
-          this.#subject(),
-          'Warning',
-          'FailedPostStartHook',
-          `PostStartHook failed: ${text}`,
-        );
+        this.#event('Warning', 'FailedPostStartHook', `PostStartHook failed: ${text}`);
         run.process.signal('SIGKILL');
         return;
       }
@@ -355,16 +313,15 @@ export class ContainerRunner {
   }
 
   #showMissingImage(now: number): void {
-    const { node, container } = this.#o;
-    const name = container.image ?? '';
+    const name = this.#o.container.image ?? '';
     const first = this.#state.kind !== 'waiting' || !this.#state.reason.includes('Image');
     const message = `image "${name}" is not known to this cluster: name it, with the local command to run, in the cluster's images`;
     this.#imageBackoff.restarted(now, now);
     this.#retryAt = now + this.#imageBackoff.waitMs;
     if (first) {
       this.#state = { kind: 'waiting', reason: 'ErrImagePull', message };
-      node.events.record(this.#subject(), 'Warning', 'Failed', `Failed to pull image "${name}": ${message}`);
-      node.events.record(this.#subject(), 'Warning', 'Failed', 'Error: ErrImagePull');
+      this.#event('Warning', 'Failed', `Failed to pull image "${name}": ${message}`);
+      this.#event('Warning', 'Failed', 'Error: ErrImagePull');
       return;
     }
     this.#state = {
@@ -372,14 +329,14 @@ export class ContainerRunner {
       reason: 'ImagePullBackOff',
       message: `Back-off pulling image "${name}": ErrImagePull: ${message}`,
     };
-    node.events.record(this.#subject(), 'Normal', 'BackOff', `Back-off pulling image "${name}"`);
+    this.#event('Normal', 'BackOff', `Back-off pulling image "${name}"`);
   }
 
   #showStartFailure(error: unknown): void {
     const { node } = this.#o;
     const now = node.clock.now();
     const text = error instanceof Error ? error.message : String(error);
-    node.events.record(this.#subject(), 'Warning', 'Failed', `Error: ${text}`);
+    this.#event('Warning', 'Failed', `Error: ${text}`);
     if (error instanceof ContainerConfigError) {
       this.#retryAt = now + CONFIG_RETRY_MS;
       this.#state = { kind: 'waiting', reason: 'CreateContainerConfigError', message: text };
@@ -393,33 +350,19 @@ export class ContainerRunner {
       message: text,
       startedAt: 0,
       finishedAt: now,
-      containerId: `isthmus://${randomBytes(32).toString('hex')}`,
+      containerId: unusedContainerId(),
     };
     this.#o.onChange();
-  }
-
-  #baseEnvironment(root: ContainerRoot): Record<string, string> {
-    return {
-      ...this.#o.node.environment,
-      HOSTNAME: this.#o.pod().spec?.hostname ?? this.#o.pod().metadata?.name ?? '',
-      ISTHMUS_VOLUME_ROOT: root.dir,
-    };
-  }
-
-  #logPath(run: number): string {
-    return join(this.#o.podDir, 'logs', this.name, `${run}.log`);
-  }
-
-  #dropOldLogs(): void {
-    if (this.#restartCount >= 2) removeLog(this.#logPath(this.#restartCount - 2));
-    rmSync(join(this.#o.podDir, 'scratch', this.name), { recursive: true, force: true });
-    mkdirSync(join(this.#o.podDir, 'scratch', this.name), { recursive: true, mode: 0o700 });
   }
 
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
       this.#o.node.clock.after(ms, resolve);
     });
+  }
+
+  #event(type: 'Normal' | 'Warning', reason: string, message: string): void {
+    this.#o.node.events.record(this.#subject(), type, reason, message);
   }
 
   #subject(): EventSubject {
@@ -435,11 +378,4 @@ export class ContainerRunner {
       fieldPath: `spec.${field}{${this.name}}`,
     };
   }
-}
-
-/** `10s`, `2m40s`: as Go prints a duration of whole seconds. */
-function goDuration(ms: number): string {
-  const seconds = Math.round(ms / 1000);
-  const minutes = Math.floor(seconds / 60);
-  return minutes === 0 ? `${seconds}s` : `${minutes}m${seconds % 60}s`;
 }

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
-import { killGroup } from './process-records.ts';
-import type { ProcessRecords } from './process-records.ts';
+import { killGroup, markEnvironment } from './process-table.ts';
 
 /** Kubelet cuts what a probe's command printed to this. */
 const MAX_OUTPUT_BYTES = 10 * 1024;
@@ -11,20 +10,20 @@ export function execCommand(
   options: {
     cwd: string;
     env: Record<string, string>;
+    /** Of the container: by it an agent that comes up after a crash finds the command. */
+    mark: string;
     timeoutMs: number;
-    records: ProcessRecords;
   },
 ): Promise<{ exitCode: number; output: string }> {
   const [file = '', ...args] = command;
   return new Promise((resolve) => {
     const child = spawn(file, args, {
       cwd: options.cwd,
-      env: options.env,
+      env: { ...options.env, ...markEnvironment(options.mark) },
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const { pid } = child;
-    if (pid !== undefined) options.records.add(pid);
     let output = '';
     const collect = (chunk: Buffer): void => {
       output = (output + chunk.toString()).slice(0, MAX_OUTPUT_BYTES);
@@ -38,7 +37,6 @@ export function execCommand(
     }, options.timeoutMs);
     const finish = (exitCode: number): void => {
       clearTimeout(timer);
-      if (pid !== undefined) options.records.remove(pid);
       const message = late ? `command timed out after ${options.timeoutMs / 1000}s` : output;
       resolve({ exitCode, output: message });
     };

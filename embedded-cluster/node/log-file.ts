@@ -1,4 +1,13 @@
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 
 /** Kubelet's containerLogMaxSize. One older file is kept beside the current one, so a container never takes more than twice this. */
@@ -6,6 +15,8 @@ export const MAX_LOG_BYTES = 10 * 1024 * 1024;
 /** containerd cuts longer lines into parts tagged P, so that no writer makes the reader hold a line without end. */
 const MAX_LINE_BYTES = 16 * 1024;
 const NEWLINE = 0x0a;
+
+export type LogChange = 'appended' | 'rotated' | 'closed';
 
 /**
  * Writes a container's output as the CRI log format has it: `<RFC 3339 time> <stdout|stderr> <F|P> <line>`. Writes are synchronous: they go to the page
@@ -17,7 +28,7 @@ export class LogWriter {
   #size: number;
   #closed = false;
   readonly #partial = new Map<'stdout' | 'stderr', Buffer>();
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(change: LogChange) => void>();
   readonly #maxBytes: number;
   readonly #now: () => number;
 
@@ -27,15 +38,15 @@ export class LogWriter {
     this.#maxBytes = options.maxBytes ?? MAX_LOG_BYTES;
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     this.#fd = openSync(path, 'a', 0o600);
-    this.#size = statSync(path).size;
+    this.#size = fstatSync(this.#fd).size;
   }
 
   get closed(): boolean {
     return this.#closed;
   }
 
-  /** Tells of every append, rotation and the end; the returned function stops it. */
-  onChange(listener: () => void): () => void {
+  /** Tells, within the write, of every append, rotation and the end; the returned function stops it. */
+  onChange(listener: (change: LogChange) => void): () => void {
     this.#listeners.add(listener);
     return () => {
       this.#listeners.delete(listener);
@@ -46,19 +57,21 @@ export class LogWriter {
     if (this.#closed) return;
     const before = this.#partial.get(stream);
     let rest = before === undefined ? chunk : Buffer.concat([before, chunk]);
-    const time = logTime(this.#now());
-    const lines: Buffer[] = [];
+    const head = `${logTime(this.#now())} ${stream} `;
+    const [full, part] = [Buffer.from(`${head}F `), Buffer.from(`${head}P `)];
+    const pieces: Buffer[] = [];
     for (;;) {
       const end = rest.indexOf(NEWLINE);
       if (end === -1 && rest.length < MAX_LINE_BYTES) break;
       const whole = end !== -1 && end <= MAX_LINE_BYTES;
-      const length = whole ? end : MAX_LINE_BYTES;
-      lines.push(Buffer.from(`${time} ${stream} ${whole ? 'F' : 'P'} `), rest.subarray(0, length), LINE_END);
-      rest = rest.subarray(whole ? end + 1 : length);
+      // A whole line brings its own end along.
+      if (whole) pieces.push(full, rest.subarray(0, end + 1));
+      else pieces.push(part, rest.subarray(0, MAX_LINE_BYTES), LINE_END);
+      rest = rest.subarray(whole ? end + 1 : MAX_LINE_BYTES);
     }
     if (rest.length === 0) this.#partial.delete(stream);
     else this.#partial.set(stream, Buffer.from(rest));
-    if (lines.length > 0) this.#append(Buffer.concat(lines));
+    if (pieces.length > 0) this.#append(Buffer.concat(pieces));
   }
 
   /** Writes what had no line end, and ends. */
@@ -68,7 +81,7 @@ export class LogWriter {
       this.#append(Buffer.concat([Buffer.from(`${logTime(this.#now())} ${stream} F `), rest, LINE_END]));
     this.#closed = true;
     closeSync(this.#fd);
-    this.#tell();
+    this.#tell('closed');
     this.#listeners.clear();
   }
 
@@ -76,22 +89,38 @@ export class LogWriter {
   #append(bytes: Buffer): void {
     try {
       if (this.#size > 0 && this.#size + bytes.length > this.#maxBytes) this.#rotate();
-      this.#size += writeSync(this.#fd, bytes);
+      const written = writeSync(this.#fd, bytes);
+      if (written < bytes.length) {
+        // Half a line would swallow the beginning of the next.
+        ftruncateSync(this.#fd, this.#size);
+        return;
+      }
+      this.#size += written;
     } catch {
       return;
     }
-    this.#tell();
+    this.#tell('appended');
   }
 
+  /** The new file is opened before the old one is let go: a descriptor that was closed may be somebody else's by the next write. */
   #rotate(): void {
+    const next = `${this.path}.next`;
+    const fd = openSync(next, 'a', 0o600);
+    try {
+      renameSync(this.path, rotatedPath(this.path));
+      renameSync(next, this.path);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
     closeSync(this.#fd);
-    renameSync(this.path, rotatedPath(this.path));
-    this.#fd = openSync(this.path, 'a', 0o600);
+    this.#fd = fd;
     this.#size = 0;
+    this.#tell('rotated');
   }
 
-  #tell(): void {
-    for (const listener of this.#listeners) listener();
+  #tell(change: LogChange): void {
+    for (const listener of this.#listeners) listener(change);
   }
 }
 

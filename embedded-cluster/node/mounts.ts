@@ -4,6 +4,8 @@ import type { Container } from '../../api/kubernetes-types.ts';
 
 /** Kubernetes' default terminationMessagePath. */
 const TERMINATION_LOG = '/dev/termination-log';
+/** `-f=`, `--config-file=`, and what environment variables hold for runtimes: `-Djava.security.policy=`. */
+const FLAG = /^--?[A-Za-z][\w.-]*=/;
 
 /**
  * Without root there is no mount namespace: what a container would see at a path stands under a directory of its own, as a symbolic link. Paths that a
@@ -13,7 +15,7 @@ export interface ContainerRoot {
   readonly dir: string;
   /** Where the container's termination message is read from. */
   readonly terminationLog: string;
-  /** The real place of a path, when it is one of the container's mount paths or below one; else the text unchanged. */
+  /** A text that is one of the container's mount paths or below one, or a flag `--name=` with such a path, with the real place of it; else the text unchanged. */
   rewrite: (text: string) => string;
 }
 
@@ -43,8 +45,10 @@ export function createContainerRoot(
     dir,
     terminationLog,
     rewrite(text) {
-      const inside = paths.some((path) => path !== '' && (text === path || text.startsWith(`${path}/`)));
-      return inside ? join(dir, text) : text;
+      const flag = FLAG.exec(text)?.[0] ?? '';
+      const value = text.slice(flag.length);
+      const inside = paths.some((path) => path !== '' && (value === path || value.startsWith(`${path}/`)));
+      return inside ? flag + join(dir, value) : text;
     },
   };
 }

@@ -4,6 +4,13 @@ import { metaTime } from '../clock.ts';
 type PodStatus = NonNullable<Pod['status']>;
 type PodCondition = NonNullable<PodStatus['conditions']>[number];
 
+/** How a pod ended, for good. */
+export interface PodOutcome {
+  phase: 'Succeeded' | 'Failed';
+  reason?: string;
+  message?: string;
+}
+
 /** What a pod's status is made from. */
 export interface PodStatusInput {
   pod: Pod;
@@ -15,7 +22,7 @@ export interface PodStatusInput {
   podIp: string | undefined;
   hostIp: string;
   /** Set when the pod will not run again. */
-  outcome: { phase: 'Succeeded' | 'Failed'; reason?: string; message?: string } | undefined;
+  outcome: PodOutcome | undefined;
   /** ms since the epoch at which the node first saw it. */
   startTime: number;
   now: number;

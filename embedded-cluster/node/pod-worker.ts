@@ -10,7 +10,9 @@ import type { PodPlace } from './downward.ts';
 import type { GracePeriod } from './grace-period.ts';
 import type { NodeContext } from './node-context.ts';
 import { planPod } from './pod-plan.ts';
+import { endBeforeStart, hasSucceeded } from './pod-recovery.ts';
 import { podStatus } from './pod-status.ts';
+import type { PodOutcome } from './pod-status.ts';
 import { volumeReferences } from './volume-payload.ts';
 import { MountError, PodVolumes } from './volumes.ts';
 
@@ -23,13 +25,6 @@ const STATUS_RETRY_MS = 1000;
 
 /** Why a pod ends: asked by the API, by its disappearance from there, or since the node itself stops. */
 type Ending = { why: 'deleted' | 'gone' | 'shutdown'; grace: GracePeriod };
-
-/** How the pod ended, for good. */
-interface Outcome {
-  phase: 'Succeeded' | 'Failed';
-  reason?: string;
-  message?: string;
-}
 
 /**
  * One pod on the node. A single loop looks at the pod's object, its containers and the time, does the next thing and reports; everything else only
@@ -48,7 +43,7 @@ export class PodWorker {
   #initialized = false;
   #sandboxReady = false;
   #volumesDue = true;
-  #outcome: Outcome | undefined;
+  #outcome: PodOutcome | undefined;
   #ending: Ending | undefined;
   #stoppingSidecars = false;
   #looping = false;
@@ -262,7 +257,7 @@ export class PodWorker {
 
   async #finish(ending: Ending): Promise<void> {
     for (const cancel of this.#timers.values()) cancel();
-    await this.#report();
+    await this.#tryReport(ending);
     await this.#stopAll(ending.grace);
     ending.grace.dispose();
     if (ending.why === 'shutdown') {
@@ -291,6 +286,20 @@ export class PodWorker {
     } catch (error) {
       // Gone, or already another pod of the same name.
       if (!(error instanceof ApiError && (error.code === 404 || error.code === 409))) throw error;
+    }
+  }
+
+  /**
+   * A status that can't be written (a full disk) keeps no pod from being ended. One that ends only since the node stops is not told: it will be started
+   * again, and how it took its SIGTERM is not how its work ended.
+   */
+  async #tryReport(ending: Ending): Promise<void> {
+    if (ending.why === 'shutdown') return;
+    try {
+      await this.#report();
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      this.#node.logger.warn({ pod: this.#name, error: text }, 'pod status could not be written');
     }
   }
 
@@ -327,6 +336,7 @@ export class PodWorker {
 
   #runner(container: Container, kind: ContainerRunner['kind']): ContainerRunner {
     const { containerStatuses = [], initContainerStatuses = [] } = this.#pod.status ?? {};
+    const previous = [...initContainerStatuses, ...containerStatuses].find((c) => c.name === container.name);
     return new ContainerRunner({
       node: this.#node,
       container,
@@ -335,12 +345,12 @@ export class PodWorker {
       pod: () => this.#pod,
       place: () => this.#place(this.#podIp ?? ''),
       volumeDir: (volume) => this.#volumes.path(this.#pod, volume),
-      ended: this.#outcome !== undefined,
-      previous: [...initContainerStatuses, ...containerStatuses].find((c) => c.name === container.name),
+      done: this.#outcome !== undefined || (kind === 'main' && hasSucceeded(this.#pod, previous)),
+      previous,
       onChange: () => {
         this.wake();
         // While the pod ends the loop is busy ending it; readers of endpoints still want to hear of readiness.
-        if (this.#ending !== undefined) void this.#report().catch(() => undefined);
+        if (this.#ending !== undefined) void this.#tryReport(this.#ending);
       },
     });
   }
@@ -385,24 +395,4 @@ export class PodWorker {
 
 function endedWell(container: ContainerRunner): boolean {
   return container.state.kind === 'terminated' && container.state.exitCode === 0;
-}
-
-/**
- * How a pod had ended before this agent came up: what its status says, and for one that may not be restarted also that its containers ran, since what
- * was left of them has been killed.
- */
-function endBeforeStart(pod: Pod): Outcome | undefined {
-  const { phase, containerStatuses = [], reason, message } = pod.status ?? {};
-  if (phase === 'Succeeded' || phase === 'Failed')
-    return {
-      phase,
-      ...(reason === undefined ? {} : { reason }),
-      ...(message === undefined ? {} : { message }),
-    };
-  const ran = containerStatuses.some(
-    (c) => c.state?.running !== undefined || c.state?.terminated !== undefined,
-  );
-  if (pod.spec?.restartPolicy !== 'Never' || !ran) return undefined;
-  const well = containerStatuses.every((c) => c.state?.terminated?.exitCode === 0);
-  return { phase: well ? 'Succeeded' : 'Failed' };
 }

@@ -1,73 +1,99 @@
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { allProcesses, isMarked, killProcess, sessionOf, startTimeOf } from './process-table.ts';
 
-/** When a process began, in clock ticks after boot (proc(5), field 22 of `stat`); undefined when there is none, or only a zombie. */
-export function startTimeOf(pid: number): string | undefined {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  } catch {
-    return undefined;
-  }
-  // The second field is the command in parentheses and may hold anything, blanks and parentheses too.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields[0] === 'Z' ? undefined : fields[19];
-}
-
-/** How long a killed process may take to leave before the start goes on without it. */
+/** How long killed processes may take to leave before the start goes on without it. */
 const LEAVE_LIMIT_MS = 5000;
 const LEAVE_CHECK_MS = 10;
+const MARK_FILE = 'mark';
 
 /**
- * The processes that this agent has started, on disk, so that one that comes up after a crash finds them. A pid alone would name a stranger after a
- * while; pid and start time together name one process of this boot.
+ * The processes that the agents of this directory have started, so that one that comes up after a crash finds them: the containers' first processes by pid
+ * and start time on disk, all that they have started since by a mark in the environment, which is this directory's own. The mark is there before the
+ * record can be, and stays when the first process has gone; the record holds for one that has overwritten its environment.
  */
 export class ProcessRecords {
   readonly #dir: string;
+  readonly #mark: string;
 
   constructor(dir: string) {
     this.#dir = dir;
     mkdirSync(dir, { recursive: true, mode: 0o700 });
+    this.#mark = ownMark(dir);
+  }
+
+  /** What marks the processes of one container. */
+  markOf(containerId: string): string {
+    return `${this.#mark}.${containerId}`;
   }
 
   /** Synchronous on purpose: between the start of a process and its record nothing else may run. */
   add(pid: number): void {
     const startTime = startTimeOf(pid);
-    if (startTime !== undefined) writeFileSync(join(this.#dir, String(pid)), startTime);
+    if (startTime !== undefined) writeFileSync(join(this.#dir, String(pid)), `${startTime} ${bootId()}`);
   }
 
   remove(pid: number): void {
     rmSync(join(this.#dir, String(pid)), { force: true });
   }
 
-  /** Kills every recorded process group that still is the one recorded, and waits until it has left. Returns how many. */
+  /** Kills everything of ours that runs, and waits until it has left. Returns how many processes there were. */
   async killLeftovers(): Promise<number> {
-    const killed: { pid: number; startTime: string }[] = [];
-    for (const name of readdirSync(this.#dir)) {
-      const pid = Number(name);
-      const startTime = readFileSync(join(this.#dir, name), 'utf8');
-      if (startTimeOf(pid) === startTime) {
-        killGroup(pid, 'SIGKILL');
-        killed.push({ pid, startTime });
-      }
-      this.remove(pid);
-    }
+    const killed = new Set<number>();
     const deadline = Date.now() + LEAVE_LIMIT_MS;
-    while (killed.some((p) => startTimeOf(p.pid) === p.startTime) && Date.now() < deadline) {
+    for (;;) {
+      // Anew each time: a process may have started another while it was looked for.
+      const left = this.#leftovers();
+      if (left.length === 0 || Date.now() > deadline) break;
+      for (const pid of left) {
+        killProcess(pid);
+        killed.add(pid);
+      }
       await new Promise<void>((resolve) => {
         setTimeout(resolve, LEAVE_CHECK_MS);
       });
     }
-    return killed.length;
+    for (const pid of this.#recorded()) this.remove(pid);
+    return killed.size;
+  }
+
+  #leftovers(): number[] {
+    const sessions = new Set(this.#recorded().filter((pid) => this.#isSame(pid)));
+    return allProcesses().filter((pid) => {
+      const session = sessionOf(pid);
+      return session !== undefined && (sessions.has(session) || isMarked(pid, `${this.#mark}.`));
+    });
+  }
+
+  #recorded(): number[] {
+    return readdirSync(this.#dir)
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number);
+  }
+
+  /** Whether the pid still names the process that was recorded. */
+  #isSame(pid: number): boolean {
+    const [startTime, boot] = readFileSync(join(this.#dir, String(pid)), 'utf8').split(' ');
+    return boot === bootId() && startTime === startTimeOf(pid);
   }
 }
 
-/** Signals a whole process group. One that is gone already is no error, nor is one of somebody else's by now, which is not ours to end. */
-export function killGroup(pid: number, signal: NodeJS.Signals): void {
+function ownMark(dir: string): string {
+  const file = join(dir, MARK_FILE);
   try {
-    process.kill(-pid, signal);
+    const mark = readFileSync(file, 'utf8');
+    // Half a mark, from a full disk, would be everybody's.
+    if (/^[0-9a-f]{32}$/.test(mark)) return mark;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ESRCH' && code !== 'EPERM') throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
+  const mark = randomBytes(16).toString('hex');
+  writeFileSync(file, mark, { mode: 0o600 });
+  return mark;
+}
+
+/** Start times count from the boot: those of another boot say nothing. */
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }
