@@ -1,8 +1,13 @@
 import { DEFAULT_CLUSTER_DOMAIN, DEFAULT_TRUST_DOMAIN } from '../../api/names.ts';
 import { openCluster } from '../cluster-access.ts';
 import { defineCommand } from '../define-command.ts';
-import { defaultValues, install, renderInstallation, trustFolder } from '../install/install.ts';
-import { INBOUND_POLICIES, type InboundPolicy, type InstallValues } from '../install/values.ts';
+import { install, renderInstallation, trustFolder } from '../install/install.ts';
+import {
+  defaultValues,
+  INBOUND_POLICIES,
+  type InboundPolicy,
+  type InstallValues,
+} from '../install/values.ts';
 import { type GlobalArguments, renderOptions } from '../options.ts';
 import { type ObjectFormat, renderObjects, standardOutput } from '../output.ts';
 

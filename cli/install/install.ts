@@ -1,15 +1,7 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { KubernetesObject } from '../../api/kubernetes-types.ts';
-import {
-  component,
-  DEFAULT_CLUSTER_DOMAIN,
-  DEFAULT_MESH_NAMESPACE,
-  DEFAULT_TRUST_DOMAIN,
-  IMAGE,
-  object,
-} from '../../api/names.ts';
-import { DEFAULT_CLUSTER_NETWORKS } from '../../destination/index.ts';
+import { component, object } from '../../api/names.ts';
 import { resources } from '../../kubernetes/resources.ts';
 import { KubernetesError } from '../../kubernetes/types.ts';
 import { asUser, type ClusterAccess, readClusterId } from '../cluster-access.ts';
@@ -22,24 +14,6 @@ import { customResourceDefinitions, meshObjects } from './manifests.ts';
 import type { InstallValues, TrustMaterial } from './values.ts';
 
 const DEPLOYMENT_TIMEOUT_MS = 120_000;
-
-/** The values of a plain installation. */
-export function defaultValues(clusterName: string, overrides: Partial<InstallValues> = {}): InstallValues {
-  return {
-    clusterName,
-    meshNamespace: DEFAULT_MESH_NAMESPACE,
-    clusterDomain: DEFAULT_CLUSTER_DOMAIN,
-    trustDomain: DEFAULT_TRUST_DOMAIN,
-    image: IMAGE,
-    proxyMode: 'explicit',
-    defaultInboundPolicy: 'all-unauthenticated',
-    gatewayReplicas: 1,
-    logLevel: 'info',
-    clusterNetworks: DEFAULT_CLUSTER_NETWORKS,
-    adoptLinkerd: false,
-    ...overrides,
-  };
-}
 
 /** The folder of the trust anchor: the named one, or the operator's own, which is made at the first install and said aloud. */
 export async function trustFolder(

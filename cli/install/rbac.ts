@@ -5,72 +5,100 @@ import type {
   Role,
   RoleBinding,
 } from '../../api/kubernetes-types.ts';
-import { component, object } from '../../api/names.ts';
+import { CLUSTER_ID_PROPERTY, component, object } from '../../api/names.ts';
 import { labels, meta } from './pod-parts.ts';
 import type { InstallValues } from './values.ts';
 
 const RBAC = 'rbac.authorization.k8s.io';
-const READ = ['get', 'list', 'watch'];
+/** What a cache needs: it lists, then watches. */
+const FOLLOW = ['list', 'watch'];
+/** What an election needs. */
+const ELECT = ['get', 'create', 'update'];
 
 /** ClusterRole of a linked cluster's ServiceAccount: what its mirror controller must see here, and nothing else. */
 export const LINK_ACCESS_ROLE = 'isthmus-link-access';
 
 const LINK_ACCESS_RULES: PolicyRule[] = [
-  { apiGroups: [''], resources: ['services', 'namespaces'], verbs: READ },
-  { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: READ },
-  { apiGroups: ['about.k8s.io'], resources: ['clusterproperties'], verbs: READ },
-  { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
+  { apiGroups: [''], resources: ['services'], verbs: FOLLOW },
+  { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: FOLLOW },
+  {
+    apiGroups: ['about.k8s.io'],
+    resources: ['clusterproperties'],
+    resourceNames: [CLUSTER_ID_PROPERTY],
+    verbs: ['get'],
+  },
 ];
+
+/** Where a Linkerd control plane runs its webhook is there: then only our own annotations count. */
+const LINKERD_WEBHOOK = 'linkerd-proxy-injector-webhook-config';
 
 const CONTROL_PLANE_CLUSTER_RULES: PolicyRule[] = [
   { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
-  { apiGroups: [''], resources: ['services', 'pods', 'namespaces'], verbs: READ },
-  { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: READ },
-  { apiGroups: ['apps'], resources: ['replicasets', 'deployments'], verbs: READ },
-  { apiGroups: ['batch'], resources: ['jobs'], verbs: READ },
-  // The trust anchors are kept in every namespace that has meshed pods.
-  { apiGroups: [''], resources: ['configmaps'], verbs: [...READ, 'create', 'update', 'patch', 'delete'] },
+  { apiGroups: [''], resources: ['services', 'pods'], verbs: FOLLOW },
+  { apiGroups: [''], resources: ['namespaces'], verbs: ['get', ...FOLLOW] },
+  { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: FOLLOW },
+  // An injected pod's event is told on the Deployment that owns its ReplicaSet.
+  { apiGroups: ['apps'], resources: ['replicasets'], verbs: ['get'] },
+  // The trust anchors are kept in every namespace that has meshed pods. A name cannot bound `create`.
+  { apiGroups: [''], resources: ['configmaps'], verbs: ['create'] },
+  {
+    apiGroups: [''],
+    resources: ['configmaps'],
+    resourceNames: [object.trustRootsConfigMap],
+    verbs: [...FOLLOW, 'patch'],
+  },
   { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
-  { apiGroups: ['isthmus.dev'], resources: ['trustbundles'], verbs: READ },
-  { apiGroups: ['isthmus.dev'], resources: ['trustbundles/status'], verbs: ['get', 'patch', 'update'] },
-  { apiGroups: ['admissionregistration.k8s.io'], resources: ['mutatingwebhookconfigurations'], verbs: READ },
+  { apiGroups: ['isthmus.dev'], resources: ['trustbundles'], verbs: FOLLOW },
+  { apiGroups: ['isthmus.dev'], resources: ['trustbundles/status'], verbs: ['patch'] },
+  {
+    apiGroups: ['admissionregistration.k8s.io'],
+    resources: ['mutatingwebhookconfigurations'],
+    resourceNames: [object.injectorWebhook, LINKERD_WEBHOOK],
+    verbs: FOLLOW,
+  },
   {
     apiGroups: ['admissionregistration.k8s.io'],
     resources: ['mutatingwebhookconfigurations'],
     resourceNames: [object.injectorWebhook],
-    verbs: ['patch', 'update'],
+    verbs: ['update'],
   },
 ];
 
 const CONTROL_PLANE_RULES: PolicyRule[] = [
-  { apiGroups: [''], resources: ['secrets'], verbs: [...READ, 'create', 'update', 'patch'] },
-  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'update', 'patch'] },
+  {
+    apiGroups: [''],
+    resources: ['secrets'],
+    resourceNames: [object.issuerSecret, object.injectorTlsSecret],
+    verbs: FOLLOW,
+  },
+  { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
+  { apiGroups: [''], resources: ['secrets'], resourceNames: [object.injectorTlsSecret], verbs: ['update'] },
 ];
 
 const MIRROR_CLUSTER_RULES: PolicyRule[] = [
   {
     apiGroups: [''],
     resources: ['services'],
-    verbs: [...READ, 'create', 'update', 'patch', 'delete'],
+    verbs: ['get', ...FOLLOW, 'create', 'update', 'delete'],
   },
   {
     apiGroups: ['discovery.k8s.io'],
     resources: ['endpointslices'],
-    verbs: [...READ, 'create', 'update', 'patch', 'delete'],
+    verbs: ['get', ...FOLLOW, 'create', 'update', 'delete'],
   },
-  { apiGroups: [''], resources: ['namespaces'], verbs: READ },
+  { apiGroups: [''], resources: ['namespaces'], verbs: FOLLOW },
   { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
-  { apiGroups: ['about.k8s.io'], resources: ['clusterproperties'], verbs: READ },
 ];
 
 const MIRROR_RULES: PolicyRule[] = [
-  { apiGroups: ['isthmus.dev'], resources: ['links'], verbs: [...READ, 'update', 'patch'] },
-  { apiGroups: ['isthmus.dev'], resources: ['links/status'], verbs: ['get', 'update', 'patch'] },
-  { apiGroups: ['isthmus.dev'], resources: ['links/finalizers'], verbs: ['update'] },
-  { apiGroups: [''], resources: ['secrets'], verbs: READ },
-  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'update', 'patch'] },
+  { apiGroups: ['isthmus.dev'], resources: ['links'], verbs: FOLLOW },
+  { apiGroups: ['isthmus.dev'], resources: ['links/status'], verbs: ['patch'] },
+  // Any of them may be a Link's.
+  { apiGroups: [''], resources: ['secrets'], verbs: FOLLOW },
+  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ELECT },
 ];
 
+/** Accounts of the components and their rights: what each really asks for, no more. */
 export function rbac(values: InstallValues): KubernetesObject[] {
   const accounts = [component.controlPlane, component.mirrorController, component.gateway];
   return [

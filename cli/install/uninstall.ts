@@ -1,72 +1,81 @@
-import { label } from '../../api/names.ts';
+import type { KubernetesObject } from '../../api/kubernetes-types.ts';
+import { component, label, object } from '../../api/names.ts';
 import { resources } from '../../kubernetes/resources.ts';
 import { KubernetesError } from '../../kubernetes/types.ts';
 import { asUser, type ClusterAccess } from '../cluster-access.ts';
 import { UserError } from '../errors.ts';
-import { type Output, step } from '../output.ts';
+import { clearMirrors, removeMirrors } from '../link/mirrors.ts';
+import { mark, type Output, step } from '../output.ts';
 import { waitFor } from '../wait.ts';
 import { deleteNamed, deleteObject } from './apply.ts';
 import { readInstallation } from './installation.ts';
 import { customResourceDefinitions, isOurs, meshObjects } from './manifests.ts';
+import { defaultValues } from './values.ts';
 
 /** A namespace goes when its pods have: the gateway drains for up to a minute. */
 const NAMESPACE_TIMEOUT_MS = 120_000;
 
 /**
- * Removes the mesh: webhook first (so that pods are no longer changed), links with their mirrors, then everything else of ours. The kinds of the standards
- * (ClusterProperty) and their CRDs stay: others may use them; the two properties that we set go.
+ * Removes the mesh: webhook first (so that pods are no longer changed), links with their mirrors, the components, then what they have left and what is
+ * cluster-wide. Works when no component runs any more, and again when it was interrupted. The CRD of the standards (ClusterProperty) stays: others may use it;
+ * the two properties that we set go.
  */
 export async function uninstall(
   cluster: ClusterAccess,
   meshNamespace: string,
   output: Output,
 ): Promise<void> {
-  const { client } = cluster;
-  const values = await readInstallation(cluster, meshNamespace);
-  if (values === undefined) {
-    throw new UserError(
-      `the cluster of context "${cluster.context}" has no mesh in namespace "${meshNamespace}"`,
-      'Name another with --isthmus-namespace, if it was installed in another one.',
-    );
-  }
-  const objects = meshObjects(values, { anchors: [], issuerCertificate: '', issuerKey: '' });
-  const webhooks = objects.filter((object) => object.kind === 'MutatingWebhookConfiguration');
-  const clusterWide = objects.filter(
-    (object) => object.metadata?.namespace === undefined && object.kind !== 'Namespace',
-  );
+  await requireMesh(cluster, meshNamespace);
   await asUser(cluster, async () => {
-    for (const webhook of webhooks) await deleteObject(client, webhook);
+    await step(output, 'remove the webhook', () =>
+      deleteNamed(cluster.client, resources.mutatingWebhookConfigurations, undefined, object.injectorWebhook),
+    );
     await step(output, 'remove links and their mirrors', () => removeLinks(cluster, meshNamespace));
-    await step(output, 'remove trust roots from the namespaces', () => removeTrustRoots(cluster));
     await step(output, `remove namespace ${meshNamespace}`, () => removeNamespace(cluster, meshNamespace));
-    await step(output, 'remove what is cluster-wide', async () => {
-      for (const object of clusterWide.toReversed()) await deleteObject(client, object);
-      for (const crd of customResourceDefinitions().filter(isOurs)) await deleteObject(client, crd);
+    // Only now: the components, while they ran, would have made these again.
+    await step(output, 'remove what is in other namespaces', async () => {
+      await removeMirrors(cluster.client);
+      await removeTrustRoots(cluster);
     });
+    await step(output, 'remove what is cluster-wide', () => removeClusterWide(cluster, meshNamespace));
   });
   const meshed = await meshedPods(cluster, meshNamespace);
   if (meshed > 0) {
-    output.err(`‼ ${meshed} pods still run a sidecar: restart their workloads to be rid of it\n`);
+    output.err(
+      `${mark('warning', output.interactive)} ${meshed} pods still run a sidecar: restart their workloads to be rid of it\n`,
+    );
   }
 }
 
-async function removeLinks({ client }: ClusterAccess, namespace: string): Promise<void> {
-  const { items } = await client.list(resources.links, { namespace });
-  for (const link of items) {
-    await deleteNamed(client, resources.links, namespace, link.metadata?.name ?? '');
-  }
-  await waitFor(
-    'links to go',
-    async () => (await client.list(resources.links, { namespace })).items.length === 0,
-    { hint: 'Is the mirror controller running? It removes the mirrors of a link before the link goes.' },
+/** Throws a UserError where no mesh is in that namespace. A mesh that is half removed counts: its bindings go last and name its namespace. */
+async function requireMesh(cluster: ClusterAccess, meshNamespace: string): Promise<void> {
+  if ((await readInstallation(cluster, meshNamespace)) !== undefined) return;
+  const bindings = await asUser(cluster, () =>
+    cluster.client.list(resources.clusterRoleBindings, {
+      fieldSelector: `metadata.name=${component.controlPlane}`,
+    }),
+  );
+  const namespace = bindings.items[0]?.subjects?.[0]?.namespace;
+  if (namespace === meshNamespace) return;
+  throw new UserError(
+    `the cluster of context "${cluster.context}" has no mesh in namespace "${meshNamespace}"`,
+    namespace === undefined
+      ? 'There is nothing to remove.'
+      : `It is in namespace "${namespace}": name it with --isthmus-namespace.`,
   );
 }
 
-async function removeTrustRoots({ client }: ClusterAccess): Promise<void> {
-  const { items } = await client.list(resources.configMaps, { labelSelector: `${label.managedBy}=isthmus` });
-  for (const { metadata } of items) {
-    await deleteNamed(client, resources.configMaps, metadata?.namespace, metadata?.name ?? '');
+async function removeLinks({ client }: ClusterAccess, namespace: string): Promise<void> {
+  try {
+    const { items } = await client.list(resources.links, { namespace });
+    for (const link of items) {
+      await deleteNamed(client, resources.links, namespace, link.metadata?.name ?? '');
+    }
+  } catch (error) {
+    // Without the kind there are no links.
+    if (!(error instanceof KubernetesError && error.code === 404)) throw error;
   }
+  await clearMirrors(client);
 }
 
 async function removeNamespace({ client }: ClusterAccess, name: string): Promise<void> {
@@ -82,7 +91,43 @@ async function removeNamespace({ client }: ClusterAccess, name: string): Promise
         throw error;
       }
     },
-    { timeoutMs: NAMESPACE_TIMEOUT_MS, hint: `See \`kubectl get namespace ${name} -o yaml\`.` },
+    {
+      timeoutMs: NAMESPACE_TIMEOUT_MS,
+      hint: `See what keeps it with \`kubectl get namespace ${name} -o yaml\`, then uninstall again.`,
+    },
+  );
+}
+
+/** The copies that the control plane keeps in namespaces with meshed pods. */
+async function removeTrustRoots({ client }: ClusterAccess): Promise<void> {
+  const name = object.trustRootsConfigMap;
+  const { items } = await client.list(resources.configMaps, { fieldSelector: `metadata.name=${name}` });
+  for (const { metadata } of items) {
+    if (metadata?.labels?.[label.managedBy] === undefined) continue;
+    await deleteNamed(client, resources.configMaps, metadata.namespace, name);
+  }
+}
+
+/** The control plane's binding goes last: it says that something is left, and in which namespace the mesh was. */
+async function removeClusterWide({ client }: ClusterAccess, meshNamespace: string): Promise<void> {
+  const last = component.controlPlane;
+  for (const crd of customResourceDefinitions().filter(isOurs)) await deleteObject(client, crd);
+  for (const o of clusterWideObjects(meshNamespace)) {
+    if (o.kind !== 'ClusterRoleBinding') await deleteObject(client, o);
+  }
+  // Also those of the accounts that linked clusters read with.
+  const { items } = await client.list(resources.clusterRoleBindings, {
+    labelSelector: `${label.managedBy}=isthmus,app.kubernetes.io/part-of=isthmus`,
+  });
+  const names = items.map(({ metadata }) => metadata?.name ?? '').filter((name) => name !== last);
+  for (const name of [...names, last])
+    await deleteNamed(client, resources.clusterRoleBindings, undefined, name);
+}
+
+function clusterWideObjects(meshNamespace: string): KubernetesObject[] {
+  const nothing = { anchors: [], issuerCertificate: '', issuerKey: '' };
+  return meshObjects(defaultValues('unnamed', { meshNamespace }), nothing).filter(
+    ({ metadata, kind }) => metadata?.namespace === undefined && kind !== 'Namespace',
   );
 }
 

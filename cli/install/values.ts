@@ -1,3 +1,11 @@
+import {
+  DEFAULT_CLUSTER_DOMAIN,
+  DEFAULT_MESH_NAMESPACE,
+  DEFAULT_TRUST_DOMAIN,
+  IMAGE,
+} from '../../api/names.ts';
+import { DEFAULT_CLUSTER_NETWORKS } from '../../destination/index.ts';
+
 /** How inbound traffic is treated where no policy says otherwise; Linkerd's five. */
 export const INBOUND_POLICIES = [
   'all-unauthenticated',
@@ -27,6 +35,24 @@ export interface InstallValues {
   clusterNetworks: readonly string[];
   /** `--adopt-linkerd`: Linkerd's inject annotations count although a Linkerd control plane is there. */
   adoptLinkerd: boolean;
+}
+
+/** The values of a plain installation. */
+export function defaultValues(clusterName: string, overrides: Partial<InstallValues> = {}): InstallValues {
+  return {
+    clusterName,
+    meshNamespace: DEFAULT_MESH_NAMESPACE,
+    clusterDomain: DEFAULT_CLUSTER_DOMAIN,
+    trustDomain: DEFAULT_TRUST_DOMAIN,
+    image: IMAGE,
+    proxyMode: 'explicit',
+    defaultInboundPolicy: 'all-unauthenticated',
+    gatewayReplicas: 1,
+    logLevel: 'info',
+    clusterNetworks: DEFAULT_CLUSTER_NETWORKS,
+    adoptLinkerd: false,
+    ...overrides,
+  };
 }
 
 /** PEM texts that go into the cluster: the anchor's key is never among them. */

@@ -8,6 +8,7 @@ import { applyObjects, deleteNamed, deleteObject } from '../install/apply.ts';
 import { readTrustAnchors, requireInstallation } from '../install/installation.ts';
 import { waitFor } from '../wait.ts';
 import { linkSecretName, linkServiceAccountName, sourceObjects, targetObjects } from './link-objects.ts';
+import { clearMirrors } from './mirrors.ts';
 
 /** One year: the longest that a link lives without being renewed. The API server may shorten it. */
 export const LINK_TOKEN_SECONDS = 365 * 24 * 3600;
@@ -157,31 +158,24 @@ export async function waitForLink(plan: LinkPlan): Promise<void> {
   }
 }
 
-/** Takes the link's objects out of the source. The mirror controller removes the mirrors before the Link goes. */
+/**
+ * Takes the link's objects out of the source: the Link, then its mirrors, then the credential. Works also when the mirror controller does not run. Answers
+ * false when there was no link.
+ */
 export async function removeSourceSide(
   source: ClusterAccess,
   targetId: string,
   meshNamespace: string,
-): Promise<void> {
+): Promise<boolean> {
   const link = await findLink(source, targetId, meshNamespace);
-  if (link === undefined) {
-    throw new UserError(
-      `cluster of context "${source.context}" has no link to "${targetId}"`,
-      `See \`isthmus gateways --context ${source.context}\`.`,
-    );
-  }
-  const secret = link.spec.clusterCredentialsSecret ?? linkSecretName(targetId);
   await asUser(source, async () => {
-    await source.client.delete(resources.links, meshNamespace, targetId, { propagationPolicy: 'Background' });
-    await waitFor(
-      `Link "${targetId}" and its mirrors to go`,
-      async () => {
-        return (await findLink(source, targetId, meshNamespace)) === undefined;
-      },
-      { hint: 'Is the mirror controller running? It removes the mirrors of a link before the link goes.' },
-    );
-    await deleteNamed(source.client, resources.secrets, meshNamespace, secret);
+    const { client } = source;
+    await deleteNamed(client, resources.links, meshNamespace, targetId);
+    await clearMirrors(client, targetId);
+    const secret = link?.spec.clusterCredentialsSecret ?? linkSecretName(targetId);
+    await deleteNamed(client, resources.secrets, meshNamespace, secret);
   });
+  return link !== undefined;
 }
 
 async function findLink(
@@ -199,15 +193,20 @@ async function findLink(
   });
 }
 
-/** Takes the source's account out of the target. */
+/** Takes the source's account out of the target. Answers false when there was none. */
 export async function removeTargetSide(
   target: ClusterAccess,
   sourceId: string,
   meshNamespace: string,
-): Promise<void> {
-  await asUser(target, async () => {
+): Promise<boolean> {
+  return asUser(target, async () => {
+    const accounts = await target.client.list(resources.serviceAccounts, {
+      namespace: meshNamespace,
+      fieldSelector: `metadata.name=${linkServiceAccountName(sourceId)}`,
+    });
     for (const object of targetObjects(sourceId, meshNamespace).toReversed()) {
       await deleteObject(target.client, object);
     }
+    return accounts.items.length > 0;
   });
 }

@@ -12,8 +12,9 @@ import { startEmbeddedCluster, stopProcess } from '../../cli/clusters/embedded.t
 import { processTree } from '../../cli/clusters/process-table.ts';
 import { clientStats } from '../../cli/demo/observe.ts';
 import { applyObjects, waitForDeployment } from '../../cli/install/apply.ts';
-import { defaultValues, install } from '../../cli/install/install.ts';
+import { install } from '../../cli/install/install.ts';
 import { uninstall } from '../../cli/install/uninstall.ts';
+import { defaultValues } from '../../cli/install/values.ts';
 import { applyLink, planLink, removeSourceSide, removeTargetSide, waitForLink } from '../../cli/link/link.ts';
 import type { Output } from '../../cli/output.ts';
 import { createTrustFolder } from '../../cli/trust/trust-folder.ts';
