@@ -74,7 +74,7 @@ export class ContainerProbes {
 
   #prober(
     probe: NonNullable<Container['livenessProbe']>,
-    name: string,
+    name: 'Startup' | 'Readiness' | 'Liveness',
     initial: boolean | undefined,
     onVerdict: (healthy: boolean) => void,
   ): Prober {
@@ -82,6 +82,7 @@ export class ContainerProbes {
       probe,
       clock: this.#o.clock,
       initial,
+      eager: name !== 'Liveness',
       run: () => runProbe(probe, this.#o.target),
       onFailure: (message) => {
         this.#o.onUnhealthy(`${name} probe failed: ${message}`);

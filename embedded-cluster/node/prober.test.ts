@@ -3,23 +3,25 @@ import { it } from 'node:test';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { Prober } from './prober.ts';
 
-function probed(results: readonly boolean[], initial: boolean | undefined, numbers: object) {
+function probed(results: readonly boolean[], initial: boolean | undefined, numbers: object, eager = false) {
   const clock = new FakeClock(0);
   const verdicts: [number, boolean][] = [];
+  const failures: number[] = [];
   let at = 0;
   const prober = new Prober({
     probe: { periodSeconds: 2, failureThreshold: 2, ...numbers },
     clock,
     initial,
+    eager,
     run: async () => {
       const healthy = results[at] ?? results.at(-1) ?? true;
       at += 1;
       return healthy ? { healthy } : { healthy, message: 'no' };
     },
-    onFailure: () => undefined,
+    onFailure: () => failures.push(clock.now()),
     onVerdict: (healthy) => verdicts.push([clock.now(), healthy]),
   });
-  return { clock, verdicts, prober, runs: () => at };
+  return { clock, verdicts, failures, prober, runs: () => at };
 }
 
 await it('waits for the initial delay, then probes at its period', async () => {
@@ -48,4 +50,18 @@ await it('tells the first verdict either way when none was assumed, and nothing 
   prober.stop();
   await clock.advance(10_000);
   assert.equal(verdicts.length, 1);
+});
+
+await it('looks in between until it has been healthy once, and counts only the success of that', async () => {
+  const late = probed([false, false, false, true, false], false, {}, true);
+  await late.clock.advance(2349);
+  assert.deepEqual(late.verdicts, [[350, true]], 'looked at 0, 50, 150 and 350 ms');
+  assert.deepEqual(late.failures, [0], 'a failure in between is no news');
+  await late.clock.advance(20_000);
+  assert.deepEqual(late.failures.slice(1, 3), [2350, 4350], 'then at its period alone');
+
+  const never = probed([false], undefined, { failureThreshold: 3 }, true);
+  await never.clock.advance(20_000);
+  assert.deepEqual(never.verdicts, [[4000, false]], 'the threshold is reached no sooner');
+  assert.equal(never.runs(), 11 + 5, 'five looks in between, then none');
 });

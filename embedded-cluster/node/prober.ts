@@ -6,6 +6,8 @@ import type { ProbeResult } from './probe.ts';
 const DEFAULT_PERIOD_SECONDS = 10;
 const DEFAULT_SUCCESS_THRESHOLD = 1;
 const DEFAULT_FAILURE_THRESHOLD = 3;
+/** The first look in between, when `eager`; each next one waits twice as long. */
+const FIRST_EAGER_MS = 50;
 
 export interface ProberOptions {
   probe: Probe;
@@ -17,23 +19,37 @@ export interface ProberOptions {
   onFailure: (message: string) => void;
   /** The verdict before the first result; undefined where either result is news. */
   initial: boolean | undefined;
+  /**
+   * Until it has been healthy once, look also between the probes of its period, at doubling distances. Of these only a success counts: thresholds, events
+   * and the time of the others stay as they were. A container that needs 200 ms to listen then isn't out of service for a whole period.
+   */
+  eager: boolean;
 }
 
 /** Repeats one probe at its period and turns results into verdicts by its thresholds. The next probe starts only when the last has ended. */
 export class Prober {
   readonly #options: ProberOptions;
   readonly #periodMs: number;
+  readonly #delayMs: number;
   #cancel: (() => void) | undefined;
   #stopped = false;
   #verdict: boolean | undefined;
   #row = 0;
   #last: boolean | undefined;
+  /** When the next probe of the period is due. */
+  #dueAt: number;
+  /** Wait before the next look in between; undefined when there are none any more. */
+  #eagerMs: number | undefined;
 
   constructor(options: ProberOptions) {
+    const { probe, clock, eager, initial } = options;
     this.#options = options;
-    this.#periodMs = (options.probe.periodSeconds ?? DEFAULT_PERIOD_SECONDS) * 1000;
-    this.#verdict = options.initial;
-    this.#schedule((options.probe.initialDelaySeconds ?? 0) * 1000);
+    this.#periodMs = (probe.periodSeconds ?? DEFAULT_PERIOD_SECONDS) * 1000;
+    this.#verdict = initial;
+    this.#eagerMs = eager ? FIRST_EAGER_MS : undefined;
+    this.#delayMs = (probe.initialDelaySeconds ?? 0) * 1000;
+    this.#dueAt = clock.now() + this.#delayMs;
+    this.#schedule(this.#dueAt);
   }
 
   stop(): void {
@@ -41,16 +57,33 @@ export class Prober {
     this.#cancel?.();
   }
 
-  #schedule(ms: number): void {
-    if (!this.#stopped) this.#cancel = this.#options.clock.after(ms, () => void this.#probe());
+  #schedule(at: number): void {
+    const { clock } = this.#options;
+    if (this.#stopped) return;
+    // A clock that was set back must not stop the probes.
+    const ms = Math.min(Math.max(0, at - clock.now()), Math.max(this.#periodMs, this.#delayMs));
+    this.#cancel = clock.after(ms, () => void this.#probe());
   }
 
   async #probe(): Promise<void> {
-    const began = this.#options.clock.now();
-    const result = await this.#options.run();
+    const { clock, run } = this.#options;
+    const began = clock.now();
+    const between = began < this.#dueAt;
+    const result = await run();
     if (this.#stopped) return;
-    this.#take(result);
-    this.#schedule(Math.max(0, began + this.#periodMs - this.#options.clock.now()));
+    if (!between || result.healthy) {
+      this.#dueAt = began + this.#periodMs;
+      this.#take(result);
+    }
+    if (result.healthy) this.#eagerMs = undefined;
+    this.#schedule(Math.min(this.#dueAt, this.#nextLook()));
+  }
+
+  #nextLook(): number {
+    const ms = this.#eagerMs;
+    if (ms === undefined || ms >= this.#periodMs) return Number.POSITIVE_INFINITY;
+    this.#eagerMs = ms * 2;
+    return this.#options.clock.now() + ms;
   }
 
   #take(result: ProbeResult): void {
