@@ -1,6 +1,5 @@
 import http from 'node:http';
 import https from 'node:https';
-import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
 import type { Container, Probe } from '../../api/kubernetes-types.ts';
 
@@ -17,8 +16,6 @@ export interface ProbeTarget {
 
 /** Kubernetes' default timeoutSeconds. */
 const DEFAULT_TIMEOUT_SECONDS = 1;
-/** gRPC's health checking protocol: HealthCheckResponse.status = SERVING. */
-const SERVING = 1;
 
 /** Runs a probe once, as a kubelet does. Never throws. */
 export async function runProbe(probe: Probe, target: ProbeTarget): Promise<ProbeResult> {
@@ -29,7 +26,11 @@ export async function runProbe(probe: Probe, target: ProbeTarget): Promise<Probe
       const { host, port } = probe.tcpSocket;
       return await tcpProbe(host ?? target.podIp, resolvePort(port, target.container), timeoutMs);
     }
-    if (probe.grpc !== undefined) return await grpcProbe(probe.grpc, target.podIp, timeoutMs);
+    if (probe.grpc !== undefined) {
+      // Few clusters have such a probe, and HTTP/2 takes several MiB of memory.
+      const { grpcProbe } = await import('./grpc-probe.ts');
+      return await grpcProbe(probe.grpc, target.podIp, timeoutMs);
+    }
     if (probe.exec !== undefined) {
       const { exitCode, output } = await target.exec(probe.exec.command, timeoutMs);
       return exitCode === 0 ? { healthy: true } : { healthy: false, message: output };
@@ -103,63 +104,4 @@ function tcpProbe(host: string, port: number, timeoutMs: number): Promise<ProbeR
       resolve({ healthy: false, message: `dial tcp ${host}:${port}: ${why}` });
     });
   });
-}
-
-/** `grpc.health.v1.Health/Check` by hand: one short message each way is not worth a gRPC library in memory. */
-function grpcProbe(
-  action: NonNullable<Probe['grpc']>,
-  podIp: string,
-  timeoutMs: number,
-): Promise<ProbeResult> {
-  return new Promise((resolve) => {
-    const session = connectHttp2(`http://${podIp}:${action.port}`);
-    const finish = (result: ProbeResult): void => {
-      clearTimeout(timer);
-      session.destroy();
-      resolve(result);
-    };
-    const fail = (message: string): void => {
-      finish({ healthy: false, message });
-    };
-    const timer = setTimeout(() => {
-      fail(`timeout: failed to connect service "${podIp}:${action.port}" within ${timeoutMs / 1000}s`);
-    }, timeoutMs);
-    session.once('error', (error) => {
-      fail(error.message);
-    });
-    const stream = session.request({
-      ':method': 'POST',
-      ':path': '/grpc.health.v1.Health/Check',
-      'content-type': 'application/grpc',
-      te: 'trailers',
-      'user-agent': 'kube-probe/1.34',
-    });
-    const chunks: Buffer[] = [];
-    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-    stream.once('error', (error) => {
-      fail(error.message);
-    });
-    stream.once('end', () => {
-      const status = servingStatus(Buffer.concat(chunks));
-      if (status === SERVING) finish({ healthy: true });
-      else fail(`service unhealthy (responded with "${status ?? 'no status'}")`);
-    });
-    stream.end(healthCheckRequest(action.service ?? ''));
-  });
-}
-
-/** HealthCheckRequest { string service = 1 } in a gRPC frame. A service name is at most 63 characters, so its length is one byte. */
-function healthCheckRequest(service: string): Buffer {
-  const name = Buffer.from(service);
-  const message = name.length === 0 ? name : Buffer.concat([Buffer.from([0x0a, name.length]), name]);
-  const head = Buffer.alloc(5);
-  head.writeUInt32BE(message.length, 1);
-  return Buffer.concat([head, message]);
-}
-
-/** HealthCheckResponse { ServingStatus status = 1 } from a gRPC frame; undefined when there is none. */
-function servingStatus(body: Buffer): number | undefined {
-  if (body.length < 5) return undefined;
-  const message = body.subarray(5, 5 + body.readUInt32BE(1));
-  return message.length === 0 ? 0 : message[0] === 0x08 ? message[1] : undefined;
 }
