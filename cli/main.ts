@@ -2,7 +2,7 @@ import yargs, { type CommandModule } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { VERSION } from '../api/names.ts';
 import { EXIT_OURS, EXIT_USER, UserError } from './errors.ts';
-import { globalOptions } from './options.ts';
+import { globalOptions, STANDARD_INPUT } from './options.ts';
 
 /** Loaded one by one: a command should not wait for what another needs. In the order of the help text. */
 const commands: Record<string, () => Promise<unknown>> = {
@@ -38,7 +38,14 @@ function needed(args: readonly string[]): (() => Promise<unknown>)[] {
   return load === undefined ? Object.values(commands) : [load];
 }
 
-const parser = yargs(hideBin(process.argv))
+// Who reads the output may have seen enough (`| head`): no error, and nothing more to say.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
+
+const args = hideBin(process.argv).map((arg) => (arg === '-' ? STANDARD_INPUT : arg));
+const parser = yargs(args)
   .scriptName('isthmus')
   .usage(
     '$0 <command>\n\nJoins Kubernetes clusters: a sidecar mesh in each, mirrored services and mTLS gateways between them.',
@@ -57,7 +64,7 @@ const parser = yargs(hideBin(process.argv))
   });
 
 try {
-  for (const load of needed(hideBin(process.argv))) parser.command((await load()) as CommandModule);
+  for (const load of needed(args)) parser.command((await load()) as CommandModule);
   await parser.parseAsync();
 } catch (error) {
   process.exitCode = report(error);

@@ -32,3 +32,6 @@ export const renderOptions = {
   },
   'dry-run': { type: 'boolean', default: false, describe: 'Print the objects instead of applying them' },
 } as const satisfies Record<string, Options>;
+
+/** What `-` as a file stands for: yargs loses a lone hyphen, so it is replaced before. */
+export const STANDARD_INPUT = '/dev/stdin';

@@ -12,36 +12,70 @@ async function folder(t: TestContext): Promise<string> {
   return dir;
 }
 
-function kubeconfigOf(name: string, server: string): string {
+function clusterEntry(name: string, server: string, authority: string): object {
+  return { name, cluster: { server, 'certificate-authority-data': authority } };
+}
+
+function kubeconfigOf(name: string, server: string, authority = `authority of ${name}`): string {
+  const user = `${name}-admin`;
   return yaml.dump({
-    clusters: [{ name, cluster: { server } }],
-    users: [{ name, user: { token: 'x' } }],
-    contexts: [{ name, context: { cluster: name, user: name } }],
+    clusters: [clusterEntry(name, server, authority)],
+    users: [{ name: user, user: { token: 'x' } }],
+    contexts: [{ name, context: { cluster: name, user } }],
     'current-context': name,
   });
+}
+
+async function read(file: string) {
+  return yaml.load(await readFile(file, 'utf8')) as {
+    clusters: object[];
+    users: object[];
+    contexts: object[];
+    'current-context': string;
+  };
 }
 
 test('a cluster is added beside what is there, replaced when added again, and taken out without a trace', async (t) => {
   const file = join(await folder(t), 'config');
   await writeFile(file, kubeconfigOf('mine', 'https://mine'));
-  await mergeIntoKubeconfig('east', kubeconfigOf('east', 'https://one'), file);
-  await mergeIntoKubeconfig('east', kubeconfigOf('east', 'https://two'), file);
-  const merged = yaml.load(await readFile(file, 'utf8')) as { clusters: object[]; 'current-context': string };
+  await mergeIntoKubeconfig(kubeconfigOf('east', 'https://one'), file);
+  await mergeIntoKubeconfig(kubeconfigOf('east', 'https://two'), file);
+  const merged = await read(file);
   assert.deepEqual(merged.clusters, [
-    { name: 'mine', cluster: { server: 'https://mine' } },
-    { name: 'east', cluster: { server: 'https://two' } },
+    clusterEntry('mine', 'https://mine', 'authority of mine'),
+    clusterEntry('east', 'https://two', 'authority of east'),
   ]);
   assert.equal(merged['current-context'], 'east');
-  await removeFromKubeconfig('east', file);
-  const left = yaml.load(await readFile(file, 'utf8')) as { contexts: object[]; 'current-context': string };
-  assert.equal(left.contexts.length, 1);
+  await removeFromKubeconfig(kubeconfigOf('east', 'https://two'), file);
+  const left = await read(file);
+  for (const list of [left.clusters, left.users, left.contexts]) assert.equal(list.length, 1);
   assert.equal(left['current-context'], '');
+});
+
+test('entries of the same name that lead to another cluster are neither replaced nor removed', async (t) => {
+  const file = join(await folder(t), 'config');
+  const mine = kubeconfigOf('east', 'https://mine', 'mine');
+  await writeFile(file, mine);
+  const other = kubeconfigOf('east', 'https://other', 'other');
+  await assert.rejects(mergeIntoKubeconfig(other, file), /a context "east" that leads to another cluster/);
+  await removeFromKubeconfig(other, file);
+  assert.equal(await readFile(file, 'utf8'), mine);
+});
+
+test('removing from a kubeconfig that is not there makes none; one that is no YAML is named', async (t) => {
+  const file = join(await folder(t), 'config');
+  await removeFromKubeconfig(kubeconfigOf('east', 'https://one'), file);
+  await assert.rejects(stat(file), { code: 'ENOENT' });
+  await writeFile(file, '{ clusters: [');
+  await assert.rejects(mergeIntoKubeconfig(kubeconfigOf('east', 'https://one'), file), (error: Error) =>
+    error.message.includes(file),
+  );
 });
 
 test('many writers at once lose nothing, and the file is for its owner only', async (t) => {
   const file = join(await folder(t), 'deep', 'config');
   const names = ['a', 'b', 'c', 'd', 'e'];
-  await Promise.all(names.map((name) => mergeIntoKubeconfig(name, kubeconfigOf(name, 'https://x'), file)));
+  await Promise.all(names.map((name) => mergeIntoKubeconfig(kubeconfigOf(name, 'https://x'), file)));
   const merged = yaml.load(await readFile(file, 'utf8')) as { contexts: { name: string }[] };
   assert.deepEqual(merged.contexts.map((c) => c.name).toSorted(), names);
   assert.equal((await stat(file)).mode & 0o777, 0o600);

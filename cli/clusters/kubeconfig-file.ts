@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -9,12 +10,20 @@ interface Named {
   name: string;
 }
 
+interface NamedCluster extends Named {
+  cluster?: { 'certificate-authority-data'?: string };
+}
+
+interface Context extends Named {
+  context?: { cluster?: string; user?: string };
+}
+
 interface Kubeconfig {
   apiVersion?: string;
   kind?: string;
-  clusters?: Named[];
+  clusters?: NamedCluster[];
   users?: Named[];
-  contexts?: Named[];
+  contexts?: Context[];
   'current-context'?: string;
 }
 
@@ -27,54 +36,104 @@ function targetFile(flag: string | undefined): string {
   return flag ?? first ?? join(homedir(), '.kube', 'config');
 }
 
-/** Adds a cluster's entries (all called `name`) to the kubeconfig and makes its context the current one. Answers the file's path. */
+/**
+ * Adds a cluster's entries to the kubeconfig and makes its context the current one. Answers the file's path. Throws a UserError when a context of that name leads
+ * to another cluster: that one is left as it is.
+ */
 export async function mergeIntoKubeconfig(
-  name: string,
   clusterKubeconfig: string,
   flag: string | undefined,
 ): Promise<string> {
   const added = yaml.load(clusterKubeconfig) as Kubeconfig;
-  return change(flag, (config) => {
-    for (const list of ['clusters', 'users', 'contexts'] as const) {
-      config[list] = [...without(config[list], name), ...(added[list] ?? [])];
-    }
-    config['current-context'] = name;
-  });
-}
-
-/** Takes the entries called `name` out of the kubeconfig. */
-export async function removeFromKubeconfig(name: string, flag: string | undefined): Promise<void> {
-  await change(flag, (config) => {
-    for (const list of ['clusters', 'users', 'contexts'] as const) config[list] = without(config[list], name);
-    if (config['current-context'] === name) config['current-context'] = '';
-  });
-}
-
-function without(entries: Named[] | undefined, name: string): Named[] {
-  return (entries ?? []).filter((entry) => entry.name !== name);
-}
-
-async function change(flag: string | undefined, edit: (config: Kubeconfig) => void): Promise<string> {
   const file = targetFile(flag);
+  await change(file, (config) => {
+    const name = added['current-context'] ?? '';
+    if (hasEntries(config, added) && !isSameCluster(config, added)) {
+      throw new UserError(
+        `${file} has a context "${name}" that leads to another cluster; it is left as it is`,
+        'Use another file with --kubeconfig or $KUBECONFIG; if that entry is left over, remove it with `kubectl config delete-cluster`.',
+      );
+    }
+    config.apiVersion ??= 'v1';
+    config.kind ??= 'Config';
+    removeEntries(config, added);
+    config.clusters = [...(config.clusters ?? []), ...(added.clusters ?? [])];
+    config.users = [...(config.users ?? []), ...(added.users ?? [])];
+    config.contexts = [...(config.contexts ?? []), ...(added.contexts ?? [])];
+    config['current-context'] = name;
+    return config;
+  });
+  return file;
+}
+
+/** Takes a cluster's entries out of the kubeconfig; those of the same names that lead to another cluster stay. */
+export async function removeFromKubeconfig(
+  clusterKubeconfig: string,
+  flag: string | undefined,
+): Promise<void> {
+  const removed = yaml.load(clusterKubeconfig) as Kubeconfig;
+  const file = targetFile(flag);
+  if (!existsSync(file)) return;
+  await change(file, (config) => {
+    if (!isSameCluster(config, removed)) return undefined;
+    removeEntries(config, removed);
+    if (config['current-context'] === removed['current-context']) config['current-context'] = '';
+    return config;
+  });
+}
+
+const LISTS = ['clusters', 'users', 'contexts'] as const;
+
+function namesIn(config: Kubeconfig, list: (typeof LISTS)[number]): Set<string> {
+  return new Set((config[list] ?? []).map((entry) => entry.name));
+}
+
+function hasEntries(config: Kubeconfig, of: Kubeconfig): boolean {
+  return LISTS.some((list) => !namesIn(config, list).isDisjointFrom(namesIn(of, list)));
+}
+
+/** A cluster's address may change with a start; its authority never does. */
+function isSameCluster(config: Kubeconfig, other: Kubeconfig): boolean {
+  const authority = other.clusters?.[0]?.cluster?.['certificate-authority-data'];
+  const present = config.clusters?.find((entry) => entry.name === other.clusters?.[0]?.name);
+  return authority !== undefined && present?.cluster?.['certificate-authority-data'] === authority;
+}
+
+function removeEntries(config: Kubeconfig, of: Kubeconfig): void {
+  config.clusters = (config.clusters ?? []).filter((entry) => !namesIn(of, 'clusters').has(entry.name));
+  config.users = (config.users ?? []).filter((entry) => !namesIn(of, 'users').has(entry.name));
+  config.contexts = (config.contexts ?? []).filter((entry) => !namesIn(of, 'contexts').has(entry.name));
+}
+
+/** `edit` answers what is to be written, or undefined when the file stays. */
+async function change(file: string, edit: (config: Kubeconfig) => Kubeconfig | undefined): Promise<void> {
   await mkdir(dirname(file), { recursive: true });
   const unlock = await lock(file);
   try {
-    const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return '';
-      throw error;
-    });
-    const config = (text.trim() === '' ? undefined : (yaml.load(text) as Kubeconfig | null)) ?? {
-      apiVersion: 'v1',
-      kind: 'Config',
-    };
-    edit(config);
+    const edited = edit(await read(file));
+    if (edited === undefined) return;
     const draft = `${file}.${process.pid}.tmp`;
-    await writeFile(draft, yaml.dump(config, { noRefs: true, lineWidth: -1 }), { mode: 0o600 });
+    await writeFile(draft, yaml.dump(edited, { noRefs: true, lineWidth: -1 }), { mode: 0o600 });
     await rename(draft, file);
   } finally {
     await unlock();
   }
-  return file;
+}
+
+async function read(file: string): Promise<Kubeconfig> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
+  try {
+    return (yaml.load(text.trim() === '' ? '{}' : text) as Kubeconfig | null) ?? {};
+  } catch (error) {
+    throw new UserError(
+      `kubeconfig ${file} is no YAML: ${error instanceof Error ? error.message : String(error)}`,
+      'Mend it, or use another file with --kubeconfig.',
+      { cause: error },
+    );
+  }
 }
 
 /** kubectl's own way: a file `<kubeconfig>.lock` that only one can create. */

@@ -1,14 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import type { Argv, CommandModule } from 'yargs';
 import { defineCommand } from '../define-command.ts';
+import { UserError } from '../errors.ts';
 import {
   defaultClustersDir,
   deleteEmbeddedCluster,
+  type EmbeddedClusterState,
   findEmbeddedCluster,
   listEmbeddedClusters,
   startEmbeddedCluster,
 } from '../clusters/embedded.ts';
 import { mergeIntoKubeconfig, removeFromKubeconfig } from '../clusters/kubeconfig-file.ts';
+import { interruptible } from '../interruption.ts';
 import type { GlobalArguments } from '../options.ts';
 import { standardOutput, step, table } from '../output.ts';
 
@@ -36,19 +39,18 @@ function named(yargs: Argv): Argv {
 
 const create = defineCommand<NamedArguments>({
   command: 'create <name>',
-  describe: 'Start an embedded cluster and add its context to the kubeconfig',
+  describe: 'Start an embedded cluster, with the data that it had, and add its context to the kubeconfig',
   builder: named,
-  handler: async (args) => {
-    const cluster = await step(standardOutput, `start cluster ${args.name}`, () =>
-      startEmbeddedCluster({ name: args.name, clustersDir: args.dataDir, tied: false }),
-    );
-    const file = await mergeIntoKubeconfig(
-      cluster.name,
-      await readFile(cluster.kubeconfig, 'utf8'),
-      args.kubeconfig,
-    );
-    standardOutput.out(`Context "${cluster.name}" is now in ${file}; API at ${cluster.url}\n`);
-  },
+  handler: (args) =>
+    interruptible(async (signal) => {
+      const { name, dataDir: clustersDir } = args;
+      const cluster = await step(standardOutput, `start cluster ${name}`, () =>
+        startEmbeddedCluster({ name, clustersDir, tied: false, signal }),
+      );
+      standardOutput.err(`API at ${cluster.url}, kubeconfig ${cluster.kubeconfig}\n`);
+      const file = await mergeIntoKubeconfig(await readFile(cluster.kubeconfig, 'utf8'), args.kubeconfig);
+      standardOutput.out(`Context "${name}" is now the current one in ${file}\n`);
+    }),
 });
 
 const remove = defineCommand<NamedArguments>({
@@ -57,8 +59,10 @@ const remove = defineCommand<NamedArguments>({
   builder: named,
   handler: async (args) => {
     const cluster = await findEmbeddedCluster(args.dataDir, args.name);
+    // A cluster that has never been ready has none.
+    const config = await readFile(cluster.kubeconfig, 'utf8').catch(() => undefined);
     await step(standardOutput, `delete cluster ${args.name}`, () => deleteEmbeddedCluster(cluster));
-    await removeFromKubeconfig(args.name, args.kubeconfig);
+    if (config !== undefined) await removeFromKubeconfig(config, args.kubeconfig);
   },
 });
 
@@ -97,9 +101,21 @@ const kubeconfig = defineCommand<NamedArguments>({
   builder: named,
   handler: async (args) => {
     const cluster = await findEmbeddedCluster(args.dataDir, args.name);
-    standardOutput.out(await readFile(cluster.kubeconfig, 'utf8'));
+    standardOutput.out(await readKubeconfig(cluster));
   },
 });
+
+async function readKubeconfig({ name, kubeconfig: file }: EmbeddedClusterState): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new UserError(
+      `cluster "${name}" has no kubeconfig`,
+      `It has never been ready: \`isthmus cluster create ${name}\` starts it.`,
+      { cause: error },
+    );
+  }
+}
 
 export const clusterCommand: CommandModule = {
   command: 'cluster',

@@ -9,7 +9,7 @@ import { defineCommand } from '../define-command.ts';
 import { UserError } from '../errors.ts';
 import { applyObjects } from '../install/apply.ts';
 import { requireInstallation } from '../install/installation.ts';
-import { type GlobalArguments, renderOptions } from '../options.ts';
+import { type GlobalArguments, renderOptions, STANDARD_INPUT } from '../options.ts';
 import { mark, type ObjectFormat, renderObjects, standardOutput } from '../output.ts';
 
 interface InjectArguments extends GlobalArguments {
@@ -44,10 +44,11 @@ export const injectCommand = defineCommand<InjectArguments>({
         disable: { type: 'boolean', default: false, describe: 'Annotate so that no sidecar is added' },
         ...renderOptions,
       })
-      .conflicts('manual', ['ingress', 'disable'])
       .example('kubectl get deploy web -o yaml | $0 inject - -o yaml | kubectl apply -f -', "Linkerd's way"),
   handler: async (args) => {
+    refuseTwoWays(args);
     const documents = (await Promise.all(args.files.map(readDocuments))).flat();
+    if (documents.length === 0) throw new UserError('there are no objects to inject', 'The input is empty.');
     const render = args.dryRun || args.output !== undefined;
     const cluster = render && !args.manual ? undefined : await openCluster(args);
     try {
@@ -70,23 +71,37 @@ export const injectCommand = defineCommand<InjectArguments>({
   },
 });
 
+function refuseTwoWays(args: InjectArguments): void {
+  const ways = (['manual', 'ingress', 'disable'] as const).filter((way) => args[way]);
+  if (ways.length < 2) return;
+  throw new UserError(
+    `--${ways.join(' and --')} do not go together`,
+    'Each says another thing about the sidecar: name one.',
+  );
+}
+
 async function readDocuments(file: string): Promise<KubernetesObject[]> {
+  const isStandardInput = file === STANDARD_INPUT;
   try {
-    const content = file === '-' ? await text(process.stdin) : await readFile(file, 'utf8');
+    // Read as a stream: what stands behind it may be a socket, which cannot be opened by its path.
+    const content = isStandardInput ? await text(process.stdin) : await readFile(file, 'utf8');
     const documents = (yaml.loadAll(content) as (KubernetesObject | null)[]).filter(
       (document) => document !== null,
     );
     const odd = documents.find(
       (document) => typeof document !== 'object' || typeof document.kind !== 'string',
     );
-    if (odd !== undefined) throw new Error('a document is no Kubernetes object: it has no `kind`');
+    if (odd !== undefined) throw new Error('a document has no `kind`');
     return documents;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
+    const name = isStandardInput ? 'standard input' : file;
     throw new UserError(
-      `${file === '-' ? 'standard input' : file} cannot be read as YAML: ${why}`,
-      undefined,
-      { cause: error },
+      `${name} cannot be read: ${why}`,
+      'It must hold Kubernetes objects as YAML or JSON.',
+      {
+        cause: error,
+      },
     );
   }
 }
@@ -117,13 +132,9 @@ function inNamespace(object: KubernetesObject, namespace: string): KubernetesObj
   return { ...object, metadata: { namespace, ...object.metadata } };
 }
 
-function say(report: WorkloadReport): void {
-  const name = `${report.kind.toLowerCase()}/${report.name}`;
-  const outcome = report.changed
-    ? 'injected'
-    : `unchanged${report.reason === undefined ? '' : `: ${report.reason}`}`;
-  standardOutput.err(
-    `${mark(report.changed ? 'ok' : 'warning', standardOutput.interactive)} ${name} ${outcome}\n`,
-  );
-  for (const warning of report.warnings) standardOutput.err(`  ‼ ${name}: ${warning}\n`);
+function say({ kind, name, changed, reason }: WorkloadReport): void {
+  const what = `${kind.toLowerCase()}/${name}`;
+  const why = reason === undefined ? '' : `: ${reason}`;
+  const sign = changed ? mark('ok', standardOutput.interactive) : '-';
+  standardOutput.err(`${sign} ${what} ${changed ? 'injected' : `unchanged${why}`}\n`);
 }

@@ -1,6 +1,7 @@
 import { DEFAULT_CLUSTER_DOMAIN, DEFAULT_TRUST_DOMAIN } from '../../api/names.ts';
 import { openCluster } from '../cluster-access.ts';
 import { defineCommand } from '../define-command.ts';
+import { UserError } from '../errors.ts';
 import { install, renderInstallation, trustFolder } from '../install/install.ts';
 import {
   defaultValues,
@@ -53,7 +54,12 @@ export const installCommand = defineCommand<InstallArguments>({
           default: 'all-unauthenticated',
           describe: 'What sidecars let in where no policy says otherwise',
         },
-        'gateway-replicas': { type: 'number', default: 1, describe: 'Replicas of the gateway' },
+        'gateway-replicas': {
+          type: 'number',
+          default: 1,
+          coerce: atLeastOne,
+          describe: 'Replicas of the gateway',
+        },
         'log-level': {
           type: 'string',
           choices: ['debug', 'info', 'warn', 'error'],
@@ -86,6 +92,11 @@ export const installCommand = defineCommand<InstallArguments>({
     }
   },
 });
+
+function atLeastOne(replicas: number): number {
+  if (Number.isInteger(replicas) && replicas >= 1) return replicas;
+  throw new UserError(`--gateway-replicas ${replicas} is no number of replicas`, 'Use 1 or more.');
+}
 
 function valuesOf(args: InstallArguments): InstallValues {
   const { clusterDomain, trustDomain, defaultInboundPolicy, gatewayReplicas, logLevel, adoptLinkerd } = args;

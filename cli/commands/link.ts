@@ -1,3 +1,4 @@
+import type { KubernetesObject } from '../../api/kubernetes-types.ts';
 import { defineCommand } from '../define-command.ts';
 import { openCluster } from '../cluster-access.ts';
 import { UserError } from '../errors.ts';
@@ -8,10 +9,11 @@ import {
   planLink,
   planSourceObjects,
   planTargetObjects,
+  tokenOfExistingAccount,
   waitForLink,
 } from '../link/link.ts';
 import { type GlobalArguments, renderOptions } from '../options.ts';
-import { type ObjectFormat, renderObjects, standardOutput, step } from '../output.ts';
+import { mark, type ObjectFormat, renderObjects, standardOutput, step } from '../output.ts';
 
 interface LinkArguments extends GlobalArguments {
   to: string;
@@ -19,7 +21,8 @@ interface LinkArguments extends GlobalArguments {
   wait: boolean;
   apiServerAddress: string | undefined;
   gatewayAddresses: string[] | undefined;
-  output: string | undefined;
+  side: 'source' | 'target' | undefined;
+  output: ObjectFormat | undefined;
   dryRun: boolean;
 }
 
@@ -44,6 +47,11 @@ export const linkCommand = defineCommand<LinkArguments>({
           string: true,
           describe: "Fixed addresses of the target's gateway (default: followed from its Service)",
         },
+        side: {
+          type: 'string',
+          choices: ['source', 'target'],
+          describe: 'With -o or --dry-run: print only the objects of this cluster',
+        },
         ...renderOptions,
       })
       .example('$0 link --context east --to west --mutual', 'Join east and west'),
@@ -64,7 +72,7 @@ export const linkCommand = defineCommand<LinkArguments>({
     try {
       const plans: LinkPlan[] = [];
       for (const request of requests) plans.push(await planLink(request));
-      if (args.dryRun || args.output !== undefined) print(plans, args.output);
+      if (args.dryRun || args.output !== undefined) await print(plans, args);
       else await make(plans, args.wait);
     } finally {
       await Promise.all([near.client.close(), far.client.close()]);
@@ -80,18 +88,37 @@ function httpsAddress(address: string | undefined): string | undefined {
   );
 }
 
-function print(plans: readonly LinkPlan[], format: string | undefined): void {
+/** The objects of both clusters, or of one side. For the source they hold a real token where the target has the link's account already, and this is no dry run. */
+async function print(plans: readonly LinkPlan[], args: LinkArguments): Promise<void> {
+  const groups: { title: string; objects: KubernetesObject[] }[] = [];
   for (const plan of plans) {
     const { source, target } = plan.request;
-    standardOutput.err(
-      `# for cluster "${plan.targetId}" (context ${target.context}), then for "${plan.sourceId}" (context ${source.context});\n`,
-    );
-    standardOutput.err(
-      `# put a token of the target's ServiceAccount in the place of ${TOKEN_PLACEHOLDER} in the kubeconfig.\n`,
-    );
-    const objects = [...planTargetObjects(plan), ...planSourceObjects(plan, TOKEN_PLACEHOLDER)];
-    standardOutput.out(renderObjects(objects, (format ?? 'yaml') as ObjectFormat));
+    if (args.side !== 'source') {
+      const title = `for cluster ${plan.targetId} (context ${target.context})`;
+      groups.push({ title, objects: planTargetObjects(plan) });
+    }
+    if (args.side !== 'target') {
+      const token = args.dryRun ? undefined : await tokenOfExistingAccount(plan);
+      if (token === undefined) tellPlaceholder(plan);
+      const title = `for cluster ${plan.sourceId} (context ${source.context})`;
+      groups.push({ title, objects: planSourceObjects(plan, token ?? TOKEN_PLACEHOLDER) });
+    }
   }
+  if (args.output === 'json') {
+    const objects = groups.flatMap((group) => group.objects);
+    standardOutput.out(renderObjects(objects, 'json'));
+  } else {
+    for (const group of groups)
+      standardOutput.out(`# ${group.title}\n${renderObjects(group.objects, 'yaml')}`);
+  }
+}
+
+function tellPlaceholder({ targetId, request }: LinkPlan): void {
+  const { target } = request;
+  standardOutput.err(
+    `${mark('warning', standardOutput.interactive)} the kubeconfig has ${TOKEN_PLACEHOLDER} in the place of a token. For a real one apply the objects for ${targetId} ` +
+      `(--side target, context ${target.context}), then run this with -o yaml and without --dry-run.\n`,
+  );
 }
 
 async function make(plans: readonly LinkPlan[], wait: boolean): Promise<void> {

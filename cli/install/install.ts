@@ -9,7 +9,7 @@ import { UserError } from '../errors.ts';
 import { type Output, step } from '../output.ts';
 import { createTrustFolder, defaultTrustDir, signIssuer } from '../trust/trust-folder.ts';
 import { applyCustomResourceDefinitions, applyObjects, waitForDeployment } from './apply.ts';
-import { readInstallation } from './installation.ts';
+import { readInstallation, readMeshNamespace } from './installation.ts';
 import { customResourceDefinitions, meshObjects } from './manifests.ts';
 import type { InstallValues, TrustMaterial } from './values.ts';
 
@@ -57,7 +57,7 @@ export async function install(
 
 /**
  * Applies the objects of an installation; twice changes nothing. An issuer that is there stays.
- * Throws a UserError when the cluster has another id already: an id never changes.
+ * Throws a UserError when the cluster has another id already (an id never changes), or its mesh in another namespace.
  */
 export async function applyInstallation(
   cluster: ClusterAccess,
@@ -66,7 +66,7 @@ export async function applyInstallation(
   output: Output,
 ): Promise<void> {
   const { client } = cluster;
-  await refuseOtherId(cluster, values.clusterName);
+  await refuseOtherMesh(cluster, values);
   await asUser(cluster, async () => {
     const trust = await presentTrust(cluster, values, trustDir);
     await step(output, 'custom resource definitions', () =>
@@ -78,13 +78,22 @@ export async function applyInstallation(
   });
 }
 
-async function refuseOtherId(cluster: ClusterAccess, clusterName: string): Promise<void> {
+async function refuseOtherMesh(cluster: ClusterAccess, values: InstallValues): Promise<void> {
+  const { clusterName, meshNamespace } = values;
   const id = await asUser(cluster, () => readClusterId(cluster));
-  if (id === undefined || id === clusterName) return;
-  throw new UserError(
-    `the cluster of context "${cluster.context}" has the id "${id}", not "${clusterName}"`,
-    `A cluster id never changes: use --cluster-name ${id}.`,
-  );
+  if (id !== undefined && id !== clusterName) {
+    throw new UserError(
+      `the cluster of context "${cluster.context}" has the id "${id}", not "${clusterName}"`,
+      `A cluster id never changes: use --cluster-name ${id}.`,
+    );
+  }
+  const namespace = await readMeshNamespace(cluster);
+  if (namespace !== undefined && namespace !== meshNamespace) {
+    throw new UserError(
+      `the cluster of context "${cluster.context}" has a mesh already, in namespace "${namespace}"`,
+      `A cluster has one mesh: use --isthmus-namespace ${namespace}, or uninstall it first.`,
+    );
+  }
 }
 
 async function waitForMesh(cluster: ClusterAccess, meshNamespace: string): Promise<void> {

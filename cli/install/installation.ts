@@ -1,5 +1,5 @@
 import { createPublicKey, X509Certificate } from 'node:crypto';
-import { object } from '../../api/names.ts';
+import { component, object } from '../../api/names.ts';
 import { resources } from '../../kubernetes/resources.ts';
 import { KubernetesError } from '../../kubernetes/types.ts';
 import { asUser, type ClusterAccess } from '../cluster-access.ts';
@@ -20,6 +20,19 @@ export async function readInstallation(
       throw error;
     }
   });
+}
+
+/**
+ * Namespace of the cluster's mesh, or undefined when there is none: the control plane's binding names it, and is the last thing that an uninstall removes. A
+ * cluster has one mesh, since its webhook and its rights are cluster-wide.
+ */
+export async function readMeshNamespace(cluster: ClusterAccess): Promise<string | undefined> {
+  const { items } = await asUser(cluster, () =>
+    cluster.client.list(resources.clusterRoleBindings, {
+      fieldSelector: `metadata.name=${component.controlPlane}`,
+    }),
+  );
+  return items[0]?.subjects?.[0]?.namespace;
 }
 
 /** As readInstallation, but a cluster without a mesh is an error. */

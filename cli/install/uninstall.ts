@@ -8,7 +8,7 @@ import { clearMirrors, removeMirrors } from '../link/mirrors.ts';
 import { mark, type Output, step } from '../output.ts';
 import { waitFor } from '../wait.ts';
 import { deleteNamed, deleteObject } from './apply.ts';
-import { readInstallation } from './installation.ts';
+import { readMeshNamespace } from './installation.ts';
 import { customResourceDefinitions, isOurs, meshObjects } from './manifests.ts';
 import { defaultValues } from './values.ts';
 
@@ -47,15 +47,9 @@ export async function uninstall(
   }
 }
 
-/** Throws a UserError where no mesh is in that namespace. A mesh that is half removed counts: its bindings go last and name its namespace. */
+/** Throws a UserError where no mesh is in that namespace. A mesh that is half removed counts. */
 async function requireMesh(cluster: ClusterAccess, meshNamespace: string): Promise<void> {
-  if ((await readInstallation(cluster, meshNamespace)) !== undefined) return;
-  const bindings = await asUser(cluster, () =>
-    cluster.client.list(resources.clusterRoleBindings, {
-      fieldSelector: `metadata.name=${component.controlPlane}`,
-    }),
-  );
-  const namespace = bindings.items[0]?.subjects?.[0]?.namespace;
+  const namespace = await readMeshNamespace(cluster);
   if (namespace === meshNamespace) return;
   throw new UserError(
     `the cluster of context "${cluster.context}" has no mesh in namespace "${meshNamespace}"`,

@@ -111,6 +111,19 @@ export async function applyLink(plan: LinkPlan): Promise<void> {
   await asUser(source, () => applyObjects(source.client, planSourceObjects(plan, token)));
 }
 
+/** A token for the link's account, where a link has been made before; undefined where there is no account yet. */
+export async function tokenOfExistingAccount({ request, sourceId }: LinkPlan): Promise<string | undefined> {
+  const { target, meshNamespace } = request;
+  return asUser(target, async () => {
+    try {
+      return await requestToken(target, sourceId, meshNamespace);
+    } catch (error) {
+      if (error instanceof KubernetesError && error.code === 404) return undefined;
+      throw error;
+    }
+  });
+}
+
 async function requestToken(target: ClusterAccess, sourceId: string, namespace: string): Promise<string> {
   const name = linkServiceAccountName(sourceId);
   const body: TokenRequest = {
