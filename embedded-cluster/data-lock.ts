@@ -1,27 +1,45 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startTimeOf } from './node/process-table.ts';
+import { DatabaseSync } from 'node:sqlite';
 
-const FILE = 'cluster.lock';
+const LOCK_FILE = 'lock.db';
+/** Who holds the lock: for the error message, nothing depends on it. */
+const HOLDER_FILE = 'cluster.pid';
+const SQLITE_BUSY = 5;
+/** A database that nothing refers to is closed by the garbage collector, and its lock is gone. */
+const held = new Set<DatabaseSync>();
 
-/** Keeps a data directory for one process. A lock of a process that has gone (pid and start time) is taken over. Throws when it is in use. Returns the release. */
+/**
+ * Keeps a data directory for one process until the returned function is called, or the process ends, however it does. Throws when it is in use. The lock is
+ * the kernel's, through SQLite: two that start at the same time after a crash can't both take over what a dead process has left.
+ */
 export function lockDataDir(dir: string): () => void {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const path = join(dir, FILE);
-  const mine = `${process.pid} ${startTimeOf(process.pid) ?? ''}`;
+  const holder = join(dir, HOLDER_FILE);
+  const database = new DatabaseSync(join(dir, LOCK_FILE));
   try {
-    writeFileSync(path, mine, { flag: 'wx' });
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    const [pid = '', startTime = ''] = readFileSync(path, 'utf8').split(' ');
-    if (startTime !== '' && startTimeOf(Number(pid)) === startTime)
-      throw new Error(
-        `data directory ${dir} is in use by the cluster with process id ${pid}: stop that cluster, or choose another directory`,
-        { cause: error },
-      );
-    writeFileSync(path, mine);
+    database.close();
+    if ((error as { errcode?: number }).errcode !== SQLITE_BUSY) throw error;
+    throw new Error(
+      `data directory ${dir} is in use by the cluster with process id ${pidIn(holder)}: stop that cluster, or choose another directory`,
+      { cause: error },
+    );
   }
+  held.add(database);
+  writeFileSync(holder, String(process.pid));
   return () => {
-    rmSync(path, { force: true });
+    rmSync(holder, { force: true });
+    held.delete(database);
+    database.close();
   };
+}
+
+function pidIn(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return 'unknown';
+  }
 }

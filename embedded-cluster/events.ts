@@ -12,7 +12,10 @@ export interface EventRecorder {
   record(subject: EventSubject, type: 'Normal' | 'Warning', reason: string, message: string): void;
 }
 
-/** Remembered event names: bounds memory; a forgotten one only starts a new Event object. */
+/** client-go's filter against floods: an object gets so many events of a component at once, then one each period. What is more is dropped. */
+const BURST = 25;
+const REFILL_MS = 5 * 60_000;
+/** Remembered event names, and objects with a budget: bounds memory; a forgotten one only starts a new Event object. */
 const MAX_REMEMBERED = 4096;
 
 /**
@@ -27,6 +30,7 @@ export function createEventRecorder(options: {
 }): EventRecorder {
   const { client, clock, component, host } = options;
   const names = new Map<string, string>();
+  const spare = createBudgets(clock);
   let queue: Promise<void> = Promise.resolve();
 
   const write = async (event: CoreEvent, key: string): Promise<void> => {
@@ -47,6 +51,7 @@ export function createEventRecorder(options: {
 
   return {
     record(subject, type, reason, message) {
+      if (!spare([subject.uid, subject.kind, subject.namespace, subject.name].join('\n'))) return;
       const now = clock.now();
       const key = [subject.uid, subject.kind, subject.fieldPath, type, reason, message].join('\n');
       const namespace = subject.namespace ?? 'default';
@@ -69,6 +74,21 @@ export function createEventRecorder(options: {
       // A namespace that is going refuses new events, and nothing hangs on them.
       queue = queue.then(() => write(event, key)).catch(() => undefined);
     },
+  };
+}
+
+/** Says whether `key` may have one more event now, and counts it. */
+function createBudgets(clock: Clock): (key: string) => boolean {
+  const budgets = new Map<string, { left: number; at: number }>();
+  return (key) => {
+    const now = clock.now();
+    const before = budgets.get(key) ?? { left: BURST, at: now };
+    const refilled = Math.min(BURST, before.left + Math.max(0, now - before.at) / REFILL_MS);
+    budgets.delete(key);
+    budgets.set(key, { left: refilled >= 1 ? refilled - 1 : refilled, at: now });
+    const oldest = budgets.keys().next().value;
+    if (budgets.size > MAX_REMEMBERED && oldest !== undefined) budgets.delete(oldest);
+    return refilled >= 1;
   };
 }
 

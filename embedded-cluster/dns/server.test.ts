@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { Resolver } from 'node:dns/promises';
+import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -10,6 +11,17 @@ import fc from 'fast-check';
 import { MemoryApi } from '../testing/memory-api.ts';
 import { answerQuery, startDnsServer } from './server.ts';
 import type { DnsServer } from './server.ts';
+
+const EDNS = {
+  type: 'OPT' as const,
+  name: '.' as const,
+  udpPayloadSize: 1232,
+  extendedRcode: 0,
+  ednsVersion: 0,
+  flags: 0,
+  flag_do: false,
+  options: [],
+};
 
 await describe('DNS server', async () => {
   const api = new MemoryApi();
@@ -112,11 +124,37 @@ await describe('DNS server', async () => {
   });
 
   await it('answers or ignores whatever bytes come', () => {
+    const harmless = (bytes: Uint8Array): void => {
+      const answer = answerQuery(api, Buffer.from(bytes), 'udp');
+      assert.ok(answer === undefined || decode(answer).flag_qr);
+    };
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), harmless));
+    const names = fc.constantFrom('web.shop.svc.cluster.local', '_http._tcp.web.shop.svc.cluster.local', '.');
+    const change = fc.record({ at: fc.nat(100), byte: fc.nat(255) });
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {
-        const answer = answerQuery(api, Buffer.from(bytes), 'udp');
-        assert.ok(answer === undefined || decode(answer).flag_qr);
+      fc.property(names, fc.array(change, { maxLength: 6 }), fc.nat(100), (name, changes, cut) => {
+        const query = encode({
+          type: 'query',
+          id: 1,
+          questions: [{ type: 'SRV', name }],
+          additionals: [EDNS],
+        });
+        for (const { at, byte } of changes) query[at % query.length] = byte;
+        harmless(query.subarray(0, query.length - (cut % 7)));
       }),
+      { numRuns: 2000 },
     );
+  });
+
+  await it('goes on after garbage over UDP and TCP', async () => {
+    const [host = '', port = ''] = server.address.split(':');
+    const udp = createSocket('udp4');
+    for (let i = 0; i < 200; i += 1) udp.send(randomBytes(1 + (i % 64)), Number(port), host);
+    const socket = connect(Number(port), host);
+    socket.on('error', () => undefined);
+    socket.end(randomBytes(4096));
+    await once(socket.resume(), 'close');
+    udp.close();
+    assert.deepEqual(await resolver.resolve4('web.shop.svc.cluster.local'), ['127.64.0.2', '127.64.0.3']);
   });
 });

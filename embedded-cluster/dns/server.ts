@@ -30,7 +30,14 @@ const MAX_QUERY_BYTES = 1024;
 const FLAG_AUTHORITATIVE = 1 << 10;
 const FLAG_TRUNCATED = 1 << 9;
 const FLAG_RECURSION_DESIRED = 1 << 8;
-const RCODE = { noError: 0, formatError: 1, nxDomain: 3, notImplemented: 4, refused: 5 } as const;
+const RCODE = {
+  noError: 0,
+  formatError: 1,
+  serverFailure: 2,
+  nxDomain: 3,
+  notImplemented: 4,
+  refused: 5,
+} as const;
 
 /** Answers the cluster's names over UDP and TCP. Rejects when the port is taken. */
 export async function startDnsServer(client: LoopbackClient, host: string, port: number): Promise<DnsServer> {
@@ -119,10 +126,15 @@ export function answerQuery(
     questions: query.questions,
     flags: (query.flags ?? 0) & FLAG_RECURSION_DESIRED,
   };
-  const response = respond(client, query, base);
-  const encoded = encode(response);
-  if (transport === 'tcp' || encoded.length <= udpLimit(query)) return encoded;
-  return encode({ ...base, flags: (response.flags ?? 0) | FLAG_TRUNCATED });
+  try {
+    const response = respond(client, query, base);
+    const encoded = encode(response);
+    if (transport === 'tcp' || encoded.length <= udpLimit(query)) return encoded;
+    return encode({ ...base, flags: (response.flags ?? 0) | FLAG_TRUNCATED });
+  } catch {
+    // What was decoded need not be something that can be written again: a stranger's bytes must not end the cluster.
+    return encode({ type: 'response', id: query.id ?? 0, flags: base.flags | RCODE.serverFailure });
+  }
 }
 
 function respond(client: LoopbackClient, query: DecodedPacket, base: Packet & { flags: number }): Packet {
