@@ -14,6 +14,10 @@ if (start === undefined) {
   process.stderr.write(`usage: isthmus ${Object.keys(parts).join('|')}\n`);
   process.exit(64);
 }
+// The first process of a container gets no signal that it has no handler for: until the part has its own, nothing is under way.
+const stopEarly = (): void => process.exit(0);
+process.on('SIGTERM', stopEarly);
 await start();
+process.off('SIGTERM', stopEarly);
 // Long-running parts would write the compile cache (if one is set) only at their end.
 flushCompileCache();

@@ -1,0 +1,30 @@
+# Made from image/dist, which `npm run image` fills first: nothing is fetched here.
+ARG BASE=node:26-bookworm-slim
+
+FROM ${BASE} AS base
+ARG VERSION
+ENV NODE_ENV=production
+# The parts hardly allocate between requests: one arena of malloc, and a small young generation.
+ENV MALLOC_ARENA_MAX=1
+LABEL org.opencontainers.image.vendor="Isthmus" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+WORKDIR /
+USER 2102:2102
+STOPSIGNAL SIGTERM
+
+FROM base AS example
+LABEL org.opencontainers.image.title="isthmus-example" \
+      org.opencontainers.image.description="The example application of Isthmus"
+COPY --chown=0:0 image/dist/example/ /example/
+ENTRYPOINT ["node", "/example/main.js"]
+
+FROM base AS isthmus
+LABEL org.opencontainers.image.title="isthmus" \
+      org.opencontainers.image.description="All parts of Isthmus; the first argument names the one to run"
+COPY --chown=0:0 image/dist/tools/ /usr/local/
+COPY --chown=0:0 image/dist/isthmus/ /isthmus/
+USER 0:0
+RUN ldconfig
+USER 2102:2102
+ENTRYPOINT ["node", "--max-semi-space-size=1", "--disable-warning=ExperimentalWarning", "/isthmus/entrypoint.js"]

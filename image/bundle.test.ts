@@ -1,0 +1,130 @@
+/** The bundle as the image holds it, in two embedded clusters instead of containers. */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, suite, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import * as yaml from 'js-yaml';
+import type { KubernetesObject } from '../api/kubernetes-types.ts';
+import { EXAMPLE_IMAGE, IMAGE } from '../api/names.ts';
+import type { ClusterAccess } from '../cli/cluster-access.ts';
+import { clientStats } from '../cli/demo/observe.ts';
+import { applyObjects } from '../cli/install/apply.ts';
+import { createClient } from '../kubernetes/client.ts';
+import { linkCredentials } from '../kubernetes/credentials.ts';
+import { eventually, isthmus } from '../test/cluster/harness.ts';
+import { bundle, folder } from './bundle.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+suite('the bundle', () => {
+  const cleanups: (() => Promise<void> | void)[] = [];
+  let dir = '';
+  let files: string[] = [];
+
+  before(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'isthmus-bundle-'));
+    cleanups.push(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
+    files = await bundle(join(dir, 'dist'));
+  });
+  after(async () => {
+    for (const cleanup of cleanups.reverse()) await cleanup();
+  });
+
+  const entrypoint = (): string => join(dir, 'dist', folder.parts, 'entrypoint.js');
+
+  test('each part is one file that asks for nothing outside of the bundle', () => {
+    assert.deepEqual(files.toSorted(), [
+      'control-plane.js',
+      'entrypoint.js',
+      'gateway.js',
+      'link-worker.js',
+      'mirror-controller.js',
+      'proxy.js',
+      'redirect.js',
+    ]);
+    for (const file of files) {
+      const text = readFileSync(join(dir, 'dist', folder.parts, file), 'utf8');
+      assert.doesNotMatch(text, /new URL\("[^"]+\.ts"/, `${file} names a source file`);
+    }
+    assert.deepEqual(readdirSync(join(dir, 'dist', folder.parts, 'node_modules')).toSorted(), [
+      '@koromix',
+      'koffi',
+    ]);
+  });
+
+  test('an unknown part is answered with those that there are', () => {
+    const done = spawnSync(process.execPath, [entrypoint(), 'nonsense'], { encoding: 'utf8' });
+    assert.equal(done.status, 64);
+    assert.match(done.stderr, /control-plane\|mirror-controller\|proxy\|gateway\|redirect/);
+  });
+
+  test('two clusters of bundled parts: installed, linked, and a request crosses', async () => {
+    const kubeconfigs = await Promise.all([startCluster('east'), startCluster('west')]);
+    const env = { KUBECONFIG: kubeconfigs.join(':') };
+    const trust = join(dir, 'trust');
+    await command(['trust', 'create', '--out', trust], env);
+    const install = (name: string): Promise<void> =>
+      command(['install', '--context', name, '--cluster-name', name, '--trust', trust], env);
+    await Promise.all([install('east'), install('west')]);
+    const [east = never(), west = never()] = kubeconfigs.map(access);
+    await apply(west, 'web.yaml');
+    await apply(east, 'client.yaml');
+    // Waits until the link works: for that control planes, gateways, mirror controllers and their worker threads run.
+    await command(['link', '--context', 'east', '--to', 'west'], env);
+    await eventually('a request that crosses', async () => {
+      const stats = await clientStats({ name: 'east', access: east, pid: 0 });
+      return stats !== undefined && stats.requests > stats.failures;
+    });
+  });
+
+  /** An embedded cluster that runs the bundle. Answers the path of its kubeconfig. */
+  async function startCluster(name: string): Promise<string> {
+    const dataDir = join(dir, name);
+    mkdirSync(dataDir);
+    const config = join(dir, `${name}.json`);
+    const images = {
+      [IMAGE]: { command: [process.execPath, entrypoint()] },
+      [EXAMPLE_IMAGE]: { command: [process.execPath, join(dir, 'dist', folder.example, 'main.js')] },
+    };
+    writeFileSync(config, JSON.stringify({ name, dataDir, images, exitWithStdin: true }));
+    const child = spawn(process.execPath, [join(root, 'embedded-cluster/main.ts'), '--config', config], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    cleanups.push(async () => {
+      const exited = once(child, 'exit');
+      child.stdin.end();
+      await exited;
+    });
+    let output = '';
+    for await (const chunk of child.stdout) {
+      output += String(chunk);
+      if (output.includes('\n')) break;
+    }
+    return (JSON.parse(output) as { kubeconfig: string }).kubeconfig;
+  }
+
+  function access(kubeconfig: string): ClusterAccess {
+    const config = linkCredentials(readFileSync(kubeconfig, 'utf8'));
+    const client = createClient(config, { userAgent: 'isthmus-test' });
+    cleanups.push(() => client.close());
+    return { context: '', config, client };
+  }
+});
+
+async function apply({ client }: ClusterAccess, example: string): Promise<void> {
+  const objects = yaml.loadAll(readFileSync(join(root, 'examples', example), 'utf8'));
+  await applyObjects(client, objects as KubernetesObject[]);
+}
+
+async function command(args: readonly string[], env: Record<string, string>): Promise<void> {
+  const { code, stdout, stderr } = await isthmus(args, env);
+  assert.equal(code, 0, `isthmus ${args.join(' ')}: ${stderr}${stdout}`);
+}
+
+function never(): never {
+  throw new Error('a cluster is missing');
+}

@@ -1,0 +1,113 @@
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build as esbuild, type BuildOptions, type Plugin } from 'esbuild';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** Where the bundle stands unless told otherwise: what the image is made from. */
+export const DIST = join(root, 'image', 'dist');
+
+/** Folders of the bundle: the parts, the example application, the program that sets the rules of `redirect`. */
+export const folder = { parts: 'isthmus', example: 'example', tools: 'tools' } as const;
+
+/** What a bundle is made of, by the name of its file without `.js`. */
+export type Entries = Readonly<Record<string, string>>;
+
+/** Packages with machine code: they are copied as they are. */
+const NATIVE = ['koffi'] as const;
+
+/** CommonJS packages ask for Node's own modules by `require`, which ES modules do not have. */
+const REQUIRE =
+  "import { createRequire as __isthmusRequire } from 'node:module'; const require = __isthmusRequire(import.meta.url);";
+
+const OPTIONS = {
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node26',
+  external: [...NATIVE],
+  minifySyntax: true,
+  minifyWhitespace: true,
+  // Licences of what is bundled stay with it.
+  legalComments: 'eof',
+  banner: { js: REQUIRE },
+  absWorkingDir: root,
+  logLevel: 'warning',
+} satisfies BuildOptions;
+
+/**
+ * Makes one file of each part, of each worker thread, of the entry point and of the example, and copies the packages with machine code (this machine's). Rejects
+ * when something cannot be resolved. @returns the files of the parts
+ */
+export async function bundle(dist: string = DIST): Promise<string[]> {
+  const outdir = join(dist, folder.parts);
+  rmSync(dist, { recursive: true, force: true });
+  mkdirSync(outdir, { recursive: true });
+  const parts: Record<string, string> = {};
+  await write(outdir, { entrypoint: join(root, 'image/entrypoint.ts') }, partsApart(parts));
+  const workers: Record<string, string> = {};
+  await write(outdir, parts, workersApart(workers));
+  await write(outdir, workers, workersApart({}));
+  for (const name of NATIVE) copyNative(name, outdir);
+  const example = join(dist, folder.example);
+  await write(example, { main: join(root, 'examples/main.ts') }, workersApart({}));
+  for (const dir of [outdir, example]) writeFileSync(join(dir, 'package.json'), '{"type":"module"}\n');
+  return ['entrypoint', ...Object.keys(parts), ...Object.keys(workers)].map((name) => `${name}.js`);
+}
+
+async function write(outdir: string, entryPoints: Entries, plugin: Plugin): Promise<void> {
+  await esbuild({ ...OPTIONS, outdir, entryPoints, plugins: [plugin] });
+}
+
+/** The entry point loads the one part that it is asked for: each part is a file of its own. */
+function partsApart(found: Record<string, string>): Plugin {
+  return {
+    name: 'parts-apart',
+    setup(build) {
+      build.onResolve({ filter: /\/main\.ts$/ }, ({ path, importer, kind }) => {
+        if (kind !== 'dynamic-import') return undefined;
+        const name = basename(dirname(path));
+        found[name] = join(dirname(importer), path);
+        return { path: `./${name}.js`, external: true };
+      });
+    },
+  };
+}
+
+/** A thread's module is named by a URL beside its starter's; in the bundle both lie in one folder, as JavaScript. */
+const WORKER_URL = /new URL\('([\w-]+)\.ts', import\.meta\.url\)/g;
+
+function workersApart(found: Record<string, string>): Plugin {
+  return {
+    name: 'workers-apart',
+    setup(build) {
+      build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+        const source = readFileSync(path, 'utf8');
+        if (!source.includes('import.meta.url')) return undefined;
+        const contents = source.replace(WORKER_URL, (_url, name: string) => {
+          found[name] = join(dirname(path), `${name}.ts`);
+          return `new URL('${name}.js', import.meta.url)`;
+        });
+        return { contents, loader: 'ts' };
+      });
+    },
+  };
+}
+
+/** Of koffi: its loader, and the machine code for glibc. The rest of its packages is source code and other platforms'. */
+function copyNative(name: (typeof NATIVE)[number], outdir: string): void {
+  const addon = `@koromix/${name}-linux-${process.arch}`;
+  const files = [
+    ...['package.json', 'LICENSE.txt', 'index.js', 'src/koffi/index.js', 'src/koffi/src/static.js'].map(
+      (file) => `${name}/${file}`,
+    ),
+    ...['package.json', 'index.js', `linux_${process.arch}/koffi.node`].map((file) => `${addon}/${file}`),
+  ];
+  for (const file of files) {
+    const from = join(root, 'node_modules', file);
+    const to = join(outdir, 'node_modules', file);
+    mkdirSync(dirname(to), { recursive: true });
+    cpSync(from, to);
+  }
+}
