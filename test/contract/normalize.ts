@@ -1,0 +1,80 @@
+import { isObject, type Json } from './json.ts';
+
+/** What differs from run to run and from server to server, and nothing else. */
+export interface Placeholders {
+  /** Random part of every name that a scenario makes. */
+  id: string;
+  /** Keeps metadata.managedFields. */
+  managedFields: boolean;
+}
+
+const PATTERNS: readonly (readonly [RegExp, string])[] = [
+  [/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, '<uuid>'],
+  [/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z/g, '<microtime>'],
+  [/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, '<time>'],
+  [/\beyJ[\w-]+\.[\w-]+\.[\w-]+/g, '<jwt>'],
+  [/\b10\.\d{1,3}\.\d{1,3}\.\d{1,3}\b/g, '<service address>'],
+  // Addresses of the server and of webhooks.
+  [/\b127\.\d{1,3}\.\d{1,3}\.\d{1,3}:\d+\b/g, '<address>'],
+  // generateName's suffix.
+  [/\bgenerated-[bcdfghjklmnpqrstvwxz2456789]{5}\b/g, 'generated-<suffix>'],
+  [/\bx509certsha256=[0-9a-f]+/gi, '<certificate>'],
+  // The whole object, echoed in the order and with the types of the server's own structures.
+  [/Invalid value: "(?:\{|map\[)(?:[^"\\]|\\.)*"/g, 'Invalid value: "<object>"'],
+];
+
+/** Fields whose values only say when something was written. */
+const VERSION_FIELDS = new Set(['resourceVersion', 'continue']);
+
+/** A copy of an answer in which only what the contract promises is left. */
+export function normalize(value: unknown, placeholders: Placeholders): unknown {
+  if (typeof value === 'string') return normalizeText(value, placeholders);
+  if (Array.isArray(value)) return value.map((item) => normalize(item, placeholders));
+  if (!isObject(value)) return value;
+  const result: Json = {};
+  for (const [key, child] of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (key === 'managedFields' && !placeholders.managedFields) continue;
+    if (key === 'storageVersionHash') continue;
+    if (key === 'status' && value['kind'] === 'Deployment') continue;
+    if (key === 'managedFields') {
+      result[key] = normalize(withoutControllers(child), placeholders);
+      continue;
+    }
+    if (key === 'columnDefinitions') {
+      result[key] = normalize(withoutDescriptions(child), placeholders);
+      continue;
+    }
+    const name = normalizeText(key, placeholders);
+    result[name] = isVersion(key, child) ? `<${key}>` : normalize(child, placeholders);
+  }
+  return result;
+}
+
+/** A controller writes status whenever it comes to it. */
+function withoutControllers(entries: unknown): unknown {
+  if (!Array.isArray(entries)) return entries;
+  return entries.filter(
+    (entry) => !isObject(entry) || !/^(kube-controller-manager|system:)/.test(String(entry['manager'])),
+  );
+}
+
+/** Descriptions of built-in types' columns are documentation, which the embedded cluster leaves out. */
+function withoutDescriptions(columns: unknown): unknown {
+  if (!Array.isArray(columns)) return columns;
+  return columns.map((column: unknown) => {
+    if (!isObject(column)) return column;
+    const { description: _description, ...rest } = column;
+    return rest;
+  });
+}
+
+function isVersion(key: string, value: unknown): boolean {
+  if (typeof value === 'number') return key === 'nodePort';
+  return VERSION_FIELDS.has(key) && typeof value === 'string' && value !== '' && value !== '0';
+}
+
+function normalizeText(text: string, { id }: Placeholders): string {
+  let result = text.replaceAll(id, '<id>');
+  for (const [pattern, placeholder] of PATTERNS) result = result.replace(pattern, placeholder);
+  return result;
+}
