@@ -1,80 +1,18 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import https from 'node:https';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { it } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { load } from 'js-yaml';
 import { startTimeOf } from './node/process-table.ts';
-import { scriptImages, temporaryDir } from './testing/running-cluster.ts';
+import { call, CLUSTER_MAIN, eventually, fileShows, startClusterProcess } from './testing/cluster-process.ts';
+import { lines, scriptImages, temporaryDir } from './testing/running-cluster.ts';
 
-interface Ready {
-  ready: boolean;
-  url: string;
-  /** Path of the file. */
-  kubeconfig: string;
-}
-
-const main = fileURLToPath(new URL('main.ts', import.meta.url));
-
-async function start(config: string): Promise<{ child: ChildProcess; ready: Ready }> {
-  const child = spawn(process.execPath, [main, '--config', config], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
-  return { child, ready: JSON.parse(line) as Ready };
-}
-
-/** One call of the API with the kubeconfig's own certificate. */
-function call(
-  ready: Ready,
-  method: string,
-  path: string,
-  body?: unknown,
-): Promise<{ status: number; body: unknown }> {
-  const config = load(readFileSync(ready.kubeconfig, 'utf8')) as {
-    clusters: { cluster: Record<string, string> }[];
-    users: { user: Record<string, string> }[];
-  };
-  const decode = (text = ''): Buffer => Buffer.from(text, 'base64');
-  const cluster = config.clusters[0]?.cluster;
-  const user = config.users[0]?.user;
-  return new Promise((resolve, reject) => {
-    const request = https.request(
-      new URL(path, ready.url),
-      {
-        method,
-        agent: false,
-        ca: decode(cluster?.['certificate-authority-data']),
-        cert: decode(user?.['client-certificate-data']),
-        key: decode(user?.['client-key-data']),
-        headers: { 'content-type': 'application/json' },
-      },
-      (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('end', () => {
-          resolve({ status: response.statusCode ?? 0, body: JSON.parse(Buffer.concat(chunks).toString()) });
-        });
-      },
-    );
-    request.once('error', reject);
-    request.end(body === undefined ? '' : JSON.stringify(body));
-  });
-}
-
-/** The first pid that stands in a file which a pod writes: one for each run. */
+/** The pids that stand in a file which a pod writes, one for each run, as soon as there are so many. */
 async function runs(path: string, count: number): Promise<number[]> {
-  for (;;) {
-    const pids = existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean).map(Number) : [];
-    if (pids.length >= count) return pids;
-    // The file belongs to another process, which nothing here can await.
-    await new Promise<void>((resolve) => {
-      setTimeout(resolve, 20);
-    });
-  }
+  const pids = (): number[] => (existsSync(path) ? lines(readFileSync(path, 'utf8')).map(Number) : []);
+  await fileShows(path, () => pids().length >= count);
+  return pids();
 }
 
 await it('comes up again after kill -9 with what it had acknowledged, replaces its pods, and ends cleanly', async (t) => {
@@ -86,15 +24,12 @@ await it('comes up again after kill -9 with what it had acknowledged, replaces i
     JSON.stringify({ name: 'again', dataDir: join(dir, 'data'), images: scriptImages, exitWithStdin: true }),
   );
 
-  const first = await start(config);
+  const first = await startClusterProcess(config);
   t.after(() => first.child.kill('SIGKILL'));
-  assert.equal(statSync(first.ready.kubeconfig).mode & 0o777, 0o600, 'it holds a private key');
+  assert.equal(statSync(first.kubeconfig).mode & 0o777, 0o600, 'it holds a private key');
   const namespace = '/api/v1/namespaces/default';
-  for (;;) {
-    const { status } = await call(first.ready, 'GET', `${namespace}/serviceaccounts/default`);
-    if (status === 200) break;
-  }
-  const created = await call(first.ready, 'POST', `${namespace}/pods`, {
+  await eventually(first, `${namespace}/serviceaccounts`, 'default', (account) => account !== undefined);
+  const created = await call(first, 'POST', `${namespace}/pods`, {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name: 'p' },
@@ -103,7 +38,7 @@ await it('comes up again after kill -9 with what it had acknowledged, replaces i
   });
   assert.equal(created.status, 201);
   const [before = 0] = await runs(pids, 1);
-  const acknowledged = await call(first.ready, 'POST', `${namespace}/configmaps`, {
+  const acknowledged = await call(first, 'POST', `${namespace}/configmaps`, {
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: { name: 'acknowledged' },
@@ -113,17 +48,17 @@ await it('comes up again after kill -9 with what it had acknowledged, replaces i
   await once(first.child, 'exit');
   assert.notEqual(startTimeOf(before), undefined, 'the pod outlives the cluster that was killed');
 
-  const second = await start(config);
+  const second = await startClusterProcess(config);
   t.after(() => second.child.kill('SIGKILL'));
-  assert.equal(second.ready.url, first.ready.url, 'the same network again');
+  assert.equal(second.url, first.url, 'the same network again');
   assert.equal(startTimeOf(before), undefined, 'what was left of the first run is gone when the API answers');
-  const kept = await call(second.ready, 'GET', `${namespace}/configmaps/acknowledged`);
+  const kept = await call(second, 'GET', `${namespace}/configmaps/acknowledged`);
   assert.equal(kept.status, 200);
   const [, after = 0] = await runs(pids, 2);
   assert.notEqual(startTimeOf(after), undefined);
 
   // A second process on the same directory must not touch it.
-  const intruder = spawn(process.execPath, [main, '--config', config], {
+  const intruder = spawn(process.execPath, [CLUSTER_MAIN, '--config', config], {
     stdio: ['ignore', 'ignore', 'ignore'],
   });
   const [refused] = (await once(intruder, 'exit')) as [number];
@@ -139,7 +74,9 @@ await it('refuses a configuration that is wrong, naming what', async (t) => {
   const dir = await temporaryDir({ after: (work) => t.after(work) });
   const config = join(dir, 'config.json');
   writeFileSync(config, JSON.stringify({ name: 'x', dataDir: dir, images: { web: { command: [] } } }));
-  const child = spawn(process.execPath, [main, '--config', config], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(process.execPath, [CLUSTER_MAIN, '--config', config], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   const chunks: Buffer[] = [];
   child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));
   const [code] = (await once(child, 'close')) as [number];

@@ -65,7 +65,7 @@ export function until(
   });
 }
 
-export function isPodReady(object: StoredObject | undefined): boolean {
+export function isPodReady(object: KubernetesObject | undefined): boolean {
   const conditions = (object as Pod | undefined)?.status?.conditions ?? [];
   return conditions.some((c) => c.type === 'Ready' && c.status === 'True');
 }
