@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { access, readdir, readFile, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -6,6 +6,7 @@ import { createClient } from '../../kubernetes/client.ts';
 import { linkCredentials } from '../../kubernetes/credentials.ts';
 import type { ClusterAccess } from '../cluster-access.ts';
 import { UserError } from '../errors.ts';
+import { makeFolder } from '../make-folder.ts';
 import { dataFolder, launchCluster } from './launch.ts';
 import { readProcess, stopProcess } from './process-table.ts';
 
@@ -59,7 +60,7 @@ export async function startEmbeddedCluster(options: {
       `\`isthmus cluster delete ${name}\` ends it; \`isthmus cluster kubeconfig ${name}\` shows how it is reached.`,
     );
   }
-  makeFolder(dir);
+  await makeFolder(dir, 0o700);
   let record: ProcessRecord = { pid: 0, startTime: '', url: '' };
   const url = await launchCluster({
     ...options,
@@ -80,18 +81,6 @@ function clusterFolder(clustersDir: string, name: string): string {
     `"${name}" is no cluster name`,
     'Use lower-case letters, digits and hyphens, at most 41 characters, beginning and ending with a letter or digit.',
   );
-}
-
-function makeFolder(dir: string): void {
-  try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new UserError(
-      `the cluster's folder ${dir} cannot be made: ${error instanceof Error ? error.message : String(error)}`,
-      'Name a folder that you may write to with --data-dir.',
-      { cause: error },
-    );
-  }
 }
 
 function writeRecord(dir: string, record: ProcessRecord): void {

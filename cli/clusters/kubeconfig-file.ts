@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as yaml from 'js-yaml';
 import { UserError } from '../errors.ts';
+import { makeFolder } from '../make-folder.ts';
 
 interface Named {
   name: string;
@@ -107,7 +108,7 @@ function removeEntries(config: Kubeconfig, of: Kubeconfig): void {
 
 /** `edit` answers what is to be written, or undefined when the file stays. */
 async function change(file: string, edit: (config: Kubeconfig) => Kubeconfig | undefined): Promise<void> {
-  await mkdir(dirname(file), { recursive: true });
+  await makeFolder(dirname(file));
   const unlock = await lock(file);
   try {
     const edited = edit(await read(file));

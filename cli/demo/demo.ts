@@ -1,8 +1,8 @@
-import { mkdir, mkdtemp, rm, rmdir } from 'node:fs/promises';
+import { mkdtemp, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { stopProcess } from '../clusters/process-table.ts';
-import { UserError } from '../errors.ts';
+import { makeFolder } from '../make-folder.ts';
 import { type Output, step } from '../output.ts';
 import { bringUp, clustersFolder, type DemoSite, trustFolderOf } from './bring-up.ts';
 import { LiveView } from './live-view.ts';
@@ -28,7 +28,7 @@ export interface DemoOptions {
  */
 export async function runDemo(options: DemoOptions, output: Output): Promise<DemoResult | undefined> {
   const { signal } = options;
-  const folder = await makeFolder(options.dataDir);
+  const folder = await demoFolder(options.dataDir);
   const site: DemoSite = { dir: folder.dir, keep: options.keep, signal, clusters: [] };
   let answering = false;
   // Whatever is being asked of a cluster then fails, and with it the step that asked.
@@ -66,20 +66,13 @@ interface DemoFolder {
   made: string | undefined;
 }
 
-async function makeFolder(dataDir: string | undefined): Promise<DemoFolder> {
+async function demoFolder(dataDir: string | undefined): Promise<DemoFolder> {
   if (dataDir === undefined) {
     const dir = await mkdtemp(join(tmpdir(), 'isthmus-'));
     return { dir, made: dir };
   }
   const dir = resolve(dataDir);
-  try {
-    return { dir, made: await mkdir(dir, { recursive: true }) };
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new UserError(`--data-dir ${dir} cannot be made: ${why}`, 'Name a folder that you may write to.', {
-      cause: error,
-    });
-  }
+  return { dir, made: await makeFolder(dir) };
 }
 
 async function closeClients({ clusters }: DemoSite): Promise<void> {
