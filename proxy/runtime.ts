@@ -1,4 +1,4 @@
-import { component, dnsIdentity, spiffeId } from '../api/names.ts';
+import { alpn, component, dnsIdentity, spiffeId } from '../api/names.ts';
 import {
   createChannel,
   createResolver,
@@ -38,6 +38,8 @@ export interface Runtime {
   readonly clock: Clock;
   readonly resolve: Resolve;
   readonly random: () => number;
+  /** Protocols between proxies, by preference: offered to peers, and taken from them. */
+  readonly alpn: readonly string[];
   /** ms, monotonic. */
   readonly now: () => number;
   readonly registry: Registry;
@@ -62,6 +64,8 @@ export interface RuntimeOptions {
   resolve?: Resolve;
   /** Default: gRPC over mutual TLS. */
   channel?: (address: string) => Channel;
+  /** Default: ours, then Linkerd's. */
+  alpn?: readonly string[];
 }
 
 /** Starts what all layers stand on. Never waits for the control plane. */
@@ -102,6 +106,7 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
     clock: systemClock,
     resolve,
     random: Math.random,
+    alpn: options.alpn ?? [alpn.isthmus, alpn.linkerd],
     now,
     registry,
     http: new HttpMetrics(registry),

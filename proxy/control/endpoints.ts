@@ -45,11 +45,13 @@ export function toEndpoint(
   if (at === undefined) return undefined;
   const hint = addr.protocolHint;
   const override = addr.authorityOverride?.authorityOverride;
+  // Without a port nobody could tell what is meant, and the request must not go to the gateway's own port.
+  if (override !== undefined && override !== '' && !/:[0-9]{1,5}$/.test(override)) return undefined;
   return endpoint({
     ...at,
     dialPort: hint?.opaqueTransport?.inboundPort || at.port,
     identity: toIdentity(addr.tlsIdentity),
-    authorityOverride: override === undefined || override === '' ? undefined : override,
+    authorityOverride: override === '' ? undefined : override,
     opaque: hint?.protocol.case === 'opaque',
     labels: { ...labels, ...addr.metricLabels },
   });

@@ -2,6 +2,7 @@ import type { ConnectionTracker } from '../telemetry/connections.ts';
 import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Wrap } from '../transport/transport.ts';
+import { plainDialer } from '../upstream/dial-plain.ts';
 import { ResponseDispatcher, type Destination } from '../upstream/dispatch.ts';
 import { Http1Pool } from '../upstream/http1-pool.ts';
 
@@ -52,15 +53,18 @@ export class Apps {
       tls: 'no_identity',
       no_tls_reason: 'loopback',
     });
-    return new Http1Pool({
+    const connect = plainDialer({
       host: podIp,
       port,
       localAddress: podIp,
-      connectTimeoutMs: connectMs,
+      timeoutMs: connectMs,
       wrap,
+      onConnected: (socket) => tracker.track(socket, cells),
+    });
+    return new Http1Pool({
+      connect,
       timers,
       responses: this.#responses,
-      onConnected: (socket) => tracker.track(socket, cells),
       onUnused: () => this.#byPort.delete(port),
     });
   }

@@ -27,6 +27,8 @@ export interface MeshClient {
 export interface MeshAcceptorOptions {
   identity: WorkloadIdentity;
   wrap: Wrap;
+  /** Protocols that are taken, by preference. */
+  alpn: readonly string[];
   timers: TimerWheel;
   /** ms for the TLS handshake, and again for a transport header. */
   handshakeMs: number;
@@ -61,7 +63,7 @@ export class MeshAcceptor {
 
   accept(raw: Socket): void {
     const { identity, handshakeMs } = this.#options;
-    const tls = identity.serverOptions({ alpn: [alpn.isthmus, alpn.linkerd] });
+    const tls = identity.serverOptions({ alpn: this.#options.alpn });
     if (tls === undefined) {
       this.#refuse(raw, 'not-ready', undefined);
       return;

@@ -1,7 +1,8 @@
 import { Balancer, type BalancedEndpoint } from '../balance/balancer.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
 import { causes, type Cause } from '../errors.ts';
-import { FieldId, type Exchange, type Head } from '../message.ts';
+import { Http2Connection } from '../http2/connection.ts';
+import { FieldId, type Exchange, type Head, type Span } from '../message.ts';
 import { addField } from '../upstream/fields.ts';
 import type { HttpCells } from '../telemetry/http-metrics.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
@@ -110,13 +111,17 @@ export class Balance extends Dispatch {
   }
 
   protected override prepare(x: Exchange, head: Head, destination: Destination): void {
-    const { endpoint, port, target } = reachOf(destination);
+    const { port, target } = reachOf(destination);
     head.remove(FieldId.isthmusPort);
     head.remove(FieldId.isthmusTarget);
     head.remove(FieldId.isthmusClient);
     head.remove(FieldId.isthmusProtocol);
     head.remove(FieldId.l5dClientId);
-    if (endpoint.identity === undefined) return;
+    if (!(x.upstream instanceof Http2Connection)) {
+      // A plain server, or Linkerd's way: the port and the name have gone ahead, and Linkerd's gateway wants to see that name.
+      if (target !== undefined) pointAt(head.authority, target);
+      return;
+    }
     if (target !== undefined) addField(head, FieldId.isthmusTarget, target);
     else addField(head, FieldId.isthmusPort, port);
     addField(head, FieldId.isthmusProtocol, x.opaque ? TCP : HTTP1);
@@ -167,6 +172,12 @@ export class Balance extends Dispatch {
   #failFastCause(): Cause {
     return this.#supply.kind === 'waiting' ? causes.discoveryFailed : causes.failFast;
   }
+}
+
+function pointAt(span: Span, bytes: Buffer): void {
+  span.buffer = bytes;
+  span.start = 0;
+  span.end = bytes.length;
 }
 
 const TCP = Buffer.from('tcp');

@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
 import type { Logger, WorkloadIdentity } from '../../workload-identity/index.ts';
 import type { Endpoint, EndpointIdentity } from '../balance/endpoint.ts';
 import type { ConnectionTracker } from '../telemetry/connections.ts';
@@ -7,9 +6,10 @@ import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Wrap } from '../transport/transport.ts';
 import { peerDialer } from '../upstream/dial-peer.ts';
+import { plainDialer } from '../upstream/dial-plain.ts';
 import { ResponseDispatcher } from '../upstream/dispatch.ts';
 import { Http1Pool } from '../upstream/http1-pool.ts';
-import { Peer } from '../upstream/peer.ts';
+import { MeshPeer, type PeerTarget } from '../upstream/mesh-peer.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
 export interface PeersOptions {
@@ -18,6 +18,8 @@ export interface PeersOptions {
   timers: TimerWheel;
   /** Source address of our connections. */
   localAddress: string;
+  /** Protocols that peers are offered, by preference. */
+  alpn: readonly string[];
   /** ms. */
   connectMs: number;
   random: () => number;
@@ -27,12 +29,12 @@ export interface PeersOptions {
 }
 
 interface Shared {
-  readonly upstream: Peer | Http1Pool;
+  readonly upstream: MeshPeer | Http1Pool;
   users: number;
 }
 
 /**
- * All connections that leave this process for other pods. Targets share them: one `Peer` for each (address, expected identity), one pool for each plain address.
+ * All connections that leave this process for other pods. Targets share them: one `MeshPeer` for each (address, expected identity), one pool for each plain address.
  * What no target refers to any more stays until its last connection is gone.
  */
 export class Peers {
@@ -44,10 +46,11 @@ export class Peers {
     this.#options = options;
   }
 
-  /** Mutual TLS connections that stand. */
+  /** Connections of `isthmus/1` that stand. */
   get peerConnections(): number {
     let n = 0;
-    for (const { upstream } of this.#shared.values()) if (upstream instanceof Peer) n += upstream.connections;
+    for (const { upstream } of this.#shared.values())
+      if (upstream instanceof MeshPeer) n += upstream.connections;
     return n;
   }
 
@@ -64,7 +67,8 @@ export class Peers {
       this.#shared.set(key, shared);
     }
     shared.users++;
-    return shared.upstream;
+    const { upstream } = shared;
+    return upstream instanceof MeshPeer ? upstream.way(targetOf(endpoint)) : upstream;
   }
 
   release(endpoint: Endpoint): void {
@@ -84,37 +88,37 @@ export class Peers {
     if (shared !== undefined && shared.users === 0 && shared.upstream.unused) this.#shared.delete(key);
   }
 
-  #peer(endpoint: Endpoint, expected: EndpointIdentity, onUnused: () => void): Peer {
-    const { timers, random, connectMs, identity, wrap, localAddress, log } = this.#options;
+  #peer(endpoint: Endpoint, expected: EndpointIdentity, onUnused: () => void): MeshPeer {
+    const { timers, random, connectMs, identity, wrap, localAddress, alpn, log } = this.#options;
     const dial = peerDialer(
       {
         identity,
         wrap,
         localAddress,
+        alpn,
         timeoutMs: connectMs,
         log,
-        onConnected: (socket: TLSSocket) => this.#track(socket, endpoint),
+        onConnected: (socket) => this.#track(socket, endpoint),
       },
       endpoint.address,
       endpoint.dialPort,
       expected,
     );
-    return new Peer({ dial, timers, random, responses: this.#responses, onUnused });
+    const { dialPort } = endpoint;
+    return new MeshPeer({ dial, dialPort, timers, random, responses: this.#responses, onUnused });
   }
 
   #plain(endpoint: Endpoint, onUnused: () => void): Http1Pool {
     const { timers, connectMs, wrap, localAddress } = this.#options;
-    return new Http1Pool({
+    const connect = plainDialer({
       host: endpoint.address,
       port: endpoint.port,
       localAddress,
-      connectTimeoutMs: connectMs,
+      timeoutMs: connectMs,
       wrap,
-      timers,
-      responses: this.#responses,
       onConnected: (socket) => this.#track(socket, endpoint),
-      onUnused,
     });
+    return new Http1Pool({ connect, timers, responses: this.#responses, onUnused });
   }
 
   #track(socket: Socket, endpoint: Endpoint): void {
@@ -137,6 +141,13 @@ export function tlsLabels(endpoint: Endpoint): Readonly<Record<string, string>> 
   if (identity === undefined)
     return { tls: 'no_identity', no_tls_reason: 'not_provided_by_service_discovery' };
   return { tls: 'true', server_id: identity.spiffeId ?? identity.dnsName ?? '' };
+}
+
+/** What the endpoint is behind its proxy. */
+function targetOf({ authorityOverride, port }: Endpoint): PeerTarget {
+  if (authorityOverride === undefined) return { name: '', port };
+  const colon = authorityOverride.lastIndexOf(':');
+  return { name: authorityOverride.slice(0, colon), port: Number(authorityOverride.slice(colon + 1)) };
 }
 
 function keyOf(endpoint: Endpoint): string {

@@ -61,6 +61,10 @@ export class Attempt implements Waiter {
     this.owner.connectFailed(this, cause);
   }
 
+  again(): void {
+    this.owner.waitAnew(this);
+  }
+
   /** Keeps a part of the body. What waits for a connection is kept in any case: the receiving codec's window bounds it. */
   keepData(buffer: Buffer, start: number, end: number, last: boolean): void {
     if (this.#head === undefined) return;

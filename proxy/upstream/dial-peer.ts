@@ -4,9 +4,19 @@ import type { ExpectedPeer, WorkloadIdentity } from '../../workload-identity/ind
 import type { EndpointIdentity } from '../balance/endpoint.ts';
 import { causes, type Cause } from '../errors.ts';
 import { connectTls } from '../transport/connect.ts';
-import type { Wrap } from '../transport/transport.ts';
+import type { Transport, TransportHandler, Wrap } from '../transport/transport.ts';
 import type { Logger } from '../../workload-identity/index.ts';
-import type { DialPeer } from './peer.ts';
+
+/** What a peer chose by ALPN. `none`: nothing, as Linkerd's proxy does on an app's own port: HTTP/1.1 or the app's bytes follow. */
+export type PeerProtocol = 'isthmus' | 'linkerd' | 'none';
+
+export type Dialled =
+  | { readonly kind: 'failed'; readonly cause: Cause }
+  /** The peer has proved its identity. The transport needs a handler in the same turn. */
+  | { readonly kind: 'connected'; readonly protocol: PeerProtocol; readonly transport: Transport };
+
+/** Makes one mTLS connection. Calls back once. Returns how to give up. */
+export type DialPeer = (callback: (dialled: Dialled) => void) => () => void;
 
 export interface DialOptions {
   identity: WorkloadIdentity;
@@ -17,10 +27,12 @@ export interface DialOptions {
   localAddress: string;
   /** ms for TCP and TLS together. */
   timeoutMs: number;
+  /** Protocols that are offered, by preference. */
+  alpn: readonly string[];
   log: Logger;
 }
 
-/** How to reach the proxy at an address that must prove `expected`: mutual TLS 1.3 with ALPN `isthmus/1`. */
+/** How to reach the proxy at an address that must prove `expected`: mutual TLS 1.3, what comes inside by ALPN. */
 export function peerDialer(
   options: DialOptions,
   address: string,
@@ -32,32 +44,40 @@ export function peerDialer(
   if (expected.dnsName !== undefined) expect.dnsName = expected.dnsName;
   return (callback) => {
     const { identity, localAddress, timeoutMs, log } = options;
-    const tls = identity.clientOptions({ alpn: [alpn.isthmus], expect });
+    const tls = identity.clientOptions({ alpn: options.alpn, expect });
     if (tls === undefined) {
-      queueMicrotask(() => callback(causes.connectFailed, undefined));
+      queueMicrotask(() => callback({ kind: 'failed', cause: causes.connectFailed }));
       return () => {};
     }
     return connectTls({ host: address, port, localAddress, timeoutMs, tls }, (error, socket) => {
-      const refusal = socket === undefined ? error : checkProtocol(socket);
-      if (refusal === undefined && socket !== undefined) {
+      if (socket !== undefined) {
         options.onConnected(socket, expected);
-        return callback(undefined, options.wrap(socket));
+        const transport = options.wrap(socket);
+        return callback({ kind: 'connected', protocol: chosenProtocol(socket), transport });
       }
-      socket?.destroy();
-      const cause = dialCause(refusal);
+      const cause = dialCause(error);
       log.info(
-        { peer: `${address}:${port}`, expected: expect, error: refusal?.message, code: cause.code },
+        { peer: `${address}:${port}`, expected: expect, error: error?.message, code: cause.code },
         'no connection to a peer',
       );
-      callback(cause, undefined);
+      callback({ kind: 'failed', cause });
     });
   };
 }
 
-function checkProtocol(socket: TLSSocket): NodeJS.ErrnoException | undefined {
-  if (socket.alpnProtocol === alpn.isthmus) return undefined;
-  return new Error(`the peer took "${String(socket.alpnProtocol)}" where ${alpn.isthmus} is needed`);
+/** OpenSSL ends a handshake in which the server picks what was not offered. */
+function chosenProtocol(socket: TLSSocket): PeerProtocol {
+  if (socket.alpnProtocol === alpn.isthmus) return 'isthmus';
+  return socket.alpnProtocol === alpn.linkerd ? 'linkerd' : 'none';
 }
+
+/** Closes a connection that is of no use. */
+export function dismiss(transport: Transport): void {
+  transport.handler = IGNORING;
+  transport.destroy();
+}
+
+const IGNORING: TransportHandler = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
 
 /** System codes say that nobody is there; everything else is the peer's or our judgement in the handshake. */
 function dialCause(error: NodeJS.ErrnoException | undefined): Cause {

@@ -111,6 +111,10 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     this.#again(attempt, this.choose(attempt.x, destination), cause);
   }
 
+  waitAnew(attempt: Attempt): void {
+    if (attempt.place.kind === 'connecting') this.#placeAt(attempt, attempt.place.destination);
+  }
+
   /** Ends an attempt that is not sent. */
   fail(attempt: Attempt, cause: Cause): void {
     this.#over(attempt);

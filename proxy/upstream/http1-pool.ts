@@ -1,11 +1,9 @@
-import type { Socket } from 'node:net';
-import { causes } from '../errors.ts';
+import { causes, type Cause } from '../errors.ts';
 import { Http1ClientConnection } from '../http1/client-connection.ts';
 import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
-import { connectPlain } from '../transport/connect.ts';
 import { OpaqueClientConnection } from '../transport/opaque.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
-import type { Transport, Wrap } from '../transport/transport.ts';
+import type { Transport } from '../transport/transport.ts';
 import type { Upstream, Waiter } from './upstream.ts';
 
 /** Connections to one server: an HTTP/1.1 connection carries one exchange at a time, so this is also how many exchanges run there at once. */
@@ -15,21 +13,23 @@ export const MAX_WAITING = 10_000;
 /** ms that an unused connection is kept. Below the 5 s after which Node's servers, the shortest of the usual ones, close theirs. */
 export const IDLE_MS = 4_000;
 
+export type PoolConnected =
+  | { readonly kind: 'connected'; readonly transport: Transport }
+  | { readonly kind: 'failed'; readonly cause: Cause }
+  /** See `Waiter.again`. */
+  | { readonly kind: 'again' };
+
+/** Makes a connection that will carry an opaque exchange, or HTTP/1.1. Calls back once. Returns how to give up. */
+export type PoolConnect = (opaque: boolean, callback: (connected: PoolConnected) => void) => () => void;
+
 export interface PoolOptions {
-  host: string;
-  port: number;
-  localAddress: string;
-  /** ms. */
-  connectTimeoutMs: number;
-  wrap: Wrap;
-  /** A connection stands: for metrics. */
-  onConnected: (socket: Socket) => void;
+  connect: PoolConnect;
   timers: TimerWheel;
   responses: ResponseSink;
   onUnused?: () => void;
 }
 
-/** Plain connections to one server: HTTP/1.1 with keep-alive, and opaque ones of a single exchange each. */
+/** Connections to one server: HTTP/1.1 with keep-alive, and opaque ones of a single exchange each. */
 export class Http1Pool implements Upstream {
   readonly #options: PoolOptions;
   /** Most recently used last. */
@@ -83,22 +83,19 @@ export class Http1Pool implements Upstream {
   }
 
   #dial(waiter: Waiter): void {
-    const { host, port, localAddress, connectTimeoutMs, wrap, onConnected } = this.#options;
     let done = false;
-    const cancel = connectPlain(
-      { host, port, localAddress, timeoutMs: connectTimeoutMs },
-      (_error, socket) => {
-        done = true;
-        this.#dials.delete(waiter);
-        if (socket === undefined) {
-          waiter.failed(causes.connectFailed);
-          this.#next();
-          return;
-        }
-        onConnected(socket);
-        waiter.connected(this.#connection(wrap(socket), waiter.x));
-      },
-    );
+    const cancel = this.#options.connect(waiter.x.opaque, (connected) => {
+      done = true;
+      this.#dials.delete(waiter);
+      if (connected.kind === 'connected') {
+        waiter.connected(this.#connection(connected.transport, waiter.x));
+        return;
+      }
+      if (connected.kind === 'failed') waiter.failed(connected.cause);
+      else waiter.again();
+      this.#next();
+      if (this.unused) this.#options.onUnused?.();
+    });
     if (!done) this.#dials.set(waiter, cancel);
   }
 

@@ -3,6 +3,7 @@ import { Http2Connection } from '../http2/connection.ts';
 import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
+import { dismiss, type DialPeer } from './dial-peer.ts';
 import type { Upstream, Waiter } from './upstream.ts';
 
 /** Connections to one peer: few, so that their windows, TLS records and buffers are shared; more than one, so that no single one holds everything up. */
@@ -18,16 +19,13 @@ export const IDLE_MS = 60_000;
 /** Requests that wait for a connection: Linkerd's queue. */
 export const MAX_WAITING = 10_000;
 
-/** Makes one mTLS connection. Calls back once: with a cause or a transport whose peer proved its identity and took `isthmus/1`. Returns how to give up. */
-export type DialPeer = (
-  callback: (cause: Cause | undefined, transport: Transport | undefined) => void,
-) => () => void;
-
 export interface PeerOptions {
   dial: DialPeer;
   timers: TimerWheel;
   responses: ResponseSink;
   random: () => number;
+  /** The peer does not take `isthmus/1`, and no connection on which it did stands. Those who wait are told to do so anew, after this. */
+  onOtherProtocol: () => void;
   /** No connection, no waiter: the peer may be forgotten. */
   onUnused?: () => void;
 }
@@ -40,7 +38,7 @@ interface Member {
   idleSince: number;
 }
 
-/** The shared connections to one peer proxy under one expected identity. */
+/** The shared connections of `isthmus/1` to one peer proxy under one expected identity. */
 export class Peer implements Upstream {
   readonly #options: PeerOptions;
   readonly #members = new Set<Member>();
@@ -116,14 +114,25 @@ export class Peer implements Upstream {
     if (this.#closed || this.#opening > 0 || this.#members.size >= MAX_CONNECTIONS) return;
     let cancel: (() => void) | undefined = undefined;
     let done = false;
-    const give = this.#options.dial((cause, transport) => {
+    const give = this.#options.dial((dialled) => {
       done = true;
       if (cancel !== undefined) this.#dials.delete(cancel);
-      if (transport !== undefined) this.#handshake(transport);
-      else this.#lost(cause ?? causes.connectFailed);
+      if (dialled.kind === 'failed') this.#lost(dialled.cause);
+      else if (dialled.protocol === 'isthmus') this.#handshake(dialled.transport);
+      else this.#otherProtocol(dialled.transport);
     });
     cancel = give;
     if (!done) this.#dials.add(give);
+  }
+
+  #otherProtocol(transport: Transport): void {
+    dismiss(transport);
+    // Behind one address there may be peers of both kinds: those that stand go on.
+    if (this.#members.size > 0) return;
+    this.#options.onOtherProtocol();
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    for (const waiter of waiters) waiter.again();
   }
 
   #handshake(transport: Transport): void {

@@ -8,6 +8,8 @@ export interface Waiter {
   connected(sink: RequestSink): void;
   /** None could be made. Nothing was sent. */
   failed(cause: Cause): void;
+  /** The way there is another one than was thought: take or wait anew. Nothing was sent. */
+  again(): void;
 }
 
 /** The connections to one place. */

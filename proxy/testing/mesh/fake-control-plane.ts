@@ -28,6 +28,7 @@ export interface FakeEndpoint {
   /** Port of the peer's proxy. */
   inboundPort?: number;
   spiffeId?: string;
+  /** Alone: an identity of Linkerd's kind. */
   dnsName?: string;
   authorityOverride?: string;
   labels?: Record<string, string>;
@@ -220,15 +221,21 @@ function weighted(one: FakeEndpoint): WeightedAddr {
     metricLabels: labels,
     ...(inboundPort === undefined ? {} : { protocolHint: { opaqueTransport: { inboundPort } } }),
     ...(authorityOverride === undefined ? {} : { authorityOverride: { authorityOverride } }),
-    ...(spiffeId === undefined
-      ? {}
-      : {
-          tlsIdentity: {
-            strategy: { case: 'uriLikeIdentity', value: { uri: spiffeId } },
-            ...(dnsName === undefined ? {} : { serverName: { name: dnsName } }),
-          },
-        }),
+    ...tlsIdentity(spiffeId, dnsName),
   });
+}
+
+function tlsIdentity(spiffeId: string | undefined, dnsName: string | undefined) {
+  if (spiffeId !== undefined) {
+    return {
+      tlsIdentity: {
+        strategy: { case: 'uriLikeIdentity' as const, value: { uri: spiffeId } },
+        ...(dnsName === undefined ? {} : { serverName: { name: dnsName } }),
+      },
+    };
+  }
+  if (dnsName === undefined) return {};
+  return { tlsIdentity: { strategy: { case: 'dnsLikeIdentity' as const, value: { name: dnsName } } } };
 }
 
 function tcp(

@@ -147,7 +147,11 @@ export class TestMesh {
   }
 
   /** How a part of this test is started. */
-  async options(cluster: TestCluster, pod: TestPod): Promise<RuntimeOptions> {
+  async options(
+    cluster: TestCluster,
+    pod: TestPod,
+    more: Partial<RuntimeOptions> = {},
+  ): Promise<RuntimeOptions> {
     return {
       log: testLog,
       identity: await this.identity(cluster, pod),
@@ -157,6 +161,7 @@ export class TestMesh {
         return [{ address, port: Number(number) }];
       },
       channel: () => cluster.controlPlane.channel(),
+      ...more,
     };
   }
 
@@ -164,6 +169,7 @@ export class TestMesh {
     cluster: TestCluster,
     pod: TestPod,
     more: Partial<ProxyConfig> = {},
+    runtime: Partial<RuntimeOptions> = {},
   ): Promise<{ proxy: Proxy; drain(): Promise<void> }> {
     const config: ProxyConfig = {
       ...this.meshConfig(pod),
@@ -173,7 +179,7 @@ export class TestMesh {
       opaquePorts: new Set(),
       ...more,
     };
-    const proxy = await startProxy(config, await this.options(cluster, pod));
+    const proxy = await startProxy(config, await this.options(cluster, pod, runtime));
     let drained = false;
     const drain = (): Promise<void> => {
       drained = true;
