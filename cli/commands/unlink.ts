@@ -77,10 +77,11 @@ async function unlinkDead(source: Side, why: string, args: UnlinkArguments): Pro
   );
   if (args.mutual) await removeTargetSide(source.access, targetId, isthmusNamespace);
   if (!had) throw await notLinked(source, targetId, isthmusNamespace, why);
-  const left = args.mutual ? 'its own link and ' : '';
+  const account = `ServiceAccount ${linkServiceAccountName(source.id)}`;
+  const left = args.mutual ? `its own link and ${account} stay` : `${account} stays`;
   standardOutput.err(
     `${mark('warning', standardOutput.interactive)} cluster "${targetId}" was not reached (${why}): ` +
-      `${left}ServiceAccount ${linkServiceAccountName(source.id)} stay there until they are removed\n`,
+      `${left} there until removed\n`,
   );
 }
 

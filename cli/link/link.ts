@@ -153,7 +153,9 @@ export async function waitForLink(plan: LinkPlan): Promise<void> {
       `link to "${plan.targetId}" to work`,
       async () => {
         const link = await source.client.get(resources.links, meshNamespace, plan.targetId);
-        conditions = link.status?.conditions ?? [];
+        // What was said of an earlier spec says nothing of this one.
+        const generation = link.metadata?.generation ?? 0;
+        conditions = (link.status?.conditions ?? []).filter((c) => (c.observedGeneration ?? 0) >= generation);
         return missing().length === 0;
       },
       { timeoutMs: ALIVE_TIMEOUT_MS },
