@@ -22,6 +22,8 @@ export const causes = {
   /** The client closed or reset before the response ended. */
   clientGone: cause('client-gone', 499, 8, 1, 'debug'),
   badRequest: cause('bad-request', 400, 1, 13, 'info'),
+  /** A transfer coding other than chunked (RFC 9112 section 6.1). */
+  notImplemented: cause('not-implemented', 501, 1, 12, 'info'),
   headTooLarge: cause('head-too-large', 431, 11, 8, 'info'),
   protocolError: cause('protocol-error', 502, 1, 14, 'warn'),
   unauthorized: cause('unauthorized', 403, 8, 7, 'info'),

@@ -2,6 +2,8 @@ import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
 import { Head } from '../message.ts';
 import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
+import { Inflow, Outflow } from '../transport/flow.ts';
+import { OutputStall } from '../transport/output-stall.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport, TransportHandler } from '../transport/transport.ts';
 import { BodyReader } from './body-reader.ts';
@@ -11,7 +13,6 @@ import { HeadReader, HeadStatus } from './head-reader.ts';
 import { Framing, parseResponse } from './head-parser.ts';
 import { writeRequestHead } from './head-writer.ts';
 import type { OutgoingFraming } from './head-writer.ts';
-import { BODY_RESUME, BODY_WINDOW } from './limits.ts';
 
 /** What a connection to a server needs. */
 export interface Http1ClientOptions {
@@ -37,20 +38,21 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
   readonly #framing = new Framing();
   readonly #reader = new HeadReader();
   readonly #body = new BodyReader();
-  readonly #out = new BodyWriter();
+  readonly #request = new BodyWriter();
+  readonly #in: Inflow;
+  readonly #out = new Outflow();
+  readonly #stall: OutputStall;
   #state: State = 'idle';
   #exchange: Exchange | undefined = undefined;
   #close = false;
   #requestEnded = false;
-  #full = false;
-  #owed = 0;
-  #unconsumed = 0;
-  #paused = false;
   #idleSince: number;
 
   constructor(transport: Transport, options: Http1ClientOptions) {
     this.#transport = transport;
     this.#options = options;
+    this.#in = new Inflow(transport);
+    this.#stall = new OutputStall(transport, options.timers, () => this.#fail(causes.timeout));
     this.#idleSince = options.timers.now();
     transport.handler = this;
   }
@@ -81,30 +83,28 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
     this.#exchange = x;
     this.#state = 'head';
     this.#requestEnded = end;
-    this.#full = false;
-    this.#owed = 0;
-    this.#unconsumed = 0;
     const framing = requestFraming(head, end);
-    this.#out.begin(framing === 'chunked' ? 'chunked' : end ? 'none' : 'length', head.contentLength);
-    writeRequestHead(this.#transport, head, framing);
+    this.#request.begin(framing === 'chunked' ? 'chunked' : end ? 'none' : 'length', head.contentLength);
+    this.#out.wrote(0, writeRequestHead(this.#transport, head, framing));
+    this.#stall.watch();
   }
 
   requestData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
     if (x !== this.#exchange || this.#requestEnded) return;
-    const written = this.#out.write(this.#transport, buffer, start, end, last);
+    const written = this.#request.write(this.#transport, buffer, start, end, last);
     if (written === 'mismatch') {
       this.#fail(causes.badRequest);
       return;
     }
-    if (written === 'full') this.#full = true;
-    if (this.#full) this.#owed += end - start;
-    else if (end > start) this.#sinkOf(x).requestConsumed(x, end - start);
+    const n = this.#out.wrote(end - start, written === 'room');
+    this.#stall.watch();
+    if (n > 0) this.#sinkOf(x).requestConsumed(x, n);
     if (last) this.#requestDone();
   }
 
   requestTrailers(x: Exchange, trailers: Head): void {
     if (x !== this.#exchange || this.#requestEnded) return;
-    if (this.#out.writeTrailers(this.#transport, trailers) === 'mismatch') this.#fail(causes.badRequest);
+    if (this.#request.writeTrailers(this.#transport, trailers) === 'mismatch') this.#fail(causes.badRequest);
     else this.#requestDone();
   }
 
@@ -116,9 +116,7 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
   }
 
   responseConsumed(x: Exchange, n: number): void {
-    if (x !== this.#exchange) return;
-    this.#unconsumed -= n;
-    if (this.#unconsumed <= BODY_RESUME) this.#resume();
+    if (x === this.#exchange) this.#in.consumed(n);
   }
 
   #requestDone(): void {
@@ -198,9 +196,8 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
     if (event === 'trailers') sink.responseTrailers(x, body.trailers);
     else if (event === 'end') sink.responseData(x, NO_BYTES, 0, 0, true);
     else {
-      this.#unconsumed += body.dataEnd - body.dataStart;
+      this.#in.passed(body.dataEnd - body.dataStart);
       sink.responseData(x, buffer, body.dataStart, body.dataEnd, body.last);
-      if (!done && this.#unconsumed > BODY_WINDOW) this.#pause();
     }
     if (done) this.#settle();
     return at;
@@ -222,7 +219,9 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
 
   #release(): void {
     this.#exchange = undefined;
-    this.#resume();
+    this.#in.forget();
+    this.#in.release();
+    this.#out.forget();
     if (this.#close) {
       this.#shut();
       return;
@@ -234,10 +233,8 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
   }
 
   onDrain(): void {
-    this.#full = false;
+    const n = this.#out.drained();
     const x = this.#exchange;
-    const n = this.#owed;
-    this.#owed = 0;
     if (x !== undefined && n > 0) this.#sinkOf(x).requestConsumed(x, n);
   }
 
@@ -254,6 +251,7 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
   }
 
   onClose(): void {
+    this.#stall.stop();
     this.#fail(causes.upstreamReset);
     this.#options.onClose?.(this);
   }
@@ -273,18 +271,6 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
 
   #sinkOf(x: Exchange): ResponseSink {
     return this.#options.responses ?? x.client;
-  }
-
-  #pause(): void {
-    if (this.#paused) return;
-    this.#paused = true;
-    this.#transport.pause();
-  }
-
-  #resume(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
-    this.#transport.resume();
   }
 }
 

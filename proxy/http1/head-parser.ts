@@ -214,7 +214,7 @@ function takeField(
     case FieldId.transferEncoding:
       if (framing.chunked || head.contentLength >= 0 || framing.minorVersion === 0) return causes.badRequest;
       framing.chunked = equalsIgnoreCase(b, valueStart, valueEnd, CHUNKED);
-      return framing.chunked ? undefined : causes.badRequest;
+      return framing.chunked ? undefined : unknownCoding(b, valueStart, valueEnd);
     case FieldId.connection:
       return takeConnection(b, valueStart, valueEnd, framing);
     case FieldId.expect:
@@ -227,6 +227,35 @@ function takeField(
   }
   const added = head.add(id, b, nameStart, nameEnd, b, valueStart, valueEnd);
   return added && head.count <= MAX_FIELDS ? undefined : causes.headTooLarge;
+}
+
+/**
+ * A list of codings other than the one that we know. Before a final chunked they are sound and not implemented; without it nobody can tell where the body ends
+ * (RFC 9112 section 6.3).
+ */
+function unknownCoding(b: Buffer, start: number, end: number): Cause {
+  const comma = b.lastIndexOf(44, end - 1);
+  if (comma <= start) return causes.badRequest;
+  let last = comma + 1;
+  while (b[last] === SPACE || b[last] === TAB) last++;
+  if (!equalsIgnoreCase(b, last, end, CHUNKED)) return causes.badRequest;
+  for (let from = start; from < comma;) {
+    let to = from;
+    while (to < comma && b[to] !== 44) to++;
+    const [first, behind] = trimmed(b, from, to);
+    // Chunked twice, an empty element, parameters: not a list that a known sender writes.
+    if (!isToken(b, first, behind) || equalsIgnoreCase(b, first, behind, CHUNKED)) return causes.badRequest;
+    from = to + 1;
+  }
+  return causes.notImplemented;
+}
+
+function trimmed(b: Buffer, start: number, end: number): [number, number] {
+  let first = start;
+  let behind = end;
+  while (first < behind && (b[first] === SPACE || b[first] === TAB)) first++;
+  while (behind > first && (b[behind - 1] === SPACE || b[behind - 1] === TAB)) behind--;
+  return [first, behind];
 }
 
 /** Fields that a Connection field may not take away: without them the next hop would see another message. */

@@ -68,23 +68,37 @@ export function writeResponseHead(
   return transport.commit(o - room.offset);
 }
 
-/** Writes an answer that the proxy makes itself. */
-export function writeErrorResponse(transport: Transport, cause: Cause, close: boolean): void {
+/** Writes an answer that the proxy makes itself. Returns false when the output is full. */
+export function writeErrorResponse(transport: Transport, cause: Cause, close: boolean): boolean {
   const text = `HTTP/1.1 ${cause.status} ${STATUS_CODES[cause.status] ?? 'Proxy Error'}\r\nl5d-proxy-error: ${cause.code}\r\ncontent-length: 0\r\n${close ? 'connection: close\r\n' : ''}\r\n`;
   const bytes = latin1(text);
-  transport.write(bytes, 0, bytes.length);
+  return transport.write(bytes, 0, bytes.length);
 }
+
+/** Room for a chunk's size, 13 hexadecimal digits at most, and two line ends. */
+const CHUNK_OVERHEAD = 17;
 
 /** Writes payload as one chunk. Returns false when the output is full. */
 export function writeChunk(transport: Transport, buffer: Buffer, start: number, end: number): boolean {
   const n = end - start;
   if (n === 0) return true;
-  const size = latin1(`${n.toString(16)}\r\n`);
-  transport.write(size, 0, size.length);
-  transport.write(buffer, start, end);
-  return transport.write(CRLF, 0, CRLF.length);
+  const room = transport.reserve(n + CHUNK_OVERHEAD);
+  const out = room.buffer;
+  let o = putHexadecimal(out, room.offset, n);
+  o = put(out, o, CRLF);
+  o += buffer.copy(out, o, start, end);
+  o = put(out, o, CRLF);
+  return transport.commit(o - room.offset);
 }
 
+function putHexadecimal(out: Buffer, at: number, n: number): number {
+  let digits = 1;
+  for (let rest = n >>> 4; rest > 0; rest >>>= 4) digits++;
+  for (let i = digits - 1, rest = n; i >= 0; i--, rest >>>= 4) out[at + i] = HEX[rest & 15] ?? 0;
+  return at + digits;
+}
+
+const HEX = latin1('0123456789abcdef');
 const LAST_CHUNK = latin1('0\r\n');
 
 /** Ends a chunked body. */

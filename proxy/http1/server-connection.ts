@@ -2,17 +2,17 @@ import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
 import { Exchange, Head } from '../message.ts';
 import type { RequestSink, ResponseSink } from '../message.ts';
-import { Timer } from '../transport/timers.ts';
+import { Deadline } from '../transport/deadline.ts';
+import { Inflow, Outflow } from '../transport/flow.ts';
+import { OutputStall } from '../transport/output-stall.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport, TransportHandler } from '../transport/transport.ts';
 import { BodyReader } from './body-reader.ts';
-import { BodyWriter } from './body-writer.ts';
-import type { OutgoingBody } from './body-writer.ts';
 import { HeadReader, HeadStatus } from './head-reader.ts';
 import { Framing, parseRequest } from './head-parser.ts';
-import { writeErrorResponse, writeResponseHead } from './head-writer.ts';
-import type { OutgoingFraming } from './head-writer.ts';
-import { BODY_RESUME, BODY_WINDOW, DISCARD_LIMIT, HEAD_TIMEOUT_MS } from './limits.ts';
+import { writeErrorResponse } from './head-writer.ts';
+import { BODY_STALL_MS, DISCARD_LIMIT, HEAD_TIMEOUT_MS, IDLE_MS, LINGER_MS } from './limits.ts';
+import { ResponseWriter } from './response-writer.ts';
 
 /** What a connection from a client needs. */
 export interface Http1ServerOptions {
@@ -35,10 +35,10 @@ const NO_BYTES = Buffer.alloc(0);
 
 /**
  * Where the connection stands. One writer: this class.
- * head: waits for a request's head. body: reads a request's body. response: the request has been read, its response has not ended. discard: the response
- * ended first, the rest of the body is dropped. closing: nothing is read any more.
+ * head: waits for a request's head. body: reads a request's body. response: the request has been read, its response has not ended. backlog: answers wait for a
+ * client that does not read; no further request is taken. discard: the response ended first, the rest of the body is dropped. closing: nothing is read any more.
  */
-type State = 'head' | 'body' | 'response' | 'discard' | 'closing';
+type State = 'head' | 'body' | 'response' | 'backlog' | 'discard' | 'closing';
 
 /** One HTTP/1.x connection from a client: requests in, responses out. `x.client` of its exchanges is the connection. */
 export class Http1ServerConnection implements TransportHandler, ResponseSink {
@@ -48,31 +48,33 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
   readonly #framing = new Framing();
   readonly #reader = new HeadReader();
   readonly #body = new BodyReader();
-  readonly #out = new BodyWriter();
-  readonly #headTimer = new Timer(() => this.#headTimedOut());
-  readonly #lingerTimer = new Timer(() => this.#transport.destroy());
+  readonly #response: ResponseWriter;
+  readonly #in: Inflow;
+  readonly #out = new Outflow();
+  /** For what the client has to send next. */
+  readonly #deadline: Deadline;
+  /** For what the client has to read. */
+  readonly #stall: OutputStall;
   #state: State = 'head';
   #exchange: Exchange | undefined = undefined;
   #sink: RequestSink | undefined = undefined;
   /** Bytes behind the request under way (pipelining), kept until its response has ended. */
   #pending: Buffer | undefined = undefined;
   #parsing = false;
-  #headSent = false;
-  #close = false;
-  #http10 = false;
   #draining = false;
   #clientEnded = false;
   #leadingLines = 0;
   #discarded = 0;
-  /** Request bytes given to the sink and not yet consumed; response bytes written while the output was full. */
-  #unconsumed = 0;
-  #owed = 0;
-  #full = false;
-  #paused = false;
 
   constructor(transport: Transport, options: Http1ServerOptions) {
+    const { timers } = options;
     this.#transport = transport;
     this.#options = options;
+    this.#response = new ResponseWriter(transport);
+    this.#in = new Inflow(transport);
+    this.#deadline = new Deadline(timers, () => this.#expired());
+    this.#stall = new OutputStall(transport, timers, () => this.#abort(causes.clientGone));
+    this.#deadline.set(IDLE_MS);
     transport.handler = this;
   }
 
@@ -84,7 +86,7 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
   /** No more requests: closes when idle, else after the response under way (which says `connection: close`). */
   drain(): void {
     this.#draining = true;
-    this.#close = true;
+    this.#response.close = true;
     if (this.#state === 'head' && !this.#reader.started) this.#endConnection();
   }
 
@@ -99,25 +101,24 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
   }
 
   onDrain(): void {
-    this.#full = false;
+    const n = this.#out.drained();
     const x = this.#exchange;
-    const n = this.#owed;
-    this.#owed = 0;
     if (x !== undefined && n > 0) this.#sink?.responseConsumed(x, n);
+    if (this.#state === 'backlog') this.#nextRequest();
   }
 
   onEnd(): void {
     this.#clientEnded = true;
     if (this.#state === 'body') this.#abort(causes.clientGone);
     // A client may half-close after its last request; idle, it is done.
-    else if (this.#state === 'response') this.#close = true;
+    else if (this.#state === 'response') this.#response.close = true;
     else this.#endConnection();
   }
 
   onClose(): void {
     this.#state = 'closing';
-    this.#options.timers.cancel(this.#headTimer);
-    this.#options.timers.cancel(this.#lingerTimer);
+    this.#deadline.stop();
+    this.#stall.stop();
     this.#resetRequest(causes.clientGone);
     this.#options.onClose?.();
   }
@@ -130,25 +131,26 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
       const state = this.#state;
       if (state === 'head') i = this.#readHead(buffer, i, end);
       else if (state === 'body' || state === 'discard') i = this.#readBody(buffer, i, end);
-      else if (state === 'response') {
-        this.#keep(buffer, i, end);
+      else {
+        if (state !== 'closing') this.#keep(buffer, i, end);
         break;
-      } else break;
+      }
       if (i === before && state === this.#state) break;
     }
     this.#parsing = false;
   }
 
-  /** The next request has come while a response is under way. */
+  /** The next request has come before the client may have it answered. */
   #keep(buffer: Buffer, start: number, end: number): void {
     this.#pending = Buffer.from(buffer.subarray(start, end));
-    this.#pause();
+    this.#in.hold();
   }
 
   #readHead(buffer: Buffer, start: number, end: number): number {
+    const begun = this.#reader.started;
     const consumed = this.#reader.push(buffer, start, end);
     if (consumed === HeadStatus.more) {
-      if (!this.#headTimer.armed) this.#options.timers.arm(this.#headTimer, HEAD_TIMEOUT_MS);
+      if (!begun) this.#deadline.set(HEAD_TIMEOUT_MS);
       return end;
     }
     if (consumed < 0) {
@@ -163,7 +165,6 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
       return at;
     }
     this.#leadingLines = 0;
-    this.#options.timers.cancel(this.#headTimer);
     const bad = parseRequest(b, from, to, this.#head, this.#framing);
     if (bad !== undefined) {
       this.#refuse(bad);
@@ -184,15 +185,17 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
     x.startedAt = this.#options.timers.now();
     x.isHead = framing.isHead;
     this.#exchange = x;
-    this.#headSent = false;
-    this.#http10 = framing.minorVersion === 0;
-    this.#close = head.close || this.#draining || this.#clientEnded;
     const end = !framing.chunked && head.contentLength <= 0;
+    // A client that waits for 100 may send its body or another request after a final answer: nobody can tell which.
+    const close = head.close || this.#draining || this.#clientEnded || (framing.expect && !end);
+    this.#response.begin(framing.minorVersion === 0, close);
     x.requestEnded = end;
     this.#state = end ? 'response' : 'body';
-    if (!end) this.#body.begin(framing.chunked ? 'chunked' : 'length', head.contentLength);
-    // A client that waits for 100 may send its body or another request after a final answer: nobody can tell which.
-    if (framing.expect && !end) this.#close = true;
+    if (end) this.#deadline.clear();
+    else {
+      this.#deadline.set(BODY_STALL_MS);
+      this.#body.begin(framing.chunked ? 'chunked' : 'length', head.contentLength);
+    }
     const sink = this.#options.route(x, head);
     if (this.#exchange !== x) return;
     this.#sink = sink;
@@ -208,6 +211,7 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
     }
     const at = body.position;
     const done = event === 'end' || event === 'trailers' || (event === 'data' && body.last);
+    if (at > start) this.#deadline.set(BODY_STALL_MS);
     const x = this.#exchange;
     if (this.#state === 'discard' || x === undefined) {
       this.#discard(at - start, done);
@@ -216,17 +220,14 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
     if (done) {
       x.requestEnded = true;
       this.#state = 'response';
+      this.#deadline.clear();
     }
-    if (event === 'data') this.#deliver(x, buffer, body.dataStart, body.dataEnd, body.last);
-    else if (event === 'end') this.#sink?.requestData(x, buffer, at, at, true);
+    if (event === 'data') {
+      this.#in.passed(body.dataEnd - body.dataStart);
+      this.#sink?.requestData(x, buffer, body.dataStart, body.dataEnd, body.last);
+    } else if (event === 'end') this.#sink?.requestData(x, buffer, at, at, true);
     else if (event === 'trailers') this.#sink?.requestTrailers(x, body.trailers);
     return at;
-  }
-
-  #deliver(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
-    this.#unconsumed += end - start;
-    this.#sink?.requestData(x, buffer, start, end, last);
-    if (this.#unconsumed > BODY_WINDOW) this.#pause();
   }
 
   #discard(n: number, done: boolean): void {
@@ -242,6 +243,8 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
       return;
     }
     this.#state = 'closing';
+    this.#deadline.stop();
+    this.#stall.stop();
     const rest = end > start ? Buffer.from(buffer.subarray(start, end)) : NO_BYTES;
     this.#transport.write(CONNECTED, 0, CONNECTED.length);
     answer(this.#transport, rest);
@@ -254,83 +257,92 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
     this.#endConnection();
   }
 
-  #headTimedOut(): void {
-    if (this.#state === 'head') this.#refuse(causes.stalled);
+  /** The client did not send what it had to in time. */
+  #expired(): void {
+    switch (this.#state) {
+      case 'head':
+        if (this.#reader.started) this.#refuse(causes.stalled);
+        else this.#endConnection();
+        break;
+      case 'body':
+        // Where we do not read, it is not the client that stalls.
+        if (this.#in.paused) this.#deadline.set(BODY_STALL_MS);
+        else this.#abort(causes.stalled);
+        break;
+      case 'discard':
+        this.#endConnection();
+        break;
+      case 'closing':
+        // It may still be reading its answer; whether it does is watched by `stall`.
+        if (this.#transport.pendingBytes > 0) this.#deadline.set(LINGER_MS);
+        else this.#transport.destroy();
+        break;
+      case 'response':
+      case 'backlog':
+        break;
+    }
   }
 
   // Upstream side: responses out.
 
   responseHead(x: Exchange, head: Head, end: boolean): void {
     if (x !== this.#exchange) return;
-    if (head.status < 200) {
-      // An HTTP/1.0 client does not know informational responses.
-      if (!this.#http10) writeResponseHead(this.#transport, head, 'declared', 'none');
-      return;
-    }
-    this.#headSent = true;
-    x.status = head.status;
-    const body = this.#outgoingBody(x, head, end);
-    this.#out.begin(body, head.contentLength);
-    const option = this.#close ? 'close' : this.#http10 ? 'keep-alive' : 'none';
-    writeResponseHead(this.#transport, head, framingOf(x, head, body, end), option);
+    if (head.status >= 200) x.status = head.status;
+    this.#out.wrote(0, this.#response.head(x, head, end));
     if (end) this.#responseEnded(x);
-  }
-
-  #outgoingBody(x: Exchange, head: Head, end: boolean): OutgoingBody {
-    if (end || x.isHead || head.status === 204 || head.status === 304) return 'none';
-    if (head.contentLength >= 0) return 'length';
-    if (!this.#http10) return 'chunked';
-    this.#close = true;
-    return 'close';
   }
 
   responseData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
     if (x !== this.#exchange) return;
-    const written = this.#out.write(this.#transport, buffer, start, end, last);
+    const written = this.#response.data(buffer, start, end, last);
     if (written === 'mismatch') {
       this.#abort(causes.protocolError);
       return;
     }
-    if (written === 'full') this.#full = true;
+    const n = this.#out.wrote(end - start, written === 'room');
+    this.#stall.watch();
     if (last) this.#responseEnded(x);
-    else if (this.#full) this.#owed += end - start;
-    else this.#sink?.responseConsumed(x, end - start);
+    else if (n > 0) this.#sink?.responseConsumed(x, n);
   }
 
   responseTrailers(x: Exchange, trailers: Head): void {
     if (x !== this.#exchange) return;
-    if (this.#out.writeTrailers(this.#transport, trailers) === 'mismatch') this.#abort(causes.protocolError);
-    else this.#responseEnded(x);
+    const written = this.#response.trailers(trailers);
+    if (written === 'mismatch') {
+      this.#abort(causes.protocolError);
+      return;
+    }
+    this.#out.wrote(0, written === 'room');
+    this.#responseEnded(x);
   }
 
   responseReset(x: Exchange, cause: Cause): void {
     if (x !== this.#exchange) return;
     // Nothing goes back to a sink that has reported the end itself.
     this.#sink = undefined;
-    if (this.#headSent) {
+    const response = this.#response;
+    if (response.headSent) {
       this.#exchange = undefined;
-      this.#state = 'closing';
-      this.#transport.destroy();
+      this.#destroy();
       return;
     }
     x.status = cause.status;
-    this.#headSent = true;
-    if (!x.requestEnded) this.#close = true;
-    writeErrorResponse(this.#transport, cause, this.#close);
+    response.headSent = true;
+    if (!x.requestEnded) response.close = true;
+    this.#out.wrote(0, writeErrorResponse(this.#transport, cause, response.close));
     this.#responseEnded(x);
   }
 
   requestConsumed(x: Exchange, n: number): void {
-    if (x !== this.#exchange) return;
-    this.#unconsumed -= n;
-    if (this.#unconsumed <= BODY_RESUME && this.#pending === undefined) this.#resume();
+    if (x === this.#exchange) this.#in.consumed(n);
   }
 
   #responseEnded(x: Exchange): void {
     x.responseEnded = true;
     this.#exchange = undefined;
-    this.#owed = 0;
-    this.#unconsumed = 0;
+    this.#out.forget();
+    this.#in.forget();
+    this.#stall.watch();
     const sink = this.#sink;
     this.#sink = undefined;
     if (x.requestEnded) {
@@ -339,42 +351,46 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
     }
     // The answer did not wait for the whole request (an error, an early refusal).
     sink?.requestReset(x, causes.clientGone);
-    if (this.#close) {
+    if (this.#response.close) {
       this.#endConnection();
       return;
     }
     this.#state = 'discard';
     this.#discarded = 0;
-    this.#resume();
+    this.#in.release();
   }
 
   #nextRequest(): void {
-    if (this.#close) {
+    if (this.#response.close) {
       this.#endConnection();
       return;
     }
+    if (this.#out.full) {
+      this.#state = 'backlog';
+      this.#deadline.clear();
+      this.#in.hold();
+      return;
+    }
     this.#state = 'head';
+    this.#deadline.set(IDLE_MS);
     this.#reader.release();
     // The loop in #parse goes on by itself.
     if (this.#parsing) return;
     const pending = this.#pending;
     this.#pending = undefined;
     if (pending !== undefined) this.#parse(pending, 0, pending.length);
-    if (this.#pending === undefined) this.#resume();
+    if (this.#pending === undefined) this.#in.release();
   }
 
   // The end.
 
   #abort(cause: Cause): void {
-    const answer = !this.#headSent && cause !== causes.clientGone;
+    const answer = this.#exchange !== undefined && !this.#response.headSent && cause !== causes.clientGone;
     this.#resetRequest(cause);
     if (answer) {
       writeErrorResponse(this.#transport, cause, true);
       this.#endConnection();
-    } else {
-      this.#state = 'closing';
-      this.#transport.destroy();
-    }
+    } else this.#destroy();
   }
 
   #resetRequest(cause: Cause): void {
@@ -385,38 +401,19 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
     if (x !== undefined) sink?.requestReset(x, cause);
   }
 
+  #destroy(): void {
+    this.#state = 'closing';
+    this.#transport.destroy();
+  }
+
   /** Sends what is pending, then closes; what the client still sends is read and dropped, so that it gets the answer and not a reset. */
   #endConnection(): void {
     if (this.#state === 'closing') return;
     this.#state = 'closing';
     this.#pending = undefined;
-    this.#options.timers.cancel(this.#headTimer);
+    this.#stall.watch();
+    this.#deadline.set(LINGER_MS);
     this.#transport.end();
-    if (this.#clientEnded) return;
-    this.#resume();
-    this.#options.timers.arm(this.#lingerTimer, LINGER_MS);
+    this.#in.release();
   }
-
-  #pause(): void {
-    if (this.#paused) return;
-    this.#paused = true;
-    this.#transport.pause();
-  }
-
-  #resume(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
-    this.#transport.resume();
-  }
-}
-
-/** ms that a closed connection waits for the client's side to close, too. */
-const LINGER_MS = 2_000;
-
-function framingOf(x: Exchange, head: Head, body: OutgoingBody, end: boolean): OutgoingFraming {
-  if (body === 'chunked') return 'chunked';
-  if (body === 'close') return 'close';
-  if (head.status === 204) return 'close';
-  const bodiless = x.isHead || head.status === 304;
-  return end && !bodiless && head.contentLength < 0 ? 'empty' : 'declared';
 }

@@ -89,7 +89,10 @@ describe('HTTP/1: what two implementations could read in two ways is refused', (
       'two transfer-encodings',
       post('Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n'),
     ],
-    ['an unknown coding', post('Transfer-Encoding: gzip, chunked\r\n', '0\r\n\r\n')],
+    ['a coding behind chunked', post('Transfer-Encoding: chunked, gzip\r\n', '0\r\n\r\n')],
+    ['chunked twice', post('Transfer-Encoding: chunked, chunked\r\n', '0\r\n\r\n')],
+    ['an empty coding', post('Transfer-Encoding: , chunked\r\n', '0\r\n\r\n')],
+    ['a final coding that is not chunked', post('Transfer-Encoding: gzip\r\n', '0\r\n\r\n')],
     ['a masked coding', post('Transfer-Encoding: xchunked\r\n', '0\r\n\r\n')],
     [
       'transfer-encoding in HTTP/1.0',
@@ -166,6 +169,13 @@ describe('HTTP/1: what two implementations could read in two ways is refused', (
       assert.match(answer, /^HTTP\/1.1 400 Bad Request\r\n/);
     });
   }
+
+  for (const codings of ['gzip, chunked', 'gzip ,deflate,\tchunked', 'x,CHUNKED'])
+    test(`transfer codings that we don't know are 501: ${codings}`, () => {
+      const { events, answer } = run(post(`Transfer-Encoding: ${codings}\r\n`, '0\r\n\r\n'));
+      assert.deepEqual(events, []);
+      assert.match(answer, /^HTTP\/1.1 501 Not Implemented\r\nl5d-proxy-error: not-implemented\r\n/);
+    });
 
   test('too much is 431: bytes, fields', () => {
     const answers = [get(`X: ${'a'.repeat(70_000)}\r\n`), get('X: 1\r\n'.repeat(MAX_FIELDS + 1))].map(

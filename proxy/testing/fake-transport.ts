@@ -14,11 +14,13 @@ export class FakeTransport implements Transport {
   readonly errorCode = '';
   /** What `pendingBytes` tells. */
   pendingBytes = 0;
+  takenBytes = 0;
   /** What `write` answers. */
   room = true;
   paused = false;
   ended = false;
   destroyed = false;
+  wasReset = false;
   #written: Buffer[] = [];
   #reserved: Buffer = Buffer.alloc(0);
 
@@ -58,5 +60,9 @@ export class FakeTransport implements Transport {
   }
   destroy(): void {
     this.destroyed = true;
+  }
+  reset(): void {
+    this.destroyed = true;
+    this.wasReset = true;
   }
 }

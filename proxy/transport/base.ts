@@ -30,6 +30,8 @@ export abstract class BaseTransport implements Transport {
   /** Bytes given to the kernel (or the socket) and not yet taken by it. */
   protected inFlight = 0;
   protected dead = false;
+  /** Bytes of all writes. */
+  #written = 0;
   #full = false;
   #ending = false;
   #shut = false;
@@ -49,7 +51,7 @@ export abstract class BaseTransport implements Transport {
     if (socket.destroyed) setImmediate(() => this.#closed());
   }
 
-  /** Gives `buffer[0, length)` to the socket. Calls `written` when it was taken: at once or later. */
+  /** Gives `buffer[0, length)` to the socket. When it is not taken at once, `inFlight` counts it and `written` follows. */
   protected abstract send(buffer: Buffer, length: number): void;
   abstract pause(): void;
   abstract resume(): void;
@@ -58,10 +60,14 @@ export abstract class BaseTransport implements Transport {
     return this.output.length + this.inFlight;
   }
 
+  get takenBytes(): number {
+    return this.#written - this.output.length - this.unsent;
+  }
+
   write(buffer: Buffer, start: number, end: number): boolean {
     if (this.dead || this.#ending) return true;
     this.output.append(buffer, start, end);
-    return this.#appended();
+    return this.#appended(end - start);
   }
 
   reserve(n: number): { buffer: Buffer; offset: number } {
@@ -71,7 +77,7 @@ export abstract class BaseTransport implements Transport {
   commit(length: number): boolean {
     if (this.dead || this.#ending) return true;
     this.output.commit(length);
-    return this.#appended();
+    return this.#appended(length);
   }
 
   flush(): void {
@@ -93,6 +99,20 @@ export abstract class BaseTransport implements Transport {
     this.dead = true;
     this.output.discard();
     this.socket.destroy();
+  }
+
+  reset(): void {
+    if (this.dead) return;
+    this.dead = true;
+    this.output.discard();
+    // Below TLS there is no way to the TCP connection: its peer sees an end without close_notify.
+    if (this.encrypted) this.socket.destroy();
+    else this.socket.resetAndDestroy();
+  }
+
+  /** Of the bytes in flight, those that the kernel has not taken; all of them where that is not known. */
+  protected get unsent(): number {
+    return this.inFlight;
   }
 
   /** A write was taken by the kernel. */
@@ -141,7 +161,8 @@ export abstract class BaseTransport implements Transport {
     if (this.errorCode === '') this.errorCode = code;
   }
 
-  #appended(): boolean {
+  #appended(n: number): boolean {
+    this.#written += n;
     if (!this.scheduled) {
       if (this.eager) flushEager(this);
       else flushLate(this);

@@ -21,6 +21,8 @@ class HandleTransport extends BaseTransport {
   readonly #read: Buffer;
   #spare: WriteRequest | undefined = undefined;
   #writing: Buffer | undefined = undefined;
+  /** One for all writes: there is one at a time. */
+  readonly #onComplete = (status: number): void => this.#completed(status);
   #paused = false;
 
   constructor(socket: Socket, handle: StreamHandle, bindings: StreamBindings) {
@@ -76,10 +78,15 @@ class HandleTransport extends BaseTransport {
     // TCP keeps pointing at our memory until it completes.
     this.#writing = buffer;
     this.inFlight = length;
-    request.oncomplete = (status: number): void => this.#onWritten(status, length);
+    request.oncomplete = this.#onComplete;
   }
 
-  #onWritten(status: number, length: number): void {
+  protected override get unsent(): number {
+    return Math.min(this.inFlight, this.#handle.writeQueueSize ?? this.inFlight);
+  }
+
+  #completed(status: number): void {
+    const length = this.inFlight;
     const buffer = this.#writing;
     this.#writing = undefined;
     if (buffer !== undefined) recycle(buffer);

@@ -88,20 +88,34 @@ describe('opaque TCP as a stream', () => {
     t.close();
   });
 
-  test('a server that is not there closes the client; a client that vanishes closes the server', async () => {
-    const gone = Promise.withResolvers<void>();
+  test('a reset passes as a reset, both ways, and so does a server that is not there', async () => {
+    const atServer = Promise.withResolvers<string | undefined>();
     const t = await tunnel((socket) => {
       socket.resume();
-      socket.once('end', () => gone.resolve());
+      socket.once('error', (error: NodeJS.ErrnoException) => atServer.resolve(error.code));
+      socket.once('end', () => atServer.resolve('an orderly end'));
+      socket.once('data', (data: Buffer) => {
+        if (data.toString() === 'reset me') socket.resetAndDestroy();
+      });
       socket.write('hello');
     });
-    const client = connect({ host: '127.0.0.1', port: t.port });
-    client.once('data', () => client.resetAndDestroy());
-    await gone.promise;
+    const vanishing = connect({ host: '127.0.0.1', port: t.port });
+    vanishing.once('data', () => vanishing.resetAndDestroy());
+    assert.equal(await atServer.promise, 'ECONNRESET');
+    const cut = connect({ host: '127.0.0.1', port: t.port });
+    cut.write('reset me');
+    assert.equal(await howItEnds(cut), 'ECONNRESET');
     t.app.close();
-    const refused = connect({ host: '127.0.0.1', port: t.port });
-    refused.on('error', () => undefined);
-    await new Promise<void>((resolve) => refused.once('close', () => resolve()));
+    assert.equal(await howItEnds(connect({ host: '127.0.0.1', port: t.port })), 'ECONNRESET');
     t.close();
   });
 });
+
+/** The code of a socket's error, or that there was none. */
+function howItEnds(socket: Socket): Promise<string | undefined> {
+  socket.resume();
+  return new Promise((resolve) => {
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code));
+    socket.once('end', () => resolve('an orderly end'));
+  });
+}

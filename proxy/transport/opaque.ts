@@ -2,65 +2,10 @@ import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
 import { Exchange, Head } from '../message.ts';
 import type { RequestSink, ResponseSink } from '../message.ts';
+import { Inflow, Outflow } from './flow.ts';
 import type { Transport, TransportHandler } from './transport.ts';
 
-/** Bytes that may be under way to the other side before the connection is no longer read; what HTTP/2 gives a stream. */
-const WINDOW = 256 * 1024;
-const RESUME = WINDOW / 2;
 const NO_BYTES = Buffer.alloc(0);
-
-/** Bytes from one connection to the other side of its exchange: no more of them under way than the window. */
-class Inflow {
-  readonly #transport: Transport;
-  #unconsumed = 0;
-  #paused = false;
-
-  constructor(transport: Transport) {
-    this.#transport = transport;
-  }
-
-  passed(n: number): void {
-    this.#unconsumed += n;
-    if (this.#unconsumed <= WINDOW || this.#paused) return;
-    this.#paused = true;
-    this.#transport.pause();
-  }
-
-  consumed(n: number): void {
-    this.#unconsumed -= n;
-    if (this.#unconsumed > RESUME || !this.#paused) return;
-    this.#paused = false;
-    this.#transport.resume();
-  }
-}
-
-/** Bytes into a connection; says how many were taken. */
-class Outflow {
-  readonly #transport: Transport;
-  #full = false;
-  #owed = 0;
-
-  constructor(transport: Transport) {
-    this.#transport = transport;
-  }
-
-  /** Bytes that may be credited at once. */
-  write(buffer: Buffer, start: number, end: number, last: boolean): number {
-    if (end > start && !this.#transport.write(buffer, start, end)) this.#full = true;
-    if (last) this.#transport.end();
-    if (!this.#full) return end - start;
-    this.#owed += end - start;
-    return 0;
-  }
-
-  /** Bytes that may be credited now that the output has drained. */
-  drained(): number {
-    const n = this.#owed;
-    this.#full = false;
-    this.#owed = 0;
-    return n;
-  }
-}
 
 /**
  * A connection from a client whose bytes are opaque: one exchange with `x.opaque`. Its bytes are the request, its half-close ends it; the response's bytes go back.
@@ -84,7 +29,7 @@ export class OpaqueServerConnection implements TransportHandler, ResponseSink {
     this.#transport = transport;
     this.#onClose = onClose;
     this.#in = new Inflow(transport);
-    this.#out = new Outflow(transport);
+    this.#out = new Outflow();
     transport.handler = this;
   }
 
@@ -150,7 +95,8 @@ export class OpaqueServerConnection implements TransportHandler, ResponseSink {
   }
 
   responseData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
-    const n = this.#out.write(buffer, start, end, false);
+    const room = end === start || this.#transport.write(buffer, start, end);
+    const n = this.#out.wrote(end - start, room);
     if (n > 0) this.#sink?.responseConsumed(x, n);
     if (last) this.#end();
   }
@@ -163,7 +109,8 @@ export class OpaqueServerConnection implements TransportHandler, ResponseSink {
     x.responseEnded = true;
     x.requestEnded = true;
     this.#sink = undefined;
-    this.#transport.destroy();
+    // What broke on the other side breaks here: an orderly end would pass for a whole answer.
+    this.#transport.reset();
   }
 
   requestConsumed(_x: Exchange, n: number): void {
@@ -194,7 +141,7 @@ export class OpaqueClientConnection implements TransportHandler, RequestSink {
     this.#responses = responses;
     this.#onClose = onClose;
     this.#in = new Inflow(transport);
-    this.#out = new Outflow(transport);
+    this.#out = new Outflow();
     transport.handler = this;
   }
 
@@ -213,7 +160,9 @@ export class OpaqueClientConnection implements TransportHandler, RequestSink {
 
   requestData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
     if (x !== this.#exchange) return;
-    const n = this.#out.write(buffer, start, end, last);
+    const room = end === start || this.#transport.write(buffer, start, end);
+    if (last) this.#transport.end();
+    const n = this.#out.wrote(end - start, room);
     if (n > 0) this.#sinkOf(x).requestConsumed(x, n);
   }
 
@@ -224,7 +173,7 @@ export class OpaqueClientConnection implements TransportHandler, RequestSink {
   requestReset(x: Exchange, _cause: Cause): void {
     if (x !== this.#exchange) return;
     this.#exchange = undefined;
-    this.#transport.destroy();
+    this.#transport.reset();
   }
 
   responseConsumed(_x: Exchange, n: number): void {

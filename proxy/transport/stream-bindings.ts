@@ -13,6 +13,8 @@ export interface StreamHandle {
   readStart(): number;
   readStop(): number;
   writeBuffer(request: WriteRequest, buffer: Uint8Array): number;
+  /** Bytes of the writes under way that the kernel has not taken. */
+  readonly writeQueueSize?: number;
 }
 
 /** What the runtime offers below its streams. Internal API: nothing else in the project may use it, and a self-test guards it. */

@@ -42,6 +42,11 @@ export class TimerWheel {
     return this.#source();
   }
 
+  /** ms of the same clock at the last tick: for who looks often and needs no better. */
+  get lastTick(): number {
+    return this.#origin + this.#current * this.#tickMs;
+  }
+
   /** Arms, or re-arms: fires between delayMs and delayMs + one tick from now (later while the process is busy). */
   arm(timer: Timer, delayMs: number): void {
     if (timer.due >= 0) this.#unlink(timer);

@@ -15,6 +15,8 @@ export interface Transport {
   readonly errorCode: string;
   /** Bytes taken over but not yet given to the kernel. */
   readonly pendingBytes: number;
+  /** Bytes that the kernel has taken, of all that were written: who looks twice sees whether a slow peer moves at all. */
+  readonly takenBytes: number;
   /**
    * Copies bytes into the output; it is written once per event-loop turn (or at the end of the read callback while few exchanges are in flight).
    * Returns false when more than the high-water mark is pending: `handler.onDrain` follows.
@@ -32,6 +34,8 @@ export interface Transport {
   end(): void;
   /** Closes at once; `onClose` follows. */
   destroy(): void;
+  /** As `destroy`, and the peer sees a reset (TCP RST) instead of an orderly end. */
+  reset(): void;
 }
 
 export interface TransportHandler {
