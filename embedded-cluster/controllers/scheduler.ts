@@ -47,7 +47,13 @@ export function scheduler(context: ControllerContext): ControllerSpec {
     async reconcile(key) {
       const { namespace, name } = splitKey(key);
       const pod = client.get('pods', namespace, name) as Pod | undefined;
-      if (pod === undefined || pod.spec?.nodeName !== undefined || isEnding(pod) || isGated(pod))
+      if (
+        pod === undefined ||
+        pod.spec?.nodeName !== undefined ||
+        isEnding(pod) ||
+        isGated(pod) ||
+        !isOurs(pod)
+      )
         return undefined;
       const nodes = client.list('nodes').items as NodeObject[];
       const reasons = nodes.map((node) => unfit(node, pod.spec?.nodeSelector ?? {}));
@@ -78,10 +84,17 @@ export function scheduler(context: ControllerContext): ControllerSpec {
   };
 }
 
+const DEFAULT_SCHEDULER = 'default-scheduler';
 const POD = { apiVersion: 'v1', kind: 'Pod' };
 
 function isEnding(pod: Pod): boolean {
   return pod.metadata?.deletionTimestamp !== undefined;
+}
+
+/** A pod may ask for a scheduler of another name, which then has to be somebody's. */
+function isOurs(pod: Pod): boolean {
+  const { schedulerName = DEFAULT_SCHEDULER } = (pod.spec ?? {}) as { schedulerName?: string };
+  return schedulerName === DEFAULT_SCHEDULER;
 }
 
 function isGated(pod: Pod): boolean {

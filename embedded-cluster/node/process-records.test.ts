@@ -49,7 +49,11 @@ await it('finds what lives on when the first process has gone, in its group or i
 
 await it('finds a recorded process, and all of its session, that have no mark', async (t) => {
   const { dir, records: own } = await records(t);
-  const { child, pids } = await run(t, 'exec 2>/dev/null; set -m; sleep 300 >/dev/null & echo $! $$; wait', {});
+  const { child, pids } = await run(
+    t,
+    'exec 2>/dev/null; set -m; sleep 300 >/dev/null & echo $! $$; wait',
+    {},
+  );
   own.add(child.pid ?? 0);
   assert.equal(await new ProcessRecords(dir).killLeftovers(), 2);
   assert.deepEqual(alive(pids), [false, false]);

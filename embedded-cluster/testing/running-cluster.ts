@@ -66,8 +66,8 @@ export function until(
 }
 
 export function isPodReady(object: KubernetesObject | undefined): boolean {
-  const conditions = (object as Pod | undefined)?.status?.conditions ?? [];
-  return conditions.some((c) => c.type === 'Ready' && c.status === 'True');
+  const pod: Pod | undefined = object;
+  return (pod?.status?.conditions ?? []).some((c) => c.type === 'Ready' && c.status === 'True');
 }
 
 export function pod(name: string, spec: Pod['spec']): KubernetesObject {
