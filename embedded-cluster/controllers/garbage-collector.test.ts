@@ -83,7 +83,7 @@ function survivors(plan: Plan): Set<number> {
     // Owners come before what they own, so one pass sees every consequence.
     for (const [i, owners] of references.entries()) {
       if (owners.size === 0) continue;
-      for (const owner of [...owners]) if (!left.has(owner)) owners.delete(owner);
+      for (const owner of owners) if (!left.has(owner)) owners.delete(owner);
       if (owners.size === 0) left.delete(i);
     }
   }

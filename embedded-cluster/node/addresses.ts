@@ -10,10 +10,16 @@ const LAST_HOST = 254;
 export class AddressPool {
   readonly #prefix: string;
   readonly #owners = new Map<string, string>();
+  readonly #waiting: (() => void)[] = [];
   #next = FIRST_HOST;
 
   constructor(prefix: string) {
     this.#prefix = prefix;
+  }
+
+  /** Why there is none, in the words of an event. */
+  get exhausted(): string {
+    return `no pod address is free: ${this.#owners.size} of the ${LAST_HOST - FIRST_HOST + 1} of ${this.#prefix}.0/24 are taken by pods, and no other can be listened on`;
   }
 
   /** Keeps the address that a pod showed before a restart, when it is of this network and free. */
@@ -42,5 +48,11 @@ export class AddressPool {
   /** Gives back what a pod had; to be called only when no pod object shows it any more. */
   release(podUid: string): void {
     for (const [address, owner] of this.#owners) if (owner === podUid) this.#owners.delete(address);
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** Calls `wake` once, when an address is given back. */
+  onRelease(wake: () => void): void {
+    this.#waiting.push(wake);
   }
 }

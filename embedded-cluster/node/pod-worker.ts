@@ -20,6 +20,8 @@ import { MountError, PodVolumes } from './volumes.ts';
 const DEFAULT_GRACE_SECONDS = 30;
 /** A pod whose object is gone already (deleted by force) is ended within this. */
 const ORPHAN_GRACE_MS = 1000;
+/** A pod waits for one that gives its address back; addresses that a stranger holds are tried again after this. */
+const ADDRESS_RETRY_MS = 30_000;
 /** A status that can't be written is written again after this. */
 const STATUS_RETRY_MS = 1000;
 
@@ -159,8 +161,11 @@ export class PodWorker {
   async #prepare(): Promise<boolean> {
     this.#podIp ??= await this.#node.addresses.take(this.uid);
     if (this.#podIp === undefined) {
-      this.#event('Warning', 'FailedCreatePodSandBox', 'no pod address is free on this node');
-      this.#wakeAfter('plan', this.#volumes.retryMs);
+      this.#event('Warning', 'FailedCreatePodSandBox', this.#node.addresses.exhausted);
+      this.#node.addresses.onRelease(() => {
+        this.wake();
+      });
+      this.#wakeAfter('plan', ADDRESS_RETRY_MS);
       return false;
     }
     if (this.#volumesDue) {
@@ -266,13 +271,12 @@ export class PodWorker {
       return;
     }
     this.#outcome ??= { phase: this.#main.every(endedWell) ? 'Succeeded' : 'Failed' };
-    if (ending.why === 'deleted') {
-      await this.#report();
-      await this.#deleteObject();
-    }
+    if (ending.why === 'deleted') await this.#tryReport(ending);
+    // As a kubelet: who sees that the pod is gone may rely on there being nothing left of it.
+    rmSync(this.#dir, { recursive: true, force: true });
+    if (ending.why === 'deleted') await this.#deleteObject();
     this.#isClosed = true;
     this.#closed.resolve();
-    rmSync(this.#dir, { recursive: true, force: true });
     this.#onClosed();
   }
 
