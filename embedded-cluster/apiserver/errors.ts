@@ -84,8 +84,8 @@ export function badRequest(message: string): ApiError {
 }
 
 /** 422 for options of the request itself: `ListOptions.meta.k8s.io "" is invalid: …`. */
-export function invalidOptions(kind: string, error: FieldError): ApiError {
-  return invalid(kind, 'meta.k8s.io', '', [error]);
+export function invalidOptions(kind: string, ...errors: readonly FieldError[]): ApiError {
+  return invalid(kind, 'meta.k8s.io', '', errors);
 }
 
 /** A plain failure without a reason, which the real server answers where its own code did not think of a better one. */
@@ -176,6 +176,12 @@ export function unsupportedMediaType(accepted: readonly string[]): ApiError {
     'UnsupportedMediaType',
     `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`,
   );
+}
+
+/** None of the media types of `Accept` can be answered in. */
+export function notAcceptable(available: readonly string[]): ApiError {
+  const message = `406: Not Acceptable\n\nAvailable representations: ${available.join(', ')}`;
+  return failure(406, 'NotAcceptable', message, {});
 }
 
 /** A patch of a type that the resource does not take. */

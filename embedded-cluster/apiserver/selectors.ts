@@ -2,53 +2,30 @@ import type { LabelSelector } from '../../api/kubernetes-types.ts';
 import type { StoredObject } from '../types.ts';
 import { badRequest } from './errors.ts';
 import { valueAt } from './json.ts';
+import { parseRequirements, type Requirement } from './label-selector.ts';
 
 /** Says whether an object is selected. */
 export type Predicate = (object: StoredObject) => boolean;
 
 type Labels = Record<string, string>;
-type Requirement = (labels: Labels) => boolean;
 
-const LABEL_KEY = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
-
-function requirement(text: string): Requirement {
-  if (/\s(in|notin)\s*\([^)]*$/.test(text)) {
-    throw badRequest("unable to parse requirement: found '', expected: ',' or ')'");
-  }
-  const set = /^(\S+)\s+(in|notin)\s*\(([^()]*)\)$/.exec(text);
-  if (set !== null) {
-    const [, key = '', operator, list = ''] = set;
-    checkKey(key);
-    const values = new Set(list.split(',').map((value) => value.trim()));
-    if (operator === 'in') return (labels) => labels[key] !== undefined && values.has(labels[key]);
-    return (labels) => labels[key] === undefined || !values.has(labels[key]);
-  }
-  const comparison = /^([^=!<>\s]+)\s*(==|=|!=|<|>)\s*([^=!<>\s]*)$/.exec(text);
-  if (comparison !== null) {
-    const [, key = '', operator, value = ''] = comparison;
-    checkKey(key);
-    switch (operator) {
-      case '!=':
-        return (labels) => labels[key] !== value;
-      case '<':
-        return (labels) => labels[key] !== undefined && Number(labels[key]) < Number(value);
-      case '>':
-        return (labels) => labels[key] !== undefined && Number(labels[key]) > Number(value);
-      default:
-        return (labels) => labels[key] === value;
-    }
-  }
-  const absent = text.startsWith('!');
-  const key = (absent ? text.slice(1) : text).trim();
-  checkKey(key);
-  return absent ? (labels) => labels[key] === undefined : (labels) => labels[key] !== undefined;
-}
-
-function checkKey(key: string): void {
-  if (!LABEL_KEY.test(key)) {
-    throw badRequest(
-      `unable to parse requirement: <nil>: Invalid value: ${JSON.stringify(key)}: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`,
-    );
+function matches(labels: Labels, { key, operator, values }: Requirement): boolean {
+  const value = labels[key];
+  switch (operator) {
+    case 'in':
+    case '=':
+      return value !== undefined && values.includes(value);
+    case 'notin':
+    case '!=':
+      return value === undefined || !values.includes(value);
+    case '>':
+      return value !== undefined && Number(value) > Number(values[0]);
+    case '<':
+      return value !== undefined && Number(value) < Number(values[0]);
+    case 'exists':
+      return value !== undefined;
+    case '!':
+      return value === undefined;
   }
 }
 
@@ -62,11 +39,11 @@ function splitRequirements(text: string): string[] {
 
 /** `a=b,c!=d,e in (f,g),!h`: the text form of a label selector; throws 400. '' selects everything. */
 export function parseLabelSelector(text: string): Predicate {
-  const requirements = splitRequirements(text).map(requirement);
+  const requirements = parseRequirements(text);
   if (requirements.length === 0) return () => true;
   return (object) => {
     const labels = object.metadata.labels ?? {};
-    return requirements.every((matches) => matches(labels));
+    return requirements.every((requirement) => matches(labels, requirement));
   };
 }
 
@@ -132,9 +109,11 @@ export function parseFieldSelector(text: string, resource: string, extra: readon
   const known = new Set(['metadata.name', 'metadata.namespace', ...(FIELD_LABELS[resource] ?? []), ...extra]);
   const terms = splitRequirements(text).map((term) => {
     const match = /^([^=!]+?)(==|=|!=)(.*)$/.exec(term);
-    if (match === null)
-      throw badRequest(`invalid selector: ${JSON.stringify(text)}; can't understand ${JSON.stringify(term)}`);
+    if (match === null) throw badRequest(`invalid selector: '${text}'; can't understand '${term}'`);
     const [, label = '', operator, value = ''] = match;
+    const stray = /(?<!\\)[=,]/.exec(value);
+    if (stray !== null)
+      throw badRequest(`invalid field selector: unescaped character in value: ${stray[0].charCodeAt(0)}`);
     if (!known.has(label)) throw unknownField(label, resource, known);
     return { label, negated: operator === '!=', value };
   });

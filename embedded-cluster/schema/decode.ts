@@ -1,10 +1,13 @@
 import { ApiError } from '../types.ts';
 import type { StoredObject } from '../types.ts';
+import { fixedDefaults } from './builtin-defaults.ts';
+import { shortDefinitionName } from './defaults.ts';
 import { canonicalQuantity } from './quantity.ts';
 import type { TypeNode } from './type-node.ts';
 
 /**
- * Makes the object what a Go decoder would make of it, in place: nulls are dropped, quantities canonical, fields of no type removed.
+ * Makes the object what a Go decoder and encoder would make of it, in place: nulls and what is empty are dropped (`omitempty`), quantities canonical, fields
+ * of no type removed.
  * Returns the paths of the removed ones. A value of a wrong JSON type throws 400 BadRequest in the decoder's words.
  */
 export function decodeObject(object: StoredObject, root: TypeNode): string[] {
@@ -45,12 +48,26 @@ function decodeStruct(value: Record<string, unknown>, type: TypeNode, at: Positi
       if (field.kind !== 'any') delete value[key];
       continue;
     }
-    value[key] = decodeValue(child, field, {
+    const decoded = decodeValue(child, field, {
       ...at,
       goPath: join(at.goPath, key),
       jsonPath: join(at.jsonPath, key),
     });
+    if (isEmptyCollection(decoded, field) && !keepsEmpty(type, key)) delete value[key];
+    else value[key] = decoded;
   }
+}
+
+function isEmptyCollection(value: unknown, type: TypeNode): boolean {
+  if (type.kind === 'list') return Array.isArray(value) && value.length === 0;
+  return type.kind === 'map' && isObject(value) && Object.keys(value).length === 0;
+}
+
+/** Lists without `omitempty` are the required ones and those that are written as null when they were never set. */
+function keepsEmpty(type: TypeNode, key: string): boolean {
+  // An empty list of owners is how a client resets them.
+  if (key === 'managedFields' || type.schema.required?.includes(key) === true) return true;
+  return Object.hasOwn(fixedDefaults[shortDefinitionName(type) ?? ''] ?? {}, key);
 }
 
 function decodeValue(value: unknown, type: TypeNode, at: Position): unknown {

@@ -19,6 +19,11 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   // generateName's suffix.
   [/\bgenerated-[bcdfghjklmnpqrstvwxz2456789]{5}\b/g, 'generated-<suffix>'],
   [/\bx509certsha256=[0-9a-f]+/gi, '<certificate>'],
+  // Where and how its own code failed: Go's words for what JSON is, differences of its structures, its places in the source.
+  [/json parse error: .*/g, 'json parse error: <why>'],
+  [/\n@@ [^]*$/g, '<difference>'],
+  [/ in scheme "[^"]*"/g, ''],
+  [/continue key is not valid: .*/g, 'continue key is not valid: <why>'],
   // The whole object, echoed in the order and with the types of the server's own structures.
   [/Invalid value: "(?:\{|map\[)(?:[^"\\]|\\.)*"/g, 'Invalid value: "<object>"'],
 ];

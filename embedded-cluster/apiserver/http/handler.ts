@@ -5,25 +5,19 @@ import { impersonate } from '../authn/impersonation.ts';
 import type { ServiceAccountTokens } from '../authn/service-account-tokens.ts';
 import type { Attributes } from '../authz/authorizer.ts';
 import { type RbacAuthorizer, refusal } from '../authz/rbac.ts';
-import {
-  badRequest,
-  internalError,
-  invalidOptions,
-  methodNotAllowed,
-  notImplemented,
-  unknownResource,
-} from '../errors.ts';
+import { badRequest, internalError, methodNotAllowed, notImplemented, unknownResource } from '../errors.ts';
 import type { Kubelet } from '../kubelet.ts';
 import type { Call, Core } from '../operations/core.ts';
 import { remove, removeCollection } from '../operations/delete.ts';
-import { list } from '../operations/read.ts';
+import { list, requireReached } from '../operations/read.ts';
 import type { Verbs } from '../operations/verbs.ts';
 import { isStoredObject } from '../registry.ts';
 import { mediaType, parseBody, readBody } from './body.ts';
 import type { Pages } from './pages.ts';
 import { servePodLog } from './pod-log.ts';
-import { negotiate, renderList, renderObject } from './representation.ts';
-import { parsePath } from './request-info.ts';
+import { checkListOptions, checkWriteOptions } from './option-rules.ts';
+import { negotiate, renderList, renderObject, type Representation } from './representation.ts';
+import { parsePath, withoutWatchPrefix } from './request-info.ts';
 import {
   allowedVerbs,
   attributesOf,
@@ -31,7 +25,8 @@ import {
   callWithBody,
   deleteOptions,
   type Exchange,
-  fitsName,
+  fits,
+  hasMember,
   isServed,
   pageOf,
   type ResourceInfo,
@@ -71,7 +66,9 @@ export class ApiHandler {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const [path, search] = splitOnce(request.url ?? '/', '?');
+    const [asked, search] = splitOnce(request.url ?? '/', '?');
+    const query = new URLSearchParams(search);
+    const path = withoutWatchPrefix(asked, query);
     const info = parsePath(path);
     if (info === undefined) throw badRequest(`the path ${JSON.stringify(path)} is not a valid URL path`);
     const exchange: Exchange = {
@@ -80,7 +77,7 @@ export class ApiHandler {
       user: impersonate(request.headers, authenticate(request, this.#options.tokens), (attributes) =>
         this.#require(attributes),
       ),
-      query: new URLSearchParams(search),
+      query,
     };
     if (info.kind === 'path') this.#servePath(exchange, info.path);
     else await this.#serveResource(exchange, info);
@@ -105,11 +102,16 @@ export class ApiHandler {
     this.#require(attributesOf(user, verb, info, query));
     const type = this.#options.core.registry.find(info.group, info.version, info.plural);
     if (type === undefined || !isServed(type, info)) {
-      const known = this.#options.core.registry.groups().get(info.group)?.includes(info.version) ?? false;
+      // Of groups that are built in the real server knows every version, served or not.
+      const known = this.#options.core.registry.groups().has(info.group);
       if (known) throw unknownResource();
       return sendNotFound(response);
     }
-    if (!allowedVerbs(type, info).includes(verb) || !fitsName(verb, info)) throw methodNotAllowed();
+    if (info.name !== '' && !hasMember(type)) throw unknownResource();
+    if (!allowedVerbs(type, info).includes(verb) || !fits(verb, info, type)) throw methodNotAllowed();
+    // Refused before anything is written.
+    if (info.subresource !== 'log') representationOf(exchange, info, verb);
+    checkWriteOptions(verb, request, query);
 
     const warnings: string[] = [];
     const call = callOf(exchange, info, type, (text) => warnings.push(text));
@@ -140,46 +142,40 @@ export class ApiHandler {
         `${call.type.resource.plural}/${call.subresource} is not implemented by this cluster`,
       );
     }
+    requireReached(core.store, exchange.query.get('resourceVersion') ?? '');
     const object = verbs.get(call);
-    sendJson(
-      exchange.response,
-      200,
-      renderObject(
-        object,
-        call.type,
-        negotiate(exchange.request.headers.accept, exchange.query.get('includeObject')),
-        core.now(),
-      ),
+    const representation = negotiate(
+      exchange.request.headers.accept,
+      exchange.query.get('includeObject'),
+      'object',
     );
+    sendJson(exchange.response, 200, renderObject(object, call.type, representation, core.now()));
   }
 
   #list({ request, response, query }: Exchange, call: Call): void {
     const { core } = this.#options;
+    checkListOptions(query, false);
     const result = list(core.store, call.type, { ...selectionOf(call, query), ...pageOf(query) });
-    const representation = negotiate(request.headers.accept, query.get('includeObject'));
+    const representation = negotiate(request.headers.accept, query.get('includeObject'), 'list');
     sendJson(response, 200, renderList(result, call.type, representation, core.now()));
   }
 
   #watch({ request, response, query }: Exchange, call: Call): void {
     const initial = query.get('sendInitialEvents');
-    if (initial === 'true' && query.get('resourceVersionMatch') !== 'NotOlderThan') {
-      throw invalidOptions('ListOptions', {
-        field: 'resourceVersionMatch',
-        reason: 'FieldValueForbidden',
-        message: 'Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
-      });
-    }
+    checkListOptions(query, true);
     const timeout = query.get('timeoutSeconds');
+    if (timeout !== null && !/^-?\d+$/.test(timeout)) {
+      throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(timeout)}: invalid syntax`);
+    }
     const selection = selectionOf(call, query);
     this.#options.watches.serve(response, call.type, {
       ...selection,
-      ...(call.name === '' ? {} : { fieldSelector: `metadata.name=${call.name}` }),
       resourceVersion: query.get('resourceVersion') ?? '',
       ...(initial === null ? {} : { sendInitialEvents: initial === 'true' }),
       allowBookmarks: query.get('allowWatchBookmarks') === 'true',
       timeoutSeconds:
         timeout === null || !/^\d{1,6}$/.test(timeout) || timeout === '0' ? undefined : Number(timeout),
-      representation: negotiate(request.headers.accept, query.get('includeObject')),
+      representation: negotiate(request.headers.accept, query.get('includeObject'), 'object'),
     });
   }
 
@@ -217,7 +213,7 @@ export class ApiHandler {
 
   #sendObject({ request, response, query }: Exchange, call: Call, code: number, body: object): void {
     const isPlain = isStoredObject(body) && body.kind === call.type.resource.kind && call.subresource === '';
-    const representation = negotiate(request.headers.accept, query.get('includeObject'));
+    const representation = negotiate(request.headers.accept, query.get('includeObject'), 'object');
     const shown = isPlain ? renderObject(body, call.type, representation, this.#options.core.now()) : body;
     sendJson(response, code, shown);
   }
@@ -239,6 +235,15 @@ export class ApiHandler {
     if (!request.complete) response.setHeader('Connection', 'close');
     sendJson(response, known.code, known.status);
   }
+}
+
+function representationOf(
+  { request, query }: Exchange,
+  { name }: ResourceInfo,
+  verb: string,
+): Representation {
+  const isList = name === '' && (verb === 'list' || verb === 'deletecollection');
+  return negotiate(request.headers.accept, query.get('includeObject'), isList ? 'list' : 'object');
 }
 
 /** Warnings of one answer; some clients limit the bytes of all headers. */

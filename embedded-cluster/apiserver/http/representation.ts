@@ -1,6 +1,7 @@
 import type { ListMeta } from '../../../api/kubernetes-types.ts';
 import type { ServedType } from '../../schema/types.ts';
 import type { StoredObject } from '../../types.ts';
+import { notAcceptable } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { ListResult } from '../operations/read.ts';
 import { apiVersionOf } from '../registry.ts';
@@ -12,6 +13,8 @@ export type Representation =
   | { as: 'table'; includeObject: 'None' | 'Metadata' | 'Object' };
 
 interface MediaRange {
+  /** `application/json` */
+  media: string;
   as: string;
   group: string;
   version: string;
@@ -30,6 +33,7 @@ export function mediaRanges(accept: string): MediaRange[] {
         }),
     );
     return {
+      media: range.split(';', 1)[0]?.trim().toLowerCase() ?? '',
       as: parameters.get('as') ?? '',
       group: parameters.get('g') ?? '',
       version: parameters.get('v') ?? '',
@@ -37,18 +41,28 @@ export function mediaRanges(accept: string): MediaRange[] {
   });
 }
 
-/** The first shape of the header that is known here. */
-export function negotiate(accept: string | undefined, includeObject: string | null): Representation {
-  for (const { as, group, version } of mediaRanges(accept ?? '')) {
+const AVAILABLE = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+const ACCEPTED = new Set([...AVAILABLE, '*/*']);
+
+/** The first shape of the header that is known here, for an answer of that kind; throws 406. */
+export function negotiate(
+  accept: string | undefined,
+  includeObject: string | null,
+  answer: 'object' | 'list',
+): Representation {
+  if (accept === undefined || accept.trim() === '') return { as: 'object' };
+  const metadataKind = answer === 'list' ? 'PartialObjectMetadataList' : 'PartialObjectMetadata';
+  for (const { media, as, group, version } of mediaRanges(accept)) {
+    if (!ACCEPTED.has(media)) continue;
     if (as === '') return { as: 'object' };
     if (group !== 'meta.k8s.io' || version !== 'v1') continue;
-    if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList') return { as: 'metadata' };
+    if (as === metadataKind) return { as: 'metadata' };
     if (as === 'Table') {
       const include = includeObject === 'None' || includeObject === 'Object' ? includeObject : 'Metadata';
       return { as: 'table', includeObject: include };
     }
   }
-  return { as: 'object' };
+  throw notAcceptable(AVAILABLE);
 }
 
 const META_VERSION = 'meta.k8s.io/v1';

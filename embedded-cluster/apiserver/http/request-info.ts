@@ -13,6 +13,18 @@ export type RequestInfo =
   /** `/healthz`, `/apis/apps/v1` and everything else that is no resource. */
   | { kind: 'path'; path: string };
 
+/** The deprecated `/api/v1/watch/…` as what it stands for: the path without `watch`, and the query that means the same (set in place). */
+export function withoutWatchPrefix(path: string, query: URLSearchParams): string {
+  const parts = /^(\/api\/v1|\/apis\/[^/]+\/[^/]+)\/watch(\/.+)$/.exec(path);
+  if (parts === null) return path;
+  const [, root = '', rest = ''] = parts;
+  query.set('watch', '1');
+  const info = parsePath(root + rest);
+  if (info?.kind !== 'resource' || info.name === '') return root + rest;
+  query.set('fieldSelector', `metadata.name=${info.name}`);
+  return root + rest.slice(0, rest.lastIndexOf('/'));
+}
+
 /** Reads the path of an URL, without its query; undefined when its escapes are malformed. */
 export function parsePath(path: string): RequestInfo | undefined {
   let parts: string[];

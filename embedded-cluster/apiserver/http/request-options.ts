@@ -19,12 +19,13 @@ export interface Exchange {
   query: URLSearchParams;
 }
 
+/** `watch` means nothing below a name. */
 export function verbOf(method: string, { name }: ResourceInfo, query: URLSearchParams): string {
   switch (method) {
     case 'GET':
     case 'HEAD':
-      if (query.get('watch') === 'true' || query.get('watch') === '1') return 'watch';
-      return name === '' ? 'list' : 'get';
+      if (name !== '') return 'get';
+      return query.get('watch') === 'true' || query.get('watch') === '1' ? 'watch' : 'list';
     case 'POST':
       return 'create';
     case 'PUT':
@@ -74,8 +75,19 @@ export function allowedVerbs({ resource }: ServedType, { subresource }: Resource
   return resource.subresources.find((entry) => entry.name === subresource)?.verbs ?? [];
 }
 
-/** Objects are made in their collection, and changed by their name. */
-export function fitsName(verb: string, { name, subresource }: ResourceInfo): boolean {
+/** Reviews are only made: there is nothing at a name. */
+export function hasMember({ resource }: ServedType): boolean {
+  return resource.verbs.some((verb) => verb !== 'create');
+}
+
+/** Objects are made in their collection, and changed by their name; across namespaces they are only read. */
+export function fits(
+  verb: string,
+  { name, subresource, namespace }: ResourceInfo,
+  { resource }: ServedType,
+): boolean {
+  const isAcross = resource.namespaced && namespace === undefined;
+  if (isAcross && verb !== 'list' && verb !== 'watch' && hasMember({ resource } as ServedType)) return false;
   if (verb === 'create') return (name === '') === (subresource === '');
   return (verb !== 'update' && verb !== 'patch') || name !== '';
 }
@@ -146,7 +158,7 @@ export function pageOf(query: URLSearchParams): {
 } {
   const limit = query.get('limit');
   const token = query.get('continue');
-  if (limit !== null && !/^\d{1,9}$/.test(limit))
+  if (limit !== null && !/^-?\d{1,9}$/.test(limit))
     throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(limit)}: invalid syntax`);
   return {
     ...(limit === null ? {} : { limit: Number(limit) }),

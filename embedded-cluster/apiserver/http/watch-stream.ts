@@ -104,7 +104,6 @@ function bookmark(
 ): object {
   const metadata = {
     resourceVersion,
-    creationTimestamp: null,
     ...(initialEventsEnd ? { annotations: { [INITIAL_EVENTS_END]: 'true' } } : {}),
   };
   if (as === 'metadata') return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata };

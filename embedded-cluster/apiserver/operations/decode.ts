@@ -1,3 +1,4 @@
+import { builtinTypes } from '../../schema/index.ts';
 import type { StoredObject } from '../../types.ts';
 import { badRequest } from '../errors.ts';
 import { clone, isObject, text } from '../json.ts';
@@ -25,6 +26,7 @@ export function decodeWithoutDefaults(call: Call, input: unknown): StoredObject 
 function asType(call: Call, input: unknown): StoredObject {
   const { resource } = call.type;
   const apiVersion = apiVersionOf(resource);
+  if (input === null) return { apiVersion, kind: resource.kind, metadata: {} };
   if (!isObject(input)) {
     throw badRequest(
       `the object provided is unrecognized (must be of type ${resource.kind}): couldn't get version/kind; json parse error: ${input === undefined ? 'unexpected end of JSON input (<empty>)' : 'the value is not an object'}`,
@@ -32,6 +34,12 @@ function asType(call: Call, input: unknown): StoredObject {
   }
   const kind = input['kind'] ?? resource.kind;
   const version = input['apiVersion'] ?? apiVersion;
+  if (!resource.custom && !isKnownKind(String(version), String(kind))) {
+    const named = JSON.stringify(String(version).split('/').at(-1));
+    throw badRequest(
+      `${text(kind)} in version ${named} cannot be handled as a ${resource.kind}: no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(version)} in scheme "pkg/runtime/scheme.go:110"`,
+    );
+  }
   if (version !== apiVersion) {
     throw badRequest(
       `the API version in the data (${text(version)}) does not match the expected API version (${apiVersion})`,
@@ -50,7 +58,17 @@ function asType(call: Call, input: unknown): StoredObject {
     );
   }
   const copy = clone(input);
-  return { ...copy, apiVersion, kind: resource.kind, metadata: clone(metadata) };
+  // Servers have long ceased to set it, and none keeps it.
+  const { selfLink: _selfLink, ...kept } = clone(metadata);
+  return { ...copy, apiVersion, kind: resource.kind, metadata: kept };
+}
+
+let knownKinds: ReadonlySet<string> | undefined;
+
+/** Whether a built-in kind exists in that version. */
+function isKnownKind(version: string, kind: string): boolean {
+  knownKinds ??= new Set(builtinTypes().map(({ resource }) => `${apiVersionOf(resource)}/${resource.kind}`));
+  return knownKinds.has(`${version}/${kind}`);
 }
 
 function report(call: Call, unknownFields: readonly string[]): void {

@@ -81,8 +81,8 @@ function requirePreconditions(call: Call, live: StoredObject, { preconditions }:
 function markDeleted(core: Core, call: Call, live: StoredObject, options: DeleteOptions): StoredObject {
   const object = clone(live);
   const finalizers = finalizersAfter(object.metadata.finalizers ?? [], options.propagationPolicy);
-  if (finalizers.length > 0 || object.metadata.finalizers !== undefined)
-    object.metadata.finalizers = finalizers;
+  if (finalizers.length > 0) object.metadata.finalizers = finalizers;
+  else delete object.metadata.finalizers;
   const grace = gracePeriodSeconds(call, live, options.gracePeriodSeconds);
   const before = object.metadata.deletionGracePeriodSeconds;
   if (object.metadata.deletionTimestamp === undefined) {

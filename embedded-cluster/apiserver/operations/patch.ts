@@ -1,11 +1,12 @@
 import { jsonPatch, mergePatch } from '../../schema/index.ts';
 import type { StoredObject } from '../../types.ts';
+import { ApiError } from '../../types.ts';
 import { badRequest, invalid, notFound, unsupportedMediaType, unsupportedPatchType } from '../errors.ts';
 import { isObject, text } from '../json.ts';
 import { type Call, type Core, groupResource, timestamp } from './core.ts';
 import { storeNew } from './create.ts';
 import { decode, decodeWithoutDefaults } from './decode.ts';
-import { type Change, findLive, updateLive } from './update.ts';
+import { type Change, findLive, nameMismatch, nameMissing, updateLive } from './update.ts';
 
 export const PATCH_TYPES = {
   json: 'application/json-patch+json',
@@ -32,7 +33,7 @@ export interface PatchResult {
 export async function patch(core: Core, call: Call, request: Patch): Promise<PatchResult> {
   if (request.type === PATCH_TYPES.apply) return apply(core, call, request);
   const object = await updateLive(core, call, (live) => ({
-    object: decode(call, patched(call, live, request)),
+    object: named(call, decodePatched(call, patched(call, live, request))),
     managed: false,
   }));
   return { object, created: false };
@@ -53,6 +54,31 @@ export function patched(call: Call, live: StoredObject, { type, body }: Patch): 
     default:
       throw unsupportedPatchType();
   }
+}
+
+/** What a patch made is the server's to judge, not the decoder's: 422, with the decoder's words. */
+function decodePatched(call: Call, object: unknown): StoredObject {
+  try {
+    return decode(call, object);
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== 400) throw error;
+    const problem = error.message.replace(/^.* cannot be handled as a [^:]+: /, '');
+    throw invalid('', '', '', [
+      {
+        field: 'patch',
+        reason: 'FieldValueInvalid',
+        message: `Invalid value: ${JSON.stringify(JSON.stringify(object))}: ${problem}`,
+      },
+    ]);
+  }
+}
+
+/** A patch may not rename. */
+function named(call: Call, object: StoredObject): StoredObject {
+  const { name } = object.metadata;
+  if (name === undefined || name === '') throw nameMissing(call);
+  if (name !== call.name) throw nameMismatch(call, name);
+  return object;
 }
 
 async function apply(core: Core, call: Call, { body, force }: Patch): Promise<PatchResult> {

@@ -19,8 +19,7 @@ export async function bind(core: Core, call: Call, binding: unknown): Promise<St
       { field: 'target.name', reason: 'FieldValueRequired', message: 'Required value' },
     ]);
   }
-  const pods: Call = { ...call, subresource: '' };
-  await updateLive(core, pods, (pod) => {
+  await updateLive(core, call, (pod) => {
     if (pod.metadata.deletionTimestamp !== undefined) {
       throw conflict(BINDING, call.name, `pod ${call.name} is being deleted, cannot be assigned to a host`);
     }
@@ -34,7 +33,7 @@ export async function bind(core: Core, call: Call, binding: unknown): Promise<St
     }
     pod['spec'] = { ...(isObject(pod['spec']) ? pod['spec'] : {}), nodeName: node };
     delete pod.metadata.resourceVersion;
-    return { object: pod, managed: false };
+    return { object: pod, managed: false, by: '' };
   });
   await setScheduled(core, { ...call, subresource: 'status' });
   return SUCCESS;

@@ -1,7 +1,7 @@
 import type { ListMeta } from '../../../api/kubernetes-types.ts';
 import type { ServedType } from '../../schema/types.ts';
 import type { StoredObject, WatchEvent } from '../../types.ts';
-import { badRequest, expiredContinue, invalidOptions, tooLargeResourceVersion } from '../errors.ts';
+import { badRequest, expiredContinue, plainError, tooLargeResourceVersion } from '../errors.ts';
 import { isObject, valueAt } from '../json.ts';
 import { storageName, toVersion } from '../registry.ts';
 import { parseFieldSelector, parseLabelSelector, type Predicate } from '../selectors.ts';
@@ -65,16 +65,23 @@ function isSelective({ labelSelector = '', fieldSelector = '' }: Selection): boo
 
 function snapshotRevision(store: Store, query: ListQuery): number {
   const { resourceVersion = '', resourceVersionMatch = '' } = query;
-  if (resourceVersionMatch !== '' && resourceVersion === '') {
-    throw invalidOptions('ListOptions', {
-      field: 'resourceVersionMatch',
-      reason: 'FieldValueForbidden',
-      message: 'Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided',
-    });
-  }
+  const asked = requireReached(store, resourceVersion);
+  return resourceVersionMatch === 'Exact' ? asked : store.revision;
+}
+
+/** The revision that a read asks for, 0 for any; throws 400, and 504 for one that is still to come. */
+export function requireReached(store: Store, resourceVersion: string): number {
   const asked = parseResourceVersion(resourceVersion);
   if (asked > store.revision) throw tooLargeResourceVersion(asked, store.revision);
-  return resourceVersionMatch === 'Exact' ? asked : store.revision;
+  return asked;
+}
+
+/** As `parseResourceVersion`, in the watch cache's words. */
+function parseWatchVersion(text: string): number {
+  if (text === '' || /^\d{1,15}$/.test(text)) return Number(text);
+  throw plainError(
+    `resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
+  );
 }
 
 /** 0 for absent; throws 400. */
@@ -168,7 +175,7 @@ export const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
 
 export type WatchHandler = (event: WatchEvent, initialEventsEnd?: boolean) => void;
 
-/** Calls the handler for what is there (where asked), what came after `resourceVersion`, and then within each write. Throws 400, 410, 504 before the first event. */
+/** Calls the handler for what is there (where asked), what came after `resourceVersion`, and then within each write. Throws 400 and 410 before the first event. */
 export function watch(
   store: Store,
   type: ServedType,
@@ -182,9 +189,8 @@ export function watch(
     const event = selectEvent(revision, matches);
     if (event !== undefined) handler({ type: event.type, object: toVersion(event.object, type) });
   };
-  const asked = parseResourceVersion(query.resourceVersion);
+  const asked = parseWatchVersion(query.resourceVersion);
   const fresh = query.sendInitialEvents ?? asked === 0;
-  if (asked > store.revision) throw tooLargeResourceVersion(asked, store.revision);
   if (fresh) {
     for (const object of store.list(resource, query.namespace)) {
       if (matches(object)) handler({ type: 'ADDED', object: toVersion(object, type) });
@@ -193,10 +199,12 @@ export function watch(
       handler({ type: 'BOOKMARK', resourceVersion: String(store.revision) }, true);
     }
   } else {
-    for (const revision of store.since(resource, asked === 0 ? store.revision : asked)) tell(revision);
+    const from = asked === 0 ? store.revision : Math.min(asked, store.revision);
+    for (const revision of store.since(resource, from)) tell(revision);
   }
   // Within another watch's handler, writes may be in the store that have not been told yet; they are in what was told above.
-  const told = store.revision;
+  // A revision that is still to come is waited for, as by etcd.
+  const told = fresh ? store.revision : Math.max(store.revision, asked);
   return {
     close: store.subscribe(resource, (revision) => {
       if (revision.revision > told) tell(revision);

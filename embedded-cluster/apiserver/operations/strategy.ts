@@ -44,6 +44,24 @@ function qosClass(object: StoredObject): string {
   return bounded ? 'Guaranteed' : 'Burstable';
 }
 
+/** What only the Service's type before had, unless it was changed, too. */
+function dropFieldsOfOldType(object: StoredObject, live: StoredObject): void {
+  const [now, before] = [spec(object), spec(live)];
+  if (now['type'] === before['type']) return;
+  const dropUnchanged = (...fields: string[]): void => {
+    if (fields.every((field) => equal(now[field], before[field])))
+      for (const field of fields) delete now[field];
+  };
+  if (now['type'] === 'ExternalName') {
+    dropUnchanged('clusterIP', 'clusterIPs');
+    dropUnchanged('ipFamilies');
+    dropUnchanged('ipFamilyPolicy');
+    dropUnchanged('internalTrafficPolicy');
+  }
+  if (now['type'] !== 'NodePort' && now['type'] !== 'LoadBalancer') dropUnchanged('externalTrafficPolicy');
+  if (now['type'] !== 'LoadBalancer') dropUnchanged('allocateLoadBalancerNodePorts');
+}
+
 function asList(value: unknown): unknown[] {
   return Array.isArray(value) ? value : [];
 }
@@ -82,6 +100,7 @@ const STRATEGIES: Readonly<Record<string, Strategy>> = {
     prepareForCreate(object) {
       object['status'] = { loadBalancer: {} };
     },
+    prepareForUpdate: dropFieldsOfOldType,
   },
   'customresourcedefinitions.apiextensions.k8s.io': {
     prepareForCreate(object) {
@@ -143,9 +162,12 @@ function countsGenerations(call: Call): boolean {
 
 /** Sets what the server alone decides of a new object, in place. */
 export function prepareForCreate(call: Call, object: StoredObject): void {
-  if (hasSubresource(call.type, 'status')) delete object['status'];
+  if (hasSubresource(call.type, 'status')) {
+    delete object['status'];
+    // Built-in kinds have an empty one at least.
+    if (!call.type.resource.custom) call.type.schema.applyDefaults(object);
+  }
   if (countsGenerations(call)) object.metadata.generation = 1;
-  else delete object.metadata.generation;
   strategyOf(call).prepareForCreate?.(object);
 }
 

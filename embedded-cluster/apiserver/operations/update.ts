@@ -1,6 +1,6 @@
 import type { StoredObject } from '../../types.ts';
 import { ApiError } from '../../types.ts';
-import { badRequest, conflict, invalid, notFound, STALE_RESOURCE_VERSION } from '../errors.ts';
+import { badRequest, conflict, invalid, notFound, plainError, STALE_RESOURCE_VERSION } from '../errors.ts';
 import { clone, equal } from '../json.ts';
 import { storageName, toStorage, toVersion } from '../registry.ts';
 import { type Call, type Core, groupResource, timestamp, setManagedFields } from './core.ts';
@@ -24,28 +24,30 @@ export async function replace(core: Core, call: Call, input: unknown): Promise<S
   return updateLive(core, call, () => {
     const object = decode(call, input);
     const { name } = object.metadata;
-    if (name !== undefined && name !== call.name) {
-      throw badRequest(`the name of the object (${name}) does not match the name on the URL (${call.name})`);
-    }
-    object.metadata.name = call.name;
+    if (name === undefined || name === '') throw nameMissing(call);
+    if (name !== call.name) throw nameMismatch(call, name);
     requireSameNamespace(call, object);
-    const { resourceVersion } = object.metadata;
-    if ((resourceVersion === undefined || resourceVersion === '') && !allowsUnconditionalUpdate(call)) {
-      throw invalid(
-        call.type.resource.custom ? call.type.resource.plural : call.type.resource.kind,
-        call.type.resource.group,
-        call.name,
-        [
-          {
-            field: 'metadata.resourceVersion',
-            reason: 'FieldValueInvalid',
-            message: 'Invalid value: 0: must be specified for an update',
-          },
-        ],
-      );
+    if (askedVersion(object) === undefined && !allowsUnconditionalUpdate(call)) {
+      throw invalid(call.type.resource.plural, call.type.resource.group, call.name, [
+        {
+          field: 'metadata.resourceVersion',
+          reason: 'FieldValueInvalid',
+          message: 'Invalid value: 0: must be specified for an update',
+        },
+      ]);
     }
     return { object, managed: false };
   });
+}
+
+export function nameMismatch(call: Call, name: string): ApiError {
+  return badRequest(`the name of the object (${name}) does not match the name on the URL (${call.name})`);
+}
+
+export function nameMissing(call: Call): ApiError {
+  return badRequest(
+    `the name of the object (${call.name} based on URL) was undeterminable: name must be provided`,
+  );
 }
 
 function requireSameNamespace(call: Call, object: StoredObject): void {
@@ -115,7 +117,7 @@ async function tryUpdate(core: Core, call: Call, live: StoredObject, change: Cha
   validateUpdate(call, object, live);
   core.authorizeWrite(call, object, live);
   await core.admission.validate({ ...request, object });
-  if (isUnchanged(object, live, change.managed)) return live;
+  if (isUnchanged(object, live, object.metadata.managedFields)) return live;
   const by = change.by ?? call.subresource;
   if (!change.managed || changed) {
     setManagedFields(
@@ -132,46 +134,63 @@ async function tryUpdate(core: Core, call: Call, live: StoredObject, change: Cha
   return commitUpdate(core, call, object, live);
 }
 
+/** As the real server's storage names an object in its messages. */
+function storageKey(call: Call): string {
+  const { group, plural, custom } = call.type.resource;
+  const place = call.namespace === undefined ? '' : `${call.namespace}/`;
+  return `/registry/${custom ? `${group}/` : ''}${plural}/${place}${call.name}`;
+}
+
+/** The resourceVersion that a write asks for; undefined when it asks for none. Throws 500 for one that is no number, as the real server does. */
+function askedVersion(object: StoredObject): string | undefined {
+  const { resourceVersion = '' } = object.metadata;
+  if (resourceVersion === '' || resourceVersion === '0') return undefined;
+  if (!/^\d+$/.test(resourceVersion)) {
+    throw plainError(`strconv.ParseUint: parsing ${JSON.stringify(resourceVersion)}: invalid syntax`);
+  }
+  return resourceVersion;
+}
+
 function requireCurrent(call: Call, live: StoredObject, object: StoredObject): void {
-  const { resourceVersion, uid } = object.metadata;
+  const { uid } = object.metadata;
+  const resourceVersion = askedVersion(object);
   if (uid !== undefined && uid !== '' && uid !== live.metadata.uid) {
     throw conflict(
       groupResource(call.type),
       call.name,
-      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${live.metadata.uid ?? ''}`,
+      `StorageError: invalid object, Code: 4, Key: ${storageKey(call)}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${live.metadata.uid ?? ''}`,
     );
   }
-  if (resourceVersion === undefined || resourceVersion === '') return;
-  if (resourceVersion !== live.metadata.resourceVersion) {
+  if (resourceVersion !== undefined && resourceVersion !== live.metadata.resourceVersion) {
     throw conflict(groupResource(call.type), call.name, STALE_RESOURCE_VERSION);
   }
 }
 
 function validateUpdate(call: Call, object: StoredObject, live: StoredObject): void {
+  // On which node a pod is, changes by its binding alone, and that alone.
+  if (call.subresource === 'binding') return;
   const errors = call.type.schema.validate(object, live);
   if (errors.length > 0) throw invalid(call.type.resource.kind, call.type.resource.group, call.name, errors);
 }
 
-/** A write that changes nothing makes no revision; a changed owner of fields (apply) counts as a change. */
-function isUnchanged(object: StoredObject, live: StoredObject, managed: boolean): boolean {
-  const bare = ({ metadata, ...rest }: StoredObject): unknown => {
-    const { resourceVersion: _version, managedFields, ...others } = metadata;
-    return {
-      ...rest,
-      metadata: managed
-        ? { ...others, managedFields: managedFields?.map(({ time: _time, ...entry }) => entry) }
-        : others,
-    };
+/** A write that changes nothing makes no revision. Owners of fields that a client leaves out are as they were; others count as a change. */
+function isUnchanged(object: StoredObject, live: StoredObject, owners: ManagedFields | undefined): boolean {
+  const bare = ({ metadata, ...rest }: StoredObject, managedFields: ManagedFields = []): unknown => {
+    const { resourceVersion: _version, managedFields: _owners, ...others } = metadata;
+    const timeless = managedFields.map(({ time: _time, ...entry }) => entry);
+    return { ...rest, metadata: { ...others, managedFields: timeless } };
   };
-  return equal(bare(object), bare(live));
+  return equal(bare(object, owners ?? live.metadata.managedFields), bare(live, live.metadata.managedFields));
 }
+
+type ManagedFields = NonNullable<StoredObject['metadata']['managedFields']>;
 
 function commitUpdate(core: Core, call: Call, object: StoredObject, live: StoredObject): StoredObject {
   const resource = storageName(call.type.resource);
   const current = core.store.get(resource, call.namespace, call.name);
   if (current === undefined) throw notFound(groupResource(call.type), call.name);
   if (current.metadata.resourceVersion !== live.metadata.resourceVersion) {
-    throw object.metadata.resourceVersion === undefined || object.metadata.resourceVersion === ''
+    throw askedVersion(object) === undefined
       ? new LostRace()
       : conflict(groupResource(call.type), call.name, STALE_RESOURCE_VERSION);
   }
@@ -182,10 +201,12 @@ function commitUpdate(core: Core, call: Call, object: StoredObject, live: Stored
       metadata: { ...object.metadata, resourceVersion: current.metadata.resourceVersion ?? '' },
     };
   const stored = toStorage(object, call.type);
-  const kept = isFullyReleased(resource, stored)
-    ? core.store.remove(resource, stored)
-    : core.store.put(resource, stored);
-  return toVersion(kept, call.type);
+  if (isFullyReleased(resource, stored)) {
+    // It goes as it last was: watchers are not told of the change that released it.
+    core.store.remove(resource, current);
+    return object;
+  }
+  return toVersion(core.store.put(resource, stored), call.type);
 }
 
 /** The last finalizer of a deleted object is gone, and it has no grace left. */

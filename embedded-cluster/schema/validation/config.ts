@@ -29,7 +29,7 @@ export function validateConfigMap(object: StoredObject, old: StoredObject | unde
   }
   const size =
     Object.values(data).reduce((sum, value) => sum + Buffer.byteLength(value), 0) + base64Bytes(binaryData);
-  if (size > maxContentBytes) errors.push(tooLong('', maxContentBytes));
+  if (size > maxContentBytes) errors.push(tooLong('[]', maxContentBytes));
   return [...errors, ...validateImmutable(object, old, ['data', 'binaryData'])];
 }
 

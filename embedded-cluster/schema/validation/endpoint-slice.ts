@@ -25,10 +25,11 @@ export function validateEndpointSlice(object: StoredObject, old: StoredObject | 
   }
   errors.push(...validatePorts(slice));
   if (endpoints.length > maxEndpoints) errors.push(tooMany('endpoints', endpoints.length, maxEndpoints));
+  const before = (old as (StoredObject & EndpointSlice) | undefined)?.addressType;
   for (const [index, endpoint] of endpoints.entries()) {
-    errors.push(...validateEndpoint(endpoint, slice.addressType, `endpoints[${index}]`));
+    errors.push(...validateEndpoint(endpoint, before ?? slice.addressType, `endpoints[${index}]`));
   }
-  if (old !== undefined && (old as StoredObject & EndpointSlice).addressType !== slice.addressType) {
+  if (before !== undefined && before !== slice.addressType) {
     errors.push(invalid('addressType', slice.addressType, 'field is immutable'));
   }
   return errors;

@@ -16,7 +16,7 @@ export function validatePod(object: StoredObject, old: StoredObject | undefined)
   const { spec } = object as Pod;
   if (spec === undefined) return [required('spec.containers')];
   const errors = validatePodSpec(spec, 'spec');
-  if (old !== undefined && !isDeepStrictEqual(fixed(spec, old), fixed((old as Pod).spec, old))) {
+  if (old !== undefined && !isDeepStrictEqual(fixed(spec), fixed((old as Pod).spec))) {
     errors.push(
       forbidden(
         'spec',
@@ -27,18 +27,14 @@ export function validatePod(object: StoredObject, old: StoredObject | undefined)
   return errors;
 }
 
-/**
- * A spec without what an update may change. The node is bound by an update of the same object here, so it may be set once.
- */
-function fixed(spec: PodSpec | undefined, old: StoredObject): unknown {
+/** A spec without what an update may change. */
+function fixed(spec: PodSpec | undefined): unknown {
   if (spec === undefined) return undefined;
-  const { activeDeadlineSeconds: _, tolerations: __, nodeName, ...rest } = spec;
+  const { activeDeadlineSeconds: _, tolerations: __, ...rest } = spec;
   const imageless = (containers: PodSpec['containers'] | undefined): unknown =>
     containers?.map(({ image: ___, ...container }) => container);
-  const bound = Boolean((old as Pod).spec?.nodeName);
   return {
     ...rest,
-    ...(bound ? { nodeName } : {}),
     containers: imageless(rest.containers),
     initContainers: imageless(rest.initContainers),
   };

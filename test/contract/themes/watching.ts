@@ -101,7 +101,7 @@ export const watching: Theme = {
       await make(s, 'c');
       const version = stringAt(events[2], 'object.metadata.resourceVersion');
       const resumed = await s.watch(
-        `${s.path('configmaps')}?watch=1&resourceVersion=${version}&timeoutSeconds=20`,
+        `${s.path('configmaps')}?watch=1&${OWN}&resourceVersion=${version}&timeoutSeconds=20`,
       );
       assert.equal(briefly(await resumed.next()), 'ADDED c');
       assert.equal(briefly(await stream.next()), 'ADDED c');
@@ -149,7 +149,7 @@ export const watching: Theme = {
       await make(s, 'c');
       for (const as of ['Table', 'PartialObjectMetadata']) {
         const stream = await s.watch(
-          `${s.path('configmaps')}?watch=1&resourceVersion=${version}&timeoutSeconds=20`,
+          `${s.path('configmaps')}?watch=1&${OWN}&resourceVersion=${version}&timeoutSeconds=20`,
           {
             headers: { accept: `application/json;as=${as};v=v1;g=meta.k8s.io` },
           },

@@ -285,7 +285,10 @@ export const writing: Theme = {
         { managedFields: true },
       );
       await s.expect(422, 'POST', `${path}?fieldManager=${'x'.repeat(129)}`, { body: configMap('b') });
-      await s.expect(422, 'POST', `${path}?fieldManager=%07`, { body: configMap('b') });
+      await s.expect(422, 'POST', `${path}?fieldManager=%07`, {
+        body: configMap('b'),
+        pick: (body) => body['reason'],
+      });
       await s.patch(200, 'merge', `${path}/a`, { metadata: { managedFields: [] } }, { managedFields: true });
       await s.patch(
         200,
