@@ -162,3 +162,44 @@ await it('has one process a container after it was killed at any stage of a pod,
   const [code] = (await once(cluster.child, 'exit')) as [number];
   assert.equal(code, 0);
 });
+
+await it('goes on, and so do its pods, when the disk has no room for what they say', async (t) => {
+  const { dir, config } = await configured(t);
+  // No file may pass 12000 blocks of 512 or 1024 bytes: for who writes it, that is a disk without room.
+  const cluster = await startClusterProcess(config, [
+    '/bin/sh',
+    '-c',
+    'trap "" XFSZ; ulimit -f 12000; exec "$@"',
+    'sh',
+  ]);
+  t.after(() => cluster.child.kill('SIGKILL'));
+  await eventually(cluster, `${NAMESPACE}/serviceaccounts`, 'default', (account) => account !== undefined);
+  await post(cluster, PODS, {
+    metadata: { name: 'loud' },
+    spec: {
+      restartPolicy: 'Never',
+      containers: [
+        {
+          name: 'main',
+          image: 'sh',
+          args: ['head -c 20000000 /dev/zero | tr "\\0" x | fold -w 200; exit 7'],
+        },
+      ],
+    },
+  });
+  const ended = await eventually<Pod>(cluster, PODS, 'loud', (pod) => pod?.status?.phase === 'Failed');
+  assert.equal(
+    ended?.status?.containerStatuses?.[0]?.state?.terminated?.exitCode,
+    7,
+    'it came to its own end',
+  );
+  const log = readFileSync(
+    join(dir, 'data', 'pods', ended.metadata?.uid ?? '', 'logs', 'main', '0.log'),
+    'utf8',
+  );
+  assert.ok(log.endsWith('x\n') && log.length <= 12_000 * 1024);
+  await post(cluster, `${NAMESPACE}/configmaps`, { metadata: { name: 'after' } });
+  cluster.child.kill('SIGTERM');
+  const [code] = (await once(cluster.child, 'exit')) as [number];
+  assert.equal(code, 0);
+});

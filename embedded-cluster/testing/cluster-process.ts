@@ -20,9 +20,13 @@ export interface ClusterProcess {
 
 export const CLUSTER_MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 
-/** Starts a cluster with a configuration file; resolves when it is ready. */
-export async function startClusterProcess(config: string): Promise<ClusterProcess> {
-  const child = spawn(process.execPath, [CLUSTER_MAIN, '--config', config], {
+/** Starts a cluster with a configuration file, by way of the command `through` if there is one; resolves when it is ready. */
+export async function startClusterProcess(
+  config: string,
+  through: readonly string[] = [],
+): Promise<ClusterProcess> {
+  const [file = '', ...args] = [...through, process.execPath, CLUSTER_MAIN, '--config', config];
+  const child = spawn(file, args, {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, ISTHMUS_LOG_LEVEL: 'error' },
   });
