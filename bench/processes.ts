@@ -1,0 +1,82 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { connect } from 'node:net';
+import { delimiter, join } from 'node:path';
+
+/** Also where Debian puts servers, which is not in everybody's PATH. */
+const SYSTEM = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
+/** ms for a process to listen. */
+const START_MS = 10_000;
+const RETRY_MS = 30;
+
+/** Path of an installed program; undefined: it is not there. */
+export function findProgram(name: string): string | undefined {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...SYSTEM];
+  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+}
+
+/** Processes of one benchmark: ended with `close`, by the handle that started them. */
+export class Processes {
+  readonly #children = new Set<ChildProcess>();
+
+  /** Starts a program whose output nobody needs; what it says on standard error is passed on. */
+  start(program: string, args: readonly string[]): ChildProcess {
+    return this.#keep(spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] }));
+  }
+
+  /** Starts a file of this folder as a Node process that talks by messages. */
+  startNode(file: string, args: readonly string[] = [], nodeArgs: readonly string[] = []): ChildProcess {
+    const path = join(import.meta.dirname, file);
+    return this.#keep(
+      spawn(process.execPath, [...nodeArgs, path, ...args], {
+        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      }),
+    );
+  }
+
+  async close(): Promise<void> {
+    const ended = [...this.#children].map((child) => {
+      child.kill('SIGTERM');
+      return new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    });
+    await Promise.all(ended);
+  }
+
+  #keep(child: ChildProcess): ChildProcess {
+    this.#children.add(child);
+    child.once('exit', () => this.#children.delete(child));
+    return child;
+  }
+}
+
+/** pid of a process that has been started. */
+export function pidOf(child: ChildProcess): number {
+  if (child.pid === undefined) throw new Error(`${child.spawnfile} did not start`);
+  return child.pid;
+}
+
+/** Resolves with the first message of a child whose `kind` is this one; rejects when it ends before. */
+export function message<T extends { kind: string }>(child: ChildProcess, kind: T['kind']): Promise<T> {
+  return new Promise((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`${child.spawnargs.join(' ')} ended with ${code}`)));
+    child.on('message', (value: T) => {
+      if (value.kind === kind) resolve(value);
+    });
+  });
+}
+
+/** Resolves when something listens there. */
+export async function listening(host: string, port: number): Promise<void> {
+  for (const end = Date.now() + START_MS; Date.now() < end;) {
+    const up = await new Promise<boolean>((resolve) => {
+      const socket = connect({ host, port });
+      socket.once('connect', () => resolve(true));
+      socket.once('error', () => resolve(false));
+      socket.once('close', () => resolve(false));
+      socket.once('connect', () => socket.destroy());
+    });
+    if (up) return;
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
+  throw new Error(`nothing listens on ${host}:${port}`);
+}
