@@ -31,14 +31,13 @@ export async function openCluster(where: {
       const one = new KubeConfig();
       one.loadFromString(text);
       one.makePathsAbsolute(join(path, '..'));
-      if (found === 0) {
-        kubeConfig.loadFromOptions({
-          clusters: one.clusters,
-          users: one.users,
-          contexts: one.contexts,
-          currentContext: one.currentContext,
-        });
-      } else kubeConfig.mergeConfig(one, true);
+      // As kubectl merges: of two entries with the same name the first counts.
+      kubeConfig.loadFromOptions({
+        clusters: joined(kubeConfig.clusters, one.clusters),
+        users: joined(kubeConfig.users, one.users),
+        contexts: joined(kubeConfig.contexts, one.contexts),
+        currentContext: kubeConfig.currentContext || one.currentContext,
+      });
       found++;
     } catch (error) {
       if (isMissing(error) && where.kubeconfig === undefined) continue;
@@ -78,6 +77,11 @@ export async function openCluster(where: {
   }
   const config = await clientConfig(kubeConfig, cluster.server);
   return { context, config, client: createClient(config, { userAgent: 'isthmus-cli' }) };
+}
+
+function joined<T extends { name: string }>(first: readonly T[] | null, then: readonly T[]): T[] {
+  const present = first ?? [];
+  return [...present, ...then.filter(({ name }) => !present.some((entry) => entry.name === name))];
 }
 
 function kubeconfigPaths(flag: string | undefined): string[] {

@@ -204,6 +204,7 @@ async function deploymentAvailable({ cluster, meshNamespace }: CheckContext, nam
   const deployment: Deployment = await cluster.client.get(resources.deployments, meshNamespace, name);
   const wanted = deployment.spec?.replicas ?? 1;
   const available = deployment.status?.availableReplicas ?? 0;
+  if (wanted === 0) return error(`${name} is scaled to 0 replicas`);
   if (available >= wanted) return ok;
   const message = `${name}: ${available} of ${wanted} replicas are available`;
   return available === 0 ? error(message) : warning(message);

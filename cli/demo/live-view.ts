@@ -117,8 +117,8 @@ function row(
   p50: string,
   p99: string,
 ): string {
-  const text = `${name.padEnd(18)}${direction.padEnd(4)}${peer.padEnd(29)}`;
-  return `${text}${rps.padStart(6)}${success.padStart(9)}${p50.padStart(6)}${p99.padStart(6)}`;
+  const text = `${name.padEnd(18)}${direction.padEnd(4)}${peer.padEnd(31)}`;
+  return `${text}${rps.padStart(5)}${success.padStart(9)}${p50.padStart(6)}${p99.padStart(6)}`;
 }
 
 function percent(share: number): string {

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type {
+  ClusterRole,
+  Deployment,
+  KubernetesObject,
+  MutatingWebhookConfiguration,
+  RoleBinding,
+  Service,
+} from '../../api/kubernetes-types.ts';
+import { component, IMAGE } from '../../api/names.ts';
+import { meshObjects } from './manifests.ts';
+import { defaultValues } from './values.ts';
+
+const trust = { anchors: ['anchor\n'], issuerCertificate: 'issuer', issuerKey: 'key' };
+const objects = meshObjects(defaultValues('east', { meshNamespace: 'mesh', gatewayReplicas: 2 }), trust);
+
+function ofKind<T extends KubernetesObject>(...kinds: string[]): T[] {
+  return objects.filter((o) => kinds.includes(o.kind ?? '')) as T[];
+}
+
+const deployments = ofKind<Deployment>('Deployment');
+
+test('no right is for everything, and every right is asked for by name', () => {
+  const roles = ofKind<ClusterRole>('ClusterRole', 'Role');
+  assert.ok(roles.length >= 5);
+  for (const { metadata, rules = [] } of roles) {
+    for (const rule of rules) {
+      const all = [...(rule.apiGroups ?? []), ...(rule.resources ?? []), ...rule.verbs];
+      assert.ok(!all.includes('*'), `${metadata?.name}: ${JSON.stringify(rule)}`);
+      assert.ok(!(rule.resources ?? []).some((r) => ['clusterroles', 'serviceaccounts/token'].includes(r)));
+    }
+  }
+});
+
+test('only the mirror controller reads all Secrets, and only in the mesh namespace', () => {
+  for (const { kind, metadata, rules = [] } of ofKind<ClusterRole>('ClusterRole', 'Role')) {
+    for (const rule of rules.filter((r) => r.resources?.includes('secrets') && r.verbs.includes('list'))) {
+      assert.equal(kind, 'Role');
+      if (metadata?.name !== component.mirrorController) assert.ok((rule.resourceNames ?? []).length > 0);
+    }
+  }
+});
+
+test('every binding leads to a role and an account that are installed', () => {
+  const has = (kind: string, name: string): boolean =>
+    objects.some((o) => o.kind === kind && o.metadata?.name === name);
+  for (const { roleRef, subjects = [] } of ofKind<RoleBinding>('RoleBinding', 'ClusterRoleBinding')) {
+    assert.ok(has(roleRef.kind, roleRef.name));
+    for (const subject of subjects) {
+      assert.ok(has('ServiceAccount', subject.name));
+      assert.equal(subject.namespace, 'mesh');
+    }
+  }
+});
+
+test('every pod is as Pod Security `restricted` asks, of our image, with probes and requests', () => {
+  assert.equal(deployments.length, 3);
+  for (const { spec } of deployments) {
+    const containers = spec?.template.spec?.containers ?? [];
+    assert.equal(containers.length, 1);
+    for (const container of containers) {
+      assert.equal(container.image, IMAGE);
+      assert.ok(container.readinessProbe !== undefined && container.livenessProbe !== undefined);
+      assert.ok(container.resources?.requests?.['memory'] !== undefined);
+      const { seccompProfile, capabilities, ...rest } = container.securityContext ?? {};
+      assert.deepEqual(seccompProfile, { type: 'RuntimeDefault' });
+      assert.deepEqual(capabilities, { drop: ['ALL'] });
+      assert.deepEqual(rest, {
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        runAsNonRoot: true,
+        runAsUser: 2102,
+      });
+    }
+    for (const volume of spec?.template.spec?.volumes ?? []) assert.equal(volume.hostPath, undefined);
+  }
+});
+
+test('selectors find the pods, and each Service leads to a port that a container opens', () => {
+  const matches = (selector: Record<string, string>, { spec }: Deployment): boolean =>
+    Object.entries(selector).every(([key, value]) => spec?.template.metadata?.labels?.[key] === value);
+  for (const deployment of deployments)
+    assert.ok(matches(deployment.spec?.selector.matchLabels ?? {}, deployment));
+  const services = ofKind<Service>('Service');
+  assert.equal(services.length, 5);
+  for (const { metadata, spec } of services) {
+    const targets = deployments.filter((d) => matches(spec?.selector ?? {}, d));
+    assert.equal(targets.length, 1, `pods of Service ${metadata?.name}`);
+    const open = targets[0]?.spec?.template.spec?.containers[0]?.ports?.map((p) => p.containerPort);
+    for (const { port, targetPort } of spec?.ports ?? []) {
+      assert.equal(port, targetPort, 'nothing dials a ClusterIP in the embedded cluster');
+      assert.ok(open?.includes(port));
+    }
+  }
+});
+
+test('the webhook calls the injector where it serves, never for the mesh itself, and never stops a pod', () => {
+  const [configuration] = ofKind<MutatingWebhookConfiguration>('MutatingWebhookConfiguration');
+  for (const webhook of configuration?.webhooks ?? []) {
+    const { service } = webhook.clientConfig;
+    const target = ofKind<Service>('Service').find((s) => s.metadata?.name === service?.name);
+    assert.equal(target?.spec?.ports?.[0]?.port, service?.port);
+    assert.equal(webhook.failurePolicy, 'Ignore');
+    const excluded = webhook.namespaceSelector?.matchExpressions?.flatMap((e) => e.values ?? []) ?? [];
+    for (const name of ['kube-system', 'mesh', 'disabled']) assert.ok(excluded.includes(name));
+  }
+  assert.equal(configuration?.webhooks?.length, 1);
+});
+
+test("what was asked for is what is installed, and the issuer's key stands in its Secret alone", () => {
+  const gateway = deployments.find((d) => d.metadata?.name === component.gateway);
+  assert.equal(gateway?.spec?.replicas, 2);
+  const key = Buffer.from('key').toString('base64');
+  const holders = objects.filter((o) => JSON.stringify(o).includes(`"${key}"`));
+  assert.deepEqual(
+    holders.map((o) => o.kind),
+    ['Secret'],
+  );
+  for (const { metadata } of objects) assert.equal(metadata?.namespace ?? 'mesh', 'mesh');
+});
