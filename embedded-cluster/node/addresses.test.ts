@@ -20,7 +20,7 @@ await it('gives 253 addresses, says that there are no more, and gives one again 
   assert.equal(await pool.take('late'), undefined);
   assert.match(pool.exhausted, /253 of the 253 of 127\.64\.9\.0\/24 are taken by pods/);
   let woken = 0;
-  pool.onRelease(() => {
+  pool.onRelease('late', () => {
     woken += 1;
   });
   pool.release('pod-7');

@@ -10,7 +10,7 @@ const LAST_HOST = 254;
 export class AddressPool {
   readonly #prefix: string;
   readonly #owners = new Map<string, string>();
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting = new Map<string, () => void>();
   #next = FIRST_HOST;
 
   constructor(prefix: string) {
@@ -48,11 +48,13 @@ export class AddressPool {
   /** Gives back what a pod had; to be called only when no pod object shows it any more. */
   release(podUid: string): void {
     for (const [address, owner] of this.#owners) if (owner === podUid) this.#owners.delete(address);
-    for (const wake of this.#waiting.splice(0)) wake();
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const wake of waiting) wake();
   }
 
-  /** Calls `wake` once, when an address is given back. */
-  onRelease(wake: () => void): void {
-    this.#waiting.push(wake);
+  /** Calls `wake` once, when an address is given back; a pod has one such call. */
+  onRelease(podUid: string, wake: () => void): void {
+    this.#waiting.set(podUid, wake);
   }
 }

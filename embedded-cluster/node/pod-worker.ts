@@ -162,7 +162,7 @@ export class PodWorker {
     this.#podIp ??= await this.#node.addresses.take(this.uid);
     if (this.#podIp === undefined) {
       this.#event('Warning', 'FailedCreatePodSandBox', this.#node.addresses.exhausted);
-      this.#node.addresses.onRelease(() => {
+      this.#node.addresses.onRelease(this.uid, () => {
         this.wake();
       });
       this.#wakeAfter('plan', ADDRESS_RETRY_MS);

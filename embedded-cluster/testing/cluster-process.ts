@@ -25,7 +25,7 @@ export async function startClusterProcess(
   config: string,
   through: readonly string[] = [],
 ): Promise<ClusterProcess> {
-  const [file = '', ...args] = [...through, process.execPath, CLUSTER_MAIN, '--config', config];
+  const [file, ...args] = [...through, process.execPath, CLUSTER_MAIN, '--config', config];
   const child = spawn(file, args, {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, ISTHMUS_LOG_LEVEL: 'error' },
