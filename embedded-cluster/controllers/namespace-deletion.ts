@@ -12,20 +12,27 @@ const FINALIZER = 'kubernetes';
 export function namespaceDeletion(context: ControllerContext): ControllerSpec {
   const { client } = context;
 
+  /** Deletes what is there and answers how much of it stays for now. */
   const empty = async (name: string): Promise<number> => {
     let left = 0;
     for (const type of client.resources()) {
       if (!type.namespaced || !type.verbs.includes('delete')) continue;
       const resource = type.group === '' ? type.plural : `${type.plural}.${type.group}`;
-      const { items } = client.list(resource, { namespace: name });
-      left += items.length;
-      for (const object of items)
+      for (const object of client.list(resource, { namespace: name }).items)
         if (object.metadata.deletionTimestamp === undefined)
           await ignoring(['NotFound', 'Conflict'], () =>
             client.delete(resource, name, object.metadata.name ?? '', { propagationPolicy: 'Background' }),
           );
+      left += client.list(resource, { namespace: name }).items.length;
     }
     return left;
+  };
+
+  /** A pod that has ended may have been the last thing that was waited for. */
+  const goingNamespaceOf = (pod: StoredObject): string[] => {
+    const { namespace = '' } = pod.metadata;
+    const going = client.get('namespaces', undefined, namespace)?.metadata.deletionTimestamp !== undefined;
+    return going ? [namespace] : [];
   };
 
   return {
@@ -35,6 +42,7 @@ export function namespaceDeletion(context: ControllerContext): ControllerSpec {
         resource: 'namespaces',
         keys: (namespace) => (namespace.metadata.deletionTimestamp === undefined ? [] : [keyOf(namespace)]),
       },
+      { resource: 'pods', keys: goingNamespaceOf },
     ],
     async reconcile(name) {
       const namespace = getAs<Namespace>(client, 'namespaces', undefined, name);
@@ -47,9 +55,7 @@ export function namespaceDeletion(context: ControllerContext): ControllerSpec {
           { status: { phase: 'Terminating' } },
           { subresource: 'status' },
         );
-      // Counted before the deletes: one more look finds out whether all of them went at once.
-      if ((await empty(name)) > 0)
-        return { againAfterMs: remaining(client.list('pods', { namespace: name })) };
+      if ((await empty(name)) > 0) return { againAfterMs: AGAIN_MS };
       const finalizers = (namespace.spec?.finalizers ?? []).filter((f) => f !== FINALIZER);
       const current = client.get('namespaces', undefined, name);
       if (current === undefined) return undefined;
@@ -61,9 +67,4 @@ export function namespaceDeletion(context: ControllerContext): ControllerSpec {
       return undefined;
     },
   };
-}
-
-/** At once when only objects without grace were there. */
-function remaining(pods: { items: readonly StoredObject[] }): number {
-  return pods.items.length === 0 ? 0 : AGAIN_MS;
 }
