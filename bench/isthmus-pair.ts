@@ -67,23 +67,20 @@ function names(serviceAccount: string): WorkloadNames {
   };
 }
 
-/** Answers a sidecar's signing request. */
+/** Answers a sidecar's signing request; a child that gets no answer is ended, which the starter notices. */
 function certify(child: ChildProcess, issuer: Made, who: WorkloadNames): void {
   child.on('message', (request: { kind: string; csr?: string }) => {
     if (request.kind !== 'csr' || request.csr === undefined) return;
-    const notAfter = Date.now() + DAY_MS;
-    const publicKey = requestedKey(Buffer.from(request.csr, 'base64'));
-    makeLeaf(issuer, who, { publicKey, notAfter }).then(
-      (leaf) => {
-        const certified: Certified = {
-          kind: 'certified',
-          leaf: leaf.x509.raw.toString('base64'),
-          issuer: issuer.x509.raw.toString('base64'),
-          notAfter,
-        };
-        child.send(certified);
-      },
+    sign(request.csr, issuer, who).then(
+      (certified) => child.send(certified),
       () => child.kill(),
     );
   });
+}
+
+async function sign(csr: string, issuer: Made, who: WorkloadNames): Promise<Certified> {
+  const notAfter = Date.now() + DAY_MS;
+  const leaf = await makeLeaf(issuer, who, { publicKey: requestedKey(Buffer.from(csr, 'base64')), notAfter });
+  const [der, issuerDer] = [leaf.x509.raw.toString('base64'), issuer.x509.raw.toString('base64')];
+  return { kind: 'certified', leaf: der, issuer: issuerDer, notAfter };
 }

@@ -52,7 +52,7 @@ export class Sender {
     for (const stream of streams) {
       stream.sendWindow += change;
       if (stream.sendWindow > MAX_WINDOW) return false;
-      if (stream.queue.length > 0) this.#waiting.add(stream);
+      if (!stream.queue.empty) this.#waiting.add(stream);
     }
     this.drain();
     return true;
@@ -66,7 +66,7 @@ export class Sender {
     } else {
       stream.sendWindow += n;
       if (stream.sendWindow > MAX_WINDOW) return false;
-      if (stream.queue.length > 0) this.#waiting.add(stream);
+      if (!stream.queue.empty) this.#waiting.add(stream);
     }
     if (this.#waiting.size > 0) this.drain();
     return true;
@@ -79,7 +79,7 @@ export class Sender {
   }
 
   data(stream: Stream, b: Buffer, start: number, end: number, last: boolean): void {
-    if (stream.queue.length > 0 || stream.queuedEnd) {
+    if (!stream.queue.empty || stream.queuedEnd) {
       this.#enqueue(stream, b, start, end, last);
       return;
     }
@@ -96,7 +96,7 @@ export class Sender {
   }
 
   trailers(stream: Stream, trailers: Head): void {
-    if (stream.queue.length === 0) {
+    if (stream.queue.empty) {
       this.#events.writeTrailers(stream, trailers);
       return;
     }
@@ -107,8 +107,7 @@ export class Sender {
   /** Forgets what waits. */
   discard(stream: Stream): void {
     this.#waiting.delete(stream);
-    stream.queue = [];
-    stream.queued = 0;
+    stream.queue.clear();
   }
 
   /** Sends what now fits, a frame a stream in turn. */
@@ -121,24 +120,26 @@ export class Sender {
       if (stream === undefined) break;
       this.#waiting.delete(stream);
       this.#drainOne(stream);
-      if (stream.queue.length > 0 && stream.sendWindow > 0 && !stream.closed) this.#waiting.add(stream);
+      if (!stream.queue.empty && stream.sendWindow > 0 && !stream.closed) this.#waiting.add(stream);
     }
     this.#draining = false;
   }
 
   /** Sends one frame of a stream's queue. */
   #drainOne(stream: Stream): void {
-    const chunk = stream.queue[0];
-    if (chunk === undefined || stream.closed) return;
-    const n = this.#allowance(stream, chunk.length);
+    const { queue } = stream;
+    if (queue.empty) return;
+    const { buffer, start } = queue;
+    const n = this.#allowance(stream, queue.end - start);
     if (n === 0) return;
-    if (n === chunk.length) stream.queue.shift();
-    else stream.queue[0] = chunk.subarray(n);
-    stream.queued -= n;
-    const done = stream.queue.length === 0 && stream.queuedEnd;
-    const trailers = stream.queuedTrailers;
-    this.#write(stream, chunk, 0, n, done && trailers === undefined);
-    if (done && trailers !== undefined) this.#events.writeTrailers(stream, trailers);
+    const done = stream.queuedEnd && queue.pieces === 1 && n === queue.end - start;
+    const trailers = done ? stream.queuedTrailers : undefined;
+    const last = done && trailers === undefined;
+    this.#writeFrame(stream, buffer, start, start + n, last);
+    // Before the end is told: that gives the queue's buffers back.
+    queue.drop(n);
+    if (last) this.#events.sentEnd(stream);
+    else if (trailers !== undefined) this.#events.writeTrailers(stream, trailers);
     this.#events.sent(stream, n);
   }
 
@@ -148,21 +149,22 @@ export class Sender {
   }
 
   #write(stream: Stream, b: Buffer, start: number, end: number, last: boolean): void {
+    this.#writeFrame(stream, b, start, end, last);
+    if (last) this.#events.sentEnd(stream);
+  }
+
+  #writeFrame(stream: Stream, b: Buffer, start: number, end: number, last: boolean): void {
     const n = end - start;
     stream.sendWindow -= n;
     this.#window -= n;
     stream.progressAt = this.#timers.now();
     if (!this.#frames.data(stream.id, b, start, end, last)) this.#outputFull = true;
-    if (last) this.#events.sentEnd(stream);
   }
 
   #enqueue(stream: Stream, b: Buffer, start: number, end: number, last: boolean): void {
-    if (stream.queue.length === 0) stream.progressAt = this.#timers.now();
-    if (end > start) {
-      stream.queue.push(Buffer.from(b.subarray(start, end)));
-      stream.queued += end - start;
-    }
+    if (stream.queue.empty) stream.progressAt = this.#timers.now();
+    if (end > start) stream.queue.add(b, start, end);
     if (last) stream.queuedEnd = true;
-    if (stream.queue.length > 0) this.#waiting.add(stream);
+    if (!stream.queue.empty) this.#waiting.add(stream);
   }
 }

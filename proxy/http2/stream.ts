@@ -1,4 +1,5 @@
 import type { Exchange, Head, RequestSink } from '../message.ts';
+import { Backlog } from './backlog.ts';
 
 /** RFC 9113 section 5.1. A stream has an object from its HEADERS on, and push is off: so there is no idle and no reserved one. */
 export type StreamState = 'open' | 'half-closed-local' | 'half-closed-remote' | 'closed';
@@ -18,8 +19,7 @@ export class Stream {
   unconsumed = 0;
   uncredited = 0;
   /** Bytes that wait for a window, at most the source's own window of them. */
-  queue: Buffer[] = [];
-  queued = 0;
+  readonly queue = new Backlog();
   /** Ends the stream behind the queue. */
   queuedEnd = false;
   queuedTrailers: Head | undefined = undefined;
@@ -54,7 +54,7 @@ export class Stream {
   }
   /** Bytes wait for this stream's receiver: ours has not taken them, or the peer gives no window. */
   get waiting(): boolean {
-    return this.queue.length > 0 || (this.unconsumed > 0 && !this.remoteEnded);
+    return !this.queue.empty || (this.unconsumed > 0 && !this.remoteEnded);
   }
   /** Content-Length and DATA agree so far, or at the `end` (RFC 9113 section 8.1.1). */
   lengthFits(end: boolean): boolean {

@@ -8,6 +8,9 @@ export const HIGH_WATER = 256 * 1024;
 /** Pending bytes below which they may go on: low enough to give a whole batch its room, high enough that the kernel's buffer never runs dry. */
 export const LOW_WATER = 64 * 1024;
 
+/** Pending bytes from which output waits for the end of the turn: one TLS record. Smaller output is an answer that somebody waits for. */
+const BULK = 16 * 1024;
+
 /** Stands in until the owner has set its handler. */
 const NO_HANDLER: TransportHandler = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
 
@@ -58,6 +61,10 @@ export abstract class BaseTransport implements Transport {
 
   get pendingBytes(): number {
     return this.output.length + this.inFlight;
+  }
+
+  get bulky(): boolean {
+    return this.output.length >= BULK;
   }
 
   get takenBytes(): number {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { BaseTransport } from './base.ts';
-import { recycle } from './output.ts';
+import { recycle } from './buffers.ts';
 import { streamBindings } from './stream-bindings.ts';
 import type { StreamBindings, StreamHandle, WriteRequest } from './stream-bindings.ts';
 import { beginCallback, endCallback } from './turn.ts';

@@ -1,19 +1,4 @@
-/** Bytes of one output buffer; also what one TLS write of a turn usually needs. */
-const CHUNK = 64 * 1024;
-/** Idle buffers kept: 2 MiB at most. Connections hold a buffer only while bytes are pending. */
-const MAX_FREE = 32;
-
-const free: Buffer[] = [];
-
-function takeBuffer(size: number): Buffer {
-  if (size > CHUNK) return Buffer.allocUnsafeSlow(size);
-  return free.pop() ?? Buffer.allocUnsafeSlow(CHUNK);
-}
-
-/** Gives a buffer back that nobody refers to any more. */
-export function recycle(buffer: Buffer): void {
-  if (buffer.length === CHUNK && free.length < MAX_FREE) free.push(buffer);
-}
+import { recycle, takeBuffer } from './buffers.ts';
 
 const EMPTY = Buffer.alloc(0);
 

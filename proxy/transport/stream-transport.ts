@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { BaseTransport } from './base.ts';
-import { recycle } from './output.ts';
+import { recycle } from './buffers.ts';
 import { beginCallback, endCallback } from './turn.ts';
 import type { Transport } from './transport.ts';
 

@@ -5,6 +5,8 @@
 export interface Flushable {
   /** Managed here: it stands in one of the lists. */
   scheduled: boolean;
+  /** So much is pending that it is worth waiting for more. */
+  readonly bulky: boolean;
   flush(): void;
 }
 
@@ -45,17 +47,18 @@ export function endCallback(): void {
   if (eager.length === 0) return;
   const list = eager;
   eager = [];
-  flushList(list);
+  for (const x of list) {
+    x.scheduled = false;
+    // TLS hands a large read on in records, a callback each: they leave together.
+    if (x.bulky) flushLate(x);
+    else x.flush();
+  }
 }
 
 function flushAllLate(): void {
   immediateSet = false;
   const list = late;
   late = [];
-  flushList(list);
-}
-
-function flushList(list: Flushable[]): void {
   for (const x of list) {
     x.scheduled = false;
     x.flush();
