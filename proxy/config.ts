@@ -39,8 +39,7 @@ export const DEFAULT_TIMES = {
 
 export type Times = { readonly [K in keyof typeof DEFAULT_TIMES]: number };
 
-/** Redirected connections need their original destination, which this version cannot read: to take the mode and serve nothing would be worse than to refuse it. */
-const MODES = ['explicit'] as const;
+const MODES = ['explicit', 'redirect'] as const;
 
 /** What a proxy and a gateway both are: a pod of the mesh. */
 export interface MeshConfig {

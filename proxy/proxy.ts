@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { port } from '../api/names.ts';
 import type { Logger } from '../workload-identity/index.ts';
 import { startAdmin } from './admin.ts';
@@ -7,12 +8,20 @@ import { Apps } from './inbound/apps.ts';
 import type { AuthzMetrics } from './inbound/authorize.ts';
 import { Inbound } from './inbound/inbound.ts';
 import { MeshAcceptor } from './inbound/mesh-acceptor.ts';
+import { RedirectedAcceptor } from './inbound/redirected-acceptor.ts';
 import { Outbound } from './outbound/outbound.ts';
 import { Peers } from './outbound/peers.ts';
 import { Targets } from './outbound/targets.ts';
 import { defaultPortPolicy } from './policy/inbound-policy.ts';
+import {
+  acceptOutbound,
+  AppsByAddress,
+  listenRedirected,
+  originalDestinationOrLess,
+} from './redirect-mode.ts';
 import { createRuntime, listenOn, untilIdle, type Runtime, type RuntimeOptions } from './runtime.ts';
 import type { Registry } from './telemetry/registry.ts';
+import type { Listener } from './transport/listen.ts';
 
 /** A running sidecar. */
 export interface Proxy {
@@ -33,11 +42,14 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
   const targets = createTargets(runtime, peers);
   const outbound = createOutbound(runtime, targets);
   const policies = createPolicies(runtime, config);
-  const apps = createApps(runtime);
-  const inbound = createInbound(runtime, policies, apps);
+  const ownApps = createApps(runtime, ip);
+  const apps = new AppsByAddress(ip, ownApps, (address) => createApps(runtime, address));
+  const inbound = createInbound(runtime, policies, ownApps);
   const acceptor = createAcceptor(runtime, inbound);
-  const outboundListener = await listenOn(ip, port.outbound, (socket) => outbound.accept(socket));
-  const inboundListener = await listenOn(ip, port.inbound, (socket) => acceptor.accept(socket));
+  const sides: Sides = { outbound, inbound, acceptor, apps, policies };
+  const listeners = await (config.mode === 'redirect'
+    ? redirected(runtime, sides)
+    : explicit(runtime, sides));
   let draining = false;
   const unready = (): string | undefined => {
     if (draining) return 'draining';
@@ -59,8 +71,7 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
     unready,
     async drain() {
       draining = true;
-      outboundListener.close();
-      inboundListener.close();
+      for (const listener of listeners) listener.close();
       acceptor.drain();
       inbound.drain();
       outbound.drain();
@@ -81,6 +92,48 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
       runtime.close();
     },
   };
+}
+
+/** Both sides of a sidecar, as its listeners need them. */
+interface Sides {
+  readonly outbound: Outbound;
+  readonly inbound: Inbound;
+  readonly acceptor: MeshAcceptor;
+  readonly apps: AppsByAddress;
+  readonly policies: InboundPolicies;
+}
+
+/** Apps and peers come to the pod's address. */
+async function explicit({ config }: Runtime, { outbound, acceptor }: Sides): Promise<Listener[]> {
+  const { ip } = config.pod;
+  return [
+    await listenOn(ip, port.outbound, (socket) => outbound.accept(socket)),
+    await listenOn(ip, port.inbound, (socket) => acceptor.accept(socket)),
+  ];
+}
+
+/** The pod's rules turn all connections to us. */
+async function redirected(runtime: Runtime, sides: Sides): Promise<Listener[]> {
+  const { config, log } = runtime;
+  const { outbound, acceptor, apps } = sides;
+  const original = await originalDestinationOrLess(log);
+  const direct = (socket: Socket): void => acceptor.accept(socket);
+  const redirectedAcceptor =
+    original === undefined
+      ? undefined
+      : new RedirectedAcceptor({
+          ...runtime,
+          ...sides,
+          original,
+          direct,
+          appsAt: (address) => apps.at(address),
+          own: config.workload,
+          detectMs: config.times.detectMs,
+          handshakeMs: config.times.handshakeMs,
+        });
+  return listenRedirected(log, acceptOutbound(outbound, original), (socket) =>
+    redirectedAcceptor === undefined ? direct(socket) : redirectedAcceptor.accept(socket),
+  );
 }
 
 /** Connections to other pods, shared by all targets. */
@@ -134,9 +187,8 @@ function createPolicies(runtime: Runtime, config: ProxyConfig): InboundPolicies 
   });
 }
 
-function createApps(runtime: Runtime): Apps {
-  const { config } = runtime;
-  return new Apps({ ...runtime, podIp: config.pod.ip, connectMs: config.times.connectMs });
+function createApps(runtime: Runtime, podIp: string): Apps {
+  return new Apps({ ...runtime, podIp, connectMs: runtime.config.times.connectMs });
 }
 
 function createInbound(runtime: Runtime, policies: InboundPolicies, apps: Apps): Inbound {

@@ -13,7 +13,7 @@ export interface RedirectPlan {
   readonly skipSubnets: readonly Subnet[];
 }
 
-/** The sidecar's own servers beside the mesh's port: the kubelet's probes and the metrics must reach them without policy. */
+/** A sidecar's servers beside the mesh's port: probes and whoever gathers metrics reach them, this pod's and others', without a proxy between. */
 const OWN_SERVERS: PortRange = { first: port.tap, last: port.admin };
 /** DNS over TCP; over UDP it is not touched at all. */
 const DNS: PortRange = { first: 53, last: 53 };
@@ -25,7 +25,7 @@ export function redirectPlan(config: RedirectConfig): RedirectPlan {
     outboundPort: port.outbound,
     proxyUid: config.proxyUid,
     skipInboundPorts: merged([...config.skipInboundPorts, OWN_SERVERS]),
-    skipOutboundPorts: merged([...config.skipOutboundPorts, DNS]),
+    skipOutboundPorts: merged([...config.skipOutboundPorts, DNS, OWN_SERVERS]),
     skipSubnets: config.skipSubnets,
   };
 }

@@ -30,7 +30,7 @@ table inet isthmus {
     oifname "lo" return
     ip daddr 10.0.0.0/8 return
     ip6 daddr fd00::/8 return
-    tcp dport { 25, 53 } return
+    tcp dport { 25, 53, 4190-4191 } return
     meta l4proto tcp redirect to :4140
   }
 }
@@ -52,6 +52,7 @@ test('iptables: the same rules, each family with its own blocks, and only the ju
 -A ISTHMUS_OUTBOUND -d fd00::/8 -j RETURN
 -A ISTHMUS_OUTBOUND -p tcp --dport 25:25 -j RETURN
 -A ISTHMUS_OUTBOUND -p tcp --dport 53:53 -j RETURN
+-A ISTHMUS_OUTBOUND -p tcp --dport 4190:4191 -j RETURN
 -A ISTHMUS_OUTBOUND -p tcp -j REDIRECT --to-ports 4140
 -A OUTPUT -j ISTHMUS_OUTBOUND
 COMMIT

@@ -31,13 +31,28 @@ export interface InboundOptions {
   now: () => number;
 }
 
+/** Who is at the other end of a connection, as far as it has proved that. */
+export interface InboundClient {
+  /** Undefined: it has proved nothing. */
+  readonly peer: PeerIdentity | undefined;
+  readonly address: string;
+}
+
+/** An app of this pod. */
+export interface LocalPort {
+  /** The pod's address that it is reached at. */
+  readonly podIp: string;
+  readonly port: number;
+  readonly apps: Apps;
+}
+
 /** Stacks kept for one connection: a gateway's connection carries many clients to many ports. */
 const MAX_STACKS = 256;
 
 /**
  * The inbound side: what peers ask of this pod's apps. The way of a request, outermost first:
  *
- *   accept, TLS, peer    `mesh-acceptor.ts`: who is it, and what does it speak
+ *   accept, TLS, peer    `mesh-acceptor.ts`: who is it, and what does it speak; before it, where connections are redirected, `redirected-acceptor.ts`: to which port
  *   codec                `http2/connection.ts`, or by a transport header `http1/…`, `transport/opaque.ts`
  *   route                this file: which port, and for whom (is the assertion believed?)
  *   telemetry            counts also what is denied
@@ -57,8 +72,8 @@ export class Inbound {
 
   /** Routes the streams of one `isthmus/1` connection. */
   isthmus(client: MeshClient): (x: Exchange, head: Head) => RequestSink {
-    const stacks = new Stacks((port, asserted) => this.#stack(client, port, asserted));
-    const { own, http } = this.#options;
+    const { own, http, podIp, apps } = this.#options;
+    const stacks = new Stacks((port, asserted) => this.#stack(client, { podIp, port, apps }, asserted));
     return (x, head) => {
       const port = readPort(soleValue(head, FieldId.isthmusPort));
       if (typeof port !== 'number') return refuse(port, http.errors);
@@ -78,17 +93,29 @@ export class Inbound {
       transport.destroy();
       return;
     }
-    const stack = this.#stack(client, port, undefined);
+    const { podIp, apps } = this.#options;
+    this.connection(client, { podIp, port, apps }, header.protocol, transport, rest);
+  }
+
+  /** Serves a connection that is all for one app. `protocol`: undefined is opaque. `rest`: bytes that were read before. */
+  connection(
+    client: InboundClient,
+    at: LocalPort,
+    protocol: TransportHeader['protocol'],
+    transport: Transport,
+    rest: Buffer,
+  ): void {
+    const stack = this.#stack(client, at, undefined);
     const route = (x: Exchange): RequestSink => {
       x.peer = client.peer;
       return stack;
     };
-    const { timers, podIp } = this.#options;
+    const { timers } = this.#options;
     serveConnection({
       transport,
       rest,
-      protocol: header.protocol,
-      authority: podIp,
+      protocol,
+      authority: at.podIp,
       route,
       timers,
       open: this.#connections,
@@ -99,19 +126,20 @@ export class Inbound {
     for (const connection of this.#connections) connection.drain();
   }
 
-  #stack(client: MeshClient, port: number, asserted: string | undefined): RequestSink {
-    const { own, policies, apps, http, authz, podIp, now } = this.#options;
-    const name = asserted ?? clientName(client.peer, own);
+  #stack(client: InboundClient, at: LocalPort, asserted: string | undefined): RequestSink {
+    const { own, policies, http, authz, now } = this.#options;
+    const { podIp, port, apps } = at;
+    const { peer, address } = client;
+    const name = asserted ?? (peer === undefined ? '' : clientName(peer, own));
     const labels = {
       direction: 'inbound',
       target_addr: `${podIp}:${port}`,
-      tls: 'true',
-      client_id: asserted ?? clientId(client.peer),
+      ...(peer === undefined ? NO_TLS : { tls: 'true', client_id: asserted ?? clientId(peer) }),
     };
-    const subject: Subject = { address: client.address, authenticated: true, identity: name };
+    const subject: Subject = { address, authenticated: peer !== undefined, identity: name };
     const authorizer = new Authorizer(policies.port(port), subject, authz, labels);
     const forward = new Forward(apps, port, authorizer);
-    const fields = new IdentityFieldsLayer(forward, name, isOwnGateway(client.peer, own));
+    const fields = new IdentityFieldsLayer(forward, name, peer !== undefined && isOwnGateway(peer, own));
     const cells = { cells: http.cells(labels), placed: false };
     return new TelemetryLayer(fields, {
       errors: http.errors,
@@ -122,6 +150,9 @@ export class Inbound {
     });
   }
 }
+
+/** As Linkerd's proxy labels a plaintext client. */
+export const NO_TLS = { tls: 'no_identity', no_tls_reason: 'no_tls_from_remote' } as const;
 
 /** Metrics show the SPIFFE ID, which names the cluster. */
 function clientId(peer: PeerIdentity): string {

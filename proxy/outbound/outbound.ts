@@ -1,7 +1,8 @@
-import type { Socket } from 'node:net';
+import { isIPv6, type Socket } from 'node:net';
 import { causes } from '../errors.ts';
 import { Http1ServerConnection, type Http1ServerOptions } from '../http1/server-connection.ts';
 import { spanText, type Exchange, type Head, type RequestSink } from '../message.ts';
+import type { Destination } from '../original-destination.ts';
 import type { ConnectionTracker } from '../telemetry/connections.ts';
 import type { HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
@@ -26,14 +27,15 @@ export interface OutboundOptions {
 }
 
 const HTTP_PORT = 80;
+const NO_BYTES = Buffer.alloc(0);
 
 type OnConnect = NonNullable<Http1ServerOptions['onConnect']>;
 
 /**
- * The outbound side: connections of the pod's own apps, which name their target. The way of a request, outermost first:
+ * The outbound side: connections of the pod's own apps. The way of a request, outermost first:
  *
- *   accept, explicit target   this file: absolute form picks the target by request, CONNECT by connection
- *   detect                    `tunnel.ts`: what is spoken inside a CONNECT
+ *   accept, target            this file: a redirected connection has its original destination; else absolute form picks the target by request, CONNECT by connection
+ *   detect                    `tunnel.ts`: what is spoken on a redirected connection, or inside a CONNECT
  *   codec                     `http1/server-connection.ts`, `transport/opaque.ts`
  *   target's stack            `target.ts`: telemetry, deadline, balance, peer
  */
@@ -53,19 +55,37 @@ export class Outbound {
   }
 
   accept(socket: Socket): void {
-    const { tcp, tracker, wrap } = this.#options;
-    tracker.track(
-      socket,
-      tcp.cells({ direction: 'outbound', peer: 'src', tls: 'no_identity', no_tls_reason: 'loopback' }),
-    );
-    const transport = wrap(socket);
+    const transport = this.#take(socket);
     transport.handler = this.#http1(transport, undefined);
+  }
+
+  /**
+   * A connection that the pod's rules turned to us. It goes where the app was going, also when the Host inside says otherwise: an app that chose one pod of a
+   * service wants that pod.
+   */
+  acceptRedirected(socket: Socket, original: Destination): void {
+    const { address, port } = original;
+    const target = this.#target(isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`, undefined);
+    if ('stack' in target) this.#detect(this.#take(socket), target, NO_BYTES);
+    else {
+      this.#options.http.errors.cell({ error: target.code }).add();
+      socket.destroy();
+    }
   }
 
   /** Requests under way go on; connections close as they end. */
   drain(): void {
     this.#draining = true;
     for (const connection of this.#connections) connection.drain();
+  }
+
+  #take(socket: Socket): Transport {
+    const { tcp, tracker, wrap } = this.#options;
+    tracker.track(
+      socket,
+      tcp.cells({ direction: 'outbound', peer: 'src', tls: 'no_identity', no_tls_reason: 'loopback' }),
+    );
+    return wrap(socket);
   }
 
   /** @param tunnel the target that a CONNECT named: requests inside go there, whatever their Host says */
@@ -93,15 +113,19 @@ export class Outbound {
   #connect(head: Head, connection: Http1ServerConnection): ReturnType<OnConnect> {
     const target = this.#target(spanText(head.authority), undefined);
     if (!('stack' in target)) return target;
-    const { timers, detectMs } = this.#options;
     return (transport, rest) => {
       this.#connections.delete(connection);
-      const tunnel = new Tunnel(transport, target, timers, {
-        http1: (inside) => this.#http1(inside, target),
-        opaque: (inside) => this.#opaqueConnection(inside, target),
-      });
-      tunnel.start(rest, detectMs);
+      this.#detect(transport, target, rest);
     };
+  }
+
+  #detect(transport: Transport, target: Target, rest: Buffer): void {
+    const { timers, detectMs } = this.#options;
+    const tunnel = new Tunnel(transport, target, timers, {
+      http1: (inside) => this.#http1(inside, target),
+      opaque: (inside) => this.#opaqueConnection(inside, target),
+    });
+    tunnel.start(rest, detectMs);
   }
 
   #opaqueConnection(transport: Transport, target: Target): OpaqueServerConnection {

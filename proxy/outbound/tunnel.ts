@@ -12,7 +12,7 @@ export interface TunnelHandlers {
 }
 
 /**
- * The inside of a CONNECT before its protocol is known. Bytes are kept until the detector has decided, the detection time is over (servers that speak first), or
+ * A connection whose target is known, before its protocol is: the inside of a CONNECT, or a redirected one. Bytes are kept until the detector has decided, the detection time is over (servers that speak first), or
  * discovery says that the target is opaque, whichever is first.
  */
 export class Tunnel implements TransportHandler {
@@ -36,7 +36,7 @@ export class Tunnel implements TransportHandler {
     this.#unsubscribe = target.onFound(() => this.#lookAtTarget());
   }
 
-  /** @param rest what came behind the CONNECT  @param detectMs ms until the inside counts as opaque */
+  /** @param rest what was read before  @param detectMs ms until the inside counts as opaque */
   start(rest: Buffer, detectMs: number): void {
     this.#transport.handler = this;
     this.#timers.arm(this.#timer, detectMs);

@@ -41,7 +41,13 @@ export function listen(
   };
   server.once('error', failed);
   server.listen(
-    { host: options.host, port: options.port, backlog: options.backlog ?? DEFAULT_BACKLOG },
+    // Each family is bound by itself: an address of IPv4 is then never seen in the form of IPv6.
+    {
+      host: options.host,
+      port: options.port,
+      backlog: options.backlog ?? DEFAULT_BACKLOG,
+      ipv6Only: true,
+    },
     () => {
       server.off('error', failed);
       // After binding, errors are of single accepts (too many open files): the server goes on.

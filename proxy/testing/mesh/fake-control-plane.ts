@@ -247,7 +247,7 @@ function tcp(
 }
 
 /** What is told of ports that no test has set a policy for: everybody may. */
-const OPEN_POLICY = create(ServerSchema, {
+export const OPEN_POLICY = create(ServerSchema, {
   protocol: { kind: { case: 'detect', value: {} } },
   authorizations: [{ authentication: { permit: { case: 'unauthenticated', value: {} } } }],
 });

@@ -1,0 +1,132 @@
+import type { Socket } from 'node:net';
+import { PROXY_PORTS, dnsIdentity, port as ports } from '../../api/names.ts';
+import {
+  VerifyError,
+  type Logger,
+  type WorkloadIdentity,
+  type WorkloadNames,
+} from '../../workload-identity/index.ts';
+import type { InboundPolicies } from '../control/inbound-policies.ts';
+import { detectSocket, type Protocol } from '../detect.ts';
+import type { OriginalDestination } from '../original-destination.ts';
+import type { ConnectionTracker } from '../telemetry/connections.ts';
+import type { Counter, Family } from '../telemetry/registry.ts';
+import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
+import { acceptTls } from '../transport/accept-tls.ts';
+import type { TimerWheel } from '../transport/timers.ts';
+import type { Wrap } from '../transport/transport.ts';
+import type { Apps } from './apps.ts';
+import { NO_TLS, type Inbound, type InboundClient, type LocalPort } from './inbound.ts';
+
+export interface RedirectedAcceptorOptions {
+  original: OriginalDestination;
+  /** Apps at an address of this pod; undefined: the address is not this pod's. */
+  appsAt: (address: string) => Apps | undefined;
+  /** Connections that were made to the mesh's port itself. */
+  direct: (socket: Socket) => void;
+  inbound: Inbound;
+  policies: InboundPolicies;
+  own: WorkloadNames;
+  identity: WorkloadIdentity;
+  wrap: Wrap;
+  timers: TimerWheel;
+  /** ms. */
+  detectMs: number;
+  /** ms for a TLS handshake. */
+  handshakeMs: number;
+  tcp: TcpMetrics;
+  tracker: ConnectionTracker;
+  /** Connections that were closed before they said what they want, by reason. */
+  refused: Family<Counter>;
+  log: Logger;
+}
+
+/**
+ * Accepts what the pod's rules turned to the mesh's port: connections to the app's own ports, by peers that do not name a port on the way, and by clients outside
+ * of the mesh. TLS that names this workload is the mesh's and ends here; all other TLS is the app's and passes as it is. What the port's policy calls opaque is not
+ * looked at.
+ */
+export class RedirectedAcceptor {
+  readonly #options: RedirectedAcceptorOptions;
+  readonly #serverName: string;
+
+  constructor(options: RedirectedAcceptorOptions) {
+    this.#options = options;
+    this.#serverName = dnsIdentity(options.own);
+  }
+
+  accept(socket: Socket): void {
+    const { original, appsAt, direct, policies } = this.#options;
+    const destination = original(socket);
+    if (destination === undefined || destination.port === ports.inbound) return direct(socket);
+    const { address, port } = destination;
+    if (PROXY_PORTS.has(port)) return this.#refuse(socket, 'own-port');
+    const apps = appsAt(address);
+    // What is only passing through is not ours to serve, and to dial it would make an open relay.
+    if (apps === undefined) return this.#refuse(socket, 'not-this-pod');
+    const at: LocalPort = { podIp: address, port, apps };
+    const policy = policies.port(port);
+    policy.whenKnown(() => {
+      if (policy.current?.opaque === true) this.#plain(socket, at, undefined, NO_BYTES);
+      else this.#detect(socket, at);
+    });
+  }
+
+  #detect(socket: Socket, at: LocalPort): void {
+    const { timers, detectMs } = this.#options;
+    detectSocket(socket, { timers, timeoutMs: detectMs }, (protocol, rest) => {
+      if (protocol === undefined) return;
+      const isOurs = protocol.kind === 'tls' && protocol.serverName === this.#serverName;
+      if (isOurs) this.#tls(socket, at);
+      else this.#plain(socket, at, codecOf(protocol), rest);
+    });
+  }
+
+  #plain(socket: Socket, at: LocalPort, protocol: 'http1' | undefined, rest: Buffer): void {
+    this.#serve(socket, { peer: undefined, address: socket.remoteAddress ?? '' }, at, protocol, rest);
+  }
+
+  /** As Linkerd's proxy speaks on an app's port: mutual TLS without ALPN, then the app's protocol. */
+  #tls(raw: Socket, at: LocalPort): void {
+    const { identity, handshakeMs, timers, detectMs } = this.#options;
+    const tls = identity.serverOptions();
+    if (tls === undefined) return this.#refuse(raw, 'not-ready');
+    const address = raw.remoteAddress ?? '';
+    acceptTls(raw, { tls, timeoutMs: handshakeMs }, (error, socket) => {
+      if (socket === undefined) return this.#refuse(raw, 'handshake', error);
+      const peer = identity.verifyPeer(socket);
+      if (peer instanceof VerifyError) return this.#refuse(socket, peer.reason, peer);
+      detectSocket(socket, { timers, timeoutMs: detectMs }, (protocol, rest) => {
+        if (protocol !== undefined) this.#serve(socket, { peer, address }, at, codecOf(protocol), rest);
+      });
+    });
+  }
+
+  #serve(
+    socket: Socket,
+    client: InboundClient,
+    at: LocalPort,
+    protocol: 'http1' | undefined,
+    rest: Buffer,
+  ): void {
+    const { tcp, tracker, wrap, inbound } = this.#options;
+    const { peer } = client;
+    const tls = peer === undefined ? NO_TLS : { tls: 'true', client_id: peer.spiffeId ?? peer.dnsName ?? '' };
+    tracker.track(socket, tcp.cells({ direction: 'inbound', peer: 'src', ...tls }));
+    inbound.connection(client, at, protocol, wrap(socket), rest);
+  }
+
+  #refuse(socket: Socket, reason: string, error?: Error): void {
+    const { refused, log } = this.#options;
+    refused.cell({ reason }).add();
+    log.info({ peer: socket.remoteAddress, reason, error: error?.message }, 'a connection was refused');
+    socket.destroy();
+  }
+}
+
+const NO_BYTES = Buffer.alloc(0);
+
+/** Apps get HTTP/2 as the bytes that came: connections to them speak HTTP/1.1. */
+function codecOf(protocol: Protocol): 'http1' | undefined {
+  return protocol.kind === 'http1' ? 'http1' : undefined;
+}

@@ -1,0 +1,89 @@
+/** An app of a network namespace: does what the test asks for, one task after the other. */
+import { once } from 'node:events';
+import { createServer, get, type IncomingMessage } from 'node:http';
+import { connect, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import type { AppResult, AppTask, Seen } from './messages.ts';
+
+process.on('message', (task: AppTask) => {
+  void run(task)
+    .catch((error: unknown): AppResult => ({
+      kind: 'failed',
+      error: (error as NodeJS.ErrnoException).code ?? String(error),
+    }))
+    .then((result) => process.send?.(result));
+});
+process.on('disconnect', () => process.exit(0));
+
+async function run(task: AppTask): Promise<AppResult> {
+  switch (task.do) {
+    case 'serve-http':
+      return listening(createServer(answer), task.host, task.port);
+    case 'serve-tcp':
+      return listening(createTcpServer({ allowHalfOpen: true }, echo(task.greeting)), task.host, task.port);
+    case 'serve-tls':
+      return listening(
+        createTlsServer(task, (socket) => socket.end('inside TLS')),
+        '0.0.0.0',
+        task.port,
+      );
+    case 'get':
+      return getOnce(task.url, task.headers ?? {});
+    case 'talk': {
+      const socket = connect({ host: task.host, port: task.port, allowHalfOpen: true });
+      return talk(socket, task.send);
+    }
+    case 'talk-tls':
+      return talk(
+        connectTls({
+          host: task.host,
+          port: task.port,
+          servername: task.serverName,
+          // The test's own server; who it is does not matter here, only that its bytes came through.
+          rejectUnauthorized: false,
+        }),
+        '',
+      );
+  }
+}
+
+function answer(request: IncomingMessage, response: { end(text: string): void }): void {
+  const seen: Seen = {
+    from: (request.socket.remoteAddress ?? '').replace('::ffff:', ''),
+    host: request.headers.host,
+    client: request.headers['l5d-client-id']?.toString(),
+  };
+  response.end(JSON.stringify(seen));
+}
+
+function echo(greeting: string): (socket: Socket) => void {
+  return (socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.write(greeting.replace('%from%', socket.remoteAddress ?? ''));
+    socket.pipe(socket);
+  };
+}
+
+async function listening(server: Server, host: string, port: number): Promise<AppResult> {
+  server.listen(port, host);
+  await once(server, 'listening');
+  return { kind: 'done' };
+}
+
+async function getOnce(url: string, headers: Record<string, string>): Promise<AppResult> {
+  const request = get(url, { headers, agent: false });
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  return { kind: 'answer', status: response.statusCode ?? 0, body: await text(response) };
+}
+
+async function talk(socket: Socket, send: string): Promise<AppResult> {
+  if (send === '') return { kind: 'bytes', text: await text(socket) };
+  socket.end(send);
+  return { kind: 'bytes', text: await text(socket) };
+}
+
+async function text(stream: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}

@@ -1,0 +1,54 @@
+import type { FakeEndpoint } from '../../proxy/testing/mesh/fake-control-plane.ts';
+import type { WorkloadNames } from '../../workload-identity/index.ts';
+
+/** From a sidecar's process to the test. */
+export type FromSidecar =
+  | { readonly kind: 'csr'; readonly csr: string }
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'done' };
+
+/** To a sidecar's process. `start` comes first; base64 where bytes are meant. */
+export type ToSidecar =
+  | {
+      readonly kind: 'start';
+      readonly names: WorkloadNames;
+      readonly ip: string;
+      readonly anchorsFile: string;
+      readonly opaquePorts: readonly number[];
+    }
+  | { readonly kind: 'leaf'; readonly leaf: string; readonly issuer: string; readonly validUntil: number }
+  | {
+      readonly kind: 'service';
+      readonly authority: string;
+      readonly endpoints: FakeEndpoint[];
+      readonly opaque: boolean;
+    }
+  /** Only these identities may; empty: whoever comes. */
+  | { readonly kind: 'policy'; readonly port: number; readonly identities: string[] };
+
+/** What an app's process is asked to do. */
+export type AppTask =
+  /** Answers each request with what it saw of it, as JSON. */
+  | { readonly do: 'serve-http'; readonly host: string; readonly port: number }
+  /** Sends `greeting` at once, then every byte back; `tls` with a key made for the test. */
+  | { readonly do: 'serve-tcp'; readonly host: string; readonly port: number; readonly greeting: string }
+  | { readonly do: 'serve-tls'; readonly port: number; readonly key: string; readonly cert: string }
+  | { readonly do: 'get'; readonly url: string; readonly headers?: Record<string, string> }
+  /** Connects, sends, ends, and answers what came. */
+  | { readonly do: 'talk'; readonly host: string; readonly port: number; readonly send: string }
+  | { readonly do: 'talk-tls'; readonly host: string; readonly port: number; readonly serverName: string };
+
+/** What an HTTP app saw of a request. */
+export interface Seen {
+  /** Address of the connection's other end. */
+  readonly from: string;
+  readonly host: string | undefined;
+  /** `l5d-client-id` */
+  readonly client: string | undefined;
+}
+
+export type AppResult =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'answer'; readonly status: number; readonly body: string }
+  | { readonly kind: 'bytes'; readonly text: string }
+  | { readonly kind: 'failed'; readonly error: string };

@@ -1,0 +1,152 @@
+/** Transparent redirection in network namespaces: the real rules, real sidecars as processes of their own user, and apps that know nothing of them. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { after, before, suite, test } from 'node:test';
+import { PROXY_UID } from '../../api/names.ts';
+import { missing } from './namespaces.ts';
+import { redirect, TestPods, type App, type Pod } from './pods.ts';
+
+const HTTP = 8080;
+const ECHO = 9000;
+const GREETS = 2525;
+const SKIPPED_IN = 7070;
+const SKIPPED_OUT = 7171;
+/** Addresses of services: nobody has them. */
+const SERVICE4 = '10.96.0.10';
+const SERVICE6 = 'fd96::10';
+
+const skip = missing();
+if (skip !== undefined) process.stdout.write(`test:netns is skipped: ${skip}\n`);
+
+suite('redirection', { skip: skip !== undefined, timeout: 60_000 }, () => {
+  let pods: TestPods;
+  let client: Pod;
+  let server: Pod;
+  let outside: App;
+
+  before(async () => {
+    pods = await TestPods.create();
+    [client, server] = await Promise.all([
+      pods.pod('client', 2, { ISTHMUS_REDIRECT_SKIP_OUTBOUND_PORTS: `${SKIPPED_OUT}` }),
+      pods.pod('server', 3, { ISTHMUS_REDIRECT_SKIP_INBOUND_PORTS: `${SKIPPED_IN}` }, [GREETS]),
+    ]);
+    outside = pods.app(pods.network.namespace('outside', 4));
+    for (const port of [HTTP, SKIPPED_IN, SKIPPED_OUT])
+      await server.app.ask({ do: 'serve-http', host: '::', port });
+    await server.app.ask({ do: 'serve-tcp', host: '0.0.0.0', port: ECHO, greeting: '' });
+    await server.app.ask({ do: 'serve-tcp', host: '0.0.0.0', port: GREETS, greeting: 'hello %from%\n' });
+    await service(`${SERVICE4}:80`, HTTP);
+    await service(`[${SERVICE6}]:80`, HTTP);
+    await service(`${SERVICE4}:${ECHO}`, ECHO);
+    await service(`${SERVICE4}:${GREETS}`, GREETS, true);
+    await service(`${server.namespace.ip4}:${HTTP}`, HTTP);
+  });
+  after(() => pods?.close());
+
+  function service(authority: string, appPort: number, opaque = false): Promise<void> {
+    return client.tell({ kind: 'service', authority, endpoints: [server.endpoint(appPort)], opaque });
+  }
+
+  test('HTTP/1.1 to a service: both sides are redirected, and the server knows its client', async () => {
+    const seen = await client.app.seen(`http://${SERVICE4}/`, { host: 'web.shop' });
+    assert.deepEqual(seen, { from: server.namespace.ip4, host: 'web.shop', client: client.dnsName });
+  });
+
+  test('HTTP/1.1 to a pod: the Host does not lead it elsewhere', async () => {
+    await service('web.shop:8080', ECHO);
+    const seen = await client.app.seen(`http://${server.namespace.ip4}:${HTTP}/`, { host: 'web.shop' });
+    assert.equal(seen.client, client.dnsName);
+  });
+
+  test('opaque TCP to a service', async () => {
+    assert.equal(await client.app.talk(SERVICE4, ECHO, '\x01\x02 binary'), '\x01\x02 binary');
+  });
+
+  test('a server that speaks first, on an opaque port, from a client that says nothing until then', async () => {
+    const heard = await client.app.talk(SERVICE4, GREETS, 'thanks');
+    assert.equal(heard, `hello ${server.namespace.ip4}\nthanks`);
+  });
+
+  test('IPv6 to a service', async () => {
+    const seen = await client.app.seen(`http://[${SERVICE6}]/`);
+    assert.equal(seen.client, client.dnsName);
+  });
+
+  test('IPv6 to a pod that the control plane does not know: plain, through both sidecars', async () => {
+    const seen = await client.app.seen(`http://[${server.namespace.ip6}]:${HTTP}/`);
+    assert.deepEqual([seen.client, seen.from], [undefined, server.namespace.ip6]);
+  });
+
+  test('what the sidecar’s own user connects to is not turned back to it', async () => {
+    const own = pods.app(client.namespace, PROXY_UID);
+    const seen = await own.seen(`http://${server.namespace.ip4}:${HTTP}/`);
+    // Past its own sidecar: nobody has said who it is.
+    assert.equal(seen.client, undefined);
+    const nobody = await own.ask({
+      do: 'talk',
+      host: '127.0.0.1',
+      port: 4140,
+      send: 'GET / HTTP/1.1\r\n\r\n',
+    });
+    assert.notEqual(nobody.kind, 'answer');
+  });
+
+  test('a port that is skipped on the way out passes the sidecar by', async () => {
+    await service(`${server.namespace.ip4}:${SKIPPED_OUT}`, SKIPPED_OUT);
+    const seen = await client.app.seen(`http://${server.namespace.ip4}:${SKIPPED_OUT}/`);
+    assert.deepEqual([seen.client, seen.from], [undefined, server.namespace.ip4]);
+  });
+
+  test('a port that is skipped on the way in is the app’s alone', async () => {
+    const seen = await outside.seen(`http://${server.namespace.ip4}:${SKIPPED_IN}/`);
+    assert.deepEqual([seen.client, seen.from], [undefined, '10.77.0.4']);
+  });
+
+  test('metrics of any sidecar are reached without one between', async () => {
+    const { status, body } = await client.app.get(`http://${server.namespace.ip4}:4191/metrics`);
+    assert.equal(status, 200);
+    assert.match(body, /inbound_http_authz_allow_total\{[^}]*tls="no_identity"/);
+  });
+
+  test('plaintext from outside of the mesh: by policy, for requests and for bytes', async () => {
+    const url = `http://${server.namespace.ip4}:${HTTP}/`;
+    const open = await outside.seen(url, { 'l5d-client-id': 'a liar' });
+    assert.deepEqual([open.client, open.from], [undefined, server.namespace.ip4]);
+    assert.equal(await outside.talk(server.namespace.ip4, ECHO, 'bytes'), 'bytes');
+
+    for (const port of [HTTP, ECHO])
+      await server.tell({ kind: 'policy', port, identities: [client.dnsName] });
+    assert.equal((await outside.get(url)).status, 403);
+    assert.doesNotMatch(await outside.talk(server.namespace.ip4, ECHO, 'bytes'), /bytes/);
+    // The mesh's own client is let in by the same policy.
+    assert.equal((await client.app.seen(`http://${SERVICE4}/`)).client, client.dnsName);
+    assert.equal(await client.app.talk(SERVICE4, ECHO, 'bytes'), 'bytes');
+  });
+
+  test('a server of the pod’s own is reached over loopback without the sidecar', async () => {
+    await client.app.ask({ do: 'serve-http', host: '127.0.0.1', port: 6000 });
+    assert.equal((await client.app.seen('http://127.0.0.1:6000/')).from, '127.0.0.1');
+  });
+
+  test('DNS over TCP is left alone', async () => {
+    const root = pods.app(server.namespace, 0);
+    await root.ask({ do: 'serve-tcp', host: '0.0.0.0', port: 53, greeting: '' });
+    await client.tell({
+      kind: 'service',
+      authority: `${server.namespace.ip4}:53`,
+      endpoints: [],
+      opaque: true,
+    });
+    assert.equal(await client.app.talk(server.namespace.ip4, 53, 'query'), 'query');
+  });
+
+  test('setting the rules again leaves exactly those rules', () => {
+    const list = (): string =>
+      spawnSync('ip', ['netns', 'exec', client.namespace.name, 'nft', 'list', 'ruleset'], {
+        encoding: 'utf8',
+      }).stdout;
+    const before = list();
+    redirect(client.namespace, { ISTHMUS_REDIRECT_SKIP_OUTBOUND_PORTS: `${SKIPPED_OUT}` });
+    assert.equal(list(), before);
+  });
+});

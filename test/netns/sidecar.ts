@@ -1,0 +1,84 @@
+/** A sidecar of a network namespace: the real one in redirect mode, with the fake control plane of the proxy's own tests. */
+import { DEFAULT_TIMES, type ProxyConfig } from '../../proxy/config.ts';
+import { startProxy } from '../../proxy/proxy.ts';
+import {
+  FakeControlPlane,
+  identitiesPolicy,
+  OPEN_POLICY,
+} from '../../proxy/testing/mesh/fake-control-plane.ts';
+import { createWorkloadIdentity, systemClock, type Logger } from '../../workload-identity/index.ts';
+import type { FromSidecar, ToSidecar } from './messages.ts';
+
+type Start = Extract<ToSidecar, { kind: 'start' }>;
+type Leaf = Extract<ToSidecar, { kind: 'leaf' }>;
+
+const controlPlane = new FakeControlPlane();
+const log: Logger = {
+  debug() {},
+  info: tell,
+  warn: tell,
+  error: tell,
+};
+let leaf = Promise.withResolvers<Leaf>();
+
+process.on('message', (message: ToSidecar) => {
+  if (message.kind === 'start') void start(message).then(() => send({ kind: 'ready' }));
+  else if (message.kind === 'leaf') leaf.resolve(message);
+  else {
+    if (message.kind === 'policy') {
+      const { port, identities } = message;
+      controlPlane.setPolicy(port, identities.length === 0 ? OPEN_POLICY : identitiesPolicy(identities));
+    } else controlPlane.setService(message.authority, message.endpoints, { opaque: message.opaque });
+    send({ kind: 'done' });
+  }
+});
+process.on('disconnect', () => process.exit(0));
+
+async function start({ names, ip, anchorsFile, opaquePorts }: Start): Promise<void> {
+  const identity = createWorkloadIdentity({
+    names,
+    podName: names.serviceAccount,
+    anchorsFile,
+    certify: { kind: 'local', certifier: ({ csr }) => certify(csr) },
+    resolve: () => Promise.reject(new Error('nothing is resolved in this test')),
+    logger: log,
+    clock: systemClock,
+  });
+  await identity.ready;
+  const config: ProxyConfig = {
+    pod: { name: names.serviceAccount, namespace: names.namespace, ip, node: 'node' },
+    workload: names,
+    identity: undefined,
+    clusterDomain: 'cluster.local',
+    destinationAddress: 'destination:8086',
+    policyAddress: 'policy:8090',
+    logLevel: 'info',
+    // A test waits for nothing that fails.
+    times: { ...DEFAULT_TIMES, failFastMs: 1_000 },
+    mode: 'redirect',
+    defaultPolicy: 'all-unauthenticated',
+    clusterNetworks: [],
+    opaquePorts: new Set(opaquePorts),
+  };
+  await startProxy(config, { log, identity, channel: () => controlPlane.channel() });
+}
+
+async function certify(csr: Uint8Array) {
+  leaf = Promise.withResolvers<Leaf>();
+  send({ kind: 'csr', csr: Buffer.from(csr).toString('base64') });
+  const made = await leaf.promise;
+  return {
+    leaf: Buffer.from(made.leaf, 'base64'),
+    intermediates: [Buffer.from(made.issuer, 'base64')],
+    validUntil: made.validUntil,
+  };
+}
+
+function send(message: FromSidecar): void {
+  process.send?.(message);
+}
+
+function tell(fields: object, message: string): void {
+  if (process.env['DEBUG_NETNS_TESTS'] !== undefined)
+    process.stderr.write(`${message} ${JSON.stringify(fields)}\n`);
+}
