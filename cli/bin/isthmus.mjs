@@ -38,6 +38,15 @@ const child = spawn(node, ['--disable-warning=ExperimentalWarning', main, ...pro
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => child.kill(signal));
 }
+// npm hands no signal on: when it is ended, so is what it has started.
+if (process.env.npm_lifecycle_event !== undefined) {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    child.kill('SIGTERM');
+  }, 500);
+}
 child.on('error', (error) => {
   process.stderr.write(`isthmus: ${node} did not start: ${error.message}\n`);
   process.exit(2);
