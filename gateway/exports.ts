@@ -18,13 +18,11 @@ export class ExportWatch {
   readonly #watch: Watch<ExportedServices>;
 
   constructor(runtime: Runtime) {
-    const { clock, random, destination, streams, config, log } = runtime;
-    const labels = { service: 'exports' };
+    const { clock, random, destination, control, config, log } = runtime;
     this.#watch = new Watch<ExportedServices>({
       clock,
       random,
-      live: streams.live.cell(labels),
-      broken: streams.broken.cell(labels),
+      metrics: control.cells('exports'),
       open: (handlers) => destination.serverStream(Exports.method.watch, {}, handlers),
       message: (exported) => {
         this.table = exportTable(exported, config.clusterDomain);

@@ -87,6 +87,45 @@ describe('a gateway between two clusters', () => {
     );
   });
 
+  test('a person sees at the gateway who asked whom, who was turned away, and why', async () => {
+    const who = ['direction="inbound"', `client_id="${client.spiffeId}"`];
+    const labels = [...who, `authority="${TARGET}"`];
+    const names = ['request_total', 'response_total', 'inbound_http_authz_allow_total'];
+    const read = () => Promise.all(names.map((name) => metricSum(gateway.ip, name, ...labels)));
+    const denied = () =>
+      metricSum(gateway.ip, 'inbound_http_authz_deny_total', ...who, 'authz_name="not-exported"');
+    const before = [...(await read()), await denied()];
+    await ask(client.ip, 'http://web-west.shop/');
+    await through('db.shop.svc.cluster.local:80');
+    assert.deepEqual(
+      [...(await read()), await denied()],
+      before.map((n) => n + 1),
+    );
+    assert.ok((await metricSum(gateway.ip, 'response_total', ...who, 'status_code="404"')) >= 1);
+    const endpoints = await metricSum(
+      gateway.ip,
+      'outbound_http_balancer_endpoints',
+      `authority="${TARGET}"`,
+      'endpoint_state="ready"',
+    );
+    assert.equal(endpoints, 1);
+    assert.ok((await metricSum(gateway.ip, 'control_request_total', 'service="exports"')) >= 1);
+    assert.equal(await metricSum(gateway.ip, 'control_streams_stale_seconds'), 0);
+  });
+
+  test("the client's sidecar speaks Linkerd's way: the same answers", async () => {
+    const linkerdish = mesh.pod(east, 'linkerdish');
+    await mesh.sidecar(east, linkerdish, {}, { alpn: [alpn.linkerd] });
+    const answer = await ask(linkerdish.ip, 'http://web-west.shop/');
+    assert.equal(answer.status, 200);
+    const seen = JSON.parse(answer.body.toString()) as Record<string, string>;
+    assert.deepEqual([seen['l5d-client-id'], seen['host']], [linkerdish.spiffeId, TARGET]);
+    east.controlPlane.setService('hidden.shop:80', [
+      mirrorEndpoint(gateway, 'hidden.shop.svc.cluster.local:80'),
+    ]);
+    assert.equal((await ask(linkerdish.ip, 'http://hidden.shop/')).status, 404);
+  });
+
   test('what is not exported is not there', async () => {
     west.controlPlane.setService('db.shop.svc.cluster.local:80', [meshedEndpoint(server, app.port)]);
     for (const target of [

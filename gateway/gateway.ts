@@ -1,7 +1,9 @@
 import { port } from '../api/names.ts';
 import {
   addField,
+  AuthzMetrics,
   causes,
+  checkOpaque,
   createPeers,
   createRuntime,
   discoveryOptions,
@@ -29,6 +31,7 @@ import {
   type TransportHeader,
 } from '../proxy/index.ts';
 import { admit, isLoop, readTarget } from './admission.ts';
+import { Asked } from './asked.ts';
 import { ExportWatch } from './exports.ts';
 import { forwardedElement } from './forwarded.ts';
 import { Probe } from './probe.ts';
@@ -93,7 +96,6 @@ function createTargets(runtime: Runtime, peers: Peers): Targets {
     peers,
     discovery: discoveryOptions(runtime),
     failFastMs: runtime.config.times.failFastMs,
-    responseMs: 0,
     beyond: { kind: 'refuse' },
     throughGateways: false,
   });
@@ -114,6 +116,7 @@ class Door {
   readonly #targets: Targets;
   readonly #exports: ExportWatch;
   readonly #probe: Probe;
+  readonly #authz: AuthzMetrics;
   readonly #open = new Set<{ drain(): void }>();
 
   constructor(runtime: Runtime, targets: Targets, exports: ExportWatch, unready: () => string | undefined) {
@@ -121,10 +124,14 @@ class Door {
     this.#targets = targets;
     this.#exports = exports;
     this.#probe = new Probe(unready);
+    this.#authz = new AuthzMetrics(runtime.registry);
     this.acceptor = new MeshAcceptor({
       ...runtime,
       handshakeMs: runtime.config.times.handshakeMs,
-      isthmus: (client) => (x, head) => this.#route(client, x, head),
+      isthmus: (client) => {
+        const asked = this.#asked(client);
+        return (x, head) => this.#route(client, asked, x, head);
+      },
       linkerd: (client, header, transport, rest) => this.#linkerd(client, header, transport, rest),
     });
   }
@@ -134,18 +141,19 @@ class Door {
     for (const connection of this.#open) connection.drain();
   }
 
-  #route(client: MeshClient, x: Exchange, head: Head): RequestSink {
+  #route(client: MeshClient, asked: Asked, x: Exchange, head: Head): RequestSink {
     const named = head.find(FieldId.isthmusTarget) >= 0;
     if (!named && head.find(FieldId.isthmusPort) < 0) {
       return this.#probe.serves(head) ? this.#probe : this.#refuse(causes.noSuchTarget);
     }
     x.opaque = soleValue(head, FieldId.isthmusProtocol) === 'tcp';
-    return this.#toTarget(client, x, head, readTarget(soleValue(head, FieldId.isthmusTarget)));
+    return this.#toTarget(client, asked, x, head, readTarget(soleValue(head, FieldId.isthmusTarget)));
   }
 
   #linkerd(client: MeshClient, header: TransportHeader, transport: Transport, rest: Buffer): void {
     const target = header.name === '' ? undefined : readTarget(`${header.name}:${header.port}`);
-    const route = (x: Exchange, head?: Head): RequestSink => this.#toTarget(client, x, head, target);
+    const asked = this.#asked(client);
+    const route = (x: Exchange, head?: Head): RequestSink => this.#toTarget(client, asked, x, head, target);
     const { timers } = this.#runtime;
     serveConnection({
       transport,
@@ -158,13 +166,26 @@ class Door {
     });
   }
 
-  #toTarget(client: MeshClient, x: Exchange, head: Head | undefined, name: string | undefined): RequestSink {
+  /** @param head undefined: opaque bytes after a transport header */
+  #toTarget(
+    client: MeshClient,
+    asked: Asked,
+    x: Exchange,
+    head: Head | undefined,
+    name: string | undefined,
+  ): RequestSink {
     const { config, identity } = this.#runtime;
-    const refusal = admit(client, name, config.workload, this.#exports.table);
-    if (refusal !== undefined) return this.#refuse(refusal);
-    if (head !== undefined && isLoop(head, identity.spiffeId)) return this.#refuse(causes.gatewayLoop);
-    const target = name === undefined ? undefined : this.#targets.get(name);
+    const refusal =
+      admit(client, name, config.workload, this.#exports.table) ??
+      (head === undefined ? undefined : (checkOpaque(x, head) ?? checkLoop(head, identity.spiffeId)));
+    if (refusal !== undefined || name === undefined) {
+      const cause = refusal ?? causes.noSuchTarget;
+      asked.denied(cause, x.opaque);
+      return this.#refuse(cause);
+    }
+    const target = this.#targets.get(name);
     if (target === undefined) return this.#refuse(causes.overloaded);
+    x.verdict = asked.allowed(name, x.opaque);
     x.peer = client.peer;
     x.assertedClient = client.peer.spiffeId;
     if (head !== undefined && client.peer.spiffeId !== undefined) {
@@ -176,7 +197,15 @@ class Door {
     return target.stack;
   }
 
+  #asked(client: MeshClient): Asked {
+    return new Asked(client, this.#runtime.http, this.#authz);
+  }
+
   #refuse(cause: Cause): RequestSink {
     return refuse(cause, this.#runtime.http.errors);
   }
+}
+
+function checkLoop(head: Head, gateway: string): Cause | undefined {
+  return isLoop(head, gateway) ? causes.gatewayLoop : undefined;
 }

@@ -5,7 +5,7 @@ import { startAdmin } from './admin.ts';
 import type { ProxyConfig } from './config.ts';
 import { InboundPolicies } from './control/inbound-policies.ts';
 import { Apps } from './inbound/apps.ts';
-import type { AuthzMetrics } from './inbound/authorize.ts';
+import { AuthzMetrics } from './inbound/authorize.ts';
 import { Inbound } from './inbound/inbound.ts';
 import { MeshAcceptor } from './inbound/mesh-acceptor.ts';
 import { RedirectedAcceptor } from './inbound/redirected-acceptor.ts';
@@ -148,7 +148,6 @@ function createTargets(runtime: Runtime, peers: Peers): Targets {
     peers,
     discovery: discoveryOptions(runtime),
     failFastMs: runtime.config.times.failFastMs,
-    responseMs: 0,
     beyond: { kind: 'dns', resolve: runtime.resolve },
     throughGateways: true,
   });
@@ -156,15 +155,13 @@ function createTargets(runtime: Runtime, peers: Peers): Targets {
 
 /** How names are asked for. */
 export function discoveryOptions(runtime: Runtime) {
-  const { clock, random, contextToken, destination, streams } = runtime;
-  const labels = { service: 'destination' };
+  const { clock, random, contextToken, destination, control } = runtime;
   return {
     clock,
     random,
     contextToken,
     channel: destination,
-    live: streams.live.cell(labels),
-    broken: streams.broken.cell(labels),
+    metrics: control.cells('destination'),
   };
 }
 
@@ -173,8 +170,7 @@ function createOutbound(runtime: Runtime, targets: Targets): Outbound {
 }
 
 function createPolicies(runtime: Runtime, config: ProxyConfig): InboundPolicies {
-  const { clock, random, policy, streams } = runtime;
-  const labels = { service: 'policy' };
+  const { clock, random, policy, control } = runtime;
   return new InboundPolicies({
     clock,
     random,
@@ -182,8 +178,7 @@ function createPolicies(runtime: Runtime, config: ProxyConfig): InboundPolicies 
     workload: JSON.stringify({ ns: config.pod.namespace, pod: config.pod.name }),
     fallback: (of) =>
       defaultPortPolicy(config.defaultPolicy, config.clusterNetworks, config.opaquePorts.has(of)),
-    live: streams.live.cell(labels),
-    broken: streams.broken.cell(labels),
+    metrics: control.cells('policy'),
   });
 }
 
@@ -193,12 +188,7 @@ function createApps(runtime: Runtime, podIp: string): Apps {
 
 function createInbound(runtime: Runtime, policies: InboundPolicies, apps: Apps): Inbound {
   const { config, registry } = runtime;
-  const authz: AuthzMetrics = {
-    httpAllow: registry.counter('inbound_http_authz_allow_total', 'Requests that the policy let pass'),
-    httpDeny: registry.counter('inbound_http_authz_deny_total', 'Requests that the policy denied'),
-    tcpAllow: registry.counter('inbound_tcp_authz_allow_total', 'Opaque streams that the policy let pass'),
-    tcpDeny: registry.counter('inbound_tcp_authz_deny_total', 'Opaque streams that the policy denied'),
-  };
+  const authz = new AuthzMetrics(registry);
   return new Inbound({ ...runtime, own: config.workload, podIp: config.pod.ip, policies, apps, authz });
 }
 

@@ -13,6 +13,7 @@ import {
 } from '../workload-identity/index.ts';
 import type { MeshConfig } from './config.ts';
 import { ConnectionTracker } from './telemetry/connections.ts';
+import { ControlMetrics } from './telemetry/control-metrics.ts';
 import { HttpMetrics } from './telemetry/http-metrics.ts';
 import { registerIdentityMetrics, registerProcessMetrics } from './telemetry/process-metrics.ts';
 import { Registry, type Counter, type Family, type Gauge } from './telemetry/registry.ts';
@@ -46,9 +47,11 @@ export interface Runtime {
   readonly http: HttpMetrics;
   readonly tcp: TcpMetrics;
   readonly tracker: ConnectionTracker;
+  /** Endpoints of targets, by whether they can be asked. */
+  readonly endpoints: Family<Gauge>;
   readonly refused: Family<Counter>;
-  /** Streams to the control plane that stand, and that are being tried. */
-  readonly streams: { readonly live: Family<Gauge>; readonly broken: Family<Gauge> };
+  /** Streams to the control plane. */
+  readonly control: ControlMetrics;
   readonly destination: Channel;
   readonly policy: Channel;
   /** Sent to the control plane: where we are. */
@@ -112,17 +115,15 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
     http: new HttpMetrics(registry),
     tcp: new TcpMetrics(registry),
     tracker: new ConnectionTracker(registry, now),
+    endpoints: registry.gauge(
+      'outbound_http_balancer_endpoints',
+      'Endpoints of a target, by whether they can be asked now',
+    ),
     refused: registry.counter(
       'inbound_connections_refused_total',
       'Connections closed before a request, by reason',
     ),
-    streams: {
-      live: registry.gauge('control_streams_live', 'Streams of the control plane that are up to date'),
-      broken: registry.gauge(
-        'control_streams_broken',
-        'Streams of the control plane that are down: what they told last is still used',
-      ),
-    },
+    control: new ControlMetrics(registry, now),
     destination,
     policy,
     contextToken: JSON.stringify({

@@ -15,6 +15,7 @@ function at(n: number) {
     identity: undefined,
     authorityOverride: undefined,
     opaque: false,
+    weight: 1,
     labels: {},
   });
 }
@@ -90,7 +91,7 @@ test('two choices: the slowest of three is picked only when it meets no other', 
   const candidates = [10, 20, 1_000].map((rtt) => {
     const load = new PeakEwma(0, 1);
     load.observe(0, rtt);
-    return { load };
+    return { load, weight: 1 };
   });
   fc.assert(
     fc.property(
@@ -106,8 +107,30 @@ test('two choices: the slowest of three is picked only when it meets no other', 
   );
 });
 
+test('load spreads in proportion to the weights', () => {
+  const heavy = { load: new PeakEwma(0), weight: 3 };
+  const light = { load: new PeakEwma(0), weight: 1 };
+  const picker = new Picker([heavy, light], () => 0);
+  for (let i = 0; i < 400; i++) {
+    const picked = picker.pick(0);
+    assert.ok(picked !== undefined);
+    picked.load.inFlight++;
+  }
+  assert.deepEqual([heavy.load.inFlight, light.load.inFlight], [300, 100]);
+});
+
+test('a weight that changes counts at once, and the endpoint stays the same', () => {
+  const { balancer } = harness(() => 0.5);
+  balancer.update([at(1)]);
+  const [before] = balancer.picker.candidates;
+  balancer.update([{ ...at(1), weight: 0.25 }]);
+  const [after] = balancer.picker.candidates;
+  assert.equal(after, before);
+  assert.equal(after?.weight, 0.25);
+});
+
 test('a picker without the one that failed never gives it', () => {
-  const candidates = [1, 2].map(() => ({ load: new PeakEwma(0) }));
+  const candidates = [1, 2].map(() => ({ load: new PeakEwma(0), weight: 1 }));
   const [a, b] = candidates;
   assert.ok(a !== undefined && b !== undefined);
   const picker = new Picker(candidates, () => 0).without(a);

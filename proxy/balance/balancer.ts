@@ -20,7 +20,7 @@ const REMOVED: Availability = { kind: 'removed' };
 
 /** An endpoint as one balancer sees it. @typeParam R what the owner keeps beside it: its connections, its metrics */
 export class BalancedEndpoint<R extends Destination = Destination> implements Candidate, Destination {
-  readonly endpoint: Endpoint;
+  endpoint: Endpoint;
   readonly load: PeakEwma;
   readonly resource: R;
   readonly backOff: BackOff;
@@ -31,6 +31,10 @@ export class BalancedEndpoint<R extends Destination = Destination> implements Ca
     this.resource = resource;
     this.load = new PeakEwma(now);
     this.backOff = createBackOff(MIN_BACK_OFF_MS, MAX_BACK_OFF_MS, random);
+  }
+
+  get weight(): number {
+    return this.endpoint.weight;
   }
 
   get upstream(): Upstream {
@@ -73,7 +77,11 @@ export class Balancer<R extends Destination> {
     for (const [key, known] of this.#endpoints) if (!wanted.has(key)) this.#remove(key, known);
     const { now, random, open } = this.#options;
     for (const [key, endpoint] of wanted) {
-      if (this.#endpoints.has(key)) continue;
+      const known = this.#endpoints.get(key);
+      if (known !== undefined) {
+        known.endpoint = endpoint;
+        continue;
+      }
       this.#endpoints.set(key, new BalancedEndpoint(endpoint, open(endpoint), now(), random));
     }
     this.#publish();

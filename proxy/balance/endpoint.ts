@@ -13,6 +13,8 @@ export interface Endpoint {
   readonly authorityOverride: string | undefined;
   /** The app behind it speaks opaque TCP. */
   readonly opaque: boolean;
+  /** Its share of the load relative to the others: 1 is usual, above 0. Decides nothing about how it is reached. */
+  readonly weight: number;
   readonly labels: Readonly<Record<string, string>>;
 }
 

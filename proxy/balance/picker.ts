@@ -3,6 +3,8 @@ import type { PeakEwma } from './peak-ewma.ts';
 /** What a picker picks from. */
 export interface Candidate {
   readonly load: PeakEwma;
+  /** Its share relative to the others, above 0. */
+  readonly weight: number;
 }
 
 /** An immutable snapshot of the endpoints that can take a request. Replaced whenever they change; picking is synchronous and allocates nothing. */
@@ -16,7 +18,7 @@ export class Picker<C extends Candidate> {
     this.#random = random;
   }
 
-  /** Power of two choices: the cheaper of two different random candidates. @param now ms, monotonic */
+  /** Power of two choices: of two different random candidates the one that is cheaper for its weight. @param now ms, monotonic */
   pick(now: number): C | undefined {
     const n = this.candidates.length;
     if (n <= 1) return this.candidates[0];
@@ -25,7 +27,7 @@ export class Picker<C extends Candidate> {
     const a = this.candidates[first];
     const b = this.candidates[second];
     if (a === undefined || b === undefined) return a ?? b;
-    return a.load.cost(now) <= b.load.cost(now) ? a : b;
+    return a.load.cost(now) / a.weight <= b.load.cost(now) / b.weight ? a : b;
   }
 
   /** The same snapshot without one that just failed a request. */

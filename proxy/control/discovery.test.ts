@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { FakeControlPlane, type FakeEndpoint } from '../testing/mesh/fake-control-plane.ts';
 import { ManualClock } from '../../workload-identity/testing/manual-clock.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
+import { ControlMetrics } from '../telemetry/control-metrics.ts';
 import { Registry } from '../telemetry/registry.ts';
 import { Discovery, type Found } from './discovery.ts';
 
@@ -15,15 +16,18 @@ function harness() {
   const clock = new ManualClock(0);
   const controlPlane = new FakeControlPlane();
   const registry = new Registry();
-  const live = registry.gauge('live', 'live').cell();
-  const broken = registry.gauge('broken', 'broken').cell();
+  const metrics = new ControlMetrics(registry, () => clock.now());
+  const service = { service: 'destination' };
+  const live = metrics.live.cell(service);
+  const broken = metrics.broken.cell(service);
+  const cells = metrics.cells('destination');
   const seen: Found[] = [];
   const discovery = new Discovery(
     NAME,
-    { channel: controlPlane.channel(), contextToken: '{}', clock, random: () => 0.5, live, broken },
+    { channel: controlPlane.channel(), contextToken: '{}', clock, random: () => 0.5, metrics: cells },
     (found) => seen.push(found),
   );
-  return { clock, controlPlane, discovery, live, broken, seen };
+  return { clock, controlPlane, discovery, live, broken, cells, seen };
 }
 
 function endpointsOf(found: Found): readonly Endpoint[] {
@@ -70,19 +74,20 @@ test('a name that is no Service is final', async () => {
 });
 
 test('the control plane dies: what it told stays; back again, its new state replaces the old', async () => {
-  const { clock, controlPlane, discovery, live, broken } = harness();
+  const { clock, controlPlane, discovery, live, broken, cells } = harness();
   controlPlane.setService(NAME, [ONE]);
   discovery.resume();
   await settle();
-  assert.deepEqual([live.value, broken.value], [2, 0]);
+  assert.deepEqual([live.value, broken.value, cells.staleSeconds], [2, 0, 0]);
   controlPlane.kill();
   assert.deepEqual(addresses(discovery.found), ['10.0.0.1']);
-  for (let i = 0; i < 5; i++) {
+  // Ten minutes.
+  for (let i = 0; i < 60; i++) {
     clock.advance(10_000);
     await settle();
   }
   assert.deepEqual(addresses(discovery.found), ['10.0.0.1']);
-  assert.equal(live.value, 0);
+  assert.deepEqual([live.value, cells.staleSeconds], [0, 600]);
   controlPlane.setService(NAME, [TWO]);
   controlPlane.revive();
   for (let i = 0; i < 5 && live.value < 2; i++) {
@@ -90,7 +95,7 @@ test('the control plane dies: what it told stays; back again, its new state repl
     await settle();
   }
   assert.deepEqual(addresses(discovery.found), ['10.0.0.2']);
-  assert.deepEqual([live.value, broken.value], [2, 0]);
+  assert.deepEqual([live.value, broken.value, cells.staleSeconds], [2, 0, 0]);
 });
 
 test('idle: the streams end; in use again, a fresh answer is waited for', async () => {

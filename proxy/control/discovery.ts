@@ -11,7 +11,7 @@ import {
   type Timer,
 } from '../../workload-identity/index.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
-import type { Gauge } from '../telemetry/registry.ts';
+import type { ControlCells } from '../telemetry/control-metrics.ts';
 import { EndpointSet, toEndpoint } from './endpoints.ts';
 import { Watch } from './watch.ts';
 
@@ -34,8 +34,7 @@ export interface DiscoveryOptions {
   contextToken: string;
   clock: Clock;
   random: () => number;
-  live: Gauge;
-  broken: Gauge;
+  metrics: ControlCells;
 }
 
 /**

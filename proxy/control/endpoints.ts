@@ -36,6 +36,9 @@ export class EndpointSet {
   }
 }
 
+/** What the proxy API calls the weight of one usual endpoint; 0 is a weight that was not told. */
+const FULL_WEIGHT = 10_000;
+
 /** An endpoint of the proxy API in the form that the balancer takes; undefined when it has no usable address. */
 export function toEndpoint(
   addr: WeightedAddr,
@@ -53,6 +56,7 @@ export function toEndpoint(
     identity: toIdentity(addr.tlsIdentity),
     authorityOverride: override === '' ? undefined : override,
     opaque: hint?.protocol.case === 'opaque',
+    weight: addr.weight === 0 ? 1 : addr.weight / FULL_WEIGHT,
     labels: { ...labels, ...addr.metricLabels },
   });
 }

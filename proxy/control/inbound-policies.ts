@@ -1,7 +1,7 @@
 import { InboundServerPolicies, type Server } from '../../api/proto/gen/linkerd/inbound_pb.js';
 import { grpcStatus, type Channel, type Clock, type GrpcError } from '../../workload-identity/index.ts';
 import { compilePortPolicy, type PortPolicy } from '../policy/inbound-policy.ts';
-import type { Gauge } from '../telemetry/registry.ts';
+import type { ControlCells } from '../telemetry/control-metrics.ts';
 import { Watch } from './watch.ts';
 
 /** Ports that are watched at once. Peers choose the port they name, so their number must have an end; others get the default policy. */
@@ -18,8 +18,7 @@ export interface InboundPoliciesOptions {
   fallback: (port: number) => PortPolicy;
   clock: Clock;
   random: () => number;
-  live: Gauge;
-  broken: Gauge;
+  metrics: ControlCells;
 }
 
 /** The policy of one port as it is now. */

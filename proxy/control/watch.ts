@@ -6,7 +6,7 @@ import {
   type StreamHandlers,
   type Timer,
 } from '../../workload-identity/index.ts';
-import type { Gauge } from '../telemetry/registry.ts';
+import type { ControlCells, Standing } from '../telemetry/control-metrics.ts';
 
 /** ms between attempts: short at first, for a control plane that restarts is back in a second; Linkerd's proxy waits 0 to 100 ms. */
 const MIN_BACK_OFF_MS = 50;
@@ -20,10 +20,7 @@ export interface WatchOptions<T> {
   ended(error: GrpcError | undefined): boolean;
   clock: Clock;
   random: () => number;
-  /** Counts streams that have brought their first message and stand. */
-  live: Gauge;
-  /** Counts streams that are being tried. */
-  broken: Gauge;
+  metrics: ControlCells;
 }
 
 type WatchState =
@@ -37,6 +34,8 @@ export class Watch<T> {
   readonly #options: WatchOptions<T>;
   readonly #backOff;
   #state: WatchState = { kind: 'stopped' };
+  /** A stream has brought a message since `start`. */
+  #told = false;
   /** Events of streams before this one are void. */
   #generation = 0;
 
@@ -61,6 +60,8 @@ export class Watch<T> {
   stop(): void {
     const state = this.#state;
     this.#generation++;
+    this.#told = false;
+    this.#options.metrics.settled(this);
     this.#enter({ kind: 'stopped' });
     if (state.kind === 'backing-off') state.timer.cancel();
     else if (state.kind !== 'stopped') state.call.cancel();
@@ -68,11 +69,18 @@ export class Watch<T> {
 
   #open(): void {
     const generation = ++this.#generation;
+    const { metrics } = this.#options;
+    const askedAt = metrics.asked();
     const call = this.#options.open({
       message: (message) => {
         if (generation !== this.#generation) return;
         const first = this.#state.kind === 'asking';
-        if (this.#state.kind === 'asking') this.#enter({ kind: 'live', call: this.#state.call });
+        if (this.#state.kind === 'asking') {
+          this.#told = true;
+          metrics.answered(askedAt);
+          metrics.settled(this);
+          this.#enter({ kind: 'live', call: this.#state.call });
+        }
         this.#backOff.reset();
         this.#options.message(message, first);
       },
@@ -85,21 +93,24 @@ export class Watch<T> {
 
   #onEnd(error: GrpcError | undefined): void {
     const generation = ++this.#generation;
+    const { metrics } = this.#options;
+    metrics.failed();
+    if (this.#told) metrics.lost(this);
     this.#enter({ kind: 'stopped' });
     const final = this.#options.ended(error);
-    if (final || generation !== this.#generation) return;
+    if (generation !== this.#generation) return;
+    if (final) return metrics.settled(this);
     const timer = this.#options.clock.after(this.#backOff.next(), () => this.#open());
     this.#enter({ kind: 'backing-off', timer });
   }
 
   #enter(state: WatchState): void {
-    this.#gauge(this.#state)?.add(-1);
+    const before = this.#state;
     this.#state = state;
-    this.#gauge(state)?.add(1);
+    this.#options.metrics.moved(standingOf(before), standingOf(state));
   }
+}
 
-  #gauge(state: WatchState): Gauge | undefined {
-    if (state.kind === 'stopped') return undefined;
-    return state.kind === 'live' ? this.#options.live : this.#options.broken;
-  }
+function standingOf({ kind }: WatchState): Standing {
+  return kind === 'stopped' || kind === 'live' ? kind : 'broken';
 }

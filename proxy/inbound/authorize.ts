@@ -1,13 +1,20 @@
 import type { PolicyCell } from '../control/inbound-policies.ts';
 import type { PortPolicy, Subject } from '../policy/inbound-policy.ts';
-import type { Counter, Family, Labels } from '../telemetry/registry.ts';
+import type { Counter, Family, Labels, Registry } from '../telemetry/registry.ts';
 
 /** `inbound_http_authz_…` and `inbound_tcp_authz_…`: Linkerd's names. */
-export interface AuthzMetrics {
+export class AuthzMetrics {
   readonly httpAllow: Family<Counter>;
   readonly httpDeny: Family<Counter>;
   readonly tcpAllow: Family<Counter>;
   readonly tcpDeny: Family<Counter>;
+
+  constructor(registry: Registry) {
+    this.httpAllow = registry.counter('inbound_http_authz_allow_total', 'Requests that were let pass');
+    this.httpDeny = registry.counter('inbound_http_authz_deny_total', 'Requests that were denied');
+    this.tcpAllow = registry.counter('inbound_tcp_authz_allow_total', 'Opaque streams that were let pass');
+    this.tcpDeny = registry.counter('inbound_tcp_authz_deny_total', 'Opaque streams that were denied');
+  }
 }
 
 interface Decided {

@@ -32,9 +32,26 @@ const FOREIGN = spiffeId(names('client', 'shop', 'west'));
 test('a client of the own cluster is shown by its DNS identity, one of another by its SPIFFE ID', () => {
   assert.equal(clientName(peer(names('a', 'b', 'east')), OWN), dnsIdentity(names('a', 'b', 'east')));
   assert.equal(clientName(peer(names('a', 'b', 'west')), OWN), spiffeId(names('a', 'b', 'west')));
-  const linkerd = { ...peer(OWN), spiffeId: undefined, workload: undefined };
-  assert.equal(clientName(linkerd, OWN), dnsIdentity(OWN));
+  const dnsName = 'a.b.serviceaccount.identity.linkerd.cluster.local';
+  assert.equal(clientName(linkerd(dnsName), OWN), dnsName);
 });
+
+function linkerd(dnsName: string): PeerIdentity {
+  return { ...peer(OWN), dnsName, spiffeId: undefined, workload: undefined };
+}
+
+for (const dnsName of [
+  dnsIdentity(OWN),
+  dnsIdentity(names('admin', 'bank', 'east')),
+  'a.b\r\nl5d-client-id: evil',
+  'a b',
+  'a\0b',
+  'x'.repeat(254),
+]) {
+  test(`a leaf without a SPIFFE ID is nobody's as ${JSON.stringify(dnsName.slice(0, 60))}`, () => {
+    assert.equal(clientName(linkerd(dnsName), OWN), '');
+  });
+}
 
 test("the own cluster's gateway is believed about a workload of another cluster", () => {
   assert.equal(believedClient(FOREIGN, OWN_GATEWAY, OWN), FOREIGN);
@@ -57,6 +74,12 @@ const CHEATS: [string, string | undefined, PeerIdentity][] = [
   ['an id of another trust domain', spiffeId(names('a', 'b', 'west', 'evil.test')), OWN_GATEWAY],
   ['what is no SPIFFE ID of a workload', 'spiffe://cluster.local/cluster/west', OWN_GATEWAY],
   ['a DNS identity', dnsIdentity(names('a', 'b', 'west')), OWN_GATEWAY],
+  ['an id with a line break', `${FOREIGN}\r\nx: y`, OWN_GATEWAY],
+  ['an id with a space', `${FOREIGN} x`, OWN_GATEWAY],
+  ['two ids', `${FOREIGN}, ${FOREIGN}`, OWN_GATEWAY],
+  ['an id with an encoded slash', `${FOREIGN}%2Fx`, OWN_GATEWAY],
+  ['an id with dot segments', 'spiffe://cluster.local/cluster/west/ns/a/sa/../../x', OWN_GATEWAY],
+  ['an id with more segments', `${FOREIGN}/x`, OWN_GATEWAY],
   ['nothing', undefined, OWN_GATEWAY],
   [
     "a Linkerd proxy with the gateway's DNS identity",

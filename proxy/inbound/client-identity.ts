@@ -5,12 +5,21 @@ import type { PeerIdentity, WorkloadNames } from '../../workload-identity/index.
  * Who a client is, and whom a sidecar believes (ARCHITECTURE.md 5). Pure rules: everything here decides over trust.
  */
 
-/** The name that apps and policies see: the DNS identity of a workload of the own cluster, the SPIFFE ID of one of another. Linkerd's leaves carry a DNS identity alone. */
+/**
+ * The name that apps and policies see: the DNS identity of a workload of the own cluster, the SPIFFE ID of one of another. Linkerd's leaves carry a DNS identity
+ * alone; where that is one of our own mesh's names it is nobody's: our issuers write both, and a DNS identity does not say of which cluster it is.
+ */
 export function clientName(peer: PeerIdentity, own: WorkloadNames): string {
   const { workload, spiffeId, dnsName } = peer;
-  if (workload === undefined || spiffeId === undefined) return dnsName ?? '';
+  if (workload === undefined || spiffeId === undefined) {
+    const ours = `.serviceaccount.identity.${own.meshNamespace}.${own.trustDomain}`;
+    return dnsName === undefined || dnsName.endsWith(ours) || !DNS_NAME.test(dnsName) ? '' : dnsName;
+  }
   return workload.clusterId === own.clusterId ? (dnsName ?? spiffeId) : spiffeId;
 }
+
+/** What else a certificate may hold in a DNS name would be written into a field that apps read. */
+const DNS_NAME = /^[a-z0-9._-]{1,253}$/;
 
 /** Only the own cluster's gateway may say whom it speaks for. */
 export function isOwnGateway(peer: PeerIdentity, own: WorkloadNames): boolean {

@@ -8,6 +8,7 @@ import type { HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { TransportHeader } from '../transport-header.ts';
+import { checkOpaque } from '../upstream/check-opaque.ts';
 import { soleValue } from '../upstream/fields.ts';
 import { refuse } from '../upstream/refuse.ts';
 import { TelemetryLayer } from '../upstream/telemetry-layer.ts';
@@ -17,6 +18,7 @@ import { believedClient, clientName, isOwnGateway } from './client-identity.ts';
 import { Forward } from './forward.ts';
 import { IdentityFieldsLayer } from './identity-fields.ts';
 import type { MeshClient } from './mesh-acceptor.ts';
+import { carriesHttp1, OrigProtoLayer } from './orig-proto.ts';
 import { serveConnection } from './serve-connection.ts';
 
 export interface InboundOptions {
@@ -79,6 +81,8 @@ export class Inbound {
       if (typeof port !== 'number') return refuse(port, http.errors);
       x.opaque = soleValue(head, FieldId.isthmusProtocol) === 'tcp';
       x.peer = client.peer;
+      const refusal = checkOpaque(x, head);
+      if (refusal !== undefined) return refuse(refusal, http.errors);
       x.assertedClient = believedClient(soleValue(head, FieldId.isthmusClient), client.peer, own);
       return stacks.get(port, x.assertedClient);
     };
@@ -105,10 +109,14 @@ export class Inbound {
     transport: Transport,
     rest: Buffer,
   ): void {
+    const { http } = this.#options;
     const stack = this.#stack(client, at, undefined);
-    const route = (x: Exchange): RequestSink => {
+    const upgraded = protocol === 'http2' ? new OrigProtoLayer(this.#stack(client, at, undefined)) : stack;
+    const route = (x: Exchange, head?: Head): RequestSink => {
       x.peer = client.peer;
-      return stack;
+      const refusal = head === undefined ? undefined : checkOpaque(x, head);
+      if (refusal !== undefined) return refuse(refusal, http.errors);
+      return head !== undefined && carriesHttp1(head) ? upgraded : stack;
     };
     const { timers } = this.#options;
     serveConnection({
@@ -126,25 +134,26 @@ export class Inbound {
     for (const connection of this.#connections) connection.drain();
   }
 
-  #stack(client: InboundClient, at: LocalPort, asserted: string | undefined): RequestSink {
+  #stack(client: InboundClient, at: LocalPort, asserted: string | undefined): TelemetryLayer {
     const { own, policies, http, authz, now } = this.#options;
     const { podIp, port, apps } = at;
     const { peer, address } = client;
     const name = asserted ?? (peer === undefined ? '' : clientName(peer, own));
+    // Metrics show the SPIFFE ID, which names the cluster.
     const labels = {
       direction: 'inbound',
       target_addr: `${podIp}:${port}`,
-      ...(peer === undefined ? NO_TLS : { tls: 'true', client_id: asserted ?? clientId(peer) }),
+      ...(peer === undefined ? NO_TLS : { tls: 'true', client_id: asserted ?? peer.spiffeId ?? name }),
     };
     const subject: Subject = { address, authenticated: peer !== undefined, identity: name };
     const authorizer = new Authorizer(policies.port(port), subject, authz, labels);
     const forward = new Forward(apps, port, authorizer);
     const fields = new IdentityFieldsLayer(forward, name, peer !== undefined && isOwnGateway(peer, own));
-    const cells = { cells: http.cells(labels), placed: false };
+    const cells = http.cells(labels);
     return new TelemetryLayer(fields, {
       errors: http.errors,
       now,
-      cells: () => cells,
+      asked: () => cells,
       onStart: () => this.active++,
       onEnd: () => this.active--,
     });
@@ -154,16 +163,11 @@ export class Inbound {
 /** As Linkerd's proxy labels a plaintext client. */
 export const NO_TLS = { tls: 'no_identity', no_tls_reason: 'no_tls_from_remote' } as const;
 
-/** Metrics show the SPIFFE ID, which names the cluster. */
-function clientId(peer: PeerIdentity): string {
-  return peer.spiffeId ?? peer.dnsName ?? '';
-}
-
 /** A port of an app in this pod; a cause when it is missing, is no port, or is one of the proxy's own. */
 function readPort(text: string | undefined): number | Cause {
   if (text === undefined) return causes.noSuchTarget;
   const port = Number(text);
-  if (!/^[0-9]{1,5}$/.test(text) || port < 1 || port > 65_535) return causes.badRequest;
+  if (!/^[1-9][0-9]{0,4}$/.test(text) || port > 65_535) return causes.badRequest;
   return PROXY_PORTS.has(port) ? causes.ownPort : port;
 }
 

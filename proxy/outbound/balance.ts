@@ -5,6 +5,7 @@ import { Http2Connection } from '../http2/connection.ts';
 import { FieldId, type Exchange, type Head, type Span } from '../message.ts';
 import { addField } from '../upstream/fields.ts';
 import type { HttpCells } from '../telemetry/http-metrics.ts';
+import type { Gauge } from '../telemetry/registry.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import type { Attempt } from '../upstream/attempt.ts';
 import { Dispatch, type Destination } from '../upstream/dispatch.ts';
@@ -27,6 +28,8 @@ export interface Reach extends Destination {
 export interface BalanceOptions {
   reach: (endpoint: Endpoint) => Reach;
   release: (reach: Reach) => void;
+  /** How many endpoints can be asked now, and how many are left alone for a while after they could not be reached. */
+  gauges: { readonly ready: Gauge; readonly pending: Gauge };
   /** ms that requests wait for an endpoint before all of them fail. */
   failFastMs: number;
   timers: TimerWheel;
@@ -67,6 +70,9 @@ export class Balance extends Dispatch {
       open: options.reach,
       close: options.release,
       onPicker: (picker) => {
+        const { ready, pending } = options.gauges;
+        ready.set(picker.candidates.length);
+        pending.set(this.#balancer.size - picker.candidates.length);
         if (picker.candidates.length > 0) this.#release();
       },
     });

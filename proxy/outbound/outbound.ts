@@ -37,7 +37,7 @@ type OnConnect = NonNullable<Http1ServerOptions['onConnect']>;
  *   accept, target            this file: a redirected connection has its original destination; else absolute form picks the target by request, CONNECT by connection
  *   detect                    `tunnel.ts`: what is spoken on a redirected connection, or inside a CONNECT
  *   codec                     `http1/server-connection.ts`, `transport/opaque.ts`
- *   target's stack            `target.ts`: telemetry, deadline, balance, peer
+ *   target's stack            `target.ts`: telemetry, balance, peer
  */
 export class Outbound {
   readonly #options: OutboundOptions;

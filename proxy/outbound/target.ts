@@ -3,10 +3,10 @@ import type { Endpoint } from '../balance/endpoint.ts';
 import { Discovery, type DiscoveryOptions, type Found } from '../control/discovery.ts';
 import { causes, type Cause } from '../errors.ts';
 import type { Exchange, RequestSink } from '../message.ts';
-import type { HttpMetrics } from '../telemetry/http-metrics.ts';
+import { HttpCells, type HttpMetrics } from '../telemetry/http-metrics.ts';
+import type { Family, Gauge } from '../telemetry/registry.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import { Attempt } from '../upstream/attempt.ts';
-import { DeadlineLayer } from '../upstream/deadline-layer.ts';
 import { TelemetryLayer } from '../upstream/telemetry-layer.ts';
 import { Balance, reachOf, type Reach } from './balance.ts';
 import { resolveName } from './dns-endpoints.ts';
@@ -16,13 +16,13 @@ export interface TargetOptions {
   discovery: DiscoveryOptions;
   peers: Peers;
   http: HttpMetrics;
+  /** `outbound_http_balancer_endpoints`. */
+  endpoints: Family<Gauge>;
   timers: TimerWheel;
   clock: Clock;
   now: () => number;
   random: () => number;
   failFastMs: number;
-  /** ms until a response must have begun; 0: no limit. */
-  responseMs: number;
   /** Where a name goes that is no Service of this cluster: to itself by DNS, or nowhere (gateway). */
   beyond: { kind: 'dns'; resolve: Resolve } | { kind: 'refuse' };
   /** May a request leave through another cluster's gateway? Not from a gateway: what came in through one never leaves through one again. */
@@ -34,13 +34,12 @@ export interface TargetOptions {
  * One name that requests go to, with the stack of layers that take them there. Outermost first:
  *
  *   telemetry   counts everything that was asked, also what the layers inside refuse
- *   deadline    outside of the queue, so that waiting counts
  *   balance     queue, fail-fast, choice of the endpoint, one retry of what was not processed
  *   (peer)      shared connections: pool, mutual TLS
  */
 export class Target {
   readonly authority: string;
-  /** Takes the requests. */
+  /** Takes the requests. A gateway puts the cells of who asks into the slot `x.verdict`. */
   readonly stack: RequestSink;
   readonly #options: TargetOptions;
   readonly #discovery: Discovery;
@@ -59,15 +58,15 @@ export class Target {
     this.lastUsed = options.now();
     this.#balance = new Balance({
       ...options,
+      gauges: {
+        ready: options.endpoints.cell({ authority, endpoint_state: 'ready' }),
+        pending: options.endpoints.cell({ authority, endpoint_state: 'pending' }),
+      },
       reach: (one) => this.#reach(one),
       release: ({ endpoint: one }) => options.peers.release(one),
     });
     this.#discovery = new Discovery(authority, options.discovery, (found) => this.#onFound(found));
-    this.stack = this.#telemetry(
-      options.responseMs > 0
-        ? new DeadlineLayer(this.#balance, options.timers, options.responseMs)
-        : this.#balance,
-    );
+    this.stack = this.#telemetry(this.#balance);
     this.#discovery.resume();
   }
 
@@ -127,13 +126,14 @@ export class Target {
     this.#balance.supply({ kind: 'none', cause });
   }
 
-  #telemetry(inner: Balance | DeadlineLayer): TelemetryLayer {
+  #telemetry(inner: Balance): TelemetryLayer {
     const { http, now } = this.#options;
-    const own = http.cells({ direction: 'outbound', authority: this.authority });
     return new TelemetryLayer(inner, {
       errors: http.errors,
       now,
-      cells: (x) => cellsOf(x) ?? { cells: own, placed: false },
+      asked: (x) => (x.verdict instanceof HttpCells ? x.verdict : undefined),
+      went: cellsOf,
+      unplaced: http.cells({ direction: 'outbound', authority: this.authority }),
       onStart: () => this.active++,
       onEnd: () => this.active--,
     });
@@ -158,10 +158,10 @@ export class Target {
   }
 }
 
-function cellsOf(x: Exchange): { cells: Reach['cells']; placed: boolean } | undefined {
+function cellsOf(x: Exchange): HttpCells | undefined {
   if (!(x.endpoint instanceof Attempt)) return undefined;
   const last = x.endpoint.lastDestination;
-  return last === undefined ? undefined : { cells: reachOf(last).cells, placed: true };
+  return last === undefined ? undefined : reachOf(last).cells;
 }
 
 /** Linkerd's `dst_…` labels. */

@@ -8,7 +8,7 @@ export abstract class StackLayer extends Layer {
   #outer: ResponseSink | undefined;
 
   /** Puts `inner` inside this layer, and tells it where its responses go. */
-  protected constructor(inner: Inner) {
+  constructor(inner: Inner) {
     super(inner);
     inner.setOuter(this);
   }

@@ -12,8 +12,12 @@ class Mark {
 }
 
 export interface TelemetryOptions {
-  /** Cells of the exchange: those of the endpoint it went to, else those of the target. `placed`: it went to an endpoint, which has counted the request itself. */
-  cells(x: Exchange): { cells: HttpCells; placed: boolean };
+  /** Cells that count a request as it comes in, with its response: by who asks. */
+  asked?: (x: Exchange) => HttpCells | undefined;
+  /** Cells of the endpoint that it went to, which has counted the request itself; undefined: it went nowhere. */
+  went?: (x: Exchange) => HttpCells | undefined;
+  /** Count what went nowhere. */
+  unplaced?: HttpCells;
   errors: Family<Counter>;
   /** ms, monotonic. */
   now: () => number;
@@ -35,6 +39,7 @@ export class TelemetryLayer extends StackLayer {
     x.startedAt = this.#options.now();
     x.telemetry = new Mark();
     this.#options.onStart?.();
+    if (!x.opaque) this.#options.asked?.(x)?.request();
     super.requestHead(x, head, end);
   }
 
@@ -73,12 +78,20 @@ export class TelemetryLayer extends StackLayer {
     const mark = markOf(x);
     if (mark.over) return;
     mark.over = true;
-    if (!x.opaque) {
-      const { cells, placed } = this.#options.cells(x);
-      if (!placed) cells.request();
-      cells.response(status, !failed, this.#options.now() - x.startedAt);
-    }
+    if (!x.opaque) this.#count(x, status, !failed);
     this.#options.onEnd?.();
+  }
+
+  #count(x: Exchange, status: number, success: boolean): void {
+    const { asked, went, unplaced, now } = this.#options;
+    const latencyMs = now() - x.startedAt;
+    asked?.(x)?.response(status, success, latencyMs);
+    const cells = went?.(x);
+    if (cells !== undefined) cells.response(status, success, latencyMs);
+    else if (unplaced !== undefined) {
+      unplaced.request();
+      unplaced.response(status, success, latencyMs);
+    }
   }
 }
 

@@ -1,0 +1,64 @@
+import {
+  type AuthzMetrics,
+  type Cause,
+  type HttpCells,
+  type HttpMetrics,
+  type Labels,
+  type MeshClient,
+} from '../proxy/index.ts';
+
+/** Targets whose cells are kept for one connection; registries bound the rest. */
+const MAX_TARGETS = 256;
+
+interface Cells {
+  readonly http: HttpCells;
+  allowed(opaque: boolean): void;
+}
+
+/** What one client asks of the gateway, by exported service: a person sees here who asked whom, and who was turned away. */
+export class Asked {
+  readonly #http: HttpMetrics;
+  readonly #authz: AuthzMetrics;
+  readonly #client: Labels;
+  readonly #targets = new Map<string, Cells>();
+
+  constructor(client: MeshClient, http: HttpMetrics, authz: AuthzMetrics) {
+    this.#http = http;
+    this.#authz = authz;
+    const { spiffeId, dnsName } = client.peer;
+    this.#client = { direction: 'inbound', tls: 'true', client_id: spiffeId ?? dnsName ?? '' };
+  }
+
+  /** Counts the admission; the cells count the request and its response. */
+  allowed(target: string, opaque: boolean): HttpCells {
+    let cells = this.#targets.get(target);
+    if (cells === undefined) {
+      if (this.#targets.size >= MAX_TARGETS) this.#targets.clear();
+      cells = this.#make(target);
+      this.#targets.set(target, cells);
+    }
+    cells.allowed(opaque);
+    return cells.http;
+  }
+
+  /** The series does not name what was asked for: a client would choose how many there are. */
+  denied(cause: Cause, opaque: boolean): void {
+    const { httpDeny, tcpDeny } = this.#authz;
+    (opaque ? tcpDeny : httpDeny).cell({ ...this.#client, authz_name: cause.code }).add();
+    if (opaque) return;
+    const cells = this.#http.cells(this.#client);
+    cells.request();
+    cells.response(cause.status, false, 0);
+  }
+
+  #make(target: string): Cells {
+    const labels = { ...this.#client, authority: target };
+    const authz = { ...labels, authz_kind: 'export', authz_name: 'exported' };
+    const http = this.#authz.httpAllow.cell(authz);
+    const tcp = this.#authz.tcpAllow.cell(authz);
+    return {
+      http: this.#http.cells(labels),
+      allowed: (opaque) => (opaque ? tcp : http).add(),
+    };
+  }
+}
