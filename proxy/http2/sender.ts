@@ -157,12 +157,12 @@ export class Sender {
     const n = end - start;
     stream.sendWindow -= n;
     this.#window -= n;
-    stream.progressAt = this.#timers.now();
+    stream.progressAt = this.#timers.lastTick;
     if (!this.#frames.data(stream.id, b, start, end, last)) this.#outputFull = true;
   }
 
   #enqueue(stream: Stream, b: Buffer, start: number, end: number, last: boolean): void {
-    if (stream.queue.empty) stream.progressAt = this.#timers.now();
+    if (stream.queue.empty) stream.progressAt = this.#timers.lastTick;
     if (end > start) stream.queue.add(b, start, end);
     if (last) stream.queuedEnd = true;
     if (!stream.queue.empty) this.#waiting.add(stream);

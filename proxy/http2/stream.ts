@@ -30,7 +30,7 @@ export class Stream {
   declared = -1;
   received = 0;
   grpc = false;
-  /** ms: when waiting bytes last moved, or began to wait. */
+  /** ms, to a tick of the wheel: when waiting bytes last moved, or began to wait. */
   progressAt = 0;
 
   constructor(id: number, exchange: Exchange, sendWindow: number, receiveWindow: number) {
