@@ -40,16 +40,20 @@ export class ProcessRecords {
 
   /** Kills everything of ours that runs, and waits until it has left. Returns how many processes there were. */
   async killLeftovers(): Promise<number> {
-    const killed = new Set<number>();
+    // Once, before the first of them goes: then it can't be told any more whose session it was.
+    const sessions = new Set(this.#recorded().filter((pid) => this.#isSame(pid)));
+    const killed = new Map<number, string | undefined>();
     const deadline = Date.now() + LEAVE_LIMIT_MS;
     for (;;) {
       // Anew each time: a process may have started another while it was looked for.
-      const left = this.#leftovers();
-      if (left.length === 0 || Date.now() > deadline) break;
+      const left = this.#leftovers(sessions);
       for (const pid of left) {
+        killed.set(pid, startTimeOf(pid));
         killProcess(pid);
-        killed.add(pid);
       }
+      // One that is going shows neither mark nor memory, and may still hold its sockets.
+      const going = [...killed].some(([pid, start]) => start !== undefined && startTimeOf(pid) === start);
+      if ((left.length === 0 && !going) || Date.now() > deadline) break;
       await new Promise<void>((resolve) => {
         setTimeout(resolve, LEAVE_CHECK_MS);
       });
@@ -58,8 +62,7 @@ export class ProcessRecords {
     return killed.size;
   }
 
-  #leftovers(): number[] {
-    const sessions = new Set(this.#recorded().filter((pid) => this.#isSame(pid)));
+  #leftovers(sessions: ReadonlySet<number>): number[] {
     return allProcesses().filter((pid) => {
       const session = sessionOf(pid);
       return session !== undefined && (sessions.has(session) || isMarked(pid, `${this.#mark}.`));
