@@ -58,6 +58,12 @@ export function alreadyExists(resource: GroupResource, name: string): ApiError {
   );
 }
 
+/** The name is not free yet. */
+export function stillBeingDeleted(resource: GroupResource, name: string): ApiError {
+  const message = `object is being deleted: ${qualified(resource)} ${JSON.stringify(name)} already exists`;
+  return failure(409, 'AlreadyExists', message, detailsOf(resource, name));
+}
+
 /** generateName found only names in use, again and again. */
 export function generateNameConflict(resource: GroupResource, name: string): ApiError {
   const message = `${qualified(resource)} ${JSON.stringify(name)} already exists, the server was not able to generate a unique name for the object`;
@@ -137,7 +143,7 @@ export function invalid(kind: string, group: string, name: string, errors: reado
     {
       ...(name === '' ? {} : { name }),
       ...(group === '' ? {} : { group }),
-      kind,
+      ...(kind === '' ? {} : { kind }),
       causes: errors.map(({ reason, message, field }) => ({ reason, message, field })),
     },
   );
@@ -152,10 +158,12 @@ export function tooOldResourceVersion(asked: number, oldest: number): ApiError {
   return expired(`too old resource version: ${asked} (${oldest})`);
 }
 
-export function expiredContinue(): ApiError {
-  return expired(
-    'The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.',
-  );
+/** 410 for a page of a snapshot that is gone. `next` goes on with the objects as they are now. */
+export function expiredContinue(next: string): ApiError {
+  const message =
+    'The provided continue parameter is too old to display a consistent list result. Start a new list without it, or go on with the continue token of this answer: what was written in between may be missing or doubled.';
+  const { status } = expired(message);
+  return new ApiError({ ...status, metadata: { continue: next } });
 }
 
 export function tooLargeResourceVersion(asked: number, current: number): ApiError {
@@ -179,9 +187,8 @@ export function unsupportedMediaType(accepted: readonly string[]): ApiError {
 }
 
 /** None of the media types of `Accept` can be answered in. */
-export function notAcceptable(available: readonly string[]): ApiError {
-  const message = `406: Not Acceptable\n\nAvailable representations: ${available.join(', ')}`;
-  return failure(406, 'NotAcceptable', message, {});
+export function notAcceptable(message: string, details?: Details): ApiError {
+  return failure(406, 'NotAcceptable', message, details);
 }
 
 /** A patch of a type that the resource does not take. */

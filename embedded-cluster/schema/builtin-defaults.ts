@@ -183,6 +183,10 @@ function defaultRequests(resources: Fields): void {
   resources['requests'] = { ...fields(limits), ...fields(resources['requests']) };
 }
 
+function isFilledList(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0;
+}
+
 function defaultService(spec: Fields): void {
   if (spec['sessionAffinity'] === 'ClientIP') {
     spec['sessionAffinityConfig'] ??= { clientIP: { timeoutSeconds: daySeconds / 8 } };
@@ -193,7 +197,8 @@ function defaultService(spec: Fields): void {
   if (typeof spec['clusterIP'] === 'string' && spec['clusterIP'] !== '') {
     spec['clusterIPs'] ??= [spec['clusterIP']];
   }
-  if (type === 'NodePort' || type === 'LoadBalancer') spec['externalTrafficPolicy'] ??= 'Cluster';
+  const isExternal = type === 'NodePort' || type === 'LoadBalancer' || isFilledList(spec['externalIPs']);
+  if (isExternal) spec['externalTrafficPolicy'] ??= 'Cluster';
   if (type === 'LoadBalancer') spec['allocateLoadBalancerNodePorts'] ??= true;
 }
 

@@ -150,10 +150,10 @@ test('unknown fields go, except where the schema keeps them', () => {
   assert.deepEqual(type.schema.prune(object), [
     'metadata.strange',
     'extra',
-    'spec.known.b',
-    'spec.open.in.gone',
-    'spec.list[1].c',
     'spec.embedded.spec',
+    'spec.known.b',
+    'spec.list[1].c',
+    'spec.open.in.gone',
   ]);
   assert.deepEqual(object['spec'], {
     known: { a: 'x' },

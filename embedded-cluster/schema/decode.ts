@@ -170,7 +170,8 @@ function zeroValue(type: TypeNode): unknown {
     case 'list':
       return [];
     case 'string':
-      return '';
+      // A time that was never set is written as null.
+      return type.schema.format === 'date-time' ? null : '';
     case 'integer':
     case 'number':
     case 'intOrString':

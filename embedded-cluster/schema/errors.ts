@@ -8,7 +8,7 @@ export function malformedPatch(message: string): ApiError {
 
 /** A JSON patch that does not fit the object. The real server says no more than this, and kubectl prints what else it is told instead. */
 export function inapplicablePatch(): ApiError {
-  return failure(422, 'the server rejected our request due to an error in our request', 'Invalid');
+  return failure(422, 'the server rejected our request due to an error in our request', 'Invalid', {});
 }
 
 /** A strategic merge patch that breaks its own rules. The real server counts these as its own errors, without a reason. */
@@ -22,7 +22,7 @@ export function unsupportedPatchType(supported: readonly string[]): ApiError {
   return failure(415, message, 'UnsupportedMediaType');
 }
 
-function failure(code: number, message: string, reason?: string): ApiError {
+function failure(code: number, message: string, reason?: string, details?: Record<string, never>): ApiError {
   return new ApiError({
     kind: 'Status',
     apiVersion: 'v1',
@@ -30,6 +30,7 @@ function failure(code: number, message: string, reason?: string): ApiError {
     status: 'Failure',
     message,
     ...(reason === undefined ? {} : { reason }),
+    ...(details === undefined ? {} : { details }),
     code,
   });
 }

@@ -116,8 +116,9 @@ export class FieldManager {
     const changed = compare(liveFields, candidate, this.#type);
     const others = giveWay(owners, changed, request.force);
     const fields = appliedFields.recursiveDifference(reset).difference(unowned);
-    const unchanged = previous !== undefined && previous.fields.equals(fields);
-    if (!fields.isEmpty) others.push({ ...identity, time: unchanged ? previous.time : now, fields });
+    // Who applies what is there already has no time of its own.
+    const time = isEmptyChange(changed) ? previous?.time : now;
+    if (!fields.isEmpty) others.push({ ...identity, time, fields });
     return this.#result(request.live, candidate as StoredObject, others);
   }
 

@@ -16,8 +16,9 @@ type Container = Record<string, unknown> | unknown[];
  */
 export function jsonPatch<T>(object: T, operations: unknown): T {
   if (!Array.isArray(operations)) {
+    const type = operations === null ? 'null' : typeof operations;
     throw malformedPatch(
-      'error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp',
+      `error decoding patch: json: cannot unmarshal ${type} into Go value of type []handlers.jsonPatchOp`,
     );
   }
   let document: unknown = structuredClone(object);
@@ -25,11 +26,14 @@ export function jsonPatch<T>(object: T, operations: unknown): T {
   return document as T;
 }
 
+const OPERATIONS = new Set(['add', 'remove', 'replace', 'move', 'copy', 'test']);
+
 function checked(operation: unknown): Operation {
   const { op, path, from } = (operation ?? {}) as Record<string, unknown>;
   if (typeof op !== 'string' || typeof path !== 'string') {
     throw malformedPatch('every operation of a JSON patch needs a string "op" and a string "path"');
   }
+  if (!OPERATIONS.has(op)) throw inapplicablePatch();
   if ((op === 'move' || op === 'copy') && typeof from !== 'string') {
     throw malformedPatch(`the JSON patch operation "${op}" needs a string "from"`);
   }

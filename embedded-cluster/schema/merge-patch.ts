@@ -3,6 +3,7 @@ import { malformedPatch } from './errors.ts';
 /** RFC 7386. Returns a new document; object and patch stay as they were. A patch that is no object throws 400: it would leave no object. */
 export function mergePatch<T>(object: T, patch: unknown): T {
   if (!isObject(patch)) {
+    if (patch === null) throw malformedPatch('Invalid JSON Patch');
     const type = Array.isArray(patch) ? 'array' : typeof patch;
     throw malformedPatch(
       `error decoding patch: json: cannot unmarshal ${type} into Go value of type map[string]interface {}`,

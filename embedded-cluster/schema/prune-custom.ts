@@ -12,7 +12,10 @@ export function pruneCustom(object: StoredObject, root: TypeNode): string[] {
   const { metadata, ...rest } = object;
   const { apiVersion, kind } = object;
   unknown.push(...decodeObject({ apiVersion, kind, metadata }, headerType()));
+  const ofMetadata = unknown.length;
   pruneValue(rest, root, '', unknown);
+  const others = unknown.splice(ofMetadata).sort();
+  unknown.push(...others);
   for (const key of Object.keys(object)) if (key !== 'metadata' && !(key in rest)) delete object[key];
   return unknown;
 }

@@ -89,10 +89,11 @@ function mergePrimitives(current: unknown[], value: unknown[], deletions: unknow
 
 function mergeByKey(current: unknown[], patch: unknown[], mergeKey: string, type: TypeNode): unknown[] {
   const replaces = patch.some((item) => isObject(item) && item[patchDirective] === 'replace');
-  let result = replaces ? [] : [...current];
+  // A list that is replaced is replaced by what stands beside the directive.
+  if (replaces) return patch.filter((item) => !isObject(item) || item[patchDirective] === undefined);
+  let result = [...current];
   for (const item of patch) {
     if (!isObject(item)) throw brokenStrategicPatch(`expected a list of objects merged by ${mergeKey}`);
-    if (Object.keys(item).length === 1 && item[patchDirective] === 'replace') continue;
     const identity = item[mergeKey];
     if (identity === undefined) {
       throw brokenStrategicPatch(`map: ${goText(item)} does not contain declared merge key: ${mergeKey}`);

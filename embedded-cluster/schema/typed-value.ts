@@ -113,25 +113,29 @@ export function merge(live: unknown, applied: unknown, type: TypeNode): unknown 
   return result;
 }
 
-/** Order: the applied items in theirs; an item that only `live` has stays before the one that it stood before. */
+/** Both orders are kept; where they leave a choice, items that only `live` has come first (structured-merge-diff). */
 function mergeLists(live: unknown[], applied: unknown[], type: TypeNode): unknown[] {
   const liveItems = itemsByElement(live, type, '');
   const appliedItems = itemsByElement(applied, type, '');
   const result: unknown[] = [];
   const pending = [...liveItems.keys()];
-  for (const [element, value] of appliedItems) {
-    if (!liveItems.has(element)) {
-      result.push(value);
-      continue;
-    }
-    while (pending.length > 0) {
-      const next = pending.shift() ?? '';
-      if (next === element) break;
+  const takeOwn = (until: (element: string) => boolean): void => {
+    for (let next = pending[0]; next !== undefined && !until(next); next = pending[0]) {
+      pending.shift();
       if (!appliedItems.has(next)) result.push(liveItems.get(next));
     }
-    result.push(merge(liveItems.get(element), value, type.items));
+  };
+  for (const [element, value] of appliedItems) {
+    if (liveItems.has(element)) {
+      takeOwn((next) => next === element);
+      if (pending[0] === element) pending.shift();
+      result.push(merge(liveItems.get(element), value, type.items));
+    } else {
+      takeOwn((next) => appliedItems.has(next));
+      result.push(value);
+    }
   }
-  for (const element of pending) if (!appliedItems.has(element)) result.push(liveItems.get(element));
+  takeOwn(() => false);
   return result;
 }
 

@@ -17,7 +17,7 @@ export interface WebhookAdmission {
 export function createAdmission(plugins: readonly AdmissionPlugin[], webhooks: WebhookAdmission): Admission {
   return {
     async mutate(request) {
-      for (const plugin of plugins) plugin.mutate?.(request);
+      if (request.object !== undefined) for (const plugin of plugins) plugin.mutate?.(request);
       return webhooks.mutate(request);
     },
     async validate(request) {

@@ -157,7 +157,9 @@ export function admissionReview(
               ? 'UpdateOptions'
               : 'DeleteOptions',
         apiVersion: 'meta.k8s.io/v1',
-        ...(call.fieldManager === '' || operation === 'DELETE' ? {} : { fieldManager: call.fieldManager }),
+        ...(call.namedManager === undefined || operation === 'DELETE'
+          ? {}
+          : { fieldManager: call.namedManager }),
       },
     },
   };

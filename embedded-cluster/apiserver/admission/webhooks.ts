@@ -47,9 +47,8 @@ export class Webhooks implements WebhookAdmission {
   /** One after the other, each sees what the former has made; those with `reinvocationPolicy: IfNeeded` once more when a later one changed something. */
   async mutate(request: AdmissionRequest): Promise<boolean> {
     const original = request.object;
-    if (original === undefined) return false;
     const webhooks = webhooksOf(this.#store, 'mutating');
-    const seen = new Map<Webhook, StoredObject>();
+    const seen = new Map<Webhook, StoredObject | undefined>();
     for (const webhook of webhooks) await this.#mutateBy(webhook, request, seen);
     for (const webhook of webhooks) {
       const before = seen.get(webhook);
@@ -63,27 +62,35 @@ export class Webhooks implements WebhookAdmission {
   async #mutateBy(
     webhook: Webhook,
     request: AdmissionRequest,
-    seen: Map<Webhook, StoredObject>,
+    seen: Map<Webhook, StoredObject | undefined>,
   ): Promise<void> {
     const type = matchWebhook(webhook, request, this.#store, this.#registry);
-    if (type === undefined || request.object === undefined) return;
+    if (type === undefined) return;
     const answer = await this.#call(webhook, request, type);
+    if (request.object === undefined) {
+      if (isPatching(answer))
+        throw internalError(
+          `admission webhook ${JSON.stringify(webhook.name)} attempted to modify the object, which is not supported for this operation`,
+        );
+      return;
+    }
     if (answer !== undefined && answer.patch !== undefined) {
       const inVersion = toVersion(clone(request.object), type);
       const patched = this.#patch(webhook, inVersion, answer.patch);
-      if (patched !== undefined && !equal(patched, inVersion))
-        request.object = toVersion(patched, request.call.type);
+      if (!equal(patched, inVersion)) request.object = toVersion(patched, request.call.type);
     }
     seen.set(webhook, request.object);
   }
 
-  #patch(webhook: Webhook, object: StoredObject, patch: unknown): StoredObject | undefined {
+  #patch(webhook: Webhook, object: StoredObject, patch: unknown): StoredObject {
     try {
       const patched = jsonPatch(object, patch);
       if (isStoredObject(patched)) return patched;
       throw new Error('the patch leaves no object of the API');
     } catch (error) {
-      return this.#tolerate(webhook, error);
+      throw internalError(
+        `the patch of admission webhook ${JSON.stringify(webhook.name)} does not apply: ${messageOf(error)}`,
+      );
     }
   }
 
@@ -91,14 +98,19 @@ export class Webhooks implements WebhookAdmission {
   async validate(request: AdmissionRequest): Promise<void> {
     const calls = webhooksOf(this.#store, 'validating').flatMap((webhook) => {
       const type = matchWebhook(webhook, request, this.#store, this.#registry);
-      return type === undefined ? [] : [this.#call(webhook, request, type)];
+      return type === undefined ? [] : [this.#call(webhook, request, type, refusePatch)];
     });
     const results = await Promise.allSettled(calls);
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
   /** Undefined when the call failed and its failurePolicy is Ignore. Throws the refusal, or 500 when it failed and must not. */
-  async #call(webhook: Webhook, request: AdmissionRequest, type: ServedType): Promise<Answer | undefined> {
+  async #call(
+    webhook: Webhook,
+    request: AdmissionRequest,
+    type: ServedType,
+    check: (answer: Answer) => void = () => undefined,
+  ): Promise<Answer | undefined> {
     if (request.call.dryRun && webhook.sideEffects !== 'None' && webhook.sideEffects !== 'NoneOnDryRun') {
       throw badRequest(`admission webhook ${JSON.stringify(webhook.name)} does not support dry run`);
     }
@@ -107,6 +119,7 @@ export class Webhooks implements WebhookAdmission {
     try {
       const review = admissionReview(uid, request, type, (object) => toVersion(object, type));
       answer = parseAnswer(await this.#client.call(webhook, review), uid);
+      check(answer);
     } catch (error) {
       return this.#tolerate(webhook, error);
     }
@@ -116,7 +129,7 @@ export class Webhooks implements WebhookAdmission {
   }
 
   #tolerate(webhook: Webhook, error: unknown): undefined {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     if (webhook.failurePolicy !== 'Ignore')
       throw internalError(`failed calling webhook ${JSON.stringify(webhook.name)}: ${why}`);
     this.#log.warn(
@@ -131,10 +144,25 @@ export class Webhooks implements WebhookAdmission {
   }
 }
 
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function isPatching(answer: Answer | undefined): boolean {
+  return Array.isArray(answer?.patch) && answer.patch.length > 0;
+}
+
+function refusePatch(answer: Answer): void {
+  if (answer.patch !== undefined) throw unfit('validating webhook may not return response.patch');
+}
+
+function unfit(problem: string): Error {
+  return new Error(`received invalid webhook response: ${problem}`);
+}
+
 function parseAnswer(review: unknown, uid: string): Answer {
   const response = valueAt(review, 'response');
-  if (!isObject(response))
-    throw new Error('the webhook response was empty: an AdmissionReview with a response is expected');
+  if (!isObject(response)) throw unfit('webhook response was absent');
   if (
     valueAt(review, 'kind') !== 'AdmissionReview' ||
     valueAt(review, 'apiVersion') !== 'admission.k8s.io/v1'
@@ -144,10 +172,10 @@ function parseAnswer(review: unknown, uid: string): Answer {
     );
   }
   if (response['uid'] !== uid)
-    throw new Error(`expected response.uid=${JSON.stringify(uid)}, got ${JSON.stringify(response['uid'])}`);
+    throw unfit(`expected response.uid=${JSON.stringify(uid)}, got ${JSON.stringify(response['uid'])}`);
   const { patch, patchType, allowed, status, warnings } = response;
   if (patch !== undefined && patch !== null && patchType !== 'JSONPatch')
-    throw new Error('webhook returned response.patch but not response.patchType "JSONPatch"');
+    throw unfit('webhook returned response.patch but not response.patchType');
   return {
     allowed: allowed === true,
     patch:
@@ -169,18 +197,15 @@ function refusal({ name }: Webhook, result: JsonObject): ApiError {
   const who = `admission webhook ${JSON.stringify(name)} denied the request`;
   const why =
     typeof message === 'string' && message !== '' ? message : typeof reason === 'string' ? reason : '';
-  const given = typeof code === 'number' && code >= 400 && code < 600 ? code : 403;
+  // Without a code it is the request that was bad.
+  const given = typeof code === 'number' && code >= 400 && code < 600 ? code : 400;
   return new ApiError({
     kind: 'Status',
     apiVersion: 'v1',
     metadata: {},
     status: 'Failure',
     message: why === '' ? `${who} without explanation` : `${who}: ${why}`,
-    ...(typeof reason === 'string' && reason !== ''
-      ? { reason }
-      : given === 403 && code === undefined
-        ? { reason: 'Forbidden' }
-        : {}),
+    ...(typeof reason === 'string' && reason !== '' ? { reason } : {}),
     ...(isObject(details) ? { details } : {}),
     code: given,
   });

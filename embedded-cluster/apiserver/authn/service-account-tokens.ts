@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { StoredObject } from '../../types.ts';
-import { conflict, invalid, notFound } from '../errors.ts';
+import { badRequest, conflict, invalid, notFound } from '../errors.ts';
 import { isObject, type JsonObject, valueAt, text } from '../json.ts';
 import { type Call, timestamp, type UserInfo } from '../operations/core.ts';
 import type { Store } from '../store/store.ts';
@@ -38,6 +38,11 @@ export class ServiceAccountTokens {
     const account = this.#store.get('serviceaccounts', call.namespace, call.name);
     if (account === undefined) throw notFound({ group: '', resource: 'serviceaccounts' }, call.name);
     const seconds = requestedSeconds(input);
+    const name = text(valueAt(input, 'metadata.name'));
+    if (name !== '' && name !== call.name) {
+      const message = `Invalid value: ${JSON.stringify(name)}: must match the service account name if specified`;
+      throw invalidRequest(call, 'metadata.name', message);
+    }
     const asked = valueAt(input, 'spec.audiences');
     const audiences = Array.isArray(asked) && asked.length > 0 ? asked.map(String) : [SERVICE_ACCOUNT_ISSUER];
     const bound = this.#boundObject(call, account, valueAt(input, 'spec.boundObjectRef'));
@@ -63,6 +68,7 @@ export class ServiceAccountTokens {
       metadata: {
         name: call.name,
         ...(call.namespace === undefined ? {} : { namespace: call.namespace }),
+        uid: randomUUID(),
         creationTimestamp: timestamp(this.#now()),
       },
       spec: { audiences, expirationSeconds: seconds, boundObjectRef: boundObjectRef ?? null },
@@ -107,10 +113,9 @@ export class ServiceAccountTokens {
     const kind = text(reference['kind']);
     const entry = BOUND_RESOURCES.find(([field]) => field === kind.toLowerCase());
     if (entry === undefined || reference['apiVersion'] !== 'v1') {
-      throw invalidRequest(
-        call,
-        'spec.boundObjectRef.kind',
-        `Invalid value: ${JSON.stringify(kind)}: cannot bind token for serviceaccount ${JSON.stringify(call.name)} to object with Kind=${kind}: only Pod, Secret and Node of v1 can be bound`,
+      const version = text(reference['apiVersion']);
+      throw badRequest(
+        `cannot bind token to object of type ${version.includes('/') ? version : `/${version}`}, Kind=${kind}`,
       );
     }
     const [field, resource, scope] = entry;

@@ -1,10 +1,10 @@
 import type { StoredObject } from '../../types.ts';
-import { forbidden, forbiddenPath } from '../errors.ts';
+import { forbidden, forbiddenPath, notFound } from '../errors.ts';
 import { isObject, valueAt, text } from '../json.ts';
 import { type Call, groupResource, type UserInfo } from '../operations/core.ts';
 import type { Store } from '../store/store.ts';
 import { type Attributes, type Authorizer, type Decision, denial } from './authorizer.ts';
-import { formatRule, type PolicyRule, ruleAllows, rulesOf, uncovered } from './rules.ts';
+import { compact, type PolicyRule, ruleAllows, rulesOf, uncovered } from './rules.ts';
 
 const GROUP = 'rbac.authorization.k8s.io';
 export const CLUSTER_ROLES = `clusterroles.${GROUP}`;
@@ -74,6 +74,9 @@ export class RbacAuthorizer implements Authorizer {
       name: target.name,
     };
     if (this.authorize(attributes).allowed) return;
+    if (isBinding && !this.#hasReferencedRole(object)) {
+      throw notFound(groupResource(call.type), object.metadata.name ?? '');
+    }
     const missing = uncovered(this.rulesFor(call.user, namespace), target.rules);
     if (missing.length === 0) return;
     const { username, groups } = call.user;
@@ -81,8 +84,15 @@ export class RbacAuthorizer implements Authorizer {
     throw forbidden(
       groupResource(call.type),
       object.metadata.name ?? '',
-      `user ${JSON.stringify(username)} (groups=[${list}]) is attempting to grant RBAC permissions not currently held:\n${missing.map(formatRule).join('\n')}`,
+      `user ${JSON.stringify(username)} (groups=[${list}]) is attempting to grant RBAC permissions not currently held:\n${compact(missing).join('\n')}`,
     );
+  }
+
+  #hasReferencedRole(binding: StoredObject): boolean {
+    const isRole = valueAt(binding, 'roleRef.kind') === 'Role';
+    const name = text(valueAt(binding, 'roleRef.name'));
+    const namespace = isRole ? binding.metadata.namespace : undefined;
+    return this.#store.get(isRole ? ROLES : CLUSTER_ROLES, namespace, name) !== undefined;
   }
 
   #referencedRole(binding: StoredObject): { resource: string; name: string; rules: PolicyRule[] } {
@@ -149,7 +159,12 @@ function reasonOf(binding: StoredObject): string {
   const role = `${String(valueAt(binding, 'roleRef.kind'))} ${JSON.stringify(valueAt(binding, 'roleRef.name'))}`;
   const subjects = binding['subjects'];
   const [subject] = Array.isArray(subjects) ? subjects : [];
-  return `RBAC: allowed by ${kind} ${JSON.stringify(full)} of ${role} to ${String(valueAt(subject, 'kind'))} ${JSON.stringify(valueAt(subject, 'name'))}`;
+  return `RBAC: allowed by ${kind} ${JSON.stringify(full)} of ${role} to ${subjectText(subject)}`;
+}
+
+function subjectText(subject: unknown): string {
+  const [kind, name, namespace] = ['kind', 'name', 'namespace'].map((field) => text(valueAt(subject, field)));
+  return `${String(kind)} ${JSON.stringify(namespace === '' ? name : `${String(name)}/${String(namespace)}`)}`;
 }
 
 /** For messages: why a call is refused, whole. */

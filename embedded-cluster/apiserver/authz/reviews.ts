@@ -1,5 +1,6 @@
 import type { StoredObject } from '../../types.ts';
-import { badRequest } from '../errors.ts';
+import type { ApiError } from '../../types.ts';
+import { badRequest, invalid } from '../errors.ts';
 import { isObject, type JsonObject, valueAt, text } from '../json.ts';
 import type { UserInfo } from '../operations/core.ts';
 import type { PostHandler } from '../operations/verbs.ts';
@@ -23,10 +24,11 @@ export function authorizationReviews(authorizer: RbacAuthorizer): [string, PostH
     [
       'localsubjectaccessreviews.authorization.k8s.io',
       async ({ namespace }, input) => {
-        if (valueAt(input, 'spec.resourceAttributes.namespace') !== namespace) {
-          throw badRequest('spec.resourceAttributes.namespace must match the namespace of the review');
-        }
-        return review(authorizer, 'LocalSubjectAccessReview', input, subjectOf(input));
+        const asked = valueAt(input, 'spec.resourceAttributes.namespace');
+        if (asked !== namespace)
+          throw refused('resourceAttributes.namespace', asked, 'must match metadata.namespace');
+        const reviewed = review(authorizer, 'LocalSubjectAccessReview', input, subjectOf(input));
+        return { ...reviewed, metadata: { namespace: text(namespace) } };
       },
     ],
     [
@@ -34,6 +36,22 @@ export function authorizationReviews(authorizer: RbacAuthorizer): [string, PostH
       async ({ user }, input) => reviewRules(authorizer, user, input),
     ],
   ];
+}
+
+/** 422 for the field of a review's spec; such reviews have no kind and no name in messages. */
+function refused(field: string, value: unknown, problem: string): ApiError {
+  const message = `Invalid value: ${JSON.stringify(value)}: ${problem}`;
+  return invalid('', 'authorization.k8s.io', '', [
+    { field: `spec.${field}`, reason: 'FieldValueInvalid', message },
+  ]);
+}
+
+/** Empty texts are left out, as Go writes them. */
+function withoutEmptyAttributes(spec: JsonObject): JsonObject {
+  const { resourceAttributes } = spec;
+  if (!isObject(resourceAttributes)) return spec;
+  const filled = Object.entries(resourceAttributes).filter(([, value]) => value !== '');
+  return { ...spec, resourceAttributes: Object.fromEntries(filled) };
 }
 
 function specOf(input: unknown): JsonObject {
@@ -48,7 +66,7 @@ function review(authorizer: RbacAuthorizer, kind: string, input: unknown, user: 
     kind,
     apiVersion: API_VERSION,
     metadata: {},
-    spec,
+    spec: withoutEmptyAttributes(spec),
     status: { allowed, ...(reason === '' ? {} : { reason }) },
   };
 }
@@ -56,7 +74,7 @@ function review(authorizer: RbacAuthorizer, kind: string, input: unknown, user: 
 function subjectOf(input: unknown): UserInfo {
   const { user, groups, uid } = specOf(input);
   if ((typeof user !== 'string' || user === '') && !Array.isArray(groups)) {
-    throw badRequest('spec: Invalid value: at least one of user or group must be specified');
+    throw refused('user', user ?? '', 'at least one of user or group must be specified');
   }
   return {
     username: typeof user === 'string' ? user : '',
@@ -88,8 +106,18 @@ function attributesOf(user: UserInfo, spec: JsonObject): Attributes {
       path: text(nonResourceAttributes['path']),
     };
   }
-  throw badRequest(
-    'spec: Invalid value: exactly one of nonResourceAttributes or resourceAttributes must be specified',
+  if (resourceAttributes !== undefined && isObject(nonResourceAttributes)) {
+    const shown = { Path: nonResourceAttributes['path'], Verb: nonResourceAttributes['verb'] };
+    throw refused(
+      'nonResourceAttributes',
+      shown,
+      'cannot be specified in combination with resourceAttributes',
+    );
+  }
+  throw refused(
+    'resourceAttributes',
+    null,
+    'exactly one of nonResourceAttributes or resourceAttributes must be specified',
   );
 }
 

@@ -85,8 +85,19 @@ export function uncovered(owned: readonly PolicyRule[], wanted: readonly PolicyR
   return wanted.flatMap(split).filter((part) => !owned.some((rule) => covers(rule, part)));
 }
 
-/** A rule as kube-apiserver prints it in its messages. */
-export function formatRule(rule: PolicyRule): string {
+/** Rules as kube-apiserver prints them in its messages: those that differ only in their verbs as one, in order. */
+export function compact(rules: readonly PolicyRule[]): string[] {
+  const verbs = new Map<string, { rule: PolicyRule; verbs: string[] }>();
+  for (const rule of rules) {
+    const key = JSON.stringify({ ...rule, verbs: [] });
+    const same = verbs.get(key);
+    if (same === undefined) verbs.set(key, { rule, verbs: [...rule.verbs] });
+    else same.verbs.push(...rule.verbs);
+  }
+  return [...verbs.values()].map((entry) => formatRule({ ...entry.rule, verbs: entry.verbs })).sort();
+}
+
+function formatRule(rule: PolicyRule): string {
   const list = (values: readonly string[]): string =>
     `[${values.map((value) => JSON.stringify(value)).join(' ')}]`;
   const parts: string[] = [];

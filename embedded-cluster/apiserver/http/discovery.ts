@@ -84,7 +84,9 @@ export function aggregated(registry: Registry, core: boolean): object {
 }
 
 function aggregatedResource(resource: ResourceType): object {
-  const { group: own, version } = resource;
+  // Built-in kinds are named without their group and version where these are the resource's own.
+  const own = resource.custom ? resource.group : '';
+  const version = resource.custom ? resource.version : '';
   return {
     resource: resource.plural,
     responseKind: { group: own, version, kind: resource.kind },

@@ -8,6 +8,7 @@ import { type RbacAuthorizer, refusal } from '../authz/rbac.ts';
 import { badRequest, internalError, methodNotAllowed, notImplemented, unknownResource } from '../errors.ts';
 import type { Kubelet } from '../kubelet.ts';
 import type { Call, Core } from '../operations/core.ts';
+import { reportFields } from '../operations/decode.ts';
 import { remove, removeCollection } from '../operations/delete.ts';
 import { list, requireReached } from '../operations/read.ts';
 import type { Verbs } from '../operations/verbs.ts';
@@ -15,6 +16,8 @@ import { isStoredObject } from '../registry.ts';
 import { mediaType, parseBody, readBody } from './body.ts';
 import type { Pages } from './pages.ts';
 import { servePodLog } from './pod-log.ts';
+import { duplicateFields } from './duplicate-fields.ts';
+import { deprecations } from './deprecations.ts';
 import { checkListOptions, checkWriteOptions } from './option-rules.ts';
 import { negotiate, renderList, renderObject, type Representation } from './representation.ts';
 import { parsePath, withoutWatchPrefix } from './request-info.ts';
@@ -91,7 +94,15 @@ export class ApiHandler {
     const verb = (request.method ?? 'GET').toLowerCase();
     this.#require({ kind: 'path', user, verb, path });
     const page = this.#options.pages.at(path, request.headers.accept ?? '');
-    if (page === undefined) return sendNotFound(response);
+    if (page === undefined) {
+      // Of a group that is served the real server knows every version.
+      const [root, group = '', version] = path.split('/').filter((part) => part !== '');
+      const groups = this.#options.core.registry.groups();
+      if (root === 'api' ? group !== '' : root === 'apis' && version !== undefined && groups.has(group)) {
+        throw unknownResource();
+      }
+      return sendNotFound(response);
+    }
     if (typeof page === 'string') return sendText(response, 200, page);
     sendJson(response, 200, page.body, page.contentType);
   }
@@ -113,8 +124,14 @@ export class ApiHandler {
     if (info.subresource !== 'log') representationOf(exchange, info, verb);
     checkWriteOptions(verb, request, query);
 
-    const warnings: string[] = [];
+    const warnings: string[] = deprecations(this.#options.core.store, type);
     const call = callOf(exchange, info, type, (text) => warnings.push(text));
+    const warn = (): void => {
+      for (const text of warnings.slice(0, MAX_WARNINGS)) {
+        response.appendHeader('Warning', `299 - ${JSON.stringify(text)}`);
+      }
+    };
+    if (!isWrite(verb)) warn();
     switch (verb) {
       case 'get':
         return this.#get(exchange, call);
@@ -124,8 +141,7 @@ export class ApiHandler {
         return this.#watch(exchange, call);
       default: {
         const result = await this.#write(exchange, call, verb);
-        for (const text of warnings.slice(0, MAX_WARNINGS))
-          response.appendHeader('Warning', `299 - ${JSON.stringify(text)}`);
+        warn();
         this.#sendObject(exchange, call, result.code, result.body);
       }
     }
@@ -182,7 +198,11 @@ export class ApiHandler {
   async #write(exchange: Exchange, call: Call, verb: string): Promise<{ code: number; body: object }> {
     const { core, verbs } = this.#options;
     const type = mediaType(exchange.request);
-    const body = parseBody(await readBody(exchange.request), type);
+    const bytes = await readBody(exchange.request);
+    const body = parseBody(bytes, type);
+    if (type === 'application/json' && (verb === 'create' || verb === 'update')) {
+      reportFields(call, 'duplicate', duplicateFields(bytes.toString('utf8')));
+    }
     switch (verb) {
       case 'create':
         return { code: 201, body: await verbs.create(call, body) };
@@ -235,6 +255,10 @@ export class ApiHandler {
     if (!request.complete) response.setHeader('Connection', 'close');
     sendJson(response, known.code, known.status);
   }
+}
+
+function isWrite(verb: string): boolean {
+  return verb !== 'get' && verb !== 'list' && verb !== 'watch';
 }
 
 function representationOf(

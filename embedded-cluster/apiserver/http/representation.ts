@@ -1,7 +1,7 @@
 import type { ListMeta } from '../../../api/kubernetes-types.ts';
 import type { ServedType } from '../../schema/types.ts';
 import type { StoredObject } from '../../types.ts';
-import { notAcceptable } from '../errors.ts';
+import { badRequest, notAcceptable } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { ListResult } from '../operations/read.ts';
 import { apiVersionOf } from '../registry.ts';
@@ -52,17 +52,29 @@ export function negotiate(
 ): Representation {
   if (accept === undefined || accept.trim() === '') return { as: 'object' };
   const metadataKind = answer === 'list' ? 'PartialObjectMetadataList' : 'PartialObjectMetadata';
-  for (const { media, as, group, version } of mediaRanges(accept)) {
-    if (!ACCEPTED.has(media)) continue;
+  const ranges = mediaRanges(accept).filter(({ media }) => ACCEPTED.has(media));
+  for (const { as, group, version } of ranges) {
     if (as === '') return { as: 'object' };
     if (group !== 'meta.k8s.io' || version !== 'v1') continue;
     if (as === metadataKind) return { as: 'metadata' };
     if (as === 'Table') {
-      const include = includeObject === 'None' || includeObject === 'Object' ? includeObject : 'Metadata';
-      return { as: 'table', includeObject: include };
+      return { as: 'table', includeObject: includedObject(includeObject) };
     }
   }
-  throw notAcceptable(AVAILABLE);
+  if (ranges.some(({ as }) => as === 'PartialObjectMetadataList')) {
+    throw notAcceptable('you requested PartialObjectMetadataList, but the requested object is not a list');
+  }
+  if (ranges.length > 0)
+    throw notAcceptable(`only the following media types are accepted: ${AVAILABLE.join(', ')}`);
+  throw notAcceptable(`406: Not Acceptable\n\nAvailable representations: ${AVAILABLE.join(', ')}`, {});
+}
+
+function includedObject(asked: string | null): 'None' | 'Metadata' | 'Object' {
+  if (asked === null || asked === '' || asked === 'Metadata') return 'Metadata';
+  if (asked === 'None' || asked === 'Object') return asked;
+  throw badRequest(
+    `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(asked)}: must be 'Metadata', 'Object', 'None', or empty`,
+  );
 }
 
 const META_VERSION = 'meta.k8s.io/v1';
@@ -106,7 +118,8 @@ export function renderList(
   return {
     kind: type.resource.listKind,
     apiVersion: apiVersionOf(type.resource),
-    metadata: list.metadata,
+    // Custom resources' lists always have the field.
+    metadata: type.resource.custom ? { continue: '', ...list.metadata } : list.metadata,
     // Items of built-in lists carry no type, as those of kube-apiserver; those of custom resources do.
     items: type.resource.custom
       ? list.items
@@ -129,7 +142,7 @@ function table(
     columnDefinitions: columns ? printer.columns : null,
     rows: objects.map((object) => ({
       cells: printer.row(object, now),
-      ...(includeObject === 'None' ? {} : { object: includeObject === 'Object' ? object : partial(object) }),
+      object: includeObject === 'None' ? null : includeObject === 'Object' ? object : partial(object),
     })),
   };
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServedType } from '../../schema/types.ts';
 import type { Attributes } from '../authz/authorizer.ts';
-import { badRequest, invalidOptions, methodNotAllowed } from '../errors.ts';
+import { badRequest, invalidOptions, methodNotAllowed, plainError } from '../errors.ts';
 import { isObject } from '../json.ts';
 import type { Call, UserInfo } from '../operations/core.ts';
 import type { DeleteOptions } from '../operations/delete.ts';
@@ -99,6 +99,7 @@ export function callOf(
   warn: (text: string) => void,
 ): Call {
   const validation = query.get('fieldValidation');
+  const manager = query.get('fieldManager');
   return {
     user,
     type,
@@ -106,7 +107,8 @@ export function callOf(
     name: info.name,
     subresource: info.subresource,
     dryRun: isDryRun(query.getAll('dryRun'), request.method ?? ''),
-    fieldManager: query.get('fieldManager') ?? (isApply(request) ? '' : managerOf(request)),
+    ...(manager === null ? {} : { namedManager: manager }),
+    fieldManager: manager ?? (isApply(request) ? '' : managerOf(request)),
     fieldValidation: validation === 'Strict' || validation === 'Ignore' ? validation : 'Warn',
     warn,
   };
@@ -174,14 +176,37 @@ export function callWithBody(call: Call, body: unknown): Call {
   return { ...call, dryRun: call.dryRun || isDryRun(body['dryRun'].map(String), 'DELETE') };
 }
 
+/** A body must be DeleteOptions; the real server takes anything else for a failure of its own. */
+function requireDeleteOptions(given: Record<string, unknown>): void {
+  const { kind = 'DeleteOptions', apiVersion = 'v1', gracePeriodSeconds } = given;
+  if (kind !== 'DeleteOptions') {
+    throw plainError(
+      `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`,
+    );
+  }
+  if (typeof gracePeriodSeconds === 'string') {
+    throw plainError(
+      'json: cannot unmarshal string into Go struct field DeleteOptions.gracePeriodSeconds of type int64',
+    );
+  }
+}
+
 export function deleteOptions(query: URLSearchParams, body: unknown): DeleteOptions {
   const given = isObject(body) ? body : {};
+  requireDeleteOptions(given);
   const policy =
     given['propagationPolicy'] ??
     query.get('propagationPolicy') ??
     (given['orphanDependents'] === true ? 'Orphan' : undefined);
   const grace = given['gracePeriodSeconds'] ?? query.get('gracePeriodSeconds');
   const { preconditions } = given;
+  if (given['orphanDependents'] !== undefined && (given['propagationPolicy'] ?? null) !== null) {
+    throw invalidOptions('DeleteOptions', {
+      field: 'propagationPolicy',
+      reason: 'FieldValueInvalid',
+      message: `Invalid value: ${JSON.stringify(policy)}: orphanDependents and deletionPropagation cannot be both set`,
+    });
+  }
   if (
     policy !== undefined &&
     policy !== null &&

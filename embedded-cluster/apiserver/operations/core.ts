@@ -26,6 +26,8 @@ export interface Call {
   readonly dryRun: boolean;
   /** As asked for; '' when the client named none. */
   readonly fieldManager: string;
+  /** The client's own word for it; absent when it gave none and the server made one up. */
+  readonly namedManager?: string;
   readonly fieldValidation: 'Ignore' | 'Warn' | 'Strict';
   /** A text for the client's `Warning` header. */
   readonly warn: (text: string) => void;

@@ -8,10 +8,11 @@ import {
   methodNotAllowed,
   notFound,
   plainError,
+  stillBeingDeleted,
 } from '../errors.ts';
 import { storageName, toStorage, toVersion } from '../registry.ts';
 import { type Call, type Core, groupResource, timestamp, setManagedFields } from './core.ts';
-import { decode } from './decode.ts';
+import { decode, decodeAdmitted } from './decode.ts';
 import { generateName } from './names.ts';
 import { prepareForCreate } from './strategy.ts';
 
@@ -39,10 +40,24 @@ export async function storeNew(
   placeInNamespace(call, object);
   refuseWhileTerminating(core, call);
   const now = timestamp(core.now());
-  object.metadata.uid = randomUUID();
-  object.metadata.creationTimestamp = now;
-  delete object.metadata.deletionTimestamp;
-  delete object.metadata.deletionGracePeriodSeconds;
+  for (const field of [
+    'uid',
+    'creationTimestamp',
+    'deletionTimestamp',
+    'deletionGracePeriodSeconds',
+  ] as const) {
+    delete object.metadata[field];
+  }
+  // Before admission: what admission adds is nobody's.
+  if (!managed) {
+    const owners = call.type.schema.trackUpdate({
+      live: undefined,
+      updated: object,
+      manager: call.fieldManager,
+      now,
+    });
+    setManagedFields(object, owners);
+  }
 
   const request = {
     operation: 'CREATE' as const,
@@ -52,7 +67,9 @@ export async function storeNew(
     oldObject: undefined,
   };
   const changed = await core.admission.mutate(request);
-  const admitted = changed ? decode({ ...call, fieldValidation: 'Ignore' }, request.object) : request.object;
+  const admitted = changed ? decodeAdmitted(call, request.object) : request.object;
+  admitted.metadata.uid = randomUUID();
+  admitted.metadata.creationTimestamp = now;
 
   const generated = admitted.metadata.name === undefined || admitted.metadata.name === '';
   if (generated && admitted.metadata.generateName !== undefined && admitted.metadata.generateName !== '') {
@@ -62,17 +79,6 @@ export async function storeNew(
   validateNew(call, admitted);
   core.authorizeWrite(call, admitted, undefined);
   await core.admission.validate({ ...request, name: admitted.metadata.name ?? '', object: admitted });
-  if (!managed || changed) {
-    setManagedFields(
-      admitted,
-      call.type.schema.trackUpdate({
-        live: managed ? object : undefined,
-        updated: admitted,
-        manager: call.fieldManager,
-        now,
-      }),
-    );
-  }
   return commitNew(core, call, admitted, generated);
 }
 
@@ -121,7 +127,10 @@ function validateNew(call: Call, object: StoredObject): void {
 function commitNew(core: Core, call: Call, object: StoredObject, generated: boolean): StoredObject {
   const resource = storageName(call.type.resource);
   const name = object.metadata.name ?? '';
-  if (core.store.get(resource, object.metadata.namespace, name) !== undefined) {
+  const existing = core.store.get(resource, object.metadata.namespace, name);
+  if (existing !== undefined) {
+    if (existing.metadata.deletionTimestamp !== undefined)
+      throw stillBeingDeleted(groupResource(call.type), name);
     throw generated
       ? generateNameConflict(groupResource(call.type), name)
       : alreadyExists(groupResource(call.type), name);

@@ -1,8 +1,9 @@
 import { builtinTypes } from '../../schema/index.ts';
 import type { StoredObject } from '../../types.ts';
-import { badRequest } from '../errors.ts';
-import { clone, isObject, text } from '../json.ts';
-import { apiVersionOf } from '../registry.ts';
+import { ApiError } from '../../types.ts';
+import { badRequest, internalError, invalid } from '../errors.ts';
+import { clone, isObject, text, valueAt } from '../json.ts';
+import { apiVersionOf, storageName } from '../registry.ts';
 import type { Call } from './core.ts';
 
 /**
@@ -10,17 +11,39 @@ import type { Call } from './core.ts';
  * filled in. The input is not changed. Throws 400.
  */
 export function decode(call: Call, input: unknown): StoredObject {
-  const object = decodeWithoutDefaults(call, input);
+  const object = asType(call, input);
+  reportFields(call, 'unknown', call.type.schema.prune(object));
+  foldStringData(call, object);
   call.type.schema.applyDefaults(object);
   return object;
 }
 
-/** For applied configurations: defaults are not part of what their manager asks for. */
-export function decodeWithoutDefaults(call: Call, input: unknown): StoredObject {
-  const object = asType(call, input);
-  const unknownFields = call.type.schema.prune(object);
-  report(call, unknownFields);
-  return object;
+/** What a webhook made of an object; where it is none of that type any more, that is the server's own failure: 500. */
+export function decodeAdmitted(call: Call, input: unknown): StoredObject {
+  try {
+    return decode({ ...call, fieldValidation: 'Ignore' }, input);
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== 400) throw error;
+    throw internalError(decodingProblem(error));
+  }
+}
+
+/** Why an object could not be decoded, without the frame for clients. */
+export function decodingProblem(error: ApiError): string {
+  return error.message.replace(/^.* cannot be handled as a [^:]+: /, '');
+}
+
+/** Of a Secret: write-only `stringData` becomes `data`. */
+function foldStringData(call: Call, object: StoredObject): void {
+  if (storageName(call.type.resource) !== 'secrets') return;
+  const strings = object['stringData'];
+  delete object['stringData'];
+  if (!isObject(strings)) return;
+  const data = isObject(object['data']) ? object['data'] : {};
+  for (const [key, value] of Object.entries(strings)) {
+    data[key] = Buffer.from(String(value), 'utf8').toString('base64');
+  }
+  object['data'] = data;
 }
 
 function asType(call: Call, input: unknown): StoredObject {
@@ -44,6 +67,15 @@ function asType(call: Call, input: unknown): StoredObject {
     throw badRequest(
       `the API version in the data (${text(version)}) does not match the expected API version (${apiVersion})`,
     );
+  }
+  if (kind !== resource.kind && resource.custom) {
+    throw invalid(String(kind), resource.group, text(valueAt(input, 'metadata.name')), [
+      {
+        field: 'kind',
+        reason: 'FieldValueInvalid',
+        message: `Invalid value: ${JSON.stringify(kind)}: must be ${resource.kind}`,
+      },
+    ]);
   }
   if (kind !== resource.kind) {
     const short = resource.group === '' ? 'core' : (resource.group.split('.', 1)[0] ?? '');
@@ -71,9 +103,10 @@ function isKnownKind(version: string, kind: string): boolean {
   return knownKinds.has(`${version}/${kind}`);
 }
 
-function report(call: Call, unknownFields: readonly string[]): void {
-  if (unknownFields.length === 0 || call.fieldValidation === 'Ignore') return;
-  const texts = unknownFields.map((field) => `unknown field ${JSON.stringify(field)}`);
+/** Tells the client of fields that do not count, or refuses them, as `fieldValidation` says. */
+export function reportFields(call: Call, problem: 'unknown' | 'duplicate', fields: readonly string[]): void {
+  if (fields.length === 0 || call.fieldValidation === 'Ignore') return;
+  const texts = fields.map((field) => `${problem} field ${JSON.stringify(field)}`);
   if (call.fieldValidation === 'Warn') {
     for (const text of texts) call.warn(text);
     return;

@@ -22,13 +22,9 @@ const FOREGROUND_FINALIZER = 'foregroundDeletion';
 export async function remove(core: Core, call: Call, options: DeleteOptions): Promise<StoredObject | Status> {
   const live = requireLive(core, call);
   requirePreconditions(call, live, options);
-  await core.admission.validate({
-    operation: 'DELETE',
-    call,
-    name: call.name,
-    object: undefined,
-    oldObject: live,
-  });
+  const request = { operation: 'DELETE' as const, call, name: call.name, object: undefined, oldObject: live };
+  await core.admission.mutate(request);
+  await core.admission.validate(request);
 
   const current = requireLive(core, call);
   requirePreconditions(call, current, options);

@@ -1,11 +1,19 @@
 import { jsonPatch, mergePatch } from '../../schema/index.ts';
 import type { StoredObject } from '../../types.ts';
 import { ApiError } from '../../types.ts';
-import { badRequest, invalid, notFound, unsupportedMediaType, unsupportedPatchType } from '../errors.ts';
+import {
+  badRequest,
+  conflict,
+  invalid,
+  notFound,
+  unsupportedMediaType,
+  unsupportedPatchType,
+} from '../errors.ts';
 import { isObject, text } from '../json.ts';
+import { apiVersionOf } from '../registry.ts';
 import { type Call, type Core, groupResource, timestamp } from './core.ts';
 import { storeNew } from './create.ts';
-import { decode, decodeWithoutDefaults } from './decode.ts';
+import { decode, decodingProblem } from './decode.ts';
 import { type Change, findLive, nameMismatch, nameMissing, updateLive } from './update.ts';
 
 export const PATCH_TYPES = {
@@ -33,7 +41,7 @@ export interface PatchResult {
 export async function patch(core: Core, call: Call, request: Patch): Promise<PatchResult> {
   if (request.type === PATCH_TYPES.apply) return apply(core, call, request);
   const object = await updateLive(core, call, (live) => ({
-    object: named(call, decodePatched(call, patched(call, live, request))),
+    object: named(call, decodePatched(call, patched(call, live, request), request)),
     managed: false,
   }));
   return { object, created: false };
@@ -57,20 +65,28 @@ export function patched(call: Call, live: StoredObject, { type, body }: Patch): 
 }
 
 /** What a patch made is the server's to judge, not the decoder's: 422, with the decoder's words. */
-function decodePatched(call: Call, object: unknown): StoredObject {
+function decodePatched(call: Call, object: unknown, { type, body }: Patch): StoredObject {
   try {
     return decode(call, object);
   } catch (error) {
     if (!(error instanceof ApiError) || error.code !== 400) throw error;
-    const problem = error.message.replace(/^.* cannot be handled as a [^:]+: /, '');
+    const isStrategic = type === PATCH_TYPES.strategic;
+    const problem = isStrategic ? converterProblem(decodingProblem(error)) : decodingProblem(error);
+    const shown = JSON.stringify(JSON.stringify(isStrategic ? body : object));
     throw invalid('', '', '', [
-      {
-        field: 'patch',
-        reason: 'FieldValueInvalid',
-        message: `Invalid value: ${JSON.stringify(JSON.stringify(object))}: ${problem}`,
-      },
+      { field: 'patch', reason: 'FieldValueInvalid', message: `Invalid value: ${shown}: ${problem}` },
     ]);
   }
+}
+
+/** Strategic patches go through another decoder, which has words of its own. */
+function converterProblem(problem: string): string {
+  const [, from = '', to] =
+    /^json: cannot unmarshal (\w+) into Go struct field \S+ of type (.+)$/.exec(problem) ?? [];
+  if (to === undefined) return problem;
+  if (to.startsWith('[]')) return `cannot restore slice from ${from}`;
+  if (to.startsWith('map[')) return `cannot restore map from ${from}`;
+  return /^[a-z0-9]+$/.test(to) ? `unrecognized type: ${to}` : `cannot restore struct from: ${from}`;
 }
 
 /** A patch may not rename. */
@@ -91,44 +107,54 @@ async function apply(core: Core, call: Call, { body, force }: Patch): Promise<Pa
       },
     ]);
   }
-  if (!isObject(body)) throw badRequest('error decoding YAML: the applied configuration must be an object');
-  const applied = decodeApplied(call, body);
-  if (findLive(core, call) === undefined) {
+  const applied = appliedObject(call, body);
+  const live = findLive(core, call);
+  if (live === undefined) {
     if (call.subresource !== '') throw notFound(groupResource(call.type), call.name);
-    return {
-      object: await storeNew(
-        core,
-        call,
-        decodeMerged(call, merge(core, call, undefined, applied, force)),
-        true,
-      ),
-      created: true,
-    };
+    requireAbsent(call, applied);
+    const made = decodeMerged(call, merge(core, call, undefined, applied, force));
+    return { object: await storeNew(core, call, made, true), created: true };
   }
-  const object = await updateLive(core, call, (live): Change => ({
-    object: decodeMerged(call, merge(core, call, live, applied, force)),
+  const object = await updateLive(core, call, (current): Change => ({
+    object: named(call, decodeMerged(call, merge(core, call, current, applied, force))),
     managed: true,
   }));
   return { object, created: false };
 }
 
-function decodeApplied(call: Call, body: Record<string, unknown>): StoredObject {
+/** An applied configuration as it came, for its manager owns what it says and no more; throws 400. */
+function appliedObject(call: Call, body: unknown): StoredObject {
+  if (!isObject(body)) throw badRequest('error decoding YAML: the applied configuration must be an object');
+  const { apiVersion = '', kind = '' } = body;
+  const expected = apiVersionOf(call.type.resource);
+  if (apiVersion !== expected || kind !== call.type.resource.kind) {
+    const version = String(apiVersion);
+    const gvk = `${version === '' || version.includes('/') ? version || '/' : `/${version}`}, Kind=${String(kind)}`;
+    throw badRequest(`invalid object type: ${gvk}`);
+  }
   const metadata = isObject(body['metadata']) ? body['metadata'] : {};
   if (metadata['managedFields'] !== undefined) throw badRequest('metadata.managedFields must be nil');
-  const name = metadata['name'];
-  if (name !== undefined && name !== call.name) {
-    throw badRequest(
-      `the name of the object (${text(name)}) does not match the name on the URL (${call.name})`,
-    );
+  const { name, namespace } = metadata;
+  if (name !== undefined && name !== call.name) throw nameMismatch(call, text(name));
+  if (namespace !== undefined && namespace !== call.namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   }
-  return decodeWithoutDefaults(call, {
+  return {
     ...body,
-    metadata: {
-      ...metadata,
-      name: call.name,
-      ...(call.namespace === undefined ? {} : { namespace: call.namespace }),
-    },
-  });
+    apiVersion: expected,
+    kind: call.type.resource.kind,
+    metadata: (body['metadata'] ?? {}) as object,
+  };
+}
+
+/** Something that names what it was can't be made anew. */
+function requireAbsent(call: Call, { metadata }: StoredObject): void {
+  if (metadata.uid === undefined || metadata.uid === '') return;
+  throw conflict(
+    groupResource(call.type),
+    call.name,
+    `uid mismatch: the provided object specified uid ${metadata.uid}, and no existing object was found`,
+  );
 }
 
 function merge(
@@ -149,5 +175,6 @@ function merge(
 }
 
 function decodeMerged(call: Call, object: StoredObject): StoredObject {
-  return decode({ ...call, fieldValidation: 'Ignore' }, object);
+  const metadata = { ...object.metadata, name: object.metadata.name ?? call.name };
+  return decode({ ...call, fieldValidation: 'Ignore' }, { ...object, metadata });
 }

@@ -37,8 +37,8 @@ interface ContinueToken {
 export function list(store: Store, type: ServedType, query: ListQuery): ListResult {
   const resource = storageName(type.resource);
   const token = query.continue === undefined ? undefined : parseContinue(query);
-  const revision = token?.revision ?? snapshotRevision(store, query);
-  const objects = snapshot(store, resource, query.namespace, revision, token !== undefined);
+  const revision = token === undefined ? snapshotRevision(store, query) : revisionOf(token, store);
+  const objects = store.listAt(resource, query.namespace, revision);
   const matches = selector(store, type, query);
   const selected = objects.filter((object) => matches(object));
   const first = token === undefined ? 0 : firstAfter(selected, token.after);
@@ -95,15 +95,13 @@ export function parseResourceVersion(text: string): number {
   return Number(text);
 }
 
-function snapshot(
-  store: Store,
-  resource: string,
-  namespace: string | undefined,
-  revision: number,
-  continued: boolean,
-): readonly StoredObject[] {
-  if (continued && revision < store.compacted) throw expiredContinue();
-  return store.listAt(resource, namespace, revision);
+/** A token that goes on inconsistently takes the objects as they are. */
+const NOW = -1;
+
+function revisionOf(token: ContinueToken, store: Store): number {
+  if (token.revision === NOW) return store.revision;
+  if (token.revision < store.compacted) throw expiredContinue(formatContinue({ ...token, revision: NOW }));
+  return token.revision;
 }
 
 function parseContinue(query: ListQuery): ContinueToken {

@@ -15,18 +15,6 @@ function spec(object: StoredObject): JsonObject {
   return isObject(object['spec']) ? object['spec'] : {};
 }
 
-/** Write-only `stringData` becomes `data`. */
-function foldStringData(object: StoredObject): void {
-  const strings = object['stringData'];
-  delete object['stringData'];
-  if (!isObject(strings)) return;
-  const data: JsonObject = isObject(object['data']) ? object['data'] : {};
-  for (const [key, value] of Object.entries(strings)) {
-    data[key] = Buffer.from(String(value), 'utf8').toString('base64');
-  }
-  object['data'] = data;
-}
-
 /** QoS by requests and limits of cpu and memory (core/v1 PodQOSClass). */
 function qosClass(object: StoredObject): string {
   const containers = [...asList(spec(object)['containers']), ...asList(spec(object)['initContainers'])];
@@ -44,9 +32,13 @@ function qosClass(object: StoredObject): string {
   return bounded ? 'Guaranteed' : 'Burstable';
 }
 
-/** What only the Service's type before had, unless it was changed, too. */
-function dropFieldsOfOldType(object: StoredObject, live: StoredObject): void {
+/** What was given out stays, what only the Service's type before had goes unless it was changed, too. */
+function prepareService(object: StoredObject, live: StoredObject): void {
   const [now, before] = [spec(object), spec(live)];
+  if (now['type'] !== 'ExternalName' && before['type'] !== 'ExternalName' && !now['clusterIP']) {
+    copyField(now, before, 'clusterIP');
+    copyField(now, before, 'clusterIPs');
+  }
   if (now['type'] === before['type']) return;
   const dropUnchanged = (...fields: string[]): void => {
     if (fields.every((field) => equal(now[field], before[field])))
@@ -92,19 +84,21 @@ const STRATEGIES: Readonly<Record<string, Strategy>> = {
       object['spec'] = { ...spec(object), finalizers: spec(live)['finalizers'] ?? [] };
     },
   },
-  secrets: {
-    prepareForCreate: foldStringData,
-    prepareForUpdate: foldStringData,
-  },
   services: {
     prepareForCreate(object) {
       object['status'] = { loadBalancer: {} };
     },
-    prepareForUpdate: dropFieldsOfOldType,
+    prepareForUpdate: prepareService,
   },
   'customresourcedefinitions.apiextensions.k8s.io': {
     prepareForCreate(object) {
-      object['status'] = {};
+      const versions = valueAt(object, 'spec.versions');
+      const stored = asList(versions).filter((version) => valueAt(version, 'storage') === true);
+      object['status'] = {
+        conditions: null,
+        acceptedNames: { plural: '', kind: '' },
+        storedVersions: stored.map((version) => valueAt(version, 'name')),
+      };
     },
   },
 };
@@ -182,6 +176,8 @@ export function prepareForUpdate(call: Call, object: StoredObject, live: StoredO
   }
 }
 
+const CRDS = 'customresourcedefinitions.apiextensions.k8s.io';
+
 /** Keeps a deleted CRD until its objects are gone. */
 export const CRD_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io';
 
@@ -190,7 +186,7 @@ export function prepareForDeletion(call: Call, object: StoredObject): void {
   const resource = storageName(call.type.resource);
   if (resource === 'namespaces') {
     object['status'] = { ...(isObject(object['status']) ? object['status'] : {}), phase: 'Terminating' };
-  } else if (resource === 'customresourcedefinitions.apiextensions.k8s.io') {
+  } else if (resource === CRDS) {
     object.metadata.finalizers = [...(object.metadata.finalizers ?? []), CRD_FINALIZER];
   }
 }
@@ -207,9 +203,9 @@ function keepAllButStatus(call: Call, object: StoredObject, live: StoredObject):
   for (const key of Object.keys({ ...live, ...object })) {
     if (key !== 'status' && key !== 'metadata') copyField(object, live, key);
   }
-  // Pods and nodes take labels, annotations and finalizers by way of status, too; others keep them (their status strategies).
   const resource = storageName(call.type.resource);
-  if (resource === 'pods' || resource === 'nodes') return;
+  if (resource === 'deployments.apps') copyField(object.metadata, live.metadata, 'labels');
+  if (!call.type.resource.custom && resource !== CRDS) return;
   const { managedFields, resourceVersion } = object.metadata;
   object.metadata = {
     ...live.metadata,
@@ -226,9 +222,16 @@ const SYSTEM_METADATA = [
   'generation',
 ] as const;
 
+const REFUSED_METADATA: ReadonlySet<string> = new Set(['uid', 'deletionGracePeriodSeconds']);
+
 function keepSystemMetadata(object: StoredObject, live: StoredObject): void {
   const kept: JsonObject = { ...object.metadata };
-  for (const key of SYSTEM_METADATA) copyField(kept, live.metadata, key);
+  for (const key of SYSTEM_METADATA) {
+    const given = kept[key];
+    // What a client may not change, and says differently, is for validation to refuse.
+    if (!REFUSED_METADATA.has(key) || given === undefined || given === '')
+      copyField(kept, live.metadata, key);
+  }
   object.metadata = kept;
 }
 

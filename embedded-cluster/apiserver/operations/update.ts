@@ -4,7 +4,7 @@ import { badRequest, conflict, invalid, notFound, plainError, STALE_RESOURCE_VER
 import { clone, equal } from '../json.ts';
 import { storageName, toStorage, toVersion } from '../registry.ts';
 import { type Call, type Core, groupResource, timestamp, setManagedFields } from './core.ts';
-import { decode } from './decode.ts';
+import { decode, decodeAdmitted } from './decode.ts';
 import { allowsUnconditionalUpdate, prepareForUpdate } from './strategy.ts';
 
 /** Writes that a patch loses to others before it gives up (kube-apiserver's MaxRetryWhenPatchConflicts). */
@@ -21,12 +21,13 @@ export interface Change {
 
 /** PUT of an object or its status. */
 export async function replace(core: Core, call: Call, input: unknown): Promise<StoredObject> {
-  return updateLive(core, call, () => {
+  return updateLive(core, call, (live) => {
     const object = decode(call, input);
     const { name } = object.metadata;
     if (name === undefined || name === '') throw nameMissing(call);
     if (name !== call.name) throw nameMismatch(call, name);
     requireSameNamespace(call, object);
+    requireSameUid(call, live, object);
     if (askedVersion(object) === undefined && !allowsUnconditionalUpdate(call)) {
       throw invalid(call.type.resource.plural, call.type.resource.group, call.name, [
         {
@@ -60,6 +61,15 @@ function requireSameNamespace(call: Call, object: StoredObject): void {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   }
   if (call.namespace !== undefined) object.metadata.namespace = call.namespace;
+}
+
+function requireSameUid(call: Call, live: StoredObject, { metadata: { uid } }: StoredObject): void {
+  if (uid === undefined || uid === '' || uid === live.metadata.uid) return;
+  throw conflict(
+    groupResource(call.type),
+    call.name,
+    `StorageError: invalid object, Code: 4, Key: ${storageKey(call)}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${live.metadata.uid ?? ''}`,
+  );
 }
 
 /** The stored object in the version asked for; throws 404. */
@@ -101,6 +111,20 @@ class LostRace extends Error {}
 async function tryUpdate(core: Core, call: Call, live: StoredObject, change: Change): Promise<StoredObject> {
   requireCurrent(call, live, change.object);
   prepareForUpdate(call, change.object, live);
+  const by = change.by ?? call.subresource;
+  // Before admission: what admission changes is nobody's.
+  if (!change.managed) {
+    setManagedFields(
+      change.object,
+      call.type.schema.trackUpdate({
+        live,
+        updated: change.object,
+        manager: call.fieldManager,
+        ...(by === '' ? {} : { subresource: by }),
+        now: timestamp(core.now()),
+      }),
+    );
+  }
   const request = {
     operation: 'UPDATE' as const,
     call,
@@ -111,26 +135,13 @@ async function tryUpdate(core: Core, call: Call, live: StoredObject, change: Cha
   const changed = await core.admission.mutate(request);
   let { object } = change;
   if (changed) {
-    object = decode({ ...call, fieldValidation: 'Ignore' }, request.object);
+    object = decodeAdmitted(call, request.object);
     prepareForUpdate(call, object, live);
   }
   validateUpdate(call, object, live);
   core.authorizeWrite(call, object, live);
   await core.admission.validate({ ...request, object });
-  if (isUnchanged(object, live, object.metadata.managedFields)) return live;
-  const by = change.by ?? call.subresource;
-  if (!change.managed || changed) {
-    setManagedFields(
-      object,
-      call.type.schema.trackUpdate({
-        live: change.managed ? change.object : live,
-        updated: object,
-        manager: call.fieldManager,
-        ...(by === '' ? {} : { subresource: by }),
-        now: timestamp(core.now()),
-      }),
-    );
-  }
+  if (isUnchanged(object, live)) return live;
   return commitUpdate(core, call, object, live);
 }
 
@@ -152,15 +163,7 @@ function askedVersion(object: StoredObject): string | undefined {
 }
 
 function requireCurrent(call: Call, live: StoredObject, object: StoredObject): void {
-  const { uid } = object.metadata;
   const resourceVersion = askedVersion(object);
-  if (uid !== undefined && uid !== '' && uid !== live.metadata.uid) {
-    throw conflict(
-      groupResource(call.type),
-      call.name,
-      `StorageError: invalid object, Code: 4, Key: ${storageKey(call)}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${live.metadata.uid ?? ''}`,
-    );
-  }
   if (resourceVersion !== undefined && resourceVersion !== live.metadata.resourceVersion) {
     throw conflict(groupResource(call.type), call.name, STALE_RESOURCE_VERSION);
   }
@@ -173,17 +176,15 @@ function validateUpdate(call: Call, object: StoredObject, live: StoredObject): v
   if (errors.length > 0) throw invalid(call.type.resource.kind, call.type.resource.group, call.name, errors);
 }
 
-/** A write that changes nothing makes no revision. Owners of fields that a client leaves out are as they were; others count as a change. */
-function isUnchanged(object: StoredObject, live: StoredObject, owners: ManagedFields | undefined): boolean {
-  const bare = ({ metadata, ...rest }: StoredObject, managedFields: ManagedFields = []): unknown => {
-    const { resourceVersion: _version, managedFields: _owners, ...others } = metadata;
+/** A write that changes nothing makes no revision. Other owners of fields are a change, other times are none. */
+function isUnchanged(object: StoredObject, live: StoredObject): boolean {
+  const bare = ({ metadata, ...rest }: StoredObject): unknown => {
+    const { resourceVersion: _version, managedFields = [], ...others } = metadata;
     const timeless = managedFields.map(({ time: _time, ...entry }) => entry);
     return { ...rest, metadata: { ...others, managedFields: timeless } };
   };
-  return equal(bare(object, owners ?? live.metadata.managedFields), bare(live, live.metadata.managedFields));
+  return equal(bare(object), bare(live));
 }
-
-type ManagedFields = NonNullable<StoredObject['metadata']['managedFields']>;
 
 function commitUpdate(core: Core, call: Call, object: StoredObject, live: StoredObject): StoredObject {
   const resource = storageName(call.type.resource);

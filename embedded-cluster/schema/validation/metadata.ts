@@ -7,7 +7,14 @@ import { labelValueProblems, qualifiedNameProblems } from './names.ts';
 const maxAnnotationsBytes = 256 * 1024;
 
 /** Set by the server once; a client that sends another value is told so. */
-const immutableFields = ['name', 'namespace', 'uid', 'creationTimestamp', 'deletionTimestamp'] as const;
+const immutableFields = [
+  'name',
+  'namespace',
+  'uid',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+] as const;
 
 const standardFinalizers: readonly string[] = ['kubernetes', 'orphan', 'foregroundDeletion'];
 
@@ -75,12 +82,18 @@ export function validateAnnotations(
 function validateOwners(object: StoredObject): FieldError[] {
   const errors: FieldError[] = [];
   const owners = object.metadata.ownerReferences ?? [];
-  for (const [index, owner] of owners.entries()) {
-    const path = `metadata.ownerReferences[${index}]`;
-    if (!owner.apiVersion) errors.push(invalid(`${path}.apiVersion`, '', 'version must not be empty'));
+  const path = 'metadata.ownerReferences';
+  for (const owner of owners) {
+    const version = owner.apiVersion ?? '';
+    if (!/^([^/]+\/)?[^/]+$/.test(version)) {
+      errors.push(invalid(`${path}.apiVersion`, version, 'version must not be empty'));
+    }
     if (!owner.kind) errors.push(invalid(`${path}.kind`, '', 'must not be empty'));
     if (!owner.name) errors.push(invalid(`${path}.name`, '', 'must not be empty'));
     if (!owner.uid) errors.push(invalid(`${path}.uid`, '', 'must not be empty'));
+    if (version === 'v1' && owner.kind === 'Event') {
+      errors.push(invalid(path, owner, '/v1, Kind=Event is disallowed from being an owner'));
+    }
   }
   const controllers = owners.filter((owner) => owner.controller === true);
   const [first, second] = controllers;
@@ -99,8 +112,10 @@ function validateOwners(object: StoredObject): FieldError[] {
 function validateFinalizers(finalizers: readonly string[] | undefined): FieldError[] {
   return (finalizers ?? []).flatMap((finalizer, index) => {
     const field = `metadata.finalizers[${index}]`;
-    const errors = qualifiedNameProblems(finalizer).map((problem) => invalid(field, finalizer, problem));
-    if (errors.length === 0 && !finalizer.includes('/') && !standardFinalizers.includes(finalizer)) {
+    const errors = qualifiedNameProblems(finalizer).map((problem) =>
+      invalid('metadata.finalizers', finalizer, problem),
+    );
+    if (!finalizer.includes('/') && !standardFinalizers.includes(finalizer)) {
       errors.push(
         invalid(field, finalizer, 'name is neither a standard finalizer name nor is it fully qualified'),
       );

@@ -173,7 +173,7 @@ export const customResources: Theme = {
       });
     },
     'what the schema does not allow is refused': async (s) => {
-      const path = await define(s, definition(s));
+      const path = await define(s, definition(s, {}, { subresources: { status: {} } }));
       for (const spec of [
         { size: 0 },
         { size: 11 },

@@ -64,7 +64,7 @@ export const patching: Theme = {
         null,
         { data: 'x' },
         { metadata: null },
-        { kind: 'Secret' },
+        { kind: 'Service' },
         { apiVersion: 'v2' },
         { data: { x: 1 } },
       ]) {
@@ -163,6 +163,7 @@ export const patching: Theme = {
       await s.patch(200, 'strategic', one, { spec: { ports: [{ port: 80, $patch: 'delete' }] } });
       await s.patch(200, 'strategic', one, { spec: { externalIPs: ['198.18.0.1'] } });
       await s.patch(200, 'strategic', one, { spec: { externalIPs: ['198.18.0.2'] } });
+      await s.patch(200, 'strategic', one, { spec: { selector: { app: 'a', tier: 'b' } } });
       await s.patch(200, 'strategic', one, { spec: { selector: { $patch: 'replace', only: 'x' } } });
       const gone = await s.patch(200, 'strategic', one, {
         metadata: { '$deleteFromPrimitiveList/finalizers': ['example.com/b'] },
