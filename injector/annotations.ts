@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { ObjectMeta } from '../api/kubernetes-types.ts';
 
 /** Resource quantities by name of their annotation, as Kubernetes writes them (`100m`, `64Mi`). */
@@ -14,6 +15,11 @@ export interface ProxyConfig extends Quantities {
   image?: string;
   defaultInboundPolicy?: string;
   opaquePorts?: string;
+  /** User id of the sidecar. */
+  proxyUid?: string;
+  skipInboundPorts?: string;
+  skipOutboundPorts?: string;
+  skipSubnets?: string;
 }
 
 /** The quantity grammar of Kubernetes (resource.Quantity). */
@@ -21,9 +27,22 @@ const QUANTITY = /^\d+(\.\d+)?([numkMGTPE]|[KMGTPE]i|[eE]-?\d+)?$/;
 /** Levels that our own logger knows; Linkerd's per-module filters are not among them. */
 const LOG_LEVELS = /^(fatal|error|warn|info|debug|trace|silent)$/;
 const ANY = /^/;
+/** What the program that sets the rules would end over must not reach it. */
+const SUBNETS = {
+  test: (text: string): boolean =>
+    text
+      .split(',')
+      .map((part) => part.trim())
+      .every((part) => part === '' || isSubnet(part)),
+};
+/** Root is what most images' apps run as. */
+const USER_ID = /^[1-9]\d{0,8}$/;
 
 /** Annotation name after `config.isthmus.dev/` or `config.linkerd.io/`, and what its value has to look like. */
-const SETTINGS: Record<keyof ProxyConfig, { annotation: string; valid: RegExp; expected: string }> = {
+const SETTINGS: Record<
+  keyof ProxyConfig,
+  { annotation: string; valid: Pick<RegExp, 'test'>; expected: string }
+> = {
   cpuRequest: { annotation: 'proxy-cpu-request', valid: QUANTITY, expected: 'a quantity such as 100m' },
   cpuLimit: { annotation: 'proxy-cpu-limit', valid: QUANTITY, expected: 'a quantity such as 1' },
   memoryRequest: { annotation: 'proxy-memory-request', valid: QUANTITY, expected: 'a quantity such as 64Mi' },
@@ -41,6 +60,14 @@ const SETTINGS: Record<keyof ProxyConfig, { annotation: string; valid: RegExp; e
       'all-unauthenticated, all-authenticated, cluster-unauthenticated, cluster-authenticated or deny',
   },
   opaquePorts: { annotation: 'opaque-ports', valid: ANY, expected: 'ports' },
+  proxyUid: { annotation: 'proxy-uid', valid: USER_ID, expected: 'a user id above 0' },
+  skipInboundPorts: { annotation: 'skip-inbound-ports', valid: ANY, expected: 'ports' },
+  skipOutboundPorts: { annotation: 'skip-outbound-ports', valid: ANY, expected: 'ports' },
+  skipSubnets: {
+    annotation: 'skip-subnets',
+    valid: SUBNETS,
+    expected: 'a list of address blocks such as 10.0.0.0/8',
+  },
 };
 
 /** Linkerd's image annotation would put Linkerd's proxy where ours belongs. */
@@ -66,6 +93,13 @@ export function proxyConfig(
       );
   }
   return { config, warnings };
+}
+
+function isSubnet(text: string): boolean {
+  const [address = '', prefix = '', ...rest] = text.split('/');
+  const family = isIP(address);
+  const most = family === 4 ? 32 : 128;
+  return family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= most;
 }
 
 function lookUp(

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 
 import type { Container, EnvVar, Pod } from '../api/kubernetes-types.ts';
-import { component, env, object, path, proxyEnv } from '../api/names.ts';
+import { component, env, object, path, proxyEnv, redirectEnv } from '../api/names.ts';
 import { injectPod } from './inject-pod.ts';
 import { applyPatch, context, namespace, pod } from './testing/fixture.ts';
 
@@ -19,8 +19,8 @@ function inject(
   assert.ok(result.injected, JSON.stringify(result));
   const patched = applyPatch(subject, result.patch);
   assert.deepEqual(patched, result.pod);
-  const [sidecar] = patched.spec?.initContainers ?? [];
-  assert.equal(sidecar?.name, component.proxy);
+  const sidecar = patched.spec?.initContainers?.find(({ name }) => name === component.proxy);
+  assert.ok(sidecar !== undefined);
   return { pod: patched, sidecar, warnings: result.warnings };
 }
 
@@ -118,6 +118,57 @@ test('what the user set of the proxy environment stays, and no second spelling i
 test('in redirect mode the app is left alone', () => {
   const { pod: injected } = inject(pod(ASKED), { ...context, proxyMode: 'redirect' });
   assert.deepEqual(injected.spec?.containers, pod().spec?.containers);
+});
+
+test('in redirect mode the rules are set before everything else, by a container that has what it needs and no more', () => {
+  const { pod: injected, sidecar } = inject(
+    pod(
+      {
+        ...ASKED,
+        'config.linkerd.io/proxy-uid': '1700',
+        'config.linkerd.io/skip-inbound-ports': '22,8000-8010',
+        'config.isthmus.dev/skip-outbound-ports': '25',
+        'config.linkerd.io/skip-subnets': '10.0.0.0/8, fd00::/8',
+      },
+      { initContainers: [{ name: 'migrate' }] },
+    ),
+    { ...context, proxyMode: 'redirect' },
+  );
+  const [rules] = injected.spec?.initContainers ?? [];
+  assert.deepEqual(
+    injected.spec?.initContainers?.map(({ name }) => name),
+    [component.redirect, component.proxy, 'migrate'],
+  );
+  assert.deepEqual(rules?.args, ['redirect']);
+  assert.equal(rules?.restartPolicy, undefined);
+  assert.equal(value(rules, redirectEnv.proxyUid), '1700');
+  assert.equal(sidecar.securityContext?.['runAsUser'], 1700);
+  assert.equal(value(rules, redirectEnv.skipInboundPorts), '22,8000-8010');
+  assert.equal(value(rules, redirectEnv.skipOutboundPorts), '25');
+  assert.equal(value(rules, redirectEnv.skipSubnets), '10.0.0.0/8, fd00::/8');
+  assert.deepEqual(rules?.securityContext?.['capabilities'], { drop: ['ALL'], add: ['NET_ADMIN'] });
+  assert.equal(rules?.securityContext?.['allowPrivilegeEscalation'], false);
+});
+
+test('annotations that the rules could not be made of are passed over with a warning', () => {
+  const {
+    pod: injected,
+    sidecar,
+    warnings,
+  } = inject(
+    pod({
+      ...ASKED,
+      'config.linkerd.io/proxy-uid': '0',
+      'config.linkerd.io/skip-inbound-ports': 'ssh,70000',
+      'config.linkerd.io/skip-subnets': '10.0.0.0',
+    }),
+    { ...context, proxyMode: 'redirect' },
+  );
+  const [rules] = injected.spec?.initContainers ?? [];
+  assert.equal(value(rules, redirectEnv.proxyUid), '2102');
+  assert.equal(sidecar.securityContext?.['runAsUser'], 2102);
+  assert.equal(value(rules, redirectEnv.skipInboundPorts), undefined);
+  assert.equal(warnings.length, 4);
 });
 
 test('annotations set resources, log level, policy and opaque ports: pod over namespace, ours over Linkerd’s', () => {

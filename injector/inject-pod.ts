@@ -5,7 +5,8 @@ import { annotation, label, VERSION } from '../api/names.ts';
 import { type ProxyConfig, proxyConfig } from './annotations.ts';
 import type { InjectionContext } from './context.ts';
 import { withExplicitProxy } from './explicit-proxy.ts';
-import { opaquePorts } from './opaque-ports.ts';
+import { portList } from './port-list.ts';
+import { redirectContainer } from './redirect-init.ts';
 import { shouldInject, type Skipped } from './should-inject.ts';
 import { sidecarContainer, sidecarVolumes } from './sidecar.ts';
 
@@ -49,8 +50,12 @@ export function injectPod(
     },
     spec: {
       ...spec,
-      // First, so that the other init containers have the mesh as well.
-      initContainers: [sidecarContainer(context, config), ...(spec.initContainers ?? []).map(withProxy)],
+      // First, so that the other init containers have the mesh as well; the rules before the sidecar, whose own connections they leave alone.
+      initContainers: [
+        ...(context.proxyMode === 'redirect' ? [redirectContainer(context, config)] : []),
+        sidecarContainer(context, config),
+        ...(spec.initContainers ?? []).map(withProxy),
+      ],
       containers: spec.containers.map(withProxy),
       volumes: [...(spec.volumes ?? []), ...sidecarVolumes()],
     },
@@ -69,11 +74,22 @@ function sidecarConfig(
   containers: readonly Container[],
   namespace: ObjectMeta | undefined,
 ): { config: ProxyConfig; warnings: string[] } {
-  const read = proxyConfig(pod.metadata, namespace);
-  if (read.config.opaquePorts === undefined) return read;
-  const { ports, warnings } = opaquePorts(read.config.opaquePorts, containers);
-  return { config: { ...read.config, opaquePorts: ports }, warnings: [...read.warnings, ...warnings] };
+  const { config, warnings } = proxyConfig(pod.metadata, namespace);
+  for (const [setting, what] of PORT_LISTS) {
+    const text = config[setting];
+    if (text === undefined) continue;
+    const list = portList(text, containers, what);
+    config[setting] = list.ports;
+    warnings.push(...list.warnings);
+  }
+  return { config, warnings };
 }
+
+const PORT_LISTS = [
+  ['opaquePorts', 'opaque ports'],
+  ['skipInboundPorts', 'skipped inbound ports'],
+  ['skipOutboundPorts', 'skipped outbound ports'],
+] as const satisfies [keyof ProxyConfig, string][];
 
 /** Whole members are exchanged: the patch is for exactly the object that was sent, so nothing finer is gained. `add` replaces a member that is there. */
 function podPatch(before: Pod, after: Pod): JsonPatchOperation[] {

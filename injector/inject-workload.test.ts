@@ -72,6 +72,15 @@ test('by hand the whole sidecar is written, and taken out again without a trace'
   );
 });
 
+test('the container that sets the rules is taken out with the sidecar', () => {
+  const manual = { ...MANUAL, context: { ...MANUAL.context, proxyMode: 'redirect' as const } };
+  const names = (document: unknown): string[] | undefined =>
+    (document as Deployment).spec?.template.spec?.initContainers?.map(({ name }) => name);
+  const { document } = injectManifest(deployment(), manual);
+  assert.deepEqual(names(document), ['isthmus-init', 'isthmus-proxy']);
+  assert.deepEqual(names(injectManifest(document, { kind: 'remove' }).document), []);
+});
+
 test('opting out goes before a namespace that is injected', () => {
   const { document } = injectManifest(deployment(), { kind: 'disable' });
   assert.equal(

@@ -145,7 +145,7 @@ function bareSpec(spec: PodSpec): PodSpec {
   return {
     ...spec,
     initContainers: (spec.initContainers ?? [])
-      .filter(({ name }) => name !== component.proxy)
+      .filter(({ name }) => name !== component.proxy && name !== component.redirect)
       .map(withoutExplicitProxy),
     containers: spec.containers.map(withoutExplicitProxy),
     volumes: (spec.volumes ?? []).filter(({ name }) => !mounted.has(name)),

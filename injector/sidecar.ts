@@ -7,6 +7,7 @@ import {
   object,
   path,
   port,
+  PROXY_UID,
   proxyEnv,
 } from '../api/names.ts';
 import type { ProxyConfig } from './annotations.ts';
@@ -14,8 +15,6 @@ import type { InjectionContext } from './context.ts';
 
 const TOKEN_VOLUME = 'isthmus-identity-token';
 const TRUST_VOLUME = 'isthmus-trust-roots';
-/** Linkerd's proxy user; any id that no app is likely to have. */
-const PROXY_USER = 2102;
 /**
  * Seconds until a sidecar that gets no certificate is restarted. Long: a control plane that is away must not make every pod of the cluster restart in a loop.
  */
@@ -43,7 +42,7 @@ export function sidecarContainer(context: InjectionContext, config: ProxyConfig)
       capabilities: { drop: ['ALL'] },
       readOnlyRootFilesystem: true,
       runAsNonRoot: true,
-      runAsUser: PROXY_USER,
+      runAsUser: Number(config.proxyUid ?? PROXY_UID),
       seccompProfile: { type: 'RuntimeDefault' },
     },
     terminationMessagePolicy: 'FallbackToLogsOnError',

@@ -4,12 +4,14 @@ const RANGE = /^(\d{1,5})(?:-(\d{1,5}))?$/;
 const MAX_PORT = 65_535;
 
 /**
- * The opaque ports of an annotation as the proxy takes them: numbers and ranges alone. Names become the numbers of the containers' ports of that name; a word
- * that is neither is left out with a warning, since the proxy would not start with it.
+ * The ports of an annotation as the proxy and the init container take them: numbers and ranges alone. Names become the numbers of the containers' ports of that
+ * name; a word that is neither is left out with a warning, since they would not start with it.
+ * @param what the ports are, for the warning
  */
-export function opaquePorts(
+export function portList(
   text: string,
   containers: readonly Container[],
+  what: string,
 ): { ports: string; warnings: string[] } {
   const ports: string[] = [];
   const warnings: string[] = [];
@@ -21,7 +23,7 @@ export function opaquePorts(
     if (isRange(word)) ports.push(word);
     else if (named.length > 0) ports.push(...named);
     else if (word !== '')
-      warnings.push(`opaque ports: ${JSON.stringify(word)} is no port, range or port name; it is ignored`);
+      warnings.push(`${what}: ${JSON.stringify(word)} is no port, range or port name; it is ignored`);
   }
   return { ports: ports.join(','), warnings };
 }
