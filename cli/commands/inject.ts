@@ -57,12 +57,7 @@ export const injectCommand = defineCommand<InjectArguments>({
       const objects = results.map((result) => result.document);
       if (render) standardOutput.out(renderObjects(objects, args.output ?? 'yaml'));
       else if (cluster !== undefined) {
-        await asUser(cluster, () =>
-          applyObjects(
-            cluster.client,
-            objects.flatMap(flat).map((o) => inNamespace(o, args.namespace)),
-          ),
-        );
+        await asUser(cluster, () => applyObjects(cluster.client, objects.flatMap(flat), args.namespace));
       }
       for (const report of results.flatMap((result) => result.reports)) say(report);
     } finally {
@@ -125,11 +120,6 @@ async function transformOf(
 
 function flat(object: KubernetesObject): KubernetesObject[] {
   return object.kind === 'List' && 'items' in object ? (object.items as KubernetesObject[]) : [object];
-}
-
-/** Server-side apply needs the namespace spelt out; cluster-wide kinds ignore it. */
-function inNamespace(object: KubernetesObject, namespace: string): KubernetesObject {
-  return { ...object, metadata: { namespace, ...object.metadata } };
 }
 
 function say({ kind, name, changed, reason }: WorkloadReport): void {

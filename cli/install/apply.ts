@@ -7,14 +7,19 @@ import { UserError } from '../errors.ts';
 import { waitFor } from '../wait.ts';
 import { isOurs } from './manifests.ts';
 
-/** Server-side apply of each object, in order, taking our own fields over from whoever changed them. */
+/**
+ * Server-side apply of each object, in order, taking our own fields over from whoever changed them. Objects of namespaced kinds that name no namespace go to
+ * `namespace`.
+ */
 export async function applyObjects(
   client: KubernetesClient,
   objects: readonly KubernetesObject[],
+  namespace = 'default',
 ): Promise<void> {
   for (const object of objects) {
     try {
-      await client.apply(await resourceFor(client, object), object, {
+      const resource = await resourceFor(client, object);
+      await client.apply(resource, resource.namespaced ? inNamespace(object, namespace) : object, {
         fieldManager: FIELD_MANAGER,
         force: true,
       });
@@ -31,6 +36,10 @@ export async function applyObjects(
       throw error;
     }
   }
+}
+
+function inNamespace(object: KubernetesObject, namespace: string): KubernetesObject {
+  return { ...object, metadata: { namespace, ...object.metadata } };
 }
 
 /** Deletes an object; one that is not there is fine. */
