@@ -31,19 +31,14 @@ async function run(task: AppTask): Promise<AppResult> {
       return getOnce(task.url, task.headers ?? {});
     case 'talk': {
       const socket = connect({ host: task.host, port: task.port, allowHalfOpen: true });
-      return talk(socket, task.send);
+      return { kind: 'bytes', text: await talk(socket, task.send, task.waits) };
     }
-    case 'talk-tls':
-      return talk(
-        connectTls({
-          host: task.host,
-          port: task.port,
-          servername: task.serverName,
-          // The test's own server; who it is does not matter here, only that its bytes came through.
-          rejectUnauthorized: false,
-        }),
-        '',
-      );
+    default: {
+      // Who the test's own server is does not matter here, only that its bytes come through.
+      const options = { servername: task.serverName, rejectUnauthorized: false };
+      const socket = connectTls({ host: task.host, port: task.port, ...options });
+      return { kind: 'bytes', text: await text(socket) };
+    }
   }
 }
 
@@ -76,10 +71,14 @@ async function getOnce(url: string, headers: Record<string, string>): Promise<Ap
   return { kind: 'answer', status: response.statusCode ?? 0, body: await text(response) };
 }
 
-async function talk(socket: Socket, send: string): Promise<AppResult> {
-  if (send === '') return { kind: 'bytes', text: await text(socket) };
+async function talk(socket: Socket, send: string, waits: boolean): Promise<string> {
+  let first = '';
+  if (waits) {
+    await once(socket, 'readable');
+    first = String(socket.read());
+  }
   socket.end(send);
-  return { kind: 'bytes', text: await text(socket) };
+  return first + (await text(socket));
 }
 
 async function text(stream: AsyncIterable<Buffer>): Promise<string> {

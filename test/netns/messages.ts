@@ -34,8 +34,14 @@ export type AppTask =
   | { readonly do: 'serve-tcp'; readonly host: string; readonly port: number; readonly greeting: string }
   | { readonly do: 'serve-tls'; readonly port: number; readonly key: string; readonly cert: string }
   | { readonly do: 'get'; readonly url: string; readonly headers?: Record<string, string> }
-  /** Connects, sends, ends, and answers what came. */
-  | { readonly do: 'talk'; readonly host: string; readonly port: number; readonly send: string }
+  /** Connects, sends, ends, and answers what came. `waits`: says nothing until the server has spoken. */
+  | {
+      readonly do: 'talk';
+      readonly host: string;
+      readonly port: number;
+      readonly send: string;
+      readonly waits: boolean;
+    }
   | { readonly do: 'talk-tls'; readonly host: string; readonly port: number; readonly serverName: string };
 
 /** What an HTTP app saw of a request. */

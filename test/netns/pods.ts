@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +11,7 @@ import {
   makeAnchor,
   makeIssuer,
   makeLeaf,
+  privateKeyPem,
   requestedKey,
   workload,
   type Made,
@@ -23,6 +24,9 @@ const HOUR_MS = 3_600_000;
 const APP_UID = 1_000;
 
 const script = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** Which programs the rules are set by: what this machine has, or iptables alone. */
+export type Tools = 'all' | 'iptables';
 
 /** A process in a namespace, as an app's user or another. */
 export class App {
@@ -53,9 +57,9 @@ export class App {
     return JSON.parse(body) as Seen;
   }
 
-  /** All that came, or `failed: CODE`. */
-  async talk(host: string, number: number, send: string): Promise<string> {
-    const result = await this.ask({ do: 'talk', host, port: number, send });
+  /** All that came, or `failed: CODE`. @param waits until the server has spoken */
+  async talk(host: string, number: number, send: string, waits = false): Promise<string> {
+    const result = await this.ask({ do: 'talk', host, port: number, send, waits });
     return result.kind === 'bytes' ? result.text : `failed: ${JSON.stringify(result)}`;
   }
 
@@ -116,6 +120,12 @@ export class TestPods {
     rmSync(this.#dir, { recursive: true, force: true });
   }
 
+  /** A certificate of an app's own, which the mesh has nothing to do with. */
+  async appCertificate(): Promise<{ key: string; cert: string }> {
+    const leaf = await makeLeaf(this.#issuer, workload('own-tls'));
+    return { key: await privateKeyPem(leaf), cert: leaf.pem };
+  }
+
   /** An app in a namespace. @param uid whose connections the rules tell apart */
   app(namespace: Namespace, uid = APP_UID): App {
     return new App(this.#spawn(namespace, uid, 'app.ts'));
@@ -127,9 +137,10 @@ export class TestPods {
     host: number,
     env: Record<string, string> = {},
     opaquePorts: readonly number[] = [],
+    tools: Tools = 'all',
   ): Promise<Pod> {
     const namespace = this.network.namespace(serviceAccount, host);
-    redirect(namespace, env);
+    this.redirect(namespace, env, tools);
     const names = workload(serviceAccount);
     const child = this.#spawn(namespace, PROXY_UID, 'sidecar.ts');
     const send = (message: ToSidecar): boolean => child.send(message);
@@ -160,6 +171,26 @@ export class TestPods {
     };
   }
 
+  /** Runs the init container's program in a namespace. Answers its log; throws what it says when it fails. */
+  redirect(namespace: Namespace, env: Record<string, string> = {}, tools: Tools = 'all'): string {
+    const path = tools === 'all' ? (process.env['PATH'] ?? '') : this.#iptablesAlone();
+    const command = ['env', `PATH=${path}`, process.execPath, script('../../redirect/main.ts')];
+    const [program = '', ...words] = [...namespace.exec, ...command];
+    const done = spawnSync(program, words, { encoding: 'utf8', env: { ...process.env, ...env } });
+    if (done.status !== 0) throw new Error(`redirect: ${done.stderr}`);
+    return done.stdout;
+  }
+
+  /** A folder with the programs of iptables and no other. */
+  #iptablesAlone(): string {
+    const dir = mkdtempSync(join(this.#dir, 'bin-'));
+    for (const name of ['iptables', 'ip6tables', 'iptables-restore', 'ip6tables-restore']) {
+      const found = spawnSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).stdout.trim();
+      symlinkSync(found, join(dir, name));
+    }
+    return dir;
+  }
+
   async #sign(names: WorkloadNames, csr: string): Promise<ToSidecar> {
     const validUntil = Date.now() + HOUR_MS;
     const publicKey = requestedKey(Buffer.from(csr, 'base64'));
@@ -169,23 +200,20 @@ export class TestPods {
   }
 
   #spawn(namespace: Namespace, uid: number, file: string): ChildProcess {
-    const [program = '', ...words] = [
+    const [program, ...words] = [
       ...namespace.exec,
-      ...['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'],
-      ...[process.execPath, '--disable-warning=ExperimentalWarning', script(file)],
+      'setpriv',
+      `--reuid=${uid}`,
+      `--regid=${uid}`,
+      '--clear-groups',
+      process.execPath,
+      '--disable-warning=ExperimentalWarning',
+      script(file),
     ];
     const child = spawn(program, words, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#children.push(child);
     return child;
   }
-}
-
-/** Runs the init container's program in a namespace. Throws what it says when it fails. */
-export function redirect(namespace: Namespace, env: Record<string, string> = {}): string {
-  const [program = '', ...words] = [...namespace.exec, process.execPath, script('../../redirect/main.ts')];
-  const done = spawnSync(program, words, { encoding: 'utf8', env: { ...process.env, ...env } });
-  if (done.status !== 0) throw new Error(`redirect: ${done.stderr}`);
-  return done.stdout;
 }
 
 /** Rejects when the process ends instead. */

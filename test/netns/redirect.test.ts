@@ -3,12 +3,13 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, suite, test } from 'node:test';
 import { PROXY_UID } from '../../api/names.ts';
-import { missing } from './namespaces.ts';
-import { redirect, TestPods, type App, type Pod } from './pods.ts';
+import { missing, works } from './namespaces.ts';
+import { TestPods, type App, type Pod } from './pods.ts';
 
 const HTTP = 8080;
 const ECHO = 9000;
 const GREETS = 2525;
+const TLS = 8443;
 const SKIPPED_IN = 7070;
 const SKIPPED_OUT = 7171;
 /** Addresses of services: nobody has them. */
@@ -63,7 +64,7 @@ suite('redirection', { skip: skip !== undefined, timeout: 60_000 }, () => {
   });
 
   test('a server that speaks first, on an opaque port, from a client that says nothing until then', async () => {
-    const heard = await client.app.talk(SERVICE4, GREETS, 'thanks');
+    const heard = await client.app.talk(SERVICE4, GREETS, 'thanks', true);
     assert.equal(heard, `hello ${server.namespace.ip4}\nthanks`);
   });
 
@@ -82,13 +83,8 @@ suite('redirection', { skip: skip !== undefined, timeout: 60_000 }, () => {
     const seen = await own.seen(`http://${server.namespace.ip4}:${HTTP}/`);
     // Past its own sidecar: nobody has said who it is.
     assert.equal(seen.client, undefined);
-    const nobody = await own.ask({
-      do: 'talk',
-      host: '127.0.0.1',
-      port: 4140,
-      send: 'GET / HTTP/1.1\r\n\r\n',
-    });
-    assert.notEqual(nobody.kind, 'answer');
+    // Straight to the sidecar's own door: it leads nowhere, above all not to itself.
+    assert.doesNotMatch(await own.talk('127.0.0.1', 4140, 'GET / HTTP/1.1\r\n\r\n'), /HTTP/);
   });
 
   test('a port that is skipped on the way out passes the sidecar by', async () => {
@@ -123,6 +119,38 @@ suite('redirection', { skip: skip !== undefined, timeout: 60_000 }, () => {
     assert.equal(await client.app.talk(SERVICE4, ECHO, 'bytes'), 'bytes');
   });
 
+  test('TLS of the app’s own passes through both sidecars as it is', async () => {
+    await server.app.ask({ do: 'serve-tls', port: TLS, ...(await pods.appCertificate()) });
+    for (const app of [client.app, outside]) {
+      const host = server.namespace.ip4;
+      const result = await app.ask({ do: 'talk-tls', host, port: TLS, serverName: 'own.example' });
+      assert.deepEqual(result, { kind: 'bytes', text: 'inside TLS' });
+    }
+  });
+
+  test('iptables does the same where it is all that there is, and doubles nothing', async (t) => {
+    if (!works('iptables', ['--version'])) return t.skip('needs iptables');
+    const pod = await pods.pod('iptables', 5, {}, [], 'iptables');
+    const authorities = [`${SERVICE4}:80`, `[${SERVICE6}]:80`];
+    for (const authority of authorities) {
+      await pod.tell({ kind: 'service', authority, endpoints: [server.endpoint(HTTP)], opaque: false });
+      // The server's policy lets in the first client alone: that this one is refused shows that it came as itself, through its sidecar.
+      assert.equal((await pod.app.get(`http://${authority}/`)).status, 403);
+    }
+    const rules = (): string =>
+      ['iptables-save', 'ip6tables-save']
+        .map(
+          (program) =>
+            spawnSync('ip', [...pod.namespace.exec.slice(1), program], { encoding: 'utf8' }).stdout,
+        )
+        .join('')
+        .replace(/^#.*$|\[[0-9:]+\]/gm, '');
+    const before = rules();
+    assert.match(before, /ISTHMUS_OUTBOUND/);
+    assert.match(pods.redirect(pod.namespace, {}, 'iptables'), /"tool":"iptables"/);
+    assert.equal(rules(), before);
+  });
+
   test('a server of the pod’s own is reached over loopback without the sidecar', async () => {
     await client.app.ask({ do: 'serve-http', host: '127.0.0.1', port: 6000 });
     assert.equal((await client.app.seen('http://127.0.0.1:6000/')).from, '127.0.0.1');
@@ -146,7 +174,7 @@ suite('redirection', { skip: skip !== undefined, timeout: 60_000 }, () => {
         encoding: 'utf8',
       }).stdout;
     const before = list();
-    redirect(client.namespace, { ISTHMUS_REDIRECT_SKIP_OUTBOUND_PORTS: `${SKIPPED_OUT}` });
+    pods.redirect(client.namespace, { ISTHMUS_REDIRECT_SKIP_OUTBOUND_PORTS: `${SKIPPED_OUT}` });
     assert.equal(list(), before);
   });
 });
