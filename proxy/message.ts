@@ -114,27 +114,26 @@ export class Head {
 
   /** Removes every field with this id; the others keep their order. */
   remove(id: FieldId): void {
-    this.#keep((i) => this.id[i] !== id);
+    let kept = this.find(id);
+    if (kept < 0) return;
+    for (let i = kept + 1; i < this.count; i++) if (this.id[i] !== id) this.#move(i, kept++);
+    this.count = kept;
   }
 
   /** Removes the fields whose name the test accepts. Not for the common path: it takes a function. */
   removeNamed(test: (name: Buffer, start: number, end: number) => boolean): void {
-    this.#keep((i) => !test(this.nameBuffer[i] ?? EMPTY, this.nameStart[i] ?? 0, this.nameEnd[i] ?? 0));
+    let kept = 0;
+    for (let i = 0; i < this.count; i++) {
+      if (test(this.nameBuffer[i] ?? EMPTY, this.nameStart[i] ?? 0, this.nameEnd[i] ?? 0)) continue;
+      if (kept !== i) this.#move(i, kept);
+      kept++;
+    }
+    this.count = kept;
   }
 
   /** Value of field i as a string (Latin-1, as RFC 9110 section 5.5 treats field values). */
   value(i: number): string {
     return this.valueBuffer[i]?.toString('latin1', this.valueStart[i], this.valueEnd[i]) ?? '';
-  }
-
-  #keep(wanted: (i: number) => boolean): void {
-    let kept = 0;
-    for (let i = 0; i < this.count; i++) {
-      if (!wanted(i)) continue;
-      if (kept !== i) this.#move(i, kept);
-      kept++;
-    }
-    this.count = kept;
   }
 
   #move(from: number, to: number): void {
@@ -172,38 +171,50 @@ export function setSpan(span: Span, text: string): void {
 /** A copy of a head that stays valid: for who has to wait before passing it on. `copy` is written over when given. */
 export function copyHead(head: Head, copy: Head = new Head()): Head {
   copy.clear();
-  let size = 0;
-  const spans = [head.method, head.path, head.authority, head.scheme];
-  for (const span of spans) size += span.end - span.start;
+  const bytes = Buffer.allocUnsafe(sizeOf(head));
+  let at = copySpan(head.method, copy.method, bytes, 0);
+  at = copySpan(head.path, copy.path, bytes, at);
+  at = copySpan(head.authority, copy.authority, bytes, at);
+  at = copySpan(head.scheme, copy.scheme, bytes, at);
   for (let i = 0; i < head.count; i++) {
-    size +=
-      (head.nameEnd[i] ?? 0) - (head.nameStart[i] ?? 0) + (head.valueEnd[i] ?? 0) - (head.valueStart[i] ?? 0);
-  }
-  const bytes = Buffer.allocUnsafe(size);
-  let at = 0;
-  const take = (from: Buffer, start: number, end: number): number => {
-    const begin = at;
-    at += from.copy(bytes, at, start, end);
-    return begin;
-  };
-  const copies = [copy.method, copy.path, copy.authority, copy.scheme];
-  spans.forEach((span, i) => {
-    const target = copies[i] ?? copy.method;
-    target.start = take(span.buffer, span.start, span.end);
-    target.end = at;
-    target.buffer = bytes;
-  });
-  for (let i = 0; i < head.count; i++) {
-    const nameStart = take(head.nameBuffer[i] ?? EMPTY, head.nameStart[i] ?? 0, head.nameEnd[i] ?? 0);
+    const nameStart = at;
+    at = copyRange(head.nameBuffer[i] ?? EMPTY, head.nameStart[i] ?? 0, head.nameEnd[i] ?? 0, bytes, at);
     const nameEnd = at;
-    const valueStart = take(head.valueBuffer[i] ?? EMPTY, head.valueStart[i] ?? 0, head.valueEnd[i] ?? 0);
-    copy.add((head.id[i] ?? 0) as FieldId, bytes, nameStart, nameEnd, bytes, valueStart, at);
+    at = copyRange(head.valueBuffer[i] ?? EMPTY, head.valueStart[i] ?? 0, head.valueEnd[i] ?? 0, bytes, at);
+    copy.add((head.id[i] ?? 0) as FieldId, bytes, nameStart, nameEnd, bytes, nameEnd, at);
     copy.sensitive[i] = head.sensitive[i] ?? 0;
   }
   copy.status = head.status;
   copy.contentLength = head.contentLength;
   copy.close = head.close;
   return copy;
+}
+
+function sizeOf(head: Head): number {
+  const { method, path, authority, scheme } = head;
+  let size = method.end - method.start + path.end - path.start;
+  size += authority.end - authority.start + scheme.end - scheme.start;
+  for (let i = 0; i < head.count; i++) {
+    size += (head.nameEnd[i] ?? 0) - (head.nameStart[i] ?? 0);
+    size += (head.valueEnd[i] ?? 0) - (head.valueStart[i] ?? 0);
+  }
+  return size;
+}
+
+/** Returns where the next bytes go. */
+function copySpan(from: Span, to: Span, bytes: Buffer, at: number): number {
+  to.buffer = bytes;
+  to.start = at;
+  to.end = copyRange(from.buffer, from.start, from.end, bytes, at);
+  return to.end;
+}
+
+/** A loop: most runs are short, where a call into the runtime costs more than the copy. */
+function copyRange(from: Buffer, start: number, end: number, bytes: Buffer, at: number): number {
+  if (end - start > 64) return at + from.copy(bytes, at, start, end);
+  let o = at;
+  for (let i = start; i < end; i++) bytes[o++] = from[i] ?? 0;
+  return o;
 }
 
 /** What a request was for; set once by the layer that knows. */

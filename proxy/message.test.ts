@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { copyHead, FieldId, Head, setSpan, spanText } from './message.ts';
+
+interface Field {
+  id: FieldId;
+  name: string;
+  value: string;
+}
+
+const field = fc.record<Field>({
+  id: fc.constantFrom(FieldId.other, FieldId.cookie, FieldId.l5dClientId, FieldId.forwarded),
+  name: fc.string({ minLength: 1, maxLength: 8 }),
+  value: fc.string({ maxLength: 200 }),
+});
+const fields = fc.array(field, { maxLength: 20 });
+
+function headOf(all: readonly Field[]): Head {
+  const head = new Head();
+  setSpan(head.method, 'GET');
+  setSpan(head.path, '/a/path');
+  setSpan(head.authority, 'web.shop');
+  head.contentLength = 7;
+  for (const [i, { id, name, value }] of all.entries()) {
+    const bytes = Buffer.from(`--${name}${value}--`, 'latin1');
+    const middle = 2 + Buffer.byteLength(name, 'latin1');
+    head.add(id, bytes, 2, middle, bytes, middle, bytes.length - 2);
+    head.sensitive[i] = i % 2;
+  }
+  return head;
+}
+
+function read(head: Head): (Field & { sensitive: number })[] {
+  return Array.from({ length: head.count }, (_, i) => ({
+    id: head.id[i] as FieldId,
+    name: head.nameBuffer[i]?.toString('latin1', head.nameStart[i], head.nameEnd[i]) ?? '',
+    value: head.value(i),
+    sensitive: head.sensitive[i] ?? 0,
+  }));
+}
+
+test('fields that are removed by id are gone; the others keep their order and all that belongs to them', () => {
+  fc.assert(
+    fc.property(fields, (all) => {
+      const head = headOf(all);
+      const expected = read(head).filter(({ id }) => id !== FieldId.cookie);
+      head.remove(FieldId.cookie);
+      assert.deepEqual(read(head), expected);
+      assert.equal(head.find(FieldId.cookie), -1);
+    }),
+  );
+});
+
+test('fields that are removed by name are gone; the others keep their order', () => {
+  fc.assert(
+    fc.property(fields, (all) => {
+      const head = headOf(all);
+      const expected = read(head).filter(({ name }) => !name.startsWith('a'));
+      head.removeNamed((bytes, start) => bytes[start] === 97);
+      assert.deepEqual(read(head), expected);
+    }),
+  );
+});
+
+test('a copy says the same, also when the original and what the copy held before are written over', () => {
+  fc.assert(
+    fc.property(fields, fields, (all, old) => {
+      const head = headOf(all);
+      const expected = read(head);
+      const copy = copyHead(head, headOf(old));
+      for (let i = 0; i < head.count; i++) {
+        head.nameBuffer[i]?.fill(0);
+        head.valueBuffer[i]?.fill(0);
+      }
+      head.path.buffer.fill(0);
+      assert.deepEqual(read(copy), expected);
+      const spans = [copy.method, copy.path, copy.authority, copy.scheme].map(spanText);
+      assert.deepEqual(spans, ['GET', '/a/path', 'web.shop', '']);
+      assert.equal(copy.contentLength, 7);
+    }),
+  );
+});
