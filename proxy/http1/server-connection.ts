@@ -374,8 +374,11 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
     this.#state = 'head';
     this.#deadline.set(IDLE_MS);
     this.#reader.release();
-    // The loop in #parse goes on by itself.
-    if (this.#parsing) return;
+    // The loop in #parse goes on by itself; a body that was larger than the window may have paused it.
+    if (this.#parsing) {
+      this.#in.release();
+      return;
+    }
     const pending = this.#pending;
     this.#pending = undefined;
     if (pending !== undefined) this.#parse(pending, 0, pending.length);
