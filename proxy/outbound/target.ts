@@ -14,7 +14,7 @@ import { tlsLabels, type Peers } from './peers.ts';
 
 export interface TargetOptions {
   discovery: DiscoveryOptions;
-  peers: Peers;
+  peers: Pick<Peers, 'acquire' | 'release'>;
   http: HttpMetrics;
   /** `outbound_http_balancer_endpoints`. */
   endpoints: Family<Gauge>;
@@ -46,6 +46,7 @@ export class Target {
   readonly #balance: Balance;
   readonly #listeners = new Set<() => void>();
   #dns: { stop(): void } | undefined;
+  #suspended = false;
   /** Requests under way. */
   active = 0;
   /** ms, monotonic. */
@@ -86,11 +87,14 @@ export class Target {
   /** To be called for each use: wakes a target that was idle. */
   touch(): void {
     this.lastUsed = this.#options.now();
+    this.#suspended = false;
     this.#discovery.resume();
   }
 
   /** Nobody uses it: ends its streams and gives its connections back, and remembers where it led. */
   suspend(): void {
+    if (this.#suspended) return;
+    this.#suspended = true;
     this.#dns?.stop();
     this.#dns = undefined;
     this.#discovery.suspend();

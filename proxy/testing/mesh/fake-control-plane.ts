@@ -50,6 +50,7 @@ interface Stream {
   kind: 'profile' | 'get' | 'policy' | 'exports';
   path: string;
   handlers: StreamHandlers<never>;
+  cancelled: boolean;
   sent: FakeEndpoint[];
 }
 
@@ -126,12 +127,14 @@ export class FakeControlPlane {
           kind: kindOf(method),
           path: pathOf(message),
           handlers,
+          cancelled: false,
           sent: [],
         };
         // As over a network: never an answer within the call.
         setImmediate(() => this.#open(stream));
         return {
           cancel: () => {
+            stream.cancelled = true;
             this.#streams.delete(stream);
           },
         };
@@ -140,7 +143,7 @@ export class FakeControlPlane {
   }
 
   #open(stream: Stream): void {
-    if (this.#hangs) return;
+    if (this.#hangs || stream.cancelled) return;
     if (!this.#alive) return end(stream, grpcStatus.unavailable);
     this.#streams.add(stream);
     if (stream.kind === 'profile') this.#sendProfile(stream);

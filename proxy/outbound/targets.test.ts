@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { test } from 'node:test';
+import { ManualClock } from '../../workload-identity/testing/manual-clock.ts';
+import { ControlMetrics } from '../telemetry/control-metrics.ts';
+import { HttpMetrics } from '../telemetry/http-metrics.ts';
+import { MAX_SERIES, Registry, RETAIN_IDLE_MS } from '../telemetry/registry.ts';
+import { FakeControlPlane } from '../testing/mesh/fake-control-plane.ts';
+import { testLog } from '../testing/mesh/test-mesh.ts';
+import { TimerWheel } from '../transport/timers.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import { MAX_TARGETS, TARGET_IDLE_MS, Targets } from './targets.ts';
+import type { TargetOptions } from './target.ts';
+
+const NOWHERE: Upstream = { take: () => undefined, wait() {}, cancel() {} };
+const LOOK_MS = 5_000;
+
+function harness() {
+  let now = 0;
+  const clock = new ManualClock(0);
+  const timers = new TimerWheel(() => now, 100);
+  const controlPlane = new FakeControlPlane();
+  const registry = new Registry();
+  const held = new Set<string>();
+  const options: TargetOptions = {
+    discovery: {
+      channel: controlPlane.channel(),
+      contextToken: '{}',
+      clock,
+      random: () => 0.5,
+      metrics: new ControlMetrics(registry, () => now).cells('destination'),
+    },
+    peers: {
+      acquire: ({ key }) => {
+        held.add(key);
+        return NOWHERE;
+      },
+      release: ({ key }) => void held.delete(key),
+    },
+    http: new HttpMetrics(registry),
+    endpoints: registry.gauge('endpoints', 'endpoints'),
+    timers,
+    clock,
+    now: () => now,
+    random: () => 0.5,
+    failFastMs: 3_000,
+    beyond: { kind: 'refuse' },
+    throughGateways: true,
+    log: testLog,
+  };
+  const targets = new Targets(options);
+  const pass = (ms: number): void => {
+    for (let passed = 0; passed < ms; passed += LOOK_MS) {
+      now += LOOK_MS;
+      timers.tick();
+      registry.sweep(now);
+    }
+  };
+  return { targets, controlPlane, registry, held, pass };
+}
+
+function ask(targets: Targets, controlPlane: FakeControlPlane, n: number): void {
+  for (let i = 0; i < n; i++) {
+    controlPlane.setService(`s${i}.shop:80`, [{ address: `10.0.${i >> 8}.${i & 255}`, port: 80 }]);
+    assert.ok(targets.get(`s${i}.shop:80`) !== undefined);
+  }
+}
+
+async function settle(): Promise<void> {
+  for (let i = 0; i < 4; i++) await nextTurn();
+}
+
+test('a thousand targets: idle ones give back streams and connections, their series go, and they come back', async () => {
+  const { targets, controlPlane, registry, held, pass } = harness();
+  ask(targets, controlPlane, 1_000);
+  await settle();
+  assert.deepEqual([controlPlane.streams, held.size], [2_000, 1_000]);
+  const series = (): number => registry.families.find(({ name }) => name === 'endpoints')?.size ?? 0;
+  assert.equal(series(), MAX_SERIES);
+  pass(TARGET_IDLE_MS + LOOK_MS);
+  assert.deepEqual([controlPlane.streams, held.size], [0, 0]);
+  pass(RETAIN_IDLE_MS + LOOK_MS);
+  assert.equal(series(), 0);
+  assert.ok(targets.get('s7.shop:80') !== undefined);
+  await settle();
+  assert.deepEqual([controlPlane.streams, held.size], [2, 1]);
+  // A series that was dropped comes back with the next sweep.
+  pass(LOOK_MS);
+  assert.equal(series(), 2);
+  targets.close();
+});
+
+test('more names than may be known: the least recently used idle one is forgotten', async () => {
+  const { targets, controlPlane, held } = harness();
+  ask(targets, controlPlane, MAX_TARGETS + 10);
+  await settle();
+  assert.deepEqual([controlPlane.streams, held.size], [2 * MAX_TARGETS, MAX_TARGETS]);
+  targets.close();
+  assert.deepEqual([controlPlane.streams, held.size], [0, 0]);
+});
