@@ -24,7 +24,7 @@ function matches(labels: Labels, { key, operator, values }: Requirement): boolea
       return value !== undefined && Number(value) < Number(values[0]);
     case 'exists':
       return value !== undefined;
-    case '!':
+    default:
       return value === undefined;
   }
 }
@@ -114,15 +114,16 @@ export function parseFieldSelector(text: string, resource: string, extra: readon
     const stray = /(?<!\\)[=,]/.exec(value);
     if (stray !== null)
       throw badRequest(`invalid field selector: unescaped character in value: ${stray[0].charCodeAt(0)}`);
-    if (!known.has(label)) throw unknownField(label, resource, known);
+    if (!known.has(label)) throw unknownField(label, resource, known, extra.length > 0);
     return { label, negated: operator === '!=', value };
   });
   return (object) =>
     terms.every(({ label, negated, value }) => (fieldText(object, label) === value) !== negated);
 }
 
-function unknownField(label: string, resource: string, known: ReadonlySet<string>): Error {
-  if (FIELD_LABELS[resource] !== undefined) return badRequest(`field label not supported: ${label}`);
+function unknownField(label: string, resource: string, known: ReadonlySet<string>, hasOwn: boolean): Error {
+  if (hasOwn || FIELD_LABELS[resource] !== undefined)
+    return badRequest(`field label not supported: ${label}`);
   const list = [...known].map((name) => JSON.stringify(name)).join(', ');
   return badRequest(`${JSON.stringify(label)} is not a known field selector: only ${list}`);
 }

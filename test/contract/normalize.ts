@@ -21,7 +21,9 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/\bx509certsha256=[0-9a-f]+/gi, '<certificate>'],
   // Where and how its own code failed: Go's words for what JSON is, differences of its structures, its places in the source.
   [/json parse error: .*/g, 'json parse error: <why>'],
-  [/\n@@ [^]*$/g, '<difference>'],
+  [/\n@@ [^]*$/g, ''],
+  [/, got [^]*$/g, ', got <value>'],
+  [/^error (strict )?decoding YAML: [^]*$/, 'error decoding YAML: <why>'],
   [/Object 'Kind' is missing in .*/g, "Object 'Kind' is missing in <object>"],
   [/ \(\*core\.\w+\)/g, ''],
   [/ in scheme "[^"]*"/g, ''],
@@ -47,6 +49,10 @@ export function normalize(value: unknown, placeholders: Placeholders): unknown {
       result[key] = normalize(withoutControllers(child), placeholders);
       continue;
     }
+    if (key === 'cells') {
+      result[key] = normalize(ageless(child), placeholders);
+      continue;
+    }
     if (key === 'causes') {
       result[key] = withoutRepetition(normalize(child, placeholders));
       continue;
@@ -62,6 +68,11 @@ export function normalize(value: unknown, placeholders: Placeholders): unknown {
   return result;
 }
 
+function ageless(cells: unknown): unknown {
+  if (!Array.isArray(cells)) return cells;
+  return cells.map((cell: unknown) => (typeof cell === 'string' && /^\d+[smh]$/.test(cell) ? '<age>' : cell));
+}
+
 /** A real server validates some metadata twice, and says so twice. */
 function withoutRepetition(causes: unknown): unknown {
   if (!Array.isArray(causes)) return causes;
@@ -69,12 +80,18 @@ function withoutRepetition(causes: unknown): unknown {
   return causes.filter((_cause, index) => texts.indexOf(texts[index] ?? '') === index);
 }
 
-/** A controller writes status whenever it comes to it. */
+/** A controller writes status whenever it comes to it, and the order of owners is that of the seconds in which they wrote. */
 function withoutControllers(entries: unknown): unknown {
   if (!Array.isArray(entries)) return entries;
-  return entries.filter(
-    (entry) => !isObject(entry) || !/^(kube-controller-manager|system:)/.test(String(entry['manager'])),
-  );
+  const identity = (entry: unknown): string =>
+    isObject(entry)
+      ? ['operation', 'manager', 'subresource'].map((field) => String(entry[field])).join()
+      : '';
+  return entries
+    .filter(
+      (entry) => !isObject(entry) || !/^(kube-controller-manager|system:)/.test(String(entry['manager'])),
+    )
+    .toSorted((a, b) => (identity(a) < identity(b) ? -1 : 1));
 }
 
 /** Descriptions of built-in types' columns are documentation, which the embedded cluster leaves out. */

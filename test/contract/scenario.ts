@@ -77,7 +77,7 @@ export class Scenario {
       code: answer.code,
       ...(warning === undefined
         ? {}
-        : { warnings: normalize(String(warning).split(/, (?=299)/), placeholders) as string[] }),
+        : { warnings: normalize(warning.split(/, (?=299)/), placeholders) as string[] }),
       body: normalize(options.pick === undefined ? answer.body : options.pick(answer.body), placeholders),
     });
     return answer;

@@ -1,13 +1,12 @@
-import 'reflect-metadata';
 import { once } from 'node:events';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import {
-  BasicConstraintsExtension,
-  SubjectAlternativeNameExtension,
-  X509CertificateGenerator,
-} from '@peculiar/x509';
 import { isObject, type Json } from './json.ts';
+
+// The library reads what this one sets up, and so has to come after it.
+await import('reflect-metadata');
+const { BasicConstraintsExtension, SubjectAlternativeNameExtension, X509CertificateGenerator } =
+  await import('@peculiar/x509');
 
 /** What a webhook says to a review; undefined: it never answers. A string is sent as it is. */
 export type Respond = (request: Json) => Json | string | undefined;

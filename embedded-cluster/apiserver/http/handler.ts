@@ -5,7 +5,14 @@ import { impersonate } from '../authn/impersonation.ts';
 import type { ServiceAccountTokens } from '../authn/service-account-tokens.ts';
 import type { Attributes } from '../authz/authorizer.ts';
 import { type RbacAuthorizer, refusal } from '../authz/rbac.ts';
-import { badRequest, internalError, methodNotAllowed, notImplemented, unknownResource } from '../errors.ts';
+import {
+  badRequest,
+  internalError,
+  methodNotAllowed,
+  notImplemented,
+  plainError,
+  unknownResource,
+} from '../errors.ts';
 import type { Kubelet } from '../kubelet.ts';
 import type { Call, Core } from '../operations/core.ts';
 import { reportFields } from '../operations/decode.ts';
@@ -13,7 +20,7 @@ import { remove, removeCollection } from '../operations/delete.ts';
 import { list, requireReached } from '../operations/read.ts';
 import type { Verbs } from '../operations/verbs.ts';
 import { isStoredObject } from '../registry.ts';
-import { mediaType, parseBody, readBody } from './body.ts';
+import { duplicateYamlKey, mediaType, parseBody, readBody } from './body.ts';
 import type { Pages } from './pages.ts';
 import { servePodLog } from './pod-log.ts';
 import { duplicateFields } from './duplicate-fields.ts';
@@ -199,7 +206,8 @@ export class ApiHandler {
     const { core, verbs } = this.#options;
     const type = mediaType(exchange.request);
     const bytes = await readBody(exchange.request);
-    const body = parseBody(bytes, type);
+    const body = verb.startsWith('delete') ? parseOptions(bytes, type) : parseBody(bytes, type);
+    if (type === 'application/apply-patch+yaml') refuseDuplicateKey(call, bytes.toString('utf8'));
     if (type === 'application/json' && (verb === 'create' || verb === 'update')) {
       reportFields(call, 'duplicate', duplicateFields(bytes.toString('utf8')));
     }
@@ -255,6 +263,24 @@ export class ApiHandler {
     if (!request.complete) response.setHeader('Connection', 'close');
     sendJson(response, known.code, known.status);
   }
+}
+
+/** The real server takes options that it cannot read for a failure of its own. */
+function parseOptions(bytes: Buffer, type: string): unknown {
+  try {
+    return parseBody(bytes, type);
+  } catch (error) {
+    throw error instanceof ApiError && error.code === 400 ? plainError(error.message) : error;
+  }
+}
+
+function refuseDuplicateKey(call: Call, text: string): void {
+  const problem = call.fieldValidation === 'Ignore' ? undefined : duplicateYamlKey(text);
+  if (problem === undefined) return;
+  if (call.fieldValidation === 'Warn') return call.warn(problem);
+  throw badRequest(
+    `error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  ${problem}`,
+  );
 }
 
 function isWrite(verb: string): boolean {

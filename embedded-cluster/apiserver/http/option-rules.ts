@@ -71,7 +71,7 @@ export function checkWriteOptions(verb: string, request: IncomingMessage, query:
     const message = `Too long: may not be more than ${MAX_MANAGER_LENGTH} bytes`;
     errors.push({ field: 'fieldManager', reason: 'FieldValueTooLong', message });
   }
-  const unprintable = [...manager].findIndex((character) => /\p{C}/u.test(character));
+  const unprintable = manager.search(/\p{C}/u);
   if (unprintable !== -1) {
     const code = manager.codePointAt(unprintable)?.toString(16).toUpperCase().padStart(4, '0') ?? '';
     const message = `Invalid value: ${JSON.stringify(manager)}: invalid character U+${code} (at position ${unprintable})`;

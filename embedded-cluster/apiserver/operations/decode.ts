@@ -55,10 +55,15 @@ function asType(call: Call, input: unknown): StoredObject {
       `the object provided is unrecognized (must be of type ${resource.kind}): couldn't get version/kind; json parse error: ${input === undefined ? 'unexpected end of JSON input (<empty>)' : 'the value is not an object'}`,
     );
   }
+  if (resource.custom && input['kind'] === undefined) {
+    throw badRequest(
+      `the object provided is unrecognized (must be of type ${resource.kind}): Object 'Kind' is missing in '${JSON.stringify(input)}'`,
+    );
+  }
   const kind = input['kind'] ?? resource.kind;
   const version = input['apiVersion'] ?? apiVersion;
-  if (!resource.custom && !isKnownKind(String(version), String(kind))) {
-    const named = JSON.stringify(String(version).split('/').at(-1));
+  if (!resource.custom && !isKnownKind(text(version), text(kind))) {
+    const named = JSON.stringify(text(version).split('/').at(-1));
     throw badRequest(
       `${text(kind)} in version ${named} cannot be handled as a ${resource.kind}: no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(version)} in scheme "pkg/runtime/scheme.go:110"`,
     );
@@ -69,7 +74,7 @@ function asType(call: Call, input: unknown): StoredObject {
     );
   }
   if (kind !== resource.kind && resource.custom) {
-    throw invalid(String(kind), resource.group, text(valueAt(input, 'metadata.name')), [
+    throw invalid(text(kind), resource.group, text(valueAt(input, 'metadata.name')), [
       {
         field: 'kind',
         reason: 'FieldValueInvalid',

@@ -85,6 +85,8 @@ function markDeleted(core: Core, call: Call, live: StoredObject, options: Delete
     object.metadata.deletionTimestamp = timestamp(core.now() + grace * 1000);
     object.metadata.deletionGracePeriodSeconds = grace;
     if (object.metadata.generation !== undefined) object.metadata.generation++;
+    // A namespace goes by its own finalizers, not by a grace period.
+    if (storageName(call.type.resource) === 'namespaces') delete object.metadata.deletionGracePeriodSeconds;
     prepareForDeletion(call, object);
   } else if (before !== undefined && grace < before) {
     // A grace period can only be shortened; it counts from the first deletion.

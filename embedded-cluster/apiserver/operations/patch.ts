@@ -128,8 +128,8 @@ function appliedObject(call: Call, body: unknown): StoredObject {
   const { apiVersion = '', kind = '' } = body;
   const expected = apiVersionOf(call.type.resource);
   if (apiVersion !== expected || kind !== call.type.resource.kind) {
-    const version = String(apiVersion);
-    const gvk = `${version === '' || version.includes('/') ? version || '/' : `/${version}`}, Kind=${String(kind)}`;
+    const version = text(apiVersion);
+    const gvk = `${version === '' || version.includes('/') ? version || '/' : `/${version}`}, Kind=${text(kind)}`;
     throw badRequest(`invalid object type: ${gvk}`);
   }
   const metadata = isObject(body['metadata']) ? body['metadata'] : {};
@@ -143,7 +143,7 @@ function appliedObject(call: Call, body: unknown): StoredObject {
     ...body,
     apiVersion: expected,
     kind: call.type.resource.kind,
-    metadata: (body['metadata'] ?? {}) as object,
+    metadata: body['metadata'] ?? {},
   };
 }
 

@@ -76,13 +76,25 @@ function selectorText(object: StoredObject): string {
 
 /** PUT of `scale`. */
 export async function replaceScale(core: Core, call: Call, input: unknown): Promise<StoredObject> {
+  const kind = valueAt(input, 'kind') ?? 'Scale';
+  if (kind !== 'Scale') {
+    throw badRequest(
+      `${text(kind)} in version "v1" cannot be handled as a Scale: converting (v1.${text(kind)}) to (autoscaling.Scale): unknown conversion`,
+    );
+  }
   return changeScale(core, call, () => input);
 }
 
 /** PATCH of `scale` (JSON, merge, strategic: the last is a merge, for Scale has no lists). */
 export async function patchScale(core: Core, call: Call, request: Patch): Promise<StoredObject> {
   const type = request.type.includes('strategic') ? 'application/merge-patch+json' : request.type;
-  return changeScale(core, call, (scale) => patched(call, scale, { ...request, type }));
+  return changeScale(core, call, (scale) => {
+    const object = patched(call, scale, { ...request, type });
+    const replicas = valueAt(object, 'spec.replicas') ?? 0;
+    if (Number.isInteger(replicas)) return object;
+    const message = `Invalid value: ${JSON.stringify(JSON.stringify(object))}: json: cannot unmarshal ${typeof replicas} into Go struct field ScaleSpec.spec.replicas of type int32`;
+    throw invalid('', '', '', [{ field: 'patch', reason: 'FieldValueInvalid', message }]);
+  });
 }
 
 async function changeScale(

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { CustomResourceDefinition } from '../../../api/kubernetes-types.ts';
-import { duplicate, forbidden, invalid, notSupported, required } from '../errors.ts';
+import { duplicate, forbidden, invalid, notSupported, required, typeInvalid } from '../errors.ts';
 import type { JsonSchema } from '../json-schema.ts';
 import type { FieldError } from '../types.ts';
 import { dns1035LabelProblem, dns1123SubdomainProblem } from './names.ts';
@@ -169,12 +169,30 @@ function validateListType(schema: JsonSchema, path: string): FieldError[] {
     );
 }
 
+/** A default must be of the schema's own type. */
+function validateDefault({ type, default: fallback }: JsonSchema, path: string): FieldError[] {
+  if (fallback === undefined || fallback === null || type === undefined) return [];
+  const got = jsonType(fallback);
+  if (got === type || (got === 'integer' && type === 'number')) return [];
+  const detail = ` in body must be of type ${type}: ${JSON.stringify(got)}`;
+  return [typeInvalid(`${path}.default`, got, detail)];
+}
+
+function jsonType(value: unknown): string {
+  if (Array.isArray(value)) return 'array';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number';
+  return typeof value;
+}
+
 function validateChildren(schema: JsonSchema, path: string, depth: number): FieldError[] {
   const errors = Object.entries(schema.properties ?? {}).flatMap(([name, property]) =>
     // Metadata at the root is typed by the server, whatever stands here.
     depth === 0 && name === 'metadata'
       ? []
-      : validateSchemaNode(property, `${path}.properties[${name}]`, depth + 1),
+      : [
+          ...validateSchemaNode(property, `${path}.properties[${name}]`, depth + 1),
+          ...validateDefault(property, `${path}.properties[${name}]`),
+        ],
   );
   if (schema.items !== undefined)
     errors.push(...validateSchemaNode(schema.items, `${path}.items`, depth + 1));

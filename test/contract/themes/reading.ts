@@ -33,7 +33,7 @@ export const reading: Theme = {
     },
     'pages of a list are one snapshot': async (s) => {
       const list = `${await makeThree(s)}labelSelector=app`;
-      const all = `${s.path('leases', 'coordination.k8s.io/v1')}`;
+      const all = s.path('leases', 'coordination.k8s.io/v1');
       for (const name of ['p1', 'p2', 'p3']) {
         await s.expect(201, 'POST', all, { body: { metadata: { name } }, record: false });
       }

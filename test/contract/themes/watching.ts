@@ -15,7 +15,8 @@ async function make(s: Scenario, name: string, metadata: Json = {}): Promise<str
 }
 
 function briefly(event: Json | undefined): string {
-  return `${String(event?.['type'])} ${String(at(event, 'object.metadata.name') ?? '')}`.trim();
+  const name = at(event, 'object.metadata.name') as string | undefined;
+  return `${String(event?.['type'])} ${name ?? ''}`.trim();
 }
 
 export const watching: Theme = {
