@@ -3,10 +3,31 @@
 // machine. Run after each `npm install` that changed the lock: node .ci/complete-lockfile.mjs
 import { readFileSync, writeFileSync } from 'node:fs';
 
-const OS = ['aix', 'android', 'darwin', 'freebsd', 'linux', 'netbsd', 'openbsd', 'openharmony', 'sunos', 'win32'];
+const OS = [
+  'aix',
+  'android',
+  'darwin',
+  'freebsd',
+  'linux',
+  'netbsd',
+  'openbsd',
+  'openharmony',
+  'sunos',
+  'win32',
+];
 const CPU = {
-  'arm-eabi': 'arm', armv7: 'arm', aarch64: 'arm64', arm64: 'arm64', arm: 'arm', x64: 'x64', ia32: 'ia32', ppc64: 'ppc64',
-  riscv64: 'riscv64', s390x: 's390x', loong64: 'loong64', mips64el: 'mips64el',
+  'arm-eabi': 'arm',
+  armv7: 'arm',
+  aarch64: 'arm64',
+  arm64: 'arm64',
+  arm: 'arm',
+  x64: 'x64',
+  ia32: 'ia32',
+  ppc64: 'ppc64',
+  riscv64: 'riscv64',
+  s390x: 's390x',
+  loong64: 'loong64',
+  mips64el: 'mips64el',
 };
 
 /** What a package is for, by the words of its name. */
@@ -15,7 +36,11 @@ function platform(name) {
   const os = OS.find((word) => words.includes(word));
   const cpu = Object.keys(CPU).find((word) => words.includes(word) || name.endsWith(word));
   if (os === undefined || cpu === undefined) return undefined;
-  const libc = words.some((word) => word.startsWith('musl')) ? 'musl' : words.some((word) => word.startsWith('gnu')) ? 'glibc' : undefined;
+  const libc = words.some((word) => word.startsWith('musl'))
+    ? 'musl'
+    : words.some((word) => word.startsWith('gnu'))
+      ? 'glibc'
+      : undefined;
   return { cpu: [CPU[cpu]], ...(libc === undefined || os !== 'linux' ? {} : { libc: [libc] }), os: [os] };
 }
 
