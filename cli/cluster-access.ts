@@ -139,6 +139,11 @@ function isPem(value: unknown): value is string | Buffer {
   return typeof value === 'string' || Buffer.isBuffer(value);
 }
 
+/** A kind that is not served: an unknown group is answered without a Status, an unknown kind with one that names no object. */
+function isNotServed(error: KubernetesError): boolean {
+  return error.code === 404 && (error.status === undefined || error.status.details?.name === undefined);
+}
+
 /** Runs a call and turns "no answer" and "not allowed" into words for the person who named the context. */
 export async function asUser<T>(cluster: ClusterAccess, work: () => Promise<T>): Promise<T> {
   try {
@@ -149,6 +154,13 @@ export async function asUser<T>(cluster: ClusterAccess, work: () => Promise<T>):
       throw new UserError(
         `the API of context "${cluster.context}" (${cluster.config.server}) cannot be reached: ${error.message}`,
         'Is the cluster up, and is the address right?',
+        { cause: error },
+      );
+    }
+    if (isNotServed(error)) {
+      throw new UserError(
+        `the API of context "${cluster.context}" does not know a kind that is needed: ${error.message}`,
+        'Is the mesh installed there, with its CustomResourceDefinitions? `isthmus install` makes them.',
         { cause: error },
       );
     }

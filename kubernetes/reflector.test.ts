@@ -398,3 +398,22 @@ test('property: after any history of changes, breaks and compactions the cache e
     { numRuns: 40 },
   );
 });
+
+test('a kind that is not served is asked for until it is, as when its CustomResourceDefinition comes later', async () => {
+  server.put(configMaps, map('a'));
+  let refusals = 0;
+  server.fault = () => {
+    if (refusals === 3) return undefined;
+    refusals += 1;
+    return {
+      kind: 'status',
+      code: 404,
+      reason: 'NotFound',
+      message: 'the server could not find the requested resource',
+    };
+  };
+  const started = startReflector();
+  await until(() => started.hasSynced);
+  assert.equal(refusals, 3);
+  assert.equal(started.list().length, 1);
+});

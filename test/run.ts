@@ -1,5 +1,5 @@
 /**
- * What `npm test` runs: lint, type check, format check and protobuf freshness side by side, then every `*.test.ts` by Node's test runner.
+ * What `npm test` runs: lint, type check and format check side by side, then every `*.test.ts` by Node's test runner.
  * `node test/run.ts [--tests-only] [path …]` runs less.
  */
 import { spawn, spawnSync } from 'node:child_process';
