@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { VERSION } from '../api/names.ts';
@@ -84,3 +84,27 @@ test('completion prints a script', () => {
   assert.equal(status, 0);
   assert.match(stdout, /isthmus/);
 });
+
+/** A Node on the PATH that is too old to run the CLI itself, such as the distribution's. */
+function olderNode(): string | undefined {
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((dir) => !dir.includes('node_modules'));
+  return folders
+    .map((dir) => join(dir, 'node'))
+    .find((node) => {
+      const { stdout } = spawnSync(node, ['--version'], { encoding: 'utf8' });
+      return /^v(\d+)\./.exec(stdout ?? '')?.[1] !== undefined && Number(/^v(\d+)/.exec(stdout)?.[1]) < 26;
+    });
+}
+
+const older = olderNode();
+test(
+  'started by an older Node it finds its own',
+  { skip: older === undefined ? 'no older Node is on the PATH' : false },
+  () => {
+    const { status, stdout } = spawnSync(older ?? '', [launcher, 'version', '--client', '--short'], {
+      encoding: 'utf8',
+    });
+    assert.equal(status, 0);
+    assert.equal(stdout, `${VERSION}\n`);
+  },
+);
