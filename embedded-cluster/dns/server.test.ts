@@ -142,7 +142,11 @@ await describe('DNS server', async () => {
         for (const { at, byte } of changes) query[at % query.length] = byte;
         harmless(query.subarray(0, query.length - (cut % 7)));
       }),
-      { numRuns: 2000 },
+      {
+        numRuns: 2000,
+        // A dot inside a label: the answer could not be read.
+        examples: [['_http._tcp.web.shop.svc.cluster.local', [{ at: 83, byte: 46 }], 0]],
+      },
     );
   });
 

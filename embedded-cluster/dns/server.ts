@@ -24,6 +24,8 @@ const MAX_UDP_BYTES = 1232;
 /** RFC 7766 6.2.3: an idle connection is closed after seconds, not minutes. */
 const TCP_IDLE_MS = 10_000;
 const MAX_TCP_CONNECTIONS = 256;
+/** Free ports that are tried where any will do. */
+const MAX_PORT_ATTEMPTS = 20;
 /** The longest question is far shorter. */
 const MAX_QUERY_BYTES = 1024;
 
@@ -39,8 +41,20 @@ const RCODE = {
   refused: 5,
 } as const;
 
-/** Answers the cluster's names over UDP and TCP. Rejects when the port is taken. */
+/** Answers the cluster's names over UDP and TCP. Rejects when the port is taken; port 0 takes one that is free for both. */
 export async function startDnsServer(client: LoopbackClient, host: string, port: number): Promise<DnsServer> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await startOn(client, host, port);
+    } catch (error) {
+      // What UDP was given at random may be taken for TCP.
+      const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      if (!taken || port !== 0 || attempt === MAX_PORT_ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function startOn(client: LoopbackClient, host: string, port: number): Promise<DnsServer> {
   // A multicast DNS daemon holds 0.0.0.0:5353 on many machines, sharing it; our more specific address gets what is meant for us.
   const udp = createSocket({ type: 'udp4', reuseAddr: true });
   udp.on('message', (query, from) => {
@@ -120,6 +134,9 @@ export function answerQuery(
     return encode({ type: 'response', id: message.readUInt16BE(0), flags: RCODE.formatError });
   }
   if (query.type !== 'query') return undefined;
+  if (query.questions?.some(({ name }) => hasEmptyLabel(name)) === true) {
+    return encode({ type: 'response', id: query.id ?? 0, flags: RCODE.formatError });
+  }
   const base = {
     type: 'response' as const,
     id: query.id,
@@ -135,6 +152,11 @@ export function answerQuery(
     // What was decoded need not be something that can be written again: a stranger's bytes must not end the cluster.
     return encode({ type: 'response', id: query.id ?? 0, flags: base.flags | RCODE.serverFailure });
   }
+}
+
+/** A label that holds a dot of its own comes out of the decoder as an empty one beside it, and would be written back as a name that nobody can read. */
+function hasEmptyLabel(name: string): boolean {
+  return name !== '.' && name.split('.').slice(0, -1).includes('');
 }
 
 function respond(client: LoopbackClient, query: DecodedPacket, base: Packet & { flags: number }): Packet {
