@@ -75,6 +75,8 @@ function runTests(only: readonly string[]): boolean {
     process.execPath,
     [
       '--disable-warning=ExperimentalWarning',
+      '--import',
+      new URL('property-seed.ts', import.meta.url).href,
       '--test',
       `--test-concurrency=${CONCURRENCY}`,
       `--test-timeout=${TIMEOUT_MS}`,
