@@ -1,6 +1,6 @@
 import type { Container, EnvVar } from '../api/kubernetes-types.ts';
 import { env, port } from '../api/names.ts';
-import { downward } from './sidecar.ts';
+import { downward } from '../api/part-env.ts';
 
 /** Expanded by the kubelet: a variable must stand before those that name it. */
 const POD_IP_REFERENCE = `$(${env.podIp})`;

@@ -1,7 +1,7 @@
+import { partEnv } from '../api/part-env.ts';
 import type { Container, EnvVar, Probe, Volume } from '../api/kubernetes-types.ts';
 import {
   component,
-  env,
   IDENTITY_TOKEN_AUDIENCE,
   IDENTITY_TOKEN_SECONDS,
   object,
@@ -75,24 +75,8 @@ export function sidecarVolumes(): Volume[] {
 }
 
 function sidecarEnv(context: InjectionContext, config: ProxyConfig): EnvVar[] {
-  const service = (name: string, servicePort: number): string =>
-    `${name}.${context.meshNamespace}.svc.${context.clusterDomain}:${servicePort}`;
   return [
-    downward(env.podName, 'metadata.name'),
-    downward(env.podNamespace, 'metadata.namespace'),
-    downward(env.podIp, 'status.podIP'),
-    downward(env.nodeName, 'spec.nodeName'),
-    downward(env.serviceAccount, 'spec.serviceAccountName'),
-    { name: env.clusterName, value: context.clusterName },
-    { name: env.meshNamespace, value: context.meshNamespace },
-    { name: env.clusterDomain, value: context.clusterDomain },
-    { name: env.trustDomain, value: context.trustDomain },
-    { name: env.identityAddress, value: service(component.identity, port.identity) },
-    { name: env.destinationAddress, value: service(component.destination, port.destination) },
-    { name: env.policyAddress, value: service(component.policy, port.policy) },
-    { name: env.trustAnchorsFile, value: path.trustRoots },
-    { name: env.identityTokenFile, value: path.identityToken },
-    { name: env.logLevel, value: config.logLevel ?? context.logLevel },
+    ...partEnv({ ...context, logLevel: config.logLevel ?? context.logLevel }),
     { name: proxyEnv.mode, value: context.proxyMode },
     {
       name: proxyEnv.defaultInboundPolicy,
@@ -101,11 +85,6 @@ function sidecarEnv(context: InjectionContext, config: ProxyConfig): EnvVar[] {
     { name: proxyEnv.clusterNetworks, value: context.clusterNetworks.join(',') },
     { name: proxyEnv.opaquePorts, value: config.opaquePorts ?? context.opaquePorts.join(',') },
   ];
-}
-
-/** An environment variable by the downward API. */
-export function downward(name: string, fieldPath: string): EnvVar {
-  return { name, valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath } } };
 }
 
 function adminProbe(probePath: string): Probe {

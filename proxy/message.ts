@@ -247,11 +247,10 @@ export class Exchange {
   opaque = false;
   requestEnded = false;
   responseEnded = false;
-  /** Slots of the layers, typed where they are used: telemetry's cell, the balancer's endpoint, the policy's verdict, the deadline's timer. */
+  /** Slots of the layers, typed where they are used: telemetry's cell, the balancer's endpoint, the policy's verdict. */
   telemetry: unknown = undefined;
   endpoint: unknown = undefined;
   verdict: unknown = undefined;
-  timer: unknown = undefined;
   /** Identity that the other side proved by mTLS, and the one a gateway asserted (believed or absent). */
   peer: unknown = undefined;
   assertedClient: string | undefined = undefined;

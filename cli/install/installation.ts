@@ -1,4 +1,4 @@
-import { createPublicKey, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { component, object } from '../../api/names.ts';
 import { resources } from '../../kubernetes/resources.ts';
 import { KubernetesError } from '../../kubernetes/types.ts';
@@ -66,11 +66,4 @@ export async function readTrustAnchors(
       return [certificate.fingerprint256, certificate];
     }),
   );
-}
-
-/** Whether a private key (PEM) belongs to a certificate (PEM). */
-export function keyMatches(certificatePem: string, keyPem: string): boolean {
-  const spki = (pem: string): string =>
-    createPublicKey(pem).export({ type: 'spki', format: 'der' }).toString('base64');
-  return spki(certificatePem) === spki(keyPem);
 }

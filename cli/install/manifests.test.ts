@@ -119,3 +119,10 @@ test("what was asked for is what is installed, and the issuer's key stands in it
   );
   for (const { metadata } of objects) assert.equal(metadata?.namespace ?? 'mesh', 'mesh');
 });
+
+test('the control plane is told which networks are the cluster, those of embedded pods among them', () => {
+  const plane = deployments.find((d) => d.metadata?.name === component.controlPlane);
+  const variables = plane?.spec?.template.spec?.containers[0]?.env ?? [];
+  const networks = variables.find(({ name }) => name === 'ISTHMUS_CLUSTER_NETWORKS')?.value?.split(',') ?? [];
+  assert.ok(networks.includes('10.0.0.0/8') && networks.includes('127.0.0.0/8'));
+});

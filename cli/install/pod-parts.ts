@@ -1,13 +1,5 @@
-import {
-  env,
-  IDENTITY_TOKEN_AUDIENCE,
-  IDENTITY_TOKEN_SECONDS,
-  component,
-  label,
-  object,
-  path,
-  port,
-} from '../../api/names.ts';
+import { partEnv } from '../../api/part-env.ts';
+import { IDENTITY_TOKEN_AUDIENCE, IDENTITY_TOKEN_SECONDS, label, object, path } from '../../api/names.ts';
 import type {
   Container,
   EnvVar,
@@ -43,33 +35,6 @@ export function labels(name: string): Record<string, string> {
 
 export function meta(values: InstallValues, name: string, of: string = name): ObjectMeta {
   return { name, namespace: values.meshNamespace, labels: labels(of) };
-}
-
-function fieldEnv(name: string, fieldPath: string): EnvVar {
-  return { name, valueFrom: { fieldRef: { fieldPath } } };
-}
-
-/** The environment that every part reads (ARCHITECTURE.md 2). */
-function sharedEnv(values: InstallValues): EnvVar[] {
-  const address = (service: string, servicePort: number): string =>
-    `${service}.${values.meshNamespace}.svc.${values.clusterDomain}:${servicePort}`;
-  return [
-    fieldEnv(env.podName, 'metadata.name'),
-    fieldEnv(env.podNamespace, 'metadata.namespace'),
-    fieldEnv(env.podIp, 'status.podIP'),
-    fieldEnv(env.nodeName, 'spec.nodeName'),
-    fieldEnv(env.serviceAccount, 'spec.serviceAccountName'),
-    { name: env.clusterName, value: values.clusterName },
-    { name: env.meshNamespace, value: values.meshNamespace },
-    { name: env.clusterDomain, value: values.clusterDomain },
-    { name: env.trustDomain, value: values.trustDomain },
-    { name: env.identityAddress, value: address(component.identity, port.identity) },
-    { name: env.destinationAddress, value: address(component.destination, port.destination) },
-    { name: env.policyAddress, value: address(component.policy, port.policy) },
-    { name: env.trustAnchorsFile, value: path.trustRoots },
-    { name: env.identityTokenFile, value: path.identityToken },
-    { name: env.logLevel, value: values.logLevel },
-  ];
 }
 
 /** The pod of a component: hardened as Pod Security `restricted` asks. */
@@ -108,7 +73,7 @@ export function podSpec(values: InstallValues, c: Component): PodSpec {
     image: values.image,
     imagePullPolicy: 'IfNotPresent',
     args: [c.part],
-    env: [...sharedEnv(values), ...(c.extraEnv ?? [])],
+    env: [...partEnv(values), ...(c.extraEnv ?? [])],
     ports: [...c.ports, { name: 'admin', containerPort: c.adminPort }],
     volumeMounts,
     readinessProbe: { httpGet: probe('/ready'), periodSeconds: 1, failureThreshold: 3 },

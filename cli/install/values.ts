@@ -49,7 +49,8 @@ export function defaultValues(clusterName: string, overrides: Partial<InstallVal
     defaultInboundPolicy: 'all-unauthenticated',
     gatewayReplicas: 1,
     logLevel: 'info',
-    clusterNetworks: DEFAULT_CLUSTER_NETWORKS,
+    // Pods of an embedded cluster have loopback addresses; elsewhere nothing comes from there.
+    clusterNetworks: [...DEFAULT_CLUSTER_NETWORKS, '127.0.0.0/8'],
     adoptLinkerd: false,
     ...overrides,
   };

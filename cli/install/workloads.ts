@@ -22,6 +22,7 @@ function components(values: InstallValues): { component: Component; replicas: nu
         extraEnv: [
           { name: 'ISTHMUS_PROXY_MODE', value: values.proxyMode },
           { name: 'ISTHMUS_DEFAULT_INBOUND_POLICY', value: values.defaultInboundPolicy },
+          { name: 'ISTHMUS_CLUSTER_NETWORKS', value: values.clusterNetworks.join(',') },
           { name: 'ISTHMUS_PROXY_IMAGE', value: values.image },
           { name: 'ISTHMUS_ADOPT_LINKERD', value: String(values.adoptLinkerd) },
         ],
