@@ -4,10 +4,12 @@ import { defineCommand } from '../define-command.ts';
 import { UserError } from '../errors.ts';
 import { install, renderInstallation, trustFolder } from '../install/install.ts';
 import {
-  defaultValues,
+  type AskedValues,
   INBOUND_POLICIES,
   type InboundPolicy,
-  type InstallValues,
+  installValues,
+  PROXY_MODES,
+  type ProxyMode,
 } from '../install/values.ts';
 import { type GlobalArguments, renderOptions } from '../options.ts';
 import { type ObjectFormat, renderObjects, standardOutput } from '../output.ts';
@@ -21,6 +23,7 @@ interface InstallArguments extends GlobalArguments {
   gatewayReplicas: number;
   logLevel: string;
   adoptLinkerd: boolean;
+  proxyMode: ProxyMode | undefined;
   output: ObjectFormat | undefined;
   dryRun: boolean;
 }
@@ -71,6 +74,12 @@ export const installCommand = defineCommand<InstallArguments>({
           default: false,
           describe: "Heed Linkerd's inject annotations although a Linkerd control plane is in the cluster",
         },
+        'proxy-mode': {
+          type: 'string',
+          choices: PROXY_MODES,
+          describe:
+            "How traffic reaches the sidecar (default: redirect; explicit, by the apps' proxy variables, in an embedded cluster)",
+        },
         ...renderOptions,
       })
       .example(
@@ -78,15 +87,16 @@ export const installCommand = defineCommand<InstallArguments>({
         'Install with a shared trust anchor',
       ),
   handler: async (args) => {
-    const values = valuesOf(args);
+    const asked = askedValues(args);
     const trustDir = await trustFolder(args.trust, args.trustDomain, standardOutput);
     if (args.dryRun || args.output !== undefined) {
+      const values = installValues(asked, { embedded: false });
       standardOutput.out(renderObjects(await renderInstallation(values, trustDir), args.output ?? 'yaml'));
       return;
     }
     const cluster = await openCluster(args);
     try {
-      await install(cluster, values, trustDir, standardOutput);
+      await install(cluster, asked, trustDir, standardOutput);
     } finally {
       await cluster.client.close();
     }
@@ -98,9 +108,11 @@ function atLeastOne(replicas: number): number {
   throw new UserError(`--gateway-replicas ${replicas} is no number of replicas`, 'Use 1 or more.');
 }
 
-function valuesOf(args: InstallArguments): InstallValues {
-  const { clusterDomain, trustDomain, defaultInboundPolicy, gatewayReplicas, logLevel, adoptLinkerd } = args;
-  return defaultValues(args.clusterName, {
+function askedValues(args: InstallArguments): AskedValues {
+  const { clusterName, clusterDomain, trustDomain, defaultInboundPolicy, gatewayReplicas, logLevel } = args;
+  const { adoptLinkerd, proxyMode } = args;
+  return {
+    clusterName,
     meshNamespace: args.isthmusNamespace,
     clusterDomain,
     trustDomain,
@@ -108,5 +120,6 @@ function valuesOf(args: InstallArguments): InstallValues {
     gatewayReplicas,
     logLevel,
     adoptLinkerd,
-  });
+    ...(proxyMode === undefined ? {} : { proxyMode }),
+  };
 }

@@ -6,7 +6,6 @@ import { component, DEFAULT_MESH_NAMESPACE } from '../../api/names.ts';
 import { openEmbeddedCluster, startEmbeddedCluster } from '../clusters/embedded.ts';
 import { applyObjects, waitForDeployment } from '../install/apply.ts';
 import { applyInstallation } from '../install/install.ts';
-import { defaultValues } from '../install/values.ts';
 import { applyLink, planLink, waitForLink } from '../link/link.ts';
 import { type Output, silentOutput, step } from '../output.ts';
 import { createTrustFolder } from '../trust/trust-folder.ts';
@@ -56,7 +55,7 @@ export async function bringUp(
   return { east, west };
 
   async function installMesh(cluster: DemoCluster): Promise<void> {
-    await applyInstallation(cluster.access, defaultValues(cluster.name), trustDir, silentOutput);
+    await applyInstallation(cluster.access, { clusterName: cluster.name }, trustDir, silentOutput);
   }
 }
 

@@ -9,9 +9,10 @@ import { UserError } from '../errors.ts';
 import { type Output, step } from '../output.ts';
 import { createTrustFolder, defaultTrustDir, signIssuer } from '../trust/trust-folder.ts';
 import { applyCustomResourceDefinitions, applyObjects, waitForDeployment } from './apply.ts';
+import { readClusterTraits } from './cluster-traits.ts';
 import { readInstallation, readMeshNamespace } from './installation.ts';
 import { customResourceDefinitions, meshObjects } from './manifests.ts';
-import type { InstallValues, TrustMaterial } from './values.ts';
+import { type AskedValues, type InstallValues, installValues, type TrustMaterial } from './values.ts';
 
 const DEPLOYMENT_TIMEOUT_MS = 120_000;
 
@@ -45,27 +46,28 @@ export async function renderInstallation(
 /** Installs the mesh, or brings an installation to these values, and waits until every component is available. See applyInstallation. */
 export async function install(
   cluster: ClusterAccess,
-  values: InstallValues,
+  asked: AskedValues,
   trustDir: string,
   output: Output,
 ): Promise<void> {
-  await applyInstallation(cluster, values, trustDir, output);
+  const { meshNamespace } = await applyInstallation(cluster, asked, trustDir, output);
   await step(output, 'control plane, gateway and mirror controller are available', () =>
-    waitForMesh(cluster, values.meshNamespace),
+    waitForMesh(cluster, meshNamespace),
   );
 }
 
 /**
- * Applies the objects of an installation; twice changes nothing. An issuer that is there stays.
+ * Applies the objects of an installation and answers its values; twice changes nothing. An issuer that is there stays.
  * Throws a UserError when the cluster has another id already (an id never changes), or its mesh in another namespace.
  */
 export async function applyInstallation(
   cluster: ClusterAccess,
-  values: InstallValues,
+  asked: AskedValues,
   trustDir: string,
   output: Output,
-): Promise<void> {
+): Promise<InstallValues> {
   const { client } = cluster;
+  const values = await valuesFor(cluster, asked);
   await refuseOtherMesh(cluster, values);
   await asUser(cluster, async () => {
     const trust = await presentTrust(cluster, values, trustDir);
@@ -76,6 +78,19 @@ export async function applyInstallation(
       applyObjects(client, meshObjects(values, trust)),
     );
   });
+  return values;
+}
+
+async function valuesFor(cluster: ClusterAccess, asked: AskedValues): Promise<InstallValues> {
+  const traits = await asUser(cluster, () => readClusterTraits(cluster));
+  const values = installValues(asked, traits);
+  if (traits.embedded && values.proxyMode === 'redirect') {
+    throw new UserError(
+      `the cluster of context "${cluster.context}" is an embedded one: connections can not be redirected there`,
+      'Leave the proxy mode out, or ask for --proxy-mode explicit.',
+    );
+  }
+  return values;
 }
 
 async function refuseOtherMesh(cluster: ClusterAccess, values: InstallValues): Promise<void> {

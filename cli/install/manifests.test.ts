@@ -10,10 +10,13 @@ import type {
 } from '../../api/kubernetes-types.ts';
 import { component, IMAGE } from '../../api/names.ts';
 import { meshObjects } from './manifests.ts';
-import { defaultValues } from './values.ts';
+import { installValues } from './values.ts';
 
 const trust = { anchors: ['anchor\n'], issuerCertificate: 'issuer', issuerKey: 'key' };
-const objects = meshObjects(defaultValues('east', { meshNamespace: 'mesh', gatewayReplicas: 2 }), trust);
+const objects = meshObjects(
+  installValues({ clusterName: 'east', meshNamespace: 'mesh', gatewayReplicas: 2 }, { embedded: true }),
+  trust,
+);
 
 function ofKind<T extends KubernetesObject>(...kinds: string[]): T[] {
   return objects.filter((o) => kinds.includes(o.kind ?? '')) as T[];

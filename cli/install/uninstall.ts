@@ -10,7 +10,7 @@ import { waitFor } from '../wait.ts';
 import { deleteNamed, deleteObject } from './apply.ts';
 import { readMeshNamespace } from './installation.ts';
 import { customResourceDefinitions, isOurs, meshObjects } from './manifests.ts';
-import { defaultValues } from './values.ts';
+import { installValues } from './values.ts';
 
 /** A namespace goes when its pods have: the gateway drains for up to a minute. */
 const NAMESPACE_TIMEOUT_MS = 120_000;
@@ -120,9 +120,10 @@ async function removeClusterWide({ client }: ClusterAccess, meshNamespace: strin
 
 function clusterWideObjects(meshNamespace: string): KubernetesObject[] {
   const nothing = { anchors: [], issuerCertificate: '', issuerKey: '' };
-  return meshObjects(defaultValues('unnamed', { meshNamespace }), nothing).filter(
-    ({ metadata, kind }) => metadata?.namespace === undefined && kind !== 'Namespace',
-  );
+  return meshObjects(
+    installValues({ clusterName: 'unnamed', meshNamespace }, { embedded: false }),
+    nothing,
+  ).filter(({ metadata, kind }) => metadata?.namespace === undefined && kind !== 'Namespace');
 }
 
 async function meshedPods({ client }: ClusterAccess, meshNamespace: string): Promise<number> {

@@ -16,8 +16,8 @@ export const INBOUND_POLICIES = [
 ] as const;
 export type InboundPolicy = (typeof INBOUND_POLICIES)[number];
 
-/** How traffic reaches the sidecar: by the app's proxy environment. */
-export const PROXY_MODES = ['explicit'] as const;
+/** How traffic reaches the sidecar: `redirect`, the pod's connections are turned to it; `explicit`, by the app's proxy environment. */
+export const PROXY_MODES = ['redirect', 'explicit'] as const;
 export type ProxyMode = (typeof PROXY_MODES)[number];
 
 /** Everything that an installation is made from; kept (without keys) in the ConfigMap `isthmus-config`. */
@@ -37,22 +37,29 @@ export interface InstallValues {
   adoptLinkerd: boolean;
 }
 
-/** The values of a plain installation. */
-export function defaultValues(clusterName: string, overrides: Partial<InstallValues> = {}): InstallValues {
+/** What a person asks for; the rest comes from the defaults for the kind of cluster. */
+export type AskedValues = Pick<InstallValues, 'clusterName'> & Partial<InstallValues>;
+
+/** What the defaults depend on. */
+export interface ClusterTraits {
+  /** Pods are processes on loopback addresses, and nothing can be redirected. */
+  embedded: boolean;
+}
+
+/** All values of an installation: what was asked for, over the defaults. */
+export function installValues(asked: AskedValues, { embedded }: ClusterTraits): InstallValues {
   return {
-    clusterName,
     meshNamespace: DEFAULT_MESH_NAMESPACE,
     clusterDomain: DEFAULT_CLUSTER_DOMAIN,
     trustDomain: DEFAULT_TRUST_DOMAIN,
     image: IMAGE,
-    proxyMode: 'explicit',
+    proxyMode: embedded ? 'explicit' : 'redirect',
     defaultInboundPolicy: 'all-unauthenticated',
     gatewayReplicas: 1,
     logLevel: 'info',
-    // Pods of an embedded cluster have loopback addresses; elsewhere nothing comes from there.
-    clusterNetworks: [...DEFAULT_CLUSTER_NETWORKS, '127.0.0.0/8'],
+    clusterNetworks: [...DEFAULT_CLUSTER_NETWORKS, ...(embedded ? ['127.0.0.0/8'] : [])],
     adoptLinkerd: false,
-    ...overrides,
+    ...asked,
   };
 }
 

@@ -14,7 +14,6 @@ import { clientStats } from '../../cli/demo/observe.ts';
 import { applyObjects, waitForDeployment } from '../../cli/install/apply.ts';
 import { install } from '../../cli/install/install.ts';
 import { uninstall } from '../../cli/install/uninstall.ts';
-import { defaultValues } from '../../cli/install/values.ts';
 import { applyLink, planLink, removeSourceSide, removeTargetSide, waitForLink } from '../../cli/link/link.ts';
 import type { Output } from '../../cli/output.ts';
 import { createTrustFolder } from '../../cli/trust/trust-folder.ts';
@@ -45,7 +44,7 @@ suite('two linked clusters', () => {
     await createTrustFolder(join(dir, 'trust'));
     [east, west] = await Promise.all([cluster('east'), cluster('west')]);
     await Promise.all(
-      [east, west].map((c) => install(c.access, defaultValues(c.name), join(dir, 'trust'), silent)),
+      [east, west].map((c) => install(c.access, { clusterName: c.name }, join(dir, 'trust'), silent)),
     );
     await applyLink(await plan());
     await Promise.all([deploy(west, 'web.yaml'), deploy(east, 'client.yaml')]);
