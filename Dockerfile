@@ -16,6 +16,8 @@ STOPSIGNAL SIGTERM
 FROM base AS example
 LABEL org.opencontainers.image.title="isthmus-example" \
       org.opencontainers.image.description="The example application of Isthmus"
+# Not the sidecar's user: what that one sends is never redirected.
+USER 65532:65532
 COPY --chown=0:0 image/dist/example/ /example/
 ENTRYPOINT ["node", "/example/main.js"]
 
