@@ -23,6 +23,7 @@ import { isStoredObject } from '../registry.ts';
 import { duplicateYamlKey, mediaType, parseBody, readBody } from './body.ts';
 import type { Pages } from './pages.ts';
 import { servePodLog } from './pod-log.ts';
+import { parseProxyName, servePodProxy } from './pod-proxy.ts';
 import { duplicateFields } from './duplicate-fields.ts';
 import { deprecations } from './deprecations.ts';
 import { checkListOptions, checkWriteOptions } from './option-rules.ts';
@@ -128,7 +129,7 @@ export class ApiHandler {
     if (info.name !== '' && !hasMember(type)) throw unknownResource();
     if (!allowedVerbs(type, info).includes(verb) || !fits(verb, info, type)) throw methodNotAllowed();
     // Refused before anything is written.
-    if (info.subresource !== 'log') representationOf(exchange, info, verb);
+    if (!HANDED_ON.has(info.subresource)) representationOf(exchange, info, verb);
     checkWriteOptions(verb, request, query);
 
     const warnings: string[] = deprecations(this.#options.core.store, type);
@@ -159,6 +160,11 @@ export class ApiHandler {
     if (call.subresource === 'log') {
       const pod = verbs.get({ ...call, subresource: '' });
       return servePodLog(exchange.response, pod, exchange.query, kubelet);
+    }
+    if (call.subresource === 'proxy' && call.type.resource.plural === 'pods') {
+      const { pod: name, port } = parseProxyName(call.name);
+      const pod = verbs.get({ ...call, name, subresource: '' });
+      return servePodProxy(exchange.request, exchange.response, pod, port);
     }
     if (call.subresource !== '' && call.subresource !== 'status' && call.subresource !== 'scale') {
       throw notImplemented(
@@ -295,6 +301,9 @@ function representationOf(
   const isList = name === '' && (verb === 'list' || verb === 'deletecollection');
   return negotiate(request.headers.accept, query.get('includeObject'), isList ? 'list' : 'object');
 }
+
+/** Subresources whose answers are not objects of the API: whatever the client accepts. */
+const HANDED_ON: ReadonlySet<string> = new Set(['log', 'proxy']);
 
 /** Warnings of one answer; some clients limit the bytes of all headers. */
 const MAX_WARNINGS = 20;
