@@ -41,7 +41,7 @@ export async function isthmusPair(
   };
   const service = { authority: SERVICE, endpoints: [endpoint] };
   const start = async (who: WorkloadNames, ip: string): Promise<number> => {
-    const child = processes.startNode('sidecar.ts', [], nodeArgs);
+    const child = processes.startNode('proxy', 'sidecar.ts', [], nodeArgs);
     const ready = message(child, 'ready');
     certify(child, issuer, who);
     child.send({ kind: 'setup', names: who, ip, anchorsFile, service } satisfies SidecarSetup);

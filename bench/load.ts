@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { findProgram } from './processes.ts';
+import { findProgram, pinned } from './processes.ts';
 
 /** What is asked for, how often at once. */
 export interface Load {
@@ -45,7 +45,8 @@ end
   );
   const seconds = Math.max(1, Math.round(load.durationMs / 1_000));
   const args = ['-t1', `-c${load.connections}`, `-d${seconds}s`, '-s', script];
-  const child = spawn(wrk, [...args, `http://${load.host}:${load.port}/`], {
+  const [first = wrk, ...rest] = pinned('load', [wrk, ...args, `http://${load.host}:${load.port}/`]);
+  const child = spawn(first, rest, {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let output = '';

@@ -52,7 +52,7 @@ export async function peerPair(
     writeFileSync(join(hop.folder, 'leaf.pem'), `${cert}\n${key}`, { mode: 0o600 });
     const file = join(hop.folder, `${peer.name}.conf`);
     writeFileSync(file, peer.config(hop));
-    const child = processes.start(program, peer.args(file, hop));
+    const child = processes.start('proxy', program, peer.args(file, hop));
     const [address = '', number = ''] = hop.listen.split(':');
     await listening(address, Number(number));
     return pidOf(child);

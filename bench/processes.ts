@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 /** Also where Debian puts servers, which is not in everybody's PATH. */
@@ -8,6 +9,15 @@ const SYSTEM = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 /** ms for a process to listen. */
 const START_MS = 10_000;
 const RETRY_MS = 30;
+
+/** What a process is for. Proxies share one processor and everything else another one: what is measured never waits for what measures. */
+export type Role = 'proxy' | 'load';
+
+const PROCESSOR: Readonly<Record<Role, string>> = { proxy: '0', load: '1' };
+
+/** As containers are started (`Dockerfile`): the figures are of what is shipped. */
+const NODE_ARGS = ['--max-semi-space-size=1', '--disable-warning=ExperimentalWarning'] as const;
+const NODE_ENV = { ...process.env, MALLOC_ARENA_MAX: '1' };
 
 /** Path of an installed program; undefined: it is not there. */
 export function findProgram(name: string): string | undefined {
@@ -20,18 +30,22 @@ export class Processes {
   readonly #children = new Set<ChildProcess>();
 
   /** Starts a program whose output nobody needs; what it says on standard error is passed on. */
-  start(program: string, args: readonly string[]): ChildProcess {
-    return this.#keep(spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] }));
+  start(role: Role, program: string, args: readonly string[]): ChildProcess {
+    const [first = program, ...rest] = pinned(role, [program, ...args]);
+    return this.#keep(spawn(first, rest, { stdio: ['ignore', 'ignore', 'inherit'] }));
   }
 
   /** Starts a file of this folder as a Node process that talks by messages. */
-  startNode(file: string, args: readonly string[] = [], nodeArgs: readonly string[] = []): ChildProcess {
+  startNode(
+    role: Role,
+    file: string,
+    args: readonly string[] = [],
+    nodeArgs: readonly string[] = [],
+  ): ChildProcess {
     const path = join(import.meta.dirname, file);
-    return this.#keep(
-      spawn(process.execPath, [...nodeArgs, path, ...args], {
-        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      }),
-    );
+    const command = [process.execPath, ...NODE_ARGS, ...nodeArgs, path, ...args];
+    const [first = process.execPath, ...rest] = pinned(role, command);
+    return this.#keep(spawn(first, rest, { env: NODE_ENV, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }));
   }
 
   async close(): Promise<void> {
@@ -47,6 +61,12 @@ export class Processes {
     child.once('exit', () => this.#children.delete(child));
     return child;
   }
+}
+
+/** The command on its role's processor; as it is where there is only one, or no `taskset`. */
+export function pinned(role: Role, command: readonly string[]): readonly string[] {
+  const taskset = availableParallelism() > 1 ? findProgram('taskset') : undefined;
+  return taskset === undefined ? command : [taskset, '-c', PROCESSOR[role], ...command];
 }
 
 /** pid of a process that has been started. */

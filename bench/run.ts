@@ -3,12 +3,13 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freshAddress } from '../proxy/testing/mesh/test-mesh.ts';
+import { startApp } from './app-process.ts';
 import { isthmusPair } from './isthmus-pair.ts';
 import { generator, type Drive } from './load.ts';
 import { cpuMicros, median, pssKib } from './measure.ts';
 import type { Pair } from './pair.ts';
 import { peerPair, peers } from './peer-pairs.ts';
-import { message, Processes } from './processes.ts';
+import { Processes } from './processes.ts';
 
 interface Workload {
   name: string;
@@ -45,8 +46,7 @@ try {
 
 async function main(): Promise<void> {
   const appHost = freshAddress();
-  const app = processes.startNode('app.ts', [appHost]);
-  const { port } = await message<{ kind: string; port: number }>(app, 'listening');
+  const port = await startApp(processes, folder, appHost);
   const pairs = await startPairs(appHost, port);
   const { name, drive } = generator(folder);
   out(`load: ${name}; ${ROUNDS} interleaved rounds of ${RUN_MS / 1_000} s; CPU of both proxies together`);
