@@ -151,6 +151,15 @@ test('garbage, resets and bare error codes are told apart', async () => {
   await assert.rejects(client.list(configMaps), failure(503, 'ServiceUnavailable', /starting/));
 });
 
+test('an answer that is no JSON is read as text within the same cap, and its failures are the same', async () => {
+  server.fault = () => ({ kind: 'body', body: 'up 1\n' });
+  assert.equal(await client.text('/metrics'), 'up 1\n');
+  server.fault = () => ({ kind: 'body', body: 'x'.repeat(30_000) });
+  await assert.rejects(client.text('/metrics'), failure(0, 'ResponseTooLarge', /more than 20000 bytes/));
+  server.fault = () => ({ kind: 'status', code: 503, reason: 'ServiceUnavailable', message: 'no route' });
+  await assert.rejects(client.text('/metrics'), failure(503, 'ServiceUnavailable', /no route/));
+});
+
 test('an aborted call says so, and a server that stalls runs into the deadline', async () => {
   server.fault = () => ({ kind: 'stall' });
   const controller = new AbortController();

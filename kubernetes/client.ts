@@ -191,6 +191,10 @@ class HttpClient implements KubernetesClient {
     return this.#transport.json<R>({ method, path, ...(body === undefined ? {} : { body }) });
   }
 
+  text(path: string): Promise<string> {
+    return this.#transport.text({ method: 'GET', path, accept: '*/*' });
+  }
+
   async close(): Promise<void> {
     try {
       await this.#transport.close();

@@ -12,6 +12,8 @@ export interface ApiRequest {
   body?: unknown;
   /** Of the body; `application/json` unless given. */
   contentType?: string;
+  /** Media type that is asked for; `application/json` unless given. */
+  accept?: string;
   signal?: AbortSignal;
 }
 
@@ -66,12 +68,17 @@ export class Transport {
 
   /** Sends, reads the whole answer within the caps, and parses it. */
   async json<R>(request: ApiRequest): Promise<R> {
+    return this.#parse(await this.text(request), request) as R;
+  }
+
+  /** Sends and reads the whole answer within the caps. */
+  async text(request: ApiRequest): Promise<string> {
     const deadline = AbortSignal.timeout(this.#options.requestTimeoutMs);
     const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]);
     const response = await this.#send(request, signal, this.#options.requestTimeoutMs);
     const text = await this.#readText(response.body, this.#options.maxResponseBytes(), request, signal);
     if (response.statusCode >= 400) throw this.#failure(request, response.statusCode, text);
-    return this.#parse(text, request) as R;
+    return text;
   }
 
   /** Sends and hands over the body as it comes; the caller ends it by leaving its loop or by `signal`. */
@@ -96,7 +103,7 @@ export class Transport {
     headTimeoutMs: number,
   ): Promise<Dispatcher.ResponseData> {
     const headers: Record<string, string> = {
-      accept: 'application/json',
+      accept: request.accept ?? 'application/json',
       'user-agent': this.#options.userAgent,
       ...(await this.#credentials()),
     };

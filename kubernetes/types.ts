@@ -89,6 +89,8 @@ export interface KubernetesClient {
   ): Promise<void>;
   /** Any other path, JSON both ways: `/version`, `/apis/authorization.k8s.io/v1/selfsubjectaccessreviews`. */
   raw<R>(method: 'GET' | 'POST' | 'PUT', path: string, body?: unknown): Promise<R>;
+  /** GET of a path whose answer is not JSON, such as `…/pods/<name>:<port>/proxy/metrics`. */
+  text(path: string): Promise<string>;
   close(): Promise<void>;
 }
 
