@@ -49,7 +49,7 @@ export function createDestinationServices(deps: {
   const streams = { views, clock, metrics: createStreamMetrics(registry) };
   return {
     destination: createDestinationService(streams, settings),
-    policy: createPolicyService(streams, settings),
+    policy: createPolicyService(streams, settings, logger),
     exports: createExportsService(streams, settings),
     synced: watch.synced,
     get hasSynced() {

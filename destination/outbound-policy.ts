@@ -7,16 +7,20 @@ import {
   type ProxyProtocolSchema,
 } from '../api/proto/gen/linkerd/outbound_pb.js';
 import type { ClusterReader } from './cluster-state.ts';
+import { protoDuration } from './duration.ts';
 import { serviceOfAddress } from './endpoint-set.ts';
 import { defaultMetadata, serviceMetadata } from './metadata.ts';
 import { isOpaqueServicePort } from './opaque-ports.ts';
 import { fullyQualifiedName } from './profile.ts';
 import type { DestinationSettings } from './settings.ts';
 import type { AddressTarget, ServiceTarget } from './target.ts';
+import { type TrafficSettings, trafficSettings } from './traffic-annotations.ts';
+import { failureAccrual, httpRule } from './traffic-policy.ts';
 
 /** The policy, or why there is none: a proxy then follows the profile's endpoint, or goes to the address itself. */
 export type OutboundResult =
-  | { readonly kind: 'policy'; readonly policy: OutboundPolicy }
+  /** `problems`: annotations of the Service that mean nothing. */
+  | { readonly kind: 'policy'; readonly policy: OutboundPolicy; readonly problems: readonly string[] }
   | { readonly kind: 'none'; readonly reason: string };
 
 /** Linkerd's defaults: protocol detection, EWMA, queue in front of a balancer. */
@@ -26,7 +30,7 @@ const EWMA_DECAY = { seconds: 10n };
 const QUEUE_CAPACITY = 10_000;
 const FAILFAST_TIMEOUT = { seconds: 3n };
 
-/** A client's policy towards a target: the default one, whose only backend is the Service itself. */
+/** A client's policy towards a target: one route, whose only backend is the Service itself, with what the Service's annotations ask. */
 export function outboundPolicy(
   target: ServiceTarget | AddressTarget,
   cluster: ClusterReader,
@@ -41,16 +45,22 @@ export function outboundPolicy(
   const namespace = cluster.namespace(named.namespace);
   const opaque = isOpaqueServicePort(service, namespace, named.port, settings.opaquePorts);
   const path = `${fullyQualifiedName(named, settings.clusterDomain)}:${named.port}`;
+  const traffic = trafficSettings(service.metadata?.annotations);
   return {
     kind: 'policy',
     policy: create(OutboundPolicySchema, {
       metadata: serviceMetadata(named),
-      protocol: protocol(serviceBackend(named, path), opaque),
+      protocol: protocol(serviceBackend(named, path, traffic), opaque, traffic),
     }),
+    problems: traffic.problems,
   };
 }
 
-function serviceBackend(service: ServiceTarget, path: string): MessageInitShape<typeof BackendSchema> {
+function serviceBackend(
+  service: ServiceTarget,
+  path: string,
+  { penalty }: TrafficSettings,
+): MessageInitShape<typeof BackendSchema> {
   return {
     metadata: serviceMetadata(service),
     queue: { capacity: QUEUE_CAPACITY, failfastTimeout: FAILFAST_TIMEOUT },
@@ -58,7 +68,19 @@ function serviceBackend(service: ServiceTarget, path: string): MessageInitShape<
       case: 'balancer',
       value: {
         discovery: { kind: { case: 'dst', value: { path } } },
-        load: { case: 'peakEwma', value: { defaultRtt: DEFAULT_RTT, decay: EWMA_DECAY } },
+        load:
+          penalty === undefined
+            ? { case: 'peakEwma', value: { defaultRtt: DEFAULT_RTT, decay: EWMA_DECAY } }
+            : {
+                case: 'penaltyPeakEwma',
+                value: {
+                  defaultRtt: DEFAULT_RTT,
+                  decay: EWMA_DECAY,
+                  penalty: protoDuration(penalty.penaltyMs),
+                  maxRetryAfter: protoDuration(penalty.maxRetryAfterMs),
+                  penaltyDecay: EWMA_DECAY,
+                },
+              },
       },
     },
   };
@@ -67,6 +89,7 @@ function serviceBackend(service: ServiceTarget, path: string): MessageInitShape<
 function protocol(
   backend: MessageInitShape<typeof BackendSchema>,
   opaque: boolean,
+  traffic: TrafficSettings,
 ): MessageInitShape<typeof ProxyProtocolSchema> {
   const backends = { kind: { case: 'firstAvailable' as const, value: { backends: [{ backend }] } } };
   const opaqueRoutes = {
@@ -75,7 +98,13 @@ function protocol(
   if (opaque) return { kind: { case: 'opaque', value: opaqueRoutes } };
   const everyPath = { path: { kind: { case: 'prefix', value: '/' } } } as const;
   const httpRoutes = {
-    routes: [{ metadata: defaultMetadata('http'), rules: [{ matches: [everyPath], backends }] }],
+    routes: [
+      {
+        metadata: defaultMetadata('http'),
+        rules: [{ matches: [everyPath], backends, ...httpRule(traffic) }],
+      },
+    ],
+    ...failureAccrual(traffic.accrual),
   };
   return {
     kind: {

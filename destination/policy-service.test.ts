@@ -6,6 +6,7 @@ import { create } from '@bufbuild/protobuf';
 import { type Authz, PortSpecSchema, type Server } from '../api/proto/gen/linkerd/inbound_pb.js';
 import { type OutboundPolicy, TrafficSpecSchema } from '../api/proto/gen/linkerd/outbound_pb.js';
 import { annotation } from '../api/names.ts';
+import type { Log } from '../kubernetes/log.ts';
 import { grpcStatus } from '../workload-identity/index.ts';
 import { ipAddress, ipText } from './ip-address.ts';
 import { createPolicyService } from './policy-service.ts';
@@ -176,6 +177,80 @@ test("the default outbound policy's only backend is the Service itself", () => {
     assert.equal(balancer.load.value?.defaultRtt?.nanos, 30_000_000);
     assert.equal(balancer.load.value.decay?.seconds, 10n);
   }
+});
+
+test('annotations of the Service become timeouts, retries, accrual and the penalty', () => {
+  const { state, watchOutbound } = setUp();
+  const annotations = {
+    'timeout.linkerd.io/request': '3s',
+    'timeout.linkerd.io/idle': '500ms',
+    'retry.linkerd.io/http': '5xx, 429',
+    'retry.linkerd.io/grpc': 'unavailable,internal',
+    'retry.linkerd.io/limit': '2',
+    'retry.linkerd.io/timeout': '200ms',
+    'balancer.linkerd.io/failure-accrual': 'unified',
+    'balancer.linkerd.io/failure-accrual-consecutive-max-failures': '3',
+    'balancer.alpha.linkerd.io/penalize-failures': 'true',
+    'config.isthmus.dev/allow-l5d-request-headers': 'true',
+  };
+  state.setService('shop/web', service('web', undefined, { annotations }));
+  const kind = watchOutbound('web:80').take()[0]?.protocol?.kind;
+  assert.equal(kind?.case, 'detect');
+  for (const http of [kind.value.http1, kind.value.http2]) {
+    const rule = http?.routes[0]?.rules[0];
+    assert.equal(rule?.timeouts?.request?.seconds, 3n);
+    assert.equal(rule.timeouts.response, undefined);
+    assert.equal(rule.timeouts.idle?.nanos, 500_000_000);
+    assert.equal(rule.retry?.maxRetries, 2);
+    assert.equal(rule.retry.timeout?.nanos, 200_000_000);
+    const { statusRanges = [], grpcCodes = [] } = rule.retry.conditions ?? {};
+    assert.deepEqual(
+      statusRanges.map(({ start, end }) => [start, end]),
+      [
+        [500, 599],
+        [429, 429],
+      ],
+    );
+    assert.deepEqual(grpcCodes, [14, 13]);
+    assert.equal(rule.allowL5dRequestHeaders, true);
+    const accrual = http?.failureAccrual?.kind;
+    assert.equal(accrual?.case === 'unified' && accrual.value.maxConsecutiveFailures, 3);
+    assert.equal(accrual?.case === 'unified' && accrual.value.successRateThreshold, 0.8);
+    const backends = rule.backends?.kind;
+    const backend = backends?.case === 'firstAvailable' ? backends.value.backends[0]?.backend : undefined;
+    const load = backend?.kind.case === 'balancer' ? backend.kind.value.load : undefined;
+    assert.equal(load?.case === 'penaltyPeakEwma' && load.value.penalty?.seconds, 5n);
+  }
+});
+
+test('an annotation that means nothing counts as absent, and is told with what it must be', () => {
+  const told: unknown[] = [];
+  const deps = testDeps();
+  const warn = (fields: object): void => void told.push(fields);
+  const logger = { debug() {}, info() {}, error() {}, warn } as unknown as Log;
+  const policy = createPolicyService(deps, settings, logger);
+  const annotations = { 'timeout.linkerd.io/request': '3', 'retry.linkerd.io/http': '700,503' };
+  deps.views.state.setService('shop/web', service('web', undefined, { annotations }));
+  const stream = new TestStream<OutboundPolicy>();
+  const target = { case: 'authority', value: 'web:80' } as const;
+  policy.watchOutbound(create(TrafficSpecSchema, { sourceWorkload: WORKLOAD, target }), stream);
+  const kind = stream.take()[0]?.protocol?.kind;
+  const rule = kind?.case === 'detect' ? kind.value.http1?.routes[0]?.rules[0] : undefined;
+  assert.equal(rule?.timeouts, undefined);
+  assert.deepEqual(
+    rule?.retry?.conditions?.statusRanges.map(({ start }) => start),
+    [503],
+  );
+  assert.deepEqual(told, [
+    {
+      namespace: 'shop',
+      service: 'web',
+      problems: [
+        'timeout.linkerd.io/request is "3": it must be a duration such as 300ms or 5s',
+        'retry.linkerd.io/http is "700": it must be statuses such as 5xx, gateway-error, 503, 500-504',
+      ],
+    },
+  ]);
 });
 
 test('an address finds the policy of the Service that has it', () => {

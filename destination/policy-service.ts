@@ -1,5 +1,6 @@
 import type { PortSpec, Server } from '../api/proto/gen/linkerd/inbound_pb.js';
 import type { OutboundPolicy, TrafficSpec } from '../api/proto/gen/linkerd/outbound_pb.js';
+import type { Log } from '../kubernetes/log.ts';
 import { GrpcError, grpcStatus } from '../workload-identity/index.ts';
 import { parseContextToken, parseWorkload } from './context-token.ts';
 import { targetKey } from './destination-service.ts';
@@ -20,7 +21,12 @@ export interface PolicyService {
   watchOutbound(request: TrafficSpec, stream: ServerStream<OutboundPolicy>): void;
 }
 
-export function createPolicyService(deps: StreamDeps, settings: DestinationSettings): PolicyService {
+/** @param logger is told of annotations that mean nothing */
+export function createPolicyService(
+  deps: StreamDeps,
+  settings: DestinationSettings,
+  logger?: Log,
+): PolicyService {
   return {
     getPort: (request) => {
       const { workload, port } = portSpec(request);
@@ -56,7 +62,7 @@ export function createPolicyService(deps: StreamDeps, settings: DestinationSetti
           method: 'Watch',
           key: `outbound ${targetKey(target)}`,
           computation: {
-            compute: (cluster) => outboundPolicy(target, cluster, settings),
+            compute: (cluster) => told(outboundPolicy(target, cluster, settings), logger),
             equal: sameOutboundPolicy,
           },
           step: (_before, after): Step<OutboundPolicy> => outboundStep(after),
@@ -65,6 +71,16 @@ export function createPolicyService(deps: StreamDeps, settings: DestinationSetti
       );
     },
   };
+}
+
+/** Tells a person who looks for why an annotation does nothing: what is wrong counts as absent. */
+function told(result: OutboundResult, logger: Log | undefined): OutboundResult {
+  if (result.kind === 'policy' && result.problems.length > 0) {
+    const { kind } = result.policy.metadata ?? {};
+    const { namespace, name } = kind?.case === 'resource' ? kind.value : {};
+    logger?.warn({ namespace, service: name, problems: result.problems }, 'annotations without effect');
+  }
+  return result;
 }
 
 function outboundStep(result: OutboundResult): Step<OutboundPolicy> {

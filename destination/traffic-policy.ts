@@ -1,0 +1,80 @@
+import { grpcStatus } from '../workload-identity/index.ts';
+import { protoDuration } from './duration.ts';
+import type {
+  AccrualSettings,
+  GrpcCondition,
+  RetrySettings,
+  TrafficSettings,
+} from './traffic-annotations.ts';
+
+/** Linkerd's: bytes of a request's body that may be kept to send it again, and ms between the attempts. */
+const MAX_RETRY_BYTES = 65_536;
+const RETRY_BACKOFF = {
+  minBackoff: { nanos: 25_000_000 },
+  maxBackoff: { nanos: 250_000_000 },
+  jitterRatio: 1,
+};
+
+const GRPC_CODE: Readonly<Record<GrpcCondition, number>> = {
+  cancelled: grpcStatus.cancelled,
+  'deadline-exceeded': grpcStatus.deadlineExceeded,
+  internal: grpcStatus.internal,
+  'resource-exhausted': grpcStatus.resourceExhausted,
+  unavailable: grpcStatus.unavailable,
+};
+
+/** What a route's rule says of timeouts and retries. */
+export function httpRule({ timeouts, retry, requestHeaders }: TrafficSettings) {
+  const limits = {
+    ...(timeouts.request === 0 ? {} : { request: protoDuration(timeouts.request) }),
+    ...(timeouts.response === 0 ? {} : { response: protoDuration(timeouts.response) }),
+    ...(timeouts.idle === 0 ? {} : { idle: protoDuration(timeouts.idle) }),
+  };
+  return {
+    ...(Object.keys(limits).length === 0 ? {} : { timeouts: limits }),
+    ...(retry === undefined ? {} : { retry: httpRetry(retry) }),
+    allowL5dRequestHeaders: requestHeaders,
+  };
+}
+
+function httpRetry({ statuses, grpc, limit, timeout }: RetrySettings) {
+  return {
+    maxRetries: limit,
+    maxRequestBytes: MAX_RETRY_BYTES,
+    conditions: {
+      statusRanges: statuses.map(([start, end]) => ({ start, end })),
+      grpcCodes: grpc.map((condition) => GRPC_CODE[condition]),
+    },
+    backoff: RETRY_BACKOFF,
+    ...(timeout === 0 ? {} : { timeout: protoDuration(timeout) }),
+  };
+}
+
+/** When an endpoint is taken out of the balancer. */
+export function failureAccrual(accrual: AccrualSettings | undefined) {
+  if (accrual === undefined) return {};
+  const { maxFailures, successRate } = accrual;
+  const backoff = {
+    minBackoff: protoDuration(accrual.minPenalty),
+    maxBackoff: protoDuration(accrual.maxPenalty),
+    jitterRatio: accrual.jitter,
+    respectRetryAfterHint: accrual.honourRetryAfter,
+  };
+  return {
+    failureAccrual: {
+      kind:
+        successRate === undefined
+          ? ({ case: 'consecutiveFailures', value: { maxFailures, backoff } } as const)
+          : ({
+              case: 'unified',
+              value: {
+                successRateThreshold: successRate.threshold,
+                decay: protoDuration(successRate.window),
+                minRequests: successRate.minRequests,
+                maxConsecutiveFailures: maxFailures,
+                backoff,
+              },
+            } as const),
+    },
+  };
+}
