@@ -70,6 +70,8 @@ export const object = {
   issuerSecret: 'isthmus-identity-issuer',
   configMap: 'isthmus-config',
   configKey: 'values',
+  /** What was asked for at the install, apart from what were defaults. */
+  askedKey: 'asked',
   injectorTlsSecret: 'isthmus-injector-tls',
   injectorWebhook: 'isthmus-injector',
   trustBundle: 'isthmus',
@@ -89,6 +91,8 @@ export const path = {
   trustRootsDir: '/var/run/isthmus/trust-roots',
   trustRoots: '/var/run/isthmus/trust-roots/ca-bundle.crt',
   serviceAccount: '/var/run/secrets/kubernetes.io/serviceaccount',
+  /** The image's program: its first argument names the part to run as. */
+  entrypoint: '/isthmus/entrypoint.js',
 } as const;
 
 /** Environment that every part shares. */
@@ -123,6 +127,33 @@ export const proxyEnv = {
   opaquePorts: 'ISTHMUS_PROXY_OPAQUE_PORTS',
   /** Seconds that requests in flight get after SIGTERM. */
   shutdownGraceSeconds: 'ISTHMUS_PROXY_SHUTDOWN_GRACE_SECONDS',
+  /** Ports of this sidecar where it does not use those of every other. */
+  inboundPort: 'ISTHMUS_PROXY_INBOUND_PORT',
+  outboundPort: 'ISTHMUS_PROXY_OUTBOUND_PORT',
+  adminPort: 'ISTHMUS_PROXY_ADMIN_PORT',
+  /** `true`: `POST /shutdown` at the admin port ends the sidecar. */
+  adminShutdown: 'ISTHMUS_PROXY_ADMIN_SHUTDOWN',
+  /** Milliseconds for a connection to the app, and to a peer. */
+  inboundConnectMs: 'ISTHMUS_PROXY_INBOUND_CONNECT_TIMEOUT_MS',
+  outboundConnectMs: 'ISTHMUS_PROXY_OUTBOUND_CONNECT_TIMEOUT_MS',
+  /** Milliseconds for a client's first bytes; 0: without end. */
+  inboundDetectMs: 'ISTHMUS_PROXY_INBOUND_DETECT_TIMEOUT_MS',
+  outboundDetectMs: 'ISTHMUS_PROXY_OUTBOUND_DETECT_TIMEOUT_MS',
+} as const;
+
+/** Environment of the control plane alone: values of the install that it works by, and those that it passes on to sidecars. */
+export const controlPlaneEnv = {
+  defaultInboundPolicy: 'ISTHMUS_DEFAULT_INBOUND_POLICY',
+  opaquePorts: 'ISTHMUS_OPAQUE_PORTS',
+  clusterNetworks: 'ISTHMUS_CLUSTER_NETWORKS',
+  adoptLinkerd: 'ISTHMUS_ADOPT_LINKERD',
+  proxyImage: 'ISTHMUS_PROXY_IMAGE',
+  proxyImagePullPolicy: 'ISTHMUS_PROXY_IMAGE_PULL_POLICY',
+  proxyLogLevel: 'ISTHMUS_PROXY_LOG_LEVEL',
+  proxyCpuRequest: 'ISTHMUS_PROXY_CPU_REQUEST',
+  proxyCpuLimit: 'ISTHMUS_PROXY_CPU_LIMIT',
+  proxyMemoryRequest: 'ISTHMUS_PROXY_MEMORY_REQUEST',
+  proxyMemoryLimit: 'ISTHMUS_PROXY_MEMORY_LIMIT',
 } as const;
 
 /** Environment of the init container that redirects; the injector writes it. */
@@ -134,6 +165,10 @@ export const redirectEnv = {
   skipOutboundPorts: 'ISTHMUS_REDIRECT_SKIP_OUTBOUND_PORTS',
   /** Comma list of CIDRs: connections to these are left alone. */
   skipSubnets: 'ISTHMUS_REDIRECT_SKIP_SUBNETS',
+  /** The sidecar's ports. */
+  inboundPort: 'ISTHMUS_REDIRECT_INBOUND_PORT',
+  outboundPort: 'ISTHMUS_REDIRECT_OUTBOUND_PORT',
+  adminPort: 'ISTHMUS_REDIRECT_ADMIN_PORT',
 } as const;
 
 export const label = {
@@ -142,6 +177,9 @@ export const label = {
   /** Excludes a namespace from the admission webhook. */
   disableInjection: 'config.isthmus.dev/admission-webhooks',
   managedBy: 'app.kubernetes.io/managed-by',
+  partOf: 'app.kubernetes.io/part-of',
+  /** On every object that an installation made, with the mesh's namespace: what a later version no longer has is found by it. */
+  installation: 'isthmus.dev/installation',
   component: 'isthmus.dev/component',
   exported: 'mirror.linkerd.io/exported',
   mirroredService: 'mirror.linkerd.io/mirrored-service',
@@ -156,12 +194,17 @@ export const annotation = {
   linkerdInject: 'linkerd.io/inject',
   proxyVersion: 'isthmus.dev/proxy-version',
   injectedBy: 'isthmus.dev/created-by',
+  /** The container that `kubectl logs` and `kubectl exec` mean unless told otherwise. */
+  defaultContainer: 'kubectl.kubernetes.io/default-container',
   remoteFqName: 'mirror.linkerd.io/remote-svc-fq-name',
+  /** On the gateway's Service: addresses of the nodes that it runs on, comma list, while no load balancer gives it one. */
+  gatewayNodes: 'isthmus.dev/gateway-nodes',
   remoteGatewayIdentity: 'mirror.linkerd.io/remote-gateway-identity',
   remoteResourceVersion: 'mirror.linkerd.io/remote-resource-version',
   opaquePorts: 'config.linkerd.io/opaque-ports',
   isthmusOpaquePorts: 'config.isthmus.dev/opaque-ports',
   defaultInboundPolicy: 'config.linkerd.io/default-inbound-policy',
+  isthmusDefaultInboundPolicy: 'config.isthmus.dev/default-inbound-policy',
 } as const;
 
 /** Ports that are opaque unless told otherwise: protocols where the server speaks first (Linkerd's list). */

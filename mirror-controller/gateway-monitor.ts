@@ -174,6 +174,7 @@ export class GatewayMonitor {
 const noAddress: ProbeResult = {
   kind: 'failed',
   reason: 'NoAddress',
-  message: "the gateway's Service has no load-balancer address yet, and the Link names none",
+  message:
+    "the gateway's Service has neither a load-balancer address nor nodes with a node port yet, and the Link names none",
   trust: 'unknown',
 };

@@ -522,6 +522,25 @@ test("the gateway's Service is followed: addresses, host names, port", async () 
   await reported(() => reports.at(-1)?.gatewayService?.addresses[0] === '192.0.2.9');
 });
 
+test('a gateway without a load balancer is reached at its nodes, by the node port', async () => {
+  const gateway = (ingress: { ip: string }[]): Service => ({
+    metadata: {
+      name: 'isthmus-gateway',
+      namespace: 'isthmus',
+      annotations: { 'isthmus.dev/gateway-nodes': '192.0.2.1,192.0.2.2' },
+    },
+    spec: { ports: [{ name: 'mc-gateway', port: 4143, nodePort: 30_143 }] },
+    status: { loadBalancer: { ingress } },
+  });
+  remote.put(services, gateway([]));
+  start();
+  await reported(() => reports.at(-1)?.gatewayService?.addresses.length === 2);
+  assert.deepEqual(reports.at(-1)?.gatewayService, { addresses: ['192.0.2.1', '192.0.2.2'], port: 30_143 });
+  remote.put(services, gateway([{ ip: '198.51.100.1' }]));
+  await reported(() => reports.at(-1)?.gatewayService?.port === 4143);
+  assert.deepEqual(reports.at(-1)?.gatewayService?.addresses, ['198.51.100.1']);
+});
+
 test('a refused write is told for its service alone, and tried again', async () => {
   exportService('svc', { namespace: 'ns2' });
   exportService('fine');

@@ -1,5 +1,12 @@
 import type { EndpointSlice, KubernetesObject, Namespace, Service } from '../api/kubernetes-types.ts';
-import { CLUSTER_ID_PROPERTY, component, GATEWAY_PORT_NAME, GROUP_VERSION, label } from '../api/names.ts';
+import {
+  annotation,
+  CLUSTER_ID_PROPERTY,
+  component,
+  GATEWAY_PORT_NAME,
+  GROUP_VERSION,
+  label,
+} from '../api/names.ts';
 import { backoffMs, sleep, systemClock } from '../kubernetes/clock.ts';
 import type { BackoffBounds, Clock, Timer } from '../kubernetes/clock.ts';
 import { Controller } from '../kubernetes/controller.ts';
@@ -329,7 +336,11 @@ function gatewayOf(service: Service | undefined): GatewayService | undefined {
   if (service === undefined) return undefined;
   const ingress = service.status?.loadBalancer?.ingress ?? [];
   const addresses = ingress.map((i) => i.ip ?? i.hostname).filter((a) => a !== undefined && a !== '');
-  const port = service.spec?.ports?.find((p) => p.name === GATEWAY_PORT_NAME)?.port;
+  const { port, nodePort } = service.spec?.ports?.find((p) => p.name === GATEWAY_PORT_NAME) ?? {};
+  const nodes = service.metadata?.annotations?.[annotation.gatewayNodes]?.split(',') ?? [];
+  if (addresses.length === 0 && nodes.length > 0 && nodePort !== undefined) {
+    return { addresses: nodes, port: nodePort };
+  }
   return { addresses: addresses as string[], port };
 }
 

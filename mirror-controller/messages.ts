@@ -44,8 +44,9 @@ export type IdentityState =
 
 /** The gateway's Service in the target. */
 export interface GatewayService {
-  /** IPs and host names of its load balancer. */
+  /** IPs and host names of its load balancer; where it has none, of the nodes that it is reached at. */
   addresses: string[];
+  /** The Service's port, or the node port that goes with the nodes. */
   port: number | undefined;
 }
 

@@ -31,7 +31,7 @@ test('it leads, is ready, shows its metrics, and lets go of the lease when it st
     registry: new Registry(),
     logger: silentLog,
   });
-  await api.until(() => holder() === 'mirror-1' && api.watchCount === 4);
+  await api.until(() => holder() === 'mirror-1' && api.watchCount === 6);
   const get = (path: string) => fetch(`http://127.0.0.1:${controller.adminPort}${path}`);
   assert.equal((await get('/ready')).status, 200);
   assert.match(

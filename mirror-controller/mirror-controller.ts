@@ -9,6 +9,7 @@ import { createControllerMetrics, createReflectorMetrics } from '../kubernetes/m
 import type { WorkloadIdentity } from '../workload-identity/index.ts';
 import type { Config } from './config.ts';
 import type { ResolveHost } from './gateway-monitor.ts';
+import { GatewayNodes } from './gateway-nodes.ts';
 import { LinkManager } from './link-manager.ts';
 import type { PlainConfig } from './messages.ts';
 import { createLinkMetrics } from './metrics.ts';
@@ -59,21 +60,24 @@ export async function startMirrorController(options: MirrorControllerOptions): P
       identity: config.podName,
       logger,
       lead: async (signal) => {
-        manager = new LinkManager({
+        const common = {
           ...metrics,
           client,
+          meshNamespace: config.meshNamespace,
+          clock: systemClock,
+          random: Math.random,
+          logger,
+        };
+        manager = new LinkManager({
+          ...common,
           local: options.local,
           ownClusterId: config.clusterId,
-          meshNamespace: config.meshNamespace,
           probe: createProbe(options.identity),
           resolve: options.resolve,
           workerHeapMiB: config.workerHeapMiB,
           logLevel: config.logLevel,
-          clock: systemClock,
-          random: Math.random,
-          logger,
         });
-        await manager.run(signal);
+        await Promise.all([manager.run(signal), new GatewayNodes(common).run(signal)]);
         manager = undefined;
       },
     },

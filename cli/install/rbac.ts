@@ -95,6 +95,8 @@ const MIRROR_RULES: PolicyRule[] = [
   { apiGroups: ['isthmus.dev'], resources: ['links/status'], verbs: ['patch'] },
   // Any of them may be a Link's.
   { apiGroups: [''], resources: ['secrets'], verbs: FOLLOW },
+  // The gateway's: where no load balancer leads to it, linked clusters are told its nodes.
+  { apiGroups: [''], resources: ['pods'], verbs: FOLLOW },
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ELECT },
 ];
 
