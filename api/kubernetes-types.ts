@@ -268,6 +268,7 @@ export interface PodSpec {
   containers: Container[];
   initContainers?: Container[];
   volumes?: Volume[];
+  schedulerName?: string;
   serviceAccountName?: string;
   automountServiceAccountToken?: boolean;
   nodeName?: string;
@@ -545,5 +546,13 @@ export interface AdmissionReview {
     /** Base64 of a JSON patch. */
     patch?: string;
     warnings?: string[];
+  };
+}
+
+export interface PodDisruptionBudget extends KubernetesObject {
+  spec?: {
+    minAvailable?: number | string;
+    maxUnavailable?: number | string;
+    selector?: LabelSelector;
   };
 }
