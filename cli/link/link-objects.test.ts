@@ -41,6 +41,7 @@ test('the Link names its Secret, the gateway by identity, and mirrors what is ex
     "the target's trust domain and namespace",
   );
   assert.equal(link.spec.gateway.addresses, undefined, 'the Service is followed');
+  assert.equal(link.spec.gateway.port, undefined, 'its port too: a node port goes with nodes alone');
   assert.deepEqual(link.spec.selector, { matchLabels: { 'mirror.linkerd.io/exported': 'true' } });
   assert.ok(!JSON.stringify(link).includes(target.token));
 });

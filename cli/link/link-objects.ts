@@ -7,7 +7,7 @@ import type {
   Secret,
   ServiceAccount,
 } from '../../api/kubernetes-types.ts';
-import { component, GROUP_VERSION, label, port, spiffeId } from '../../api/names.ts';
+import { component, GROUP_VERSION, label, spiffeId } from '../../api/names.ts';
 import { LINK_ACCESS_ROLE } from '../install/rbac.ts';
 import { labels } from '../install/pod-parts.ts';
 
@@ -94,7 +94,6 @@ export function sourceObjects(target: LinkTarget, meshNamespace: string): Kubern
       gateway: {
         serviceName: component.gateway,
         serviceNamespace: target.meshNamespace,
-        port: port.inbound,
         identity: spiffeId({
           trustDomain: target.trustDomain,
           clusterId: target.clusterId,
