@@ -46,6 +46,7 @@ export const pseudoHeader = {
   target: ':isthmus-target',
   client: ':isthmus-client',
   protocol: ':isthmus-protocol',
+  timeout: ':isthmus-timeout',
 } as const;
 
 export const component = {
@@ -188,6 +189,9 @@ export const label = {
   sliceServiceName: 'kubernetes.io/service-name',
   sliceManagedBy: 'endpointslice.kubernetes.io/managed-by',
 } as const;
+
+/** On every object that a part of ours makes and nobody else shares: what an uninstall removes is found by them. */
+export const ownLabels = { [label.managedBy]: 'isthmus', [label.partOf]: 'isthmus' } as const;
 
 export const annotation = {
   inject: 'isthmus.dev/inject',

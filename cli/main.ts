@@ -7,6 +7,7 @@ import { globalOptions, STANDARD_INPUT } from './options.ts';
 /** Loaded one by one: a command should not wait for what another needs. In the order of the help text. */
 const commands: Record<string, () => Promise<unknown>> = {
   install: async () => (await import('./commands/install.ts')).installCommand,
+  upgrade: async () => (await import('./commands/upgrade.ts')).upgradeCommand,
   uninstall: async () => (await import('./commands/uninstall.ts')).uninstallCommand,
   trust: async () => (await import('./commands/trust.ts')).trustCommand,
   link: async () => (await import('./commands/link.ts')).linkCommand,

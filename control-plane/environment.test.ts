@@ -31,7 +31,6 @@ test('the values of the install reach destination and injector alike', () => {
     ISTHMUS_PROXY_MODE: 'transparent',
     ISTHMUS_PROXY_IMAGE: 'isthmus:next',
     ISTHMUS_ADOPT_LINKERD: 'true',
-    KUBERNETES_SERVICE_HOST: '10.0.0.1',
   });
   for (const part of [settings.destination, settings.injection]) {
     assert.equal(part.defaultInboundPolicy, 'deny');
@@ -40,7 +39,6 @@ test('the values of the install reach destination and injector alike', () => {
   }
   assert.equal(settings.injection.proxyMode, 'redirect');
   assert.equal(settings.injection.image, 'isthmus:next');
-  assert.equal(settings.injection.apiServerHost, '10.0.0.1');
   assert.equal(settings.adoptLinkerd, true);
 });
 

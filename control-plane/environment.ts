@@ -1,4 +1,5 @@
 import {
+  controlPlaneEnv as own,
   DEFAULT_CLUSTER_DOMAIN,
   DEFAULT_MESH_NAMESPACE,
   DEFAULT_OPAQUE_PORTS,
@@ -16,25 +17,11 @@ import {
   type DestinationSettings,
   isDefaultInboundPolicy,
 } from '../destination/index.ts';
-import type { InjectionContext, ProxyMode } from '../injector/index.ts';
+import type { InjectionContext, ProxyMode, Quantities } from '../injector/index.ts';
 import { errorMessage } from '../kubernetes/log.ts';
-
-/** Environment of the control plane alone: values of the install that it passes on. */
-const own = {
-  defaultInboundPolicy: 'ISTHMUS_DEFAULT_INBOUND_POLICY',
-  opaquePorts: 'ISTHMUS_OPAQUE_PORTS',
-  clusterNetworks: 'ISTHMUS_CLUSTER_NETWORKS',
-  proxyMode: proxyEnv.mode,
-  proxyImage: 'ISTHMUS_PROXY_IMAGE',
-  proxyLogLevel: 'ISTHMUS_PROXY_LOG_LEVEL',
-  adoptLinkerd: 'ISTHMUS_ADOPT_LINKERD',
-} as const;
 
 /** Where a container's volumes lie when it has no mount namespace of its own (the embedded cluster); unset on Kubernetes. */
 const VOLUME_ROOT = 'ISTHMUS_VOLUME_ROOT';
-
-/** Requests of a sidecar; limits are the user's to set. */
-const SIDECAR_RESOURCES = { cpuRequest: '10m', memoryRequest: '64Mi' };
 
 export interface ControlPlaneSettings {
   podName: string;
@@ -73,7 +60,6 @@ export function settingsFromEnvironment(environment: Environment): ControlPlaneS
     opaquePorts: ports(optional(own.opaquePorts, DEFAULT_OPAQUE_PORTS.join(','))),
     clusterNetworks: networks(optional(own.clusterNetworks, DEFAULT_CLUSTER_NETWORKS.join(','))),
   };
-  const apiServerHost = environment['KUBERNETES_SERVICE_HOST'];
   return {
     podName: required(environment, names.podName, "the pod's name (downward API)"),
     podIp: required(environment, names.podIp, "the pod's address (downward API)"),
@@ -90,14 +76,24 @@ export function settingsFromEnvironment(environment: Environment): ControlPlaneS
     injection: {
       ...destination,
       image: optional(own.proxyImage, IMAGE),
-      imagePullPolicy: 'IfNotPresent',
-      proxyMode: proxyMode(optional(own.proxyMode, 'explicit')),
+      imagePullPolicy: optional(own.proxyImagePullPolicy, 'IfNotPresent'),
+      proxyMode: proxyMode(optional(proxyEnv.mode, 'explicit')),
       logLevel: optional(own.proxyLogLevel, 'info'),
-      resources: SIDECAR_RESOURCES,
-      ...(apiServerHost === undefined ? {} : { apiServerHost }),
+      resources: sidecarResources(environment),
     },
     adoptLinkerd: environment[own.adoptLinkerd] === 'true',
   };
+}
+
+function sidecarResources(environment: Environment): Quantities {
+  const names = {
+    cpuRequest: own.proxyCpuRequest,
+    cpuLimit: own.proxyCpuLimit,
+    memoryRequest: own.proxyMemoryRequest,
+    memoryLimit: own.proxyMemoryLimit,
+  };
+  const given = Object.entries(names).map(([key, name]) => [key, environment[name] ?? ''] as const);
+  return Object.fromEntries(given.filter(([, value]) => value !== ''));
 }
 
 function required(environment: Environment, name: string, meaning: string): string {
@@ -119,7 +115,7 @@ function inboundPolicy(text: string) {
 function proxyMode(text: string): ProxyMode {
   if (text === 'explicit') return 'explicit';
   if (text === 'transparent' || text === 'redirect') return 'redirect';
-  throw new EnvironmentError(own.proxyMode, `is ${JSON.stringify(text)}: it must be explicit or redirect`);
+  throw new EnvironmentError(proxyEnv.mode, `is ${JSON.stringify(text)}: it must be explicit or redirect`);
 }
 
 function ports(text: string): number[] {

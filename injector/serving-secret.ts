@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import type { Secret } from '../api/kubernetes-types.ts';
-import { object } from '../api/names.ts';
+import { object, ownLabels } from '../api/names.ts';
 
 /** A serving certificate with what clients verify it by. PEM. */
 export interface ServingPair {
@@ -75,7 +75,7 @@ export function servingSecret(pair: ServingPair, namespace: string): Secret {
   return {
     apiVersion: 'v1',
     kind: 'Secret',
-    metadata: { name: object.injectorTlsSecret, namespace },
+    metadata: { name: object.injectorTlsSecret, namespace, labels: ownLabels },
     type: 'kubernetes.io/tls',
     data: {
       'tls.crt': base64(pair.certificate),

@@ -1,4 +1,5 @@
 import type { Lease } from '../api/kubernetes-types.ts';
+import { ownLabels } from '../api/names.ts';
 import { sleep, systemClock } from './clock.ts';
 import type { Clock } from './clock.ts';
 import { errorMessage, silentLog } from './log.ts';
@@ -159,7 +160,12 @@ class LeaderElection {
     const transitions = old?.spec?.leaseTransitions ?? 0;
     return {
       ...old,
-      metadata: { ...old?.metadata, name: this.#options.name, namespace: this.#options.namespace },
+      metadata: {
+        ...old?.metadata,
+        name: this.#options.name,
+        namespace: this.#options.namespace,
+        labels: { ...old?.metadata?.labels, ...ownLabels },
+      },
       spec: {
         holderIdentity: this.#options.identity,
         leaseDurationSeconds: Math.ceil(this.#leaseDurationMs / 1000),

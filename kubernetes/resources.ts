@@ -11,6 +11,7 @@ import type {
   MutatingWebhookConfiguration,
   Namespace,
   Pod,
+  PodDisruptionBudget,
   ReplicaSet,
   Role,
   RoleBinding,
@@ -43,6 +44,12 @@ export const resources = {
   replicaSets: resource<ReplicaSet>('apps', 'v1', 'replicasets', 'ReplicaSet'),
   endpointSlices: resource<EndpointSlice>('discovery.k8s.io', 'v1', 'endpointslices', 'EndpointSlice'),
   leases: resource<Lease>('coordination.k8s.io', 'v1', 'leases', 'Lease'),
+  podDisruptionBudgets: resource<PodDisruptionBudget>(
+    'policy',
+    'v1',
+    'poddisruptionbudgets',
+    'PodDisruptionBudget',
+  ),
   roles: resource<Role>('rbac.authorization.k8s.io', 'v1', 'roles', 'Role'),
   roleBindings: resource<RoleBinding>('rbac.authorization.k8s.io', 'v1', 'rolebindings', 'RoleBinding'),
   clusterRoles: resource<ClusterRole>(

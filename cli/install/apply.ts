@@ -1,5 +1,5 @@
 import { FIELD_MANAGER } from '../../api/names.ts';
-import type { CustomResourceDefinition, Deployment, KubernetesObject } from '../../api/kubernetes-types.ts';
+import type { CustomResourceDefinition, KubernetesObject } from '../../api/kubernetes-types.ts';
 import { resources } from '../../kubernetes/resources.ts';
 import { type KubernetesClient, KubernetesError, type Resource } from '../../kubernetes/types.ts';
 import { resourceFor } from '../discovery.ts';
@@ -85,27 +85,4 @@ async function createIfAbsent(client: KubernetesClient, object: KubernetesObject
   } catch (error) {
     if (!(error instanceof KubernetesError && error.code === 409)) throw error;
   }
-}
-
-/** Waits until every replica of a Deployment is of its newest revision and available. */
-export async function waitForDeployment(
-  client: KubernetesClient,
-  namespace: string,
-  name: string,
-  timeoutMs: number,
-): Promise<void> {
-  await waitFor(
-    `Deployment ${namespace}/${name} to be available`,
-    async () => isAvailable(await client.get(resources.deployments, namespace, name)),
-    { timeoutMs, hint: `See \`kubectl -n ${namespace} describe deployment ${name}\` and the pods' logs.` },
-  );
-}
-
-function isAvailable({ metadata, spec, status }: Deployment): boolean {
-  const replicas = spec?.replicas ?? 1;
-  return (
-    (status?.observedGeneration ?? 0) >= (metadata?.generation ?? 0) &&
-    status?.updatedReplicas === replicas &&
-    (status.availableReplicas ?? 0) >= replicas
-  );
 }

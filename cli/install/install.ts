@@ -1,87 +1,62 @@
-import { access } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { KubernetesObject } from '../../api/kubernetes-types.ts';
-import { component, object } from '../../api/names.ts';
-import { resources } from '../../kubernetes/resources.ts';
-import { KubernetesError } from '../../kubernetes/types.ts';
 import { asUser, type ClusterAccess, readClusterId } from '../cluster-access.ts';
 import { UserError } from '../errors.ts';
-import { type Output, step } from '../output.ts';
-import { createTrustFolder, defaultTrustDir, signIssuer } from '../trust/trust-folder.ts';
-import { applyCustomResourceDefinitions, applyObjects, waitForDeployment } from './apply.ts';
+import { type Output, silentOutput } from '../output.ts';
+import { bringInstallation } from './bring-installation.ts';
 import { readClusterTraits } from './cluster-traits.ts';
 import { readInstallation, readMeshNamespace } from './installation.ts';
 import { customResourceDefinitions, meshObjects } from './manifests.ts';
-import { type AskedValues, type InstallValues, installValues, type TrustMaterial } from './values.ts';
+import { findTrust, newTrust, refuseOtherAnchor } from './present-trust.ts';
+import { type AskedValues, type ClusterTraits, type InstallValues, installValues } from './values.ts';
+import { waitForMesh } from './wait-for-mesh.ts';
 
-const DEPLOYMENT_TIMEOUT_MS = 120_000;
-
-/** The folder of the trust anchor: the named one, or the operator's own, which is made at the first install and said aloud. */
-export async function trustFolder(
-  named: string | undefined,
-  trustDomain: string,
-  output: Output,
-): Promise<string> {
-  if (named !== undefined) return named;
-  const dir = defaultTrustDir();
-  try {
-    await access(join(dir, 'ca.crt'));
-  } catch {
-    await createTrustFolder(dir, trustDomain);
-    output.err(
-      `‼ made a trust anchor in ${dir}: every cluster of the set must be installed with it; keep ca.key safe\n`,
-    );
-  }
-  return dir;
-}
-
-/** All objects of an installation, with a newly signed issuer: for `-o yaml` and GitOps. */
+/** All objects of an installation, with a newly signed issuer: for `-o yaml` and GitOps. `trustDir` as for install. */
 export async function renderInstallation(
-  values: InstallValues,
-  trustDir: string,
+  asked: AskedValues,
+  traits: ClusterTraits,
+  trustDir: string | undefined,
+  output: Output,
 ): Promise<KubernetesObject[]> {
-  return [...customResourceDefinitions(), ...meshObjects(values, await signIssuer(trustDir, values))];
+  const values = installValues(asked, traits);
+  const trust = await newTrust(values, trustDir, output);
+  return [...customResourceDefinitions(), ...meshObjects({ values, asked, trust })];
 }
 
-/** Installs the mesh, or brings an installation to these values, and waits until every component is available. See applyInstallation. */
+/**
+ * Installs the mesh, or brings an installation to these values, and waits until every component is available. `trustDir`: folder of the trust anchor; the operator's own
+ * when it is undefined. See applyInstallation.
+ */
 export async function install(
   cluster: ClusterAccess,
   asked: AskedValues,
-  trustDir: string,
+  trustDir: string | undefined,
   output: Output,
 ): Promise<void> {
-  const { meshNamespace } = await applyInstallation(cluster, asked, trustDir, output);
-  await step(output, 'control plane, gateway and mirror controller are available', () =>
-    waitForMesh(cluster, meshNamespace),
-  );
+  const values = await applyInstallation(cluster, asked, trustDir, output);
+  await waitForMesh(cluster, values, output);
 }
 
 /**
  * Applies the objects of an installation and answers its values; twice changes nothing. An issuer that is there stays.
- * Throws a UserError when the cluster has another id already (an id never changes), or its mesh in another namespace.
+ * Throws a UserError when the cluster has another id already (an id never changes), its mesh in another namespace, or another trust anchor.
  */
 export async function applyInstallation(
   cluster: ClusterAccess,
   asked: AskedValues,
-  trustDir: string,
-  output: Output,
+  trustDir: string | undefined,
+  output: Output = silentOutput,
 ): Promise<InstallValues> {
-  const { client } = cluster;
   const values = await valuesFor(cluster, asked);
   await refuseOtherMesh(cluster, values);
-  await asUser(cluster, async () => {
-    const trust = await presentTrust(cluster, values, trustDir);
-    await step(output, 'custom resource definitions', () =>
-      applyCustomResourceDefinitions(client, customResourceDefinitions()),
-    );
-    await step(output, `objects in namespace ${values.meshNamespace}`, () =>
-      applyObjects(client, meshObjects(values, trust)),
-    );
-  });
+  const present = await asUser(cluster, () => findTrust(cluster.client, values.meshNamespace));
+  if (present !== undefined) await refuseOtherAnchor(trustDir, present);
+  const trust = present ?? (await newTrust(values, trustDir, output));
+  await bringInstallation(cluster, { values, asked, trust }, output);
   return values;
 }
 
-async function valuesFor(cluster: ClusterAccess, asked: AskedValues): Promise<InstallValues> {
+/** All values for this cluster. Throws a UserError for what it can not do. */
+export async function valuesFor(cluster: ClusterAccess, asked: AskedValues): Promise<InstallValues> {
   const traits = await asUser(cluster, () => readClusterTraits(cluster));
   const values = installValues(asked, traits);
   if (traits.embedded && values.proxyMode === 'redirect') {
@@ -102,48 +77,18 @@ async function refuseOtherMesh(cluster: ClusterAccess, values: InstallValues): P
       `A cluster id never changes: use --cluster-name ${id}.`,
     );
   }
+  const installed = await readInstallation(cluster, meshNamespace);
+  if (installed !== undefined && installed.trustDomain !== values.trustDomain) {
+    throw new UserError(
+      `the mesh of context "${cluster.context}" has the trust domain "${installed.trustDomain}", not "${values.trustDomain}"`,
+      `Every identity carries it: use --trust-domain ${installed.trustDomain}, or uninstall the mesh first.`,
+    );
+  }
   const namespace = await readMeshNamespace(cluster);
   if (namespace !== undefined && namespace !== meshNamespace) {
     throw new UserError(
       `the cluster of context "${cluster.context}" has a mesh already, in namespace "${namespace}"`,
       `A cluster has one mesh: use --isthmus-namespace ${namespace}, or uninstall it first.`,
     );
-  }
-}
-
-async function waitForMesh(cluster: ClusterAccess, meshNamespace: string): Promise<void> {
-  const names = [component.controlPlane, component.gateway, component.mirrorController];
-  await asUser(cluster, async () => {
-    await Promise.all(
-      names.map((name) => waitForDeployment(cluster.client, meshNamespace, name, DEPLOYMENT_TIMEOUT_MS)),
-    );
-  });
-}
-
-/** An issuer that is there stays: a new one at each install would re-issue every leaf for nothing. */
-async function presentTrust(
-  cluster: ClusterAccess,
-  values: InstallValues,
-  trustDir: string,
-): Promise<TrustMaterial> {
-  const installed = await readInstallation(cluster, values.meshNamespace);
-  const secret = await findIssuer(cluster, values.meshNamespace);
-  if (installed?.trustDomain !== values.trustDomain || secret === undefined)
-    return signIssuer(trustDir, values);
-  const bundle = await cluster.client.get(resources.trustBundles, undefined, object.trustBundle);
-  return { anchors: bundle.spec.anchors, ...secret };
-}
-
-async function findIssuer(
-  cluster: ClusterAccess,
-  namespace: string,
-): Promise<Pick<TrustMaterial, 'issuerCertificate' | 'issuerKey'> | undefined> {
-  try {
-    const { data = {} } = await cluster.client.get(resources.secrets, namespace, object.issuerSecret);
-    const text = (key: string): string => Buffer.from(data[key] ?? '', 'base64').toString();
-    return { issuerCertificate: text('tls.crt'), issuerKey: text('tls.key') };
-  } catch (error) {
-    if (error instanceof KubernetesError && error.code === 404) return undefined;
-    throw error;
   }
 }

@@ -1,9 +1,11 @@
 import { X509Certificate } from 'node:crypto';
+import type { ConfigMap } from '../../api/kubernetes-types.ts';
 import { component, object } from '../../api/names.ts';
 import { resources } from '../../kubernetes/resources.ts';
 import { KubernetesError } from '../../kubernetes/types.ts';
 import { asUser, type ClusterAccess } from '../cluster-access.ts';
 import { UserError } from '../errors.ts';
+import { type GivenValues, keptValues } from './asked-values.ts';
 import type { InstallValues } from './values.ts';
 
 /** Reads what the cluster's mesh was installed with; undefined when there is none. */
@@ -11,10 +13,25 @@ export async function readInstallation(
   cluster: ClusterAccess,
   meshNamespace: string,
 ): Promise<InstallValues | undefined> {
+  const map = await readSettings(cluster, meshNamespace);
+  if (map === undefined) return undefined;
+  return JSON.parse(map.data?.[object.configKey] ?? '{}') as InstallValues;
+}
+
+/** What of the values was asked for, as far as this version knows it; undefined when there is no mesh. */
+export async function readAskedValues(
+  cluster: ClusterAccess,
+  meshNamespace: string,
+): Promise<GivenValues | undefined> {
+  const map = await readSettings(cluster, meshNamespace);
+  if (map === undefined) return undefined;
+  return keptValues(JSON.parse(map.data?.[object.askedKey] ?? '{}'));
+}
+
+async function readSettings(cluster: ClusterAccess, meshNamespace: string): Promise<ConfigMap | undefined> {
   return asUser(cluster, async () => {
     try {
-      const map = await cluster.client.get(resources.configMaps, meshNamespace, object.configMap);
-      return JSON.parse(map.data?.[object.configKey] ?? '{}') as InstallValues;
+      return await cluster.client.get(resources.configMaps, meshNamespace, object.configMap);
     } catch (error) {
       if (error instanceof KubernetesError && error.code === 404) return undefined;
       throw error;

@@ -10,13 +10,16 @@ import type {
 } from '../../api/kubernetes-types.ts';
 import { component, IMAGE } from '../../api/names.ts';
 import { meshObjects } from './manifests.ts';
-import { installValues } from './values.ts';
+import type { GivenValues } from './asked-values.ts';
+import { type AskedValues, type ClusterTraits, installValues } from './values.ts';
 
 const trust = { anchors: ['anchor\n'], issuerCertificate: 'issuer', issuerKey: 'key' };
-const objects = meshObjects(
-  installValues({ clusterName: 'east', meshNamespace: 'mesh', gatewayReplicas: 2 }, { embedded: true }),
-  trust,
-);
+const objects = rendered({ 'gateway.replicas': 2 });
+
+function rendered(given: GivenValues, traits: ClusterTraits = { embedded: true }): KubernetesObject[] {
+  const asked: AskedValues = { clusterName: 'east', meshNamespace: 'mesh', ...given };
+  return meshObjects({ values: installValues(asked, traits), asked, trust });
+}
 
 function ofKind<T extends KubernetesObject>(...kinds: string[]): T[] {
   return objects.filter((o) => kinds.includes(o.kind ?? '')) as T[];

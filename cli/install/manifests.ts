@@ -4,7 +4,6 @@ import type {
   ConfigMap,
   CustomResourceDefinition,
   KubernetesObject,
-  MutatingWebhookConfiguration,
   Namespace,
   Secret,
 } from '../../api/kubernetes-types.ts';
@@ -16,11 +15,11 @@ import {
   GROUP_VERSION,
   label,
   object,
-  port,
 } from '../../api/names.ts';
 import { labels, meta } from './pod-parts.ts';
 import { rbac } from './rbac.ts';
-import type { InstallValues, TrustMaterial } from './values.ts';
+import type { AskedValues, InstallValues, TrustMaterial } from './values.ts';
+import { webhook } from './webhook.ts';
 import { workloads } from './workloads.ts';
 
 const CRD_FILES = ['link.yaml', 'trust-bundle.yaml', 'cluster-property.yaml'];
@@ -38,17 +37,36 @@ export function isOurs(crd: CustomResourceDefinition): boolean {
   return crd.spec.group === 'isthmus.dev';
 }
 
+/** What an installation is made from. */
+export interface Installation {
+  values: InstallValues;
+  /** What of the values was asked for: an upgrade keeps it, and takes its own defaults for the rest. */
+  asked: AskedValues;
+  trust: TrustMaterial;
+}
+
 /** Every object of an installation but the CRDs, in the order in which they are applied. */
-export function meshObjects(values: InstallValues, trust: TrustMaterial): KubernetesObject[] {
+export function meshObjects({ values, asked, trust }: Installation): KubernetesObject[] {
   return [
     namespace(values),
     ...clusterProperties(values),
     ...trustObjects(values, trust),
-    configMap(values),
+    configMap(values, asked),
     ...rbac(values),
     ...workloads(values),
     webhook(values),
-  ];
+  ].map((o) => marked(o, values.meshNamespace));
+}
+
+/** The webhook as an installation has it. */
+export function webhookOf(values: InstallValues): KubernetesObject {
+  return marked(webhook(values), values.meshNamespace);
+}
+
+/** With the mark that says which installation made it. */
+function marked(o: KubernetesObject, meshNamespace: string): KubernetesObject {
+  const metadata = { ...o.metadata, labels: { ...o.metadata?.labels, [label.installation]: meshNamespace } };
+  return { ...o, metadata };
 }
 
 function namespace(values: InstallValues): Namespace {
@@ -108,54 +126,12 @@ function trustObjects(values: InstallValues, trust: TrustMaterial): KubernetesOb
   return [roots, issuer, bundle];
 }
 
-function configMap(values: InstallValues): ConfigMap {
+function configMap(values: InstallValues, asked: AskedValues): ConfigMap {
+  const json = (what: object): string => `${JSON.stringify(what, null, 2)}\n`;
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: meta(values, object.configMap, 'isthmus'),
-    data: { [object.configKey]: `${JSON.stringify(values, null, 2)}\n` },
-  };
-}
-
-/** The control plane fills in `caBundle` with the authority of its own webhook certificate and keeps it right. */
-function webhook(values: InstallValues): MutatingWebhookConfiguration {
-  const outside = (key: string, names: string[]) => ({ key, operator: 'NotIn' as const, values: names });
-  return {
-    apiVersion: 'admissionregistration.k8s.io/v1',
-    kind: 'MutatingWebhookConfiguration',
-    metadata: { name: object.injectorWebhook, labels: labels(component.injector) },
-    webhooks: [
-      {
-        name: 'injector.isthmus.dev',
-        clientConfig: {
-          service: {
-            namespace: values.meshNamespace,
-            name: component.injector,
-            path: '/inject',
-            port: port.injector,
-          },
-        },
-        rules: [
-          {
-            apiGroups: [''],
-            apiVersions: ['v1'],
-            operations: ['CREATE'],
-            resources: ['pods'],
-            scope: 'Namespaced',
-          },
-        ],
-        namespaceSelector: {
-          matchExpressions: [
-            outside(label.disableInjection, ['disabled']),
-            outside('kubernetes.io/metadata.name', ['kube-system', values.meshNamespace]),
-          ],
-        },
-        failurePolicy: 'Ignore',
-        sideEffects: 'None',
-        timeoutSeconds: 10,
-        admissionReviewVersions: ['v1'],
-        reinvocationPolicy: 'IfNeeded',
-      },
-    ],
+    data: { [object.configKey]: json(values), [object.askedKey]: json(asked) },
   };
 }

@@ -1,5 +1,12 @@
 import { partEnv } from '../../api/part-env.ts';
-import { IDENTITY_TOKEN_AUDIENCE, IDENTITY_TOKEN_SECONDS, label, object, path } from '../../api/names.ts';
+import {
+  IDENTITY_TOKEN_AUDIENCE,
+  IDENTITY_TOKEN_SECONDS,
+  label,
+  object,
+  ownLabels,
+  path,
+} from '../../api/names.ts';
 import type {
   Container,
   EnvVar,
@@ -8,10 +15,10 @@ import type {
   Volume,
   VolumeMount,
 } from '../../api/kubernetes-types.ts';
-import type { InstallValues } from './values.ts';
+import type { ComponentValues, InstallValues } from './values.ts';
 
-/** What a component of the mesh is, as far as its pod goes. */
-export interface Component {
+/** What a component of the mesh is, as far as its pods go. */
+export interface Component extends ComponentValues {
   name: string;
   /** Argument of the image: which part it runs as. */
   part: 'control-plane' | 'mirror-controller' | 'gateway';
@@ -27,9 +34,8 @@ export interface Component {
 export function labels(name: string): Record<string, string> {
   return {
     [label.component]: name,
-    [label.managedBy]: 'isthmus',
+    ...ownLabels,
     'app.kubernetes.io/name': name,
-    'app.kubernetes.io/part-of': 'isthmus',
   };
 }
 
@@ -71,7 +77,7 @@ export function podSpec(values: InstallValues, c: Component): PodSpec {
   const container: Container = {
     name: c.part,
     image: values.image,
-    imagePullPolicy: 'IfNotPresent',
+    imagePullPolicy: values.imagePullPolicy,
     args: [c.part],
     env: [...partEnv(values), ...(c.extraEnv ?? [])],
     ports: [...c.ports, { name: 'admin', containerPort: c.adminPort }],
@@ -83,7 +89,7 @@ export function podSpec(values: InstallValues, c: Component): PodSpec {
       periodSeconds: 10,
       failureThreshold: 3,
     },
-    resources: { requests: { cpu: '50m', memory: '64Mi' } },
+    resources: c.resources,
     securityContext: {
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
@@ -96,7 +102,29 @@ export function podSpec(values: InstallValues, c: Component): PodSpec {
   return {
     serviceAccountName: c.name,
     terminationGracePeriodSeconds: c.graceSeconds,
+    ...(values.priorityClassName === undefined ? {} : { priorityClassName: values.priorityClassName }),
+    affinity: { podAntiAffinity: antiAffinity(values, c.name) },
     containers: [container],
     volumes,
   };
+}
+
+/** Replicas go to different nodes, and where they can to different zones. */
+function antiAffinity({ podAntiAffinity }: InstallValues, name: string): Record<string, unknown> {
+  const apart = (topologyKey: string): Record<string, unknown> => ({
+    labelSelector: { matchLabels: { [label.component]: name } },
+    topologyKey,
+  });
+  const preferred = (weight: number, topologyKey: string): Record<string, unknown> => ({
+    weight,
+    podAffinityTerm: apart(topologyKey),
+  });
+  const zones = preferred(50, 'topology.kubernetes.io/zone');
+  const node = 'kubernetes.io/hostname';
+  return podAntiAffinity === 'required'
+    ? {
+        requiredDuringSchedulingIgnoredDuringExecution: [apart(node)],
+        preferredDuringSchedulingIgnoredDuringExecution: [zones],
+      }
+    : { preferredDuringSchedulingIgnoredDuringExecution: [preferred(100, node), zones] };
 }

@@ -1,7 +1,7 @@
 import type { KubernetesObject } from '../../api/kubernetes-types.ts';
-import { component, label, object } from '../../api/names.ts';
+import { component, FIELD_MANAGER, label, object } from '../../api/names.ts';
 import { resources } from '../../kubernetes/resources.ts';
-import { KubernetesError } from '../../kubernetes/types.ts';
+import { KubernetesError, type Resource } from '../../kubernetes/types.ts';
 import { asUser, type ClusterAccess } from '../cluster-access.ts';
 import { UserError } from '../errors.ts';
 import { clearMirrors, removeMirrors } from '../link/mirrors.ts';
@@ -9,16 +9,20 @@ import { mark, type Output, step } from '../output.ts';
 import { waitFor } from '../wait.ts';
 import { deleteNamed, deleteObject } from './apply.ts';
 import { readMeshNamespace } from './installation.ts';
-import { customResourceDefinitions, isOurs, meshObjects } from './manifests.ts';
-import { installValues } from './values.ts';
+import { customResourceDefinitions, isOurs } from './manifests.ts';
+import { find, isMarked } from './others-objects.ts';
+import { INSTALLED_KINDS } from './prune.ts';
 
-/** A namespace goes when its pods have: the gateway drains for up to a minute. */
-const NAMESPACE_TIMEOUT_MS = 120_000;
+/** Pods go first: the gateway drains for up to a minute. */
+const GOING_TIMEOUT_MS = 120_000;
+
+/** On all that we made, also on what links have made. */
+const OURS = `${label.managedBy}=isthmus,${label.partOf}=isthmus`;
 
 /**
  * Removes the mesh: webhook first (so that pods are no longer changed), links with their mirrors, the components, then what they have left and what is
- * cluster-wide. Works when no component runs any more, and again when it was interrupted. The CRD of the standards (ClusterProperty) stays: others may use it;
- * the two properties that we set go.
+ * cluster-wide. Works when no component runs any more, and again when it was interrupted. What others made stays: the CRD of the standards (ClusterProperty), cluster
+ * properties and a mesh namespace that were there before the mesh.
  */
 export async function uninstall(
   cluster: ClusterAccess,
@@ -31,13 +35,15 @@ export async function uninstall(
       deleteNamed(cluster.client, resources.mutatingWebhookConfigurations, undefined, object.injectorWebhook),
     );
     await step(output, 'remove links and their mirrors', () => removeLinks(cluster, meshNamespace));
-    await step(output, `remove namespace ${meshNamespace}`, () => removeNamespace(cluster, meshNamespace));
+    await step(output, `remove the components in namespace ${meshNamespace}`, () =>
+      removeComponents(cluster, meshNamespace),
+    );
     // Only now: the components, while they ran, would have made these again.
     await step(output, 'remove what is in other namespaces', async () => {
       await removeMirrors(cluster.client);
       await removeTrustRoots(cluster);
     });
-    await step(output, 'remove what is cluster-wide', () => removeClusterWide(cluster, meshNamespace));
+    await step(output, 'remove what is cluster-wide', () => removeClusterWide(cluster));
   });
   const meshed = await meshedPods(cluster, meshNamespace);
   if (meshed > 0) {
@@ -72,6 +78,19 @@ async function removeLinks({ client }: ClusterAccess, namespace: string): Promis
   await clearMirrors(client);
 }
 
+/** With their namespace, where the installation made it; in a namespace of others only what is ours. */
+async function removeComponents(cluster: ClusterAccess, meshNamespace: string): Promise<void> {
+  const namespace: KubernetesObject = {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: meshNamespace },
+  };
+  const live = await find(cluster.client, namespace);
+  if (live === undefined) return;
+  if (isMarked(live)) await removeNamespace(cluster, meshNamespace);
+  else await clearNamespace(cluster, namespace);
+}
+
 async function removeNamespace({ client }: ClusterAccess, name: string): Promise<void> {
   await deleteNamed(client, resources.namespaces, undefined, name);
   await waitFor(
@@ -86,10 +105,52 @@ async function removeNamespace({ client }: ClusterAccess, name: string): Promise
       }
     },
     {
-      timeoutMs: NAMESPACE_TIMEOUT_MS,
+      timeoutMs: GOING_TIMEOUT_MS,
       hint: `See what keeps it with \`kubectl get namespace ${name} -o yaml\`, then uninstall again.`,
     },
   );
+}
+
+async function clearNamespace({ client }: ClusterAccess, namespace: KubernetesObject): Promise<void> {
+  const name = namespace.metadata?.name ?? '';
+  await removeLabelled(
+    client,
+    INSTALLED_KINDS.filter((resource) => resource.namespaced),
+    name,
+  );
+  await waitFor(
+    `the components' pods in namespace ${name} to end`,
+    async () => {
+      const { items } = await client.list(resources.pods, {
+        namespace: name,
+        labelSelector: `${OURS}`,
+      });
+      return items.length === 0;
+    },
+    { timeoutMs: GOING_TIMEOUT_MS, hint: `See \`kubectl -n ${name} get pods\`, then uninstall again.` },
+  );
+  // What the components made, and would have made again.
+  await removeLabelled(client, [resources.secrets, resources.leases, resources.configMaps], name);
+  // Nothing but the name: the labels that the mesh needed there go.
+  await client.apply(resources.namespaces, namespace, { fieldManager: FIELD_MANAGER, force: true });
+}
+
+async function removeLabelled(
+  client: ClusterAccess['client'],
+  kinds: readonly Resource[],
+  namespace: string | undefined,
+  spared?: string,
+): Promise<void> {
+  for (const resource of kinds) {
+    const { items } = await client.list(resource, {
+      labelSelector: OURS,
+      ...(namespace === undefined ? {} : { namespace }),
+    });
+    for (const { metadata } of items) {
+      if (metadata?.name !== spared)
+        await deleteNamed(client, resource, metadata?.namespace, metadata?.name ?? '');
+    }
+  }
 }
 
 /** The copies that the control plane keeps in namespaces with meshed pods. */
@@ -103,27 +164,25 @@ async function removeTrustRoots({ client }: ClusterAccess): Promise<void> {
 }
 
 /** The control plane's binding goes last: it says that something is left, and in which namespace the mesh was. */
-async function removeClusterWide({ client }: ClusterAccess, meshNamespace: string): Promise<void> {
+async function removeClusterWide({ client }: ClusterAccess): Promise<void> {
   const last = component.controlPlane;
+  await removeClusterProperties(client);
   for (const crd of customResourceDefinitions().filter(isOurs)) await deleteObject(client, crd);
-  for (const o of clusterWideObjects(meshNamespace)) {
-    if (o.kind !== 'ClusterRoleBinding') await deleteObject(client, o);
-  }
-  // Also those of the accounts that linked clusters read with.
-  const { items } = await client.list(resources.clusterRoleBindings, {
-    labelSelector: `${label.managedBy}=isthmus,app.kubernetes.io/part-of=isthmus`,
-  });
-  const names = items.map(({ metadata }) => metadata?.name ?? '').filter((name) => name !== last);
-  for (const name of [...names, last])
-    await deleteNamed(client, resources.clusterRoleBindings, undefined, name);
+  // Also the bindings of the accounts that linked clusters read with.
+  await removeLabelled(client, [resources.clusterRoles], undefined);
+  await removeLabelled(client, [resources.clusterRoleBindings], undefined, last);
+  await deleteNamed(client, resources.clusterRoleBindings, undefined, last);
 }
 
-function clusterWideObjects(meshNamespace: string): KubernetesObject[] {
-  const nothing = { anchors: [], issuerCertificate: '', issuerKey: '' };
-  return meshObjects(
-    installValues({ clusterName: 'unnamed', meshNamespace }, { embedded: false }),
-    nothing,
-  ).filter(({ metadata, kind }) => metadata?.namespace === undefined && kind !== 'Namespace');
+/** Those that the installation set; without the kind there are none. */
+async function removeClusterProperties(client: ClusterAccess['client']): Promise<void> {
+  try {
+    const { items } = await client.list(resources.clusterProperties, { labelSelector: label.installation });
+    for (const { metadata } of items)
+      await deleteNamed(client, resources.clusterProperties, undefined, metadata?.name ?? '');
+  } catch (error) {
+    if (!(error instanceof KubernetesError && error.code === 404)) throw error;
+  }
 }
 
 async function meshedPods({ client }: ClusterAccess, meshNamespace: string): Promise<number> {

@@ -1,72 +1,110 @@
-import type { Deployment, KubernetesObject, Service, ServicePort } from '../../api/kubernetes-types.ts';
-import { annotation, component, GATEWAY_PORT_NAME, label, port, VERSION } from '../../api/names.ts';
+import type {
+  Deployment,
+  EnvVar,
+  KubernetesObject,
+  PodDisruptionBudget,
+  Service,
+  ServicePort,
+} from '../../api/kubernetes-types.ts';
+import {
+  annotation,
+  component,
+  controlPlaneEnv,
+  GATEWAY_PORT_NAME,
+  label,
+  port,
+  proxyEnv,
+  VERSION,
+} from '../../api/names.ts';
 import { type Component, labels, meta, podSpec } from './pod-parts.ts';
-import type { InstallValues } from './values.ts';
+import type { GatewayServiceType, InstallValues } from './values.ts';
 
-function components(values: InstallValues): { component: Component; replicas: number }[] {
+function components(values: InstallValues): Component[] {
   return [
     {
-      replicas: 1,
-      component: {
-        name: component.controlPlane,
-        part: 'control-plane',
-        adminPort: port.controlPlaneAdmin,
-        identityToken: false,
-        graceSeconds: 30,
-        ports: [
-          { name: 'identity', containerPort: port.identity },
-          { name: 'destination', containerPort: port.destination },
-          { name: 'policy', containerPort: port.policy },
-          { name: 'injector', containerPort: port.injector },
-        ],
-        extraEnv: [
-          { name: 'ISTHMUS_PROXY_MODE', value: values.proxyMode },
-          { name: 'ISTHMUS_DEFAULT_INBOUND_POLICY', value: values.defaultInboundPolicy },
-          { name: 'ISTHMUS_CLUSTER_NETWORKS', value: values.clusterNetworks.join(',') },
-          { name: 'ISTHMUS_PROXY_IMAGE', value: values.image },
-          { name: 'ISTHMUS_ADOPT_LINKERD', value: String(values.adoptLinkerd) },
-        ],
-      },
+      name: component.controlPlane,
+      part: 'control-plane',
+      ...values.controlPlane,
+      adminPort: port.controlPlaneAdmin,
+      identityToken: false,
+      graceSeconds: 30,
+      ports: [
+        { name: 'identity', containerPort: port.identity },
+        { name: 'destination', containerPort: port.destination },
+        { name: 'policy', containerPort: port.policy },
+        { name: 'injector', containerPort: port.injector },
+      ],
+      extraEnv: controlPlaneEnvironment(values),
     },
     {
-      replicas: 1,
-      component: {
-        name: component.mirrorController,
-        part: 'mirror-controller',
-        adminPort: port.mirrorControllerAdmin,
-        identityToken: true,
-        graceSeconds: 30,
-        ports: [],
-      },
+      name: component.mirrorController,
+      part: 'mirror-controller',
+      ...values.mirrorController,
+      adminPort: port.mirrorControllerAdmin,
+      identityToken: true,
+      graceSeconds: 30,
+      ports: [],
     },
     {
-      replicas: values.gatewayReplicas,
-      component: {
-        name: component.gateway,
-        part: 'gateway',
-        adminPort: port.admin,
-        identityToken: true,
-        graceSeconds: 60,
-        ports: [{ name: GATEWAY_PORT_NAME, containerPort: port.inbound }],
-      },
+      name: component.gateway,
+      part: 'gateway',
+      ...values.gateway,
+      adminPort: port.admin,
+      identityToken: true,
+      graceSeconds: 60,
+      ports: [{ name: GATEWAY_PORT_NAME, containerPort: port.inbound }],
     },
   ];
 }
 
-export function workloads(values: InstallValues): KubernetesObject[] {
-  return [...services(values), ...components(values).map((c) => deployment(values, c.component, c.replicas))];
+function controlPlaneEnvironment(values: InstallValues): EnvVar[] {
+  const { requests, limits } = values.proxy.resources;
+  const given: [name: string, value: string | undefined][] = [
+    [proxyEnv.mode, values.proxyMode],
+    [controlPlaneEnv.defaultInboundPolicy, values.defaultInboundPolicy],
+    [controlPlaneEnv.clusterNetworks, values.clusterNetworks.join(',')],
+    [controlPlaneEnv.proxyImage, values.image],
+    [controlPlaneEnv.proxyImagePullPolicy, values.imagePullPolicy],
+    [controlPlaneEnv.proxyLogLevel, values.proxy.logLevel],
+    [controlPlaneEnv.proxyCpuRequest, requests.cpu],
+    [controlPlaneEnv.proxyMemoryRequest, requests.memory],
+    [controlPlaneEnv.proxyCpuLimit, limits.cpu],
+    [controlPlaneEnv.proxyMemoryLimit, limits.memory],
+    [controlPlaneEnv.adoptLinkerd, String(values.adoptLinkerd)],
+  ];
+  return given.flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
 }
 
-function deployment(values: InstallValues, c: Component, replicas: number): Deployment {
+/** Deployments of the components with the Services before them. */
+export function workloads(values: InstallValues): KubernetesObject[] {
+  const all = components(values);
+  return [
+    ...services(values),
+    ...all.filter((c) => c.replicas > 1).map((c) => disruptionBudget(values, c)),
+    ...all.map((c) => deployment(values, c)),
+  ];
+}
+
+/** A drained node takes one replica at a time. A single replica has none: it would keep every node from being drained. */
+function disruptionBudget(values: InstallValues, c: Component): PodDisruptionBudget {
+  return {
+    apiVersion: 'policy/v1',
+    kind: 'PodDisruptionBudget',
+    metadata: meta(values, c.name),
+    spec: { maxUnavailable: 1, selector: { matchLabels: { [label.component]: c.name } } },
+  };
+}
+
+function deployment(values: InstallValues, c: Component): Deployment {
   const selector = { [label.component]: c.name };
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: meta(values, c.name),
     spec: {
-      replicas,
+      replicas: c.replicas,
       selector: { matchLabels: selector },
-      strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+      strategy: { type: 'RollingUpdate', rollingUpdate: rollingUpdate(values, c) },
       template: {
         metadata: {
           labels: { ...labels(c.name), [label.controlPlaneNs]: values.meshNamespace },
@@ -76,6 +114,15 @@ function deployment(values: InstallValues, c: Component, replicas: number): Depl
       },
     },
   };
+}
+
+/** One replica is never away; of several that may not share a node one must go before the next can come. */
+function rollingUpdate(
+  values: InstallValues,
+  { replicas }: Component,
+): { maxSurge: number; maxUnavailable: number } {
+  const exclusive = replicas > 1 && values.podAntiAffinity === 'required';
+  return exclusive ? { maxSurge: 0, maxUnavailable: 1 } : { maxSurge: 1, maxUnavailable: 0 };
 }
 
 function services(values: InstallValues): Service[] {
@@ -90,7 +137,7 @@ function services(values: InstallValues): Service[] {
     controlPlane(component.destination, 'grpc-destination', port.destination),
     controlPlane(component.policy, 'grpc-policy', port.policy),
     controlPlane(component.injector, 'https-injector', port.injector),
-    service(values, component.gateway, component.gateway, 'LoadBalancer', {
+    service(values, component.gateway, component.gateway, values.gateway.serviceType, {
       name: GATEWAY_PORT_NAME,
       port: port.inbound,
       targetPort: port.inbound,
@@ -102,7 +149,7 @@ function service(
   values: InstallValues,
   name: string,
   of: string,
-  type: 'ClusterIP' | 'LoadBalancer',
+  type: GatewayServiceType,
   servicePort: ServicePort,
 ): Service {
   return {

@@ -1,6 +1,13 @@
+import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { createIssuer, createTrustAnchor, readTrustAnchor, writeTrustAnchor } from '../../identity/index.ts';
+import {
+  anchorFile,
+  createIssuer,
+  createTrustAnchor,
+  readTrustAnchor,
+  writeTrustAnchor,
+} from '../../identity/index.ts';
 import { UserError } from '../errors.ts';
 import type { InstallValues, TrustMaterial } from '../install/values.ts';
 
@@ -13,6 +20,11 @@ export function defaultTrustDir(): string {
 export async function createTrustFolder(dir: string, trustDomain?: string): Promise<void> {
   const anchor = await asUserError(() => createTrustAnchor(trustDomain === undefined ? {} : { trustDomain }));
   await asUserError(() => writeTrustAnchor(dir, anchor));
+}
+
+/** The certificate (PEM) of the anchor in `dir`, without its key. Throws a UserError when there is none. */
+export async function readAnchor(dir: string): Promise<string> {
+  return asUserError(() => readFile(join(dir, anchorFile.certificate), 'utf8'));
 }
 
 /** Signs an issuer for a cluster with the anchor in `dir`. The anchor's key stays there. */
