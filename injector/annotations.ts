@@ -1,77 +1,42 @@
-import { isIP } from 'node:net';
 import type { ObjectMeta } from '../api/kubernetes-types.ts';
+import { type ProxyConfig, type Setting, SETTINGS } from './proxy-config.ts';
 
-/** Resource quantities by name of their annotation, as Kubernetes writes them (`100m`, `64Mi`). */
-export interface Quantities {
-  cpuRequest?: string;
-  cpuLimit?: string;
-  memoryRequest?: string;
-  memoryLimit?: string;
-}
+const OURS = 'config.isthmus.dev';
+const LINKERDS: readonly string[] = [
+  'config.linkerd.io',
+  'config.alpha.linkerd.io',
+  'config.beta.linkerd.io',
+];
 
-/** What a pod or its namespace asks of the sidecar. */
-export interface ProxyConfig extends Quantities {
-  logLevel?: string;
-  image?: string;
-  defaultInboundPolicy?: string;
-  opaquePorts?: string;
-  /** User id of the sidecar. */
-  proxyUid?: string;
-  skipInboundPorts?: string;
-  skipOutboundPorts?: string;
-  skipSubnets?: string;
-}
-
-/** The quantity grammar of Kubernetes (resource.Quantity). */
-const QUANTITY = /^\d+(\.\d+)?([numkMGTPE]|[KMGTPE]i|[eE]-?\d+)?$/;
-/** Levels that our own logger knows; Linkerd's per-module filters are not among them. */
-const LOG_LEVELS = /^(fatal|error|warn|info|debug|trace|silent)$/;
-const ANY = /^/;
-/** What the program that sets the rules would end over must not reach it. */
-const SUBNETS = {
-  test: (text: string): boolean =>
-    text
-      .split(',')
-      .map((part) => part.trim())
-      .every((part) => part === '' || isSubnet(part)),
-};
-/** Root is what most images' apps run as. */
-const USER_ID = /^[1-9]\d{0,8}$/;
-
-/** Annotation name after `config.isthmus.dev/` or `config.linkerd.io/`, and what its value has to look like. */
-const SETTINGS: Record<
-  keyof ProxyConfig,
-  { annotation: string; valid: Pick<RegExp, 'test'>; expected: string }
-> = {
-  cpuRequest: { annotation: 'proxy-cpu-request', valid: QUANTITY, expected: 'a quantity such as 100m' },
-  cpuLimit: { annotation: 'proxy-cpu-limit', valid: QUANTITY, expected: 'a quantity such as 1' },
-  memoryRequest: { annotation: 'proxy-memory-request', valid: QUANTITY, expected: 'a quantity such as 64Mi' },
-  memoryLimit: { annotation: 'proxy-memory-limit', valid: QUANTITY, expected: 'a quantity such as 250Mi' },
-  logLevel: {
-    annotation: 'proxy-log-level',
-    valid: LOG_LEVELS,
-    expected: 'one of error, warn, info, debug, trace',
-  },
-  image: { annotation: 'proxy-image', valid: /^\S+$/, expected: 'an image' },
-  defaultInboundPolicy: {
-    annotation: 'default-inbound-policy',
-    valid: /^(all|cluster)-(un)?authenticated$|^deny$/,
-    expected:
-      'all-unauthenticated, all-authenticated, cluster-unauthenticated, cluster-authenticated or deny',
-  },
-  opaquePorts: { annotation: 'opaque-ports', valid: ANY, expected: 'ports' },
-  proxyUid: { annotation: 'proxy-uid', valid: USER_ID, expected: 'a user id above 0' },
-  skipInboundPorts: { annotation: 'skip-inbound-ports', valid: ANY, expected: 'ports' },
-  skipOutboundPorts: { annotation: 'skip-outbound-ports', valid: ANY, expected: 'ports' },
-  skipSubnets: {
-    annotation: 'skip-subnets',
-    valid: SUBNETS,
-    expected: 'a list of address blocks such as 10.0.0.0/8',
-  },
+/** Annotations of Linkerd's that ask for what our sidecar does not do: whoever set one has to know. Why, by name. */
+export const UNSUPPORTED: Readonly<Record<string, string>> = {
+  'access-log': 'the sidecar writes no access log',
+  'close-wait-timeout': "the sidecar leaves the pod's kernel settings alone",
+  'disable-identity': 'every sidecar has an identity',
+  'enable-debug-sidecar': 'use "kubectl debug" with an image of your choice',
+  'enable-gateway': 'gateways are those of the install',
+  'proxy-require-identity-inbound-ports': 'use the default-inbound-policy annotation',
+  'trace-collector': 'the sidecar passes trace headers on and sends no spans of its own',
+  'trace-collector-service-account': 'the sidecar passes trace headers on and sends no spans of its own',
 };
 
-/** Linkerd's image annotation would put Linkerd's proxy where ours belongs. */
-const OURS_ALONE: ReadonlySet<string> = new Set(['proxy-image']);
+/** Annotations of Linkerd's that need nothing from us: what they tune is not there, or is right without. */
+export const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
+  'control-port',
+  'debug-image',
+  'debug-image-pull-policy',
+  'debug-image-version',
+  'disable-tap',
+  'enable-external-profiles',
+  'init-image',
+  'init-image-version',
+  'pod-inbound-ports',
+  'proxy-cpu-ratio-limit',
+  'proxy-inbound-discovery-cache-unused-timeout',
+  'proxy-log-format',
+  'proxy-log-http-headers',
+  'proxy-outbound-discovery-cache-unused-timeout',
+]);
 
 /**
  * Reads the sidecar's settings: pod over namespace, and on the same object `config.isthmus.dev` over `config.linkerd.io`. A value that can't be read is
@@ -82,39 +47,45 @@ export function proxyConfig(
   namespace: ObjectMeta | undefined,
 ): { config: ProxyConfig; warnings: string[] } {
   const config: ProxyConfig = {};
-  const warnings: string[] = [];
-  for (const [setting, { annotation, valid, expected }] of Object.entries(SETTINGS)) {
-    const found = lookUp(annotation, [pod, namespace]);
+  const objects = [pod, namespace];
+  const warnings = objects.flatMap((object) => unheeded(object));
+  for (const [name, setting] of Object.entries<Setting<unknown>>(SETTINGS)) {
+    const found = lookUp(setting, objects);
     if (found === undefined) continue;
-    if (valid.test(found.value)) config[setting as keyof ProxyConfig] = found.value;
-    else
+    const value = setting.parse(found.value);
+    if (value === undefined) {
       warnings.push(
-        `annotation ${found.key}: ${JSON.stringify(found.value)} is not ${expected}; it is ignored`,
+        `annotation ${found.key}: ${JSON.stringify(found.value)} is not ${setting.expected}; it is ignored`,
       );
+    } else Object.assign(config, { [name]: value });
   }
   return { config, warnings };
 }
 
-function isSubnet(text: string): boolean {
-  const [address = '', prefix = '', ...rest] = text.split('/');
-  const family = isIP(address);
-  const most = family === 4 ? 32 : 128;
-  return family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= most;
-}
-
 function lookUp(
-  name: string,
+  { annotation, linkerd }: Setting<unknown>,
   objects: readonly (ObjectMeta | undefined)[],
 ): { key: string; value: string } | undefined {
-  const prefixes = OURS_ALONE.has(name)
-    ? ['config.isthmus.dev']
-    : ['config.isthmus.dev', 'config.linkerd.io'];
   for (const object of objects) {
-    for (const prefix of prefixes) {
-      const key = `${prefix}/${name}`;
+    for (const prefix of [OURS, ...linkerd]) {
+      const key = `${prefix}/${annotation}`;
       const value = object?.annotations?.[key];
       if (value !== undefined) return { key, value };
     }
   }
   return undefined;
+}
+
+const KNOWN: ReadonlySet<string> = new Set(Object.values(SETTINGS).map(({ annotation }) => annotation));
+
+/** Annotations that nothing comes of though somebody expects it: what we do not do, and what nobody reads, which is a typing error. */
+function unheeded(object: ObjectMeta | undefined): string[] {
+  return Object.keys(object?.annotations ?? {}).flatMap((key) => {
+    const [prefix = '', name = ''] = key.split('/');
+    const isLinkerds = LINKERDS.includes(prefix);
+    if (KNOWN.has(name) || !(prefix === OURS || isLinkerds)) return [];
+    if (isLinkerds && WITHOUT_EFFECT.has(name)) return [];
+    const why = isLinkerds ? UNSUPPORTED[name] : undefined;
+    return [`annotation ${key} is ignored: ${why ?? 'it is not known'}`];
+  });
 }

@@ -1,4 +1,4 @@
-import type { Quantities } from './annotations.ts';
+import type { Quantities } from './proxy-config.ts';
 
 /** How apps reach their sidecar: `explicit`, told by environment; `redirect`, their connections are turned to it. */
 export type ProxyMode = 'explicit' | 'redirect';
@@ -11,7 +11,7 @@ export interface InjectionContext {
   meshNamespace: string;
   /** Image of the sidecar. */
   image: string;
-  imagePullPolicy?: string;
+  imagePullPolicy: string;
   proxyMode: ProxyMode;
   defaultInboundPolicy: string;
   opaquePorts: readonly number[];
@@ -20,8 +20,6 @@ export interface InjectionContext {
   logLevel: string;
   /** Resources of the sidecar where no annotation says otherwise. */
   resources: Quantities;
-  /** Host of the API server, kept out of the explicit proxy; the pod's own variable is used when it is not known. */
-  apiServerHost?: string;
   /** A Linkerd control plane runs here and its annotations are not ours to follow. */
   ignoreLinkerdAnnotation: boolean;
 }

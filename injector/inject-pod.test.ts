@@ -90,7 +90,10 @@ test('in explicit mode apps and init containers are told of their proxy, after t
     }
     assert.equal(value(container, 'NODE_USE_ENV_PROXY'), '1');
     for (const name of ['NO_PROXY', 'no_proxy']) {
-      assert.equal(value(container, name), '$(POD_IP),10.0.0.1,kubernetes.default.svc,localhost,127.0.0.1');
+      assert.equal(
+        value(container, name),
+        '$(POD_IP),$(KUBERNETES_SERVICE_HOST),kubernetes.default.svc,localhost,127.0.0.1',
+      );
     }
     assert.deepEqual(container?.env?.[0], {
       name: 'POD_IP',
@@ -218,7 +221,7 @@ test('a value that can not be read is passed over with a warning, and the pod ge
     pod({
       ...ASKED,
       'config.linkerd.io/proxy-cpu-request': 'lots',
-      'config.linkerd.io/proxy-log-level': 'warn,linkerd=info',
+      'config.linkerd.io/proxy-log-level': 'loud',
       'config.linkerd.io/default-inbound-policy': 'allow',
     }),
   );

@@ -1,14 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 
-import type { Container, ObjectMeta, Pod } from '../api/kubernetes-types.ts';
+import type { ObjectMeta, Pod, PodSpec } from '../api/kubernetes-types.ts';
 import { annotation, label, VERSION } from '../api/names.ts';
-import { type ProxyConfig, proxyConfig } from './annotations.ts';
 import type { InjectionContext } from './context.ts';
-import { withExplicitProxy } from './explicit-proxy.ts';
-import { portList } from './port-list.ts';
-import { redirectContainer } from './redirect-init.ts';
+import { withSidecar } from './placement.ts';
 import { shouldInject, type Skipped } from './should-inject.ts';
-import { sidecarContainer, sidecarVolumes } from './sidecar.ts';
+import { type SidecarPlan, sidecarPlan } from './sidecar-plan.ts';
 
 /** One operation of a JSON patch (RFC 6902). */
 export interface JsonPatchOperation {
@@ -29,10 +26,8 @@ export function injectPod(
 ): InjectionResult {
   const decision = shouldInject(pod, namespace, context);
   if (!decision.inject) return { injected: false, patch: [], skipped: decision.skipped, warnings: [] };
+  const { plan, warnings } = sidecarPlan(pod, namespace.metadata, context);
   const spec = pod.spec ?? { containers: [] };
-  const { config, warnings } = sidecarConfig(pod, spec.containers, namespace.metadata);
-  const withProxy = (container: Container): Container =>
-    context.proxyMode === 'explicit' ? withExplicitProxy(container, context.apiServerHost) : container;
   const injected: Pod = {
     ...pod,
     metadata: {
@@ -43,22 +38,13 @@ export function injectPod(
         [label.proxyWorkload]: namespace.name,
       },
       annotations: {
+        ...defaultContainer(spec, plan),
         ...pod.metadata?.annotations,
         [annotation.proxyVersion]: VERSION,
         [annotation.injectedBy]: `isthmus/injector ${VERSION}`,
       },
     },
-    spec: {
-      ...spec,
-      // First, so that the other init containers have the mesh as well; the rules before the sidecar, whose own connections they leave alone.
-      initContainers: [
-        ...(context.proxyMode === 'redirect' ? [redirectContainer(context, config)] : []),
-        sidecarContainer(context, config),
-        ...(spec.initContainers ?? []).map(withProxy),
-      ],
-      containers: spec.containers.map(withProxy),
-      volumes: [...(spec.volumes ?? []), ...sidecarVolumes()],
-    },
+    spec: withSidecar(spec, plan),
   };
   return {
     injected: true,
@@ -68,28 +54,11 @@ export function injectPod(
   };
 }
 
-/** What pod and namespace ask of the sidecar, in the form that the proxy takes. */
-function sidecarConfig(
-  pod: Pod,
-  containers: readonly Container[],
-  namespace: ObjectMeta | undefined,
-): { config: ProxyConfig; warnings: string[] } {
-  const { config, warnings } = proxyConfig(pod.metadata, namespace);
-  for (const [setting, what] of PORT_LISTS) {
-    const text = config[setting];
-    if (text === undefined) continue;
-    const list = portList(text, containers, what);
-    config[setting] = list.ports;
-    warnings.push(...list.warnings);
-  }
-  return { config, warnings };
+/** A sidecar that stands first among the containers is not what people mean by `kubectl logs`. */
+function defaultContainer(spec: PodSpec, plan: SidecarPlan): Record<string, string> {
+  const [first] = spec.containers;
+  return plan.native || first === undefined ? {} : { [annotation.defaultContainer]: first.name };
 }
-
-const PORT_LISTS = [
-  ['opaquePorts', 'opaque ports'],
-  ['skipInboundPorts', 'skipped inbound ports'],
-  ['skipOutboundPorts', 'skipped outbound ports'],
-] as const satisfies [keyof ProxyConfig, string][];
 
 /** Whole members are exchanged: the patch is for exactly the object that was sent, so nothing finer is gained. `add` replaces a member that is there. */
 function podPatch(before: Pod, after: Pod): JsonPatchOperation[] {

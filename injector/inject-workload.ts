@@ -1,8 +1,8 @@
-import type { KubernetesObject, ObjectMeta, PodSpec, PodTemplateSpec } from '../api/kubernetes-types.ts';
-import { annotation, component, label } from '../api/names.ts';
+import type { KubernetesObject, ObjectMeta, PodTemplateSpec } from '../api/kubernetes-types.ts';
+import { annotation } from '../api/names.ts';
 import type { InjectionContext } from './context.ts';
-import { withoutExplicitProxy } from './explicit-proxy.ts';
 import { injectPod } from './inject-pod.ts';
+import { unlessEmpty, withoutSidecar } from './without-sidecar.ts';
 
 /**
  * What is done to a workload's manifest: `annotate` asks for injection at admission, `manual` writes the sidecar into it, `disable` opts out,
@@ -112,44 +112,11 @@ function annotated(
   const { [annotation.inject]: _ours, ...others } = meta?.annotations ?? {};
   if (transform.kind === 'remove') {
     const { [annotation.linkerdInject]: _linkerds, ...rest } = others;
-    return { ...meta, annotations: rest };
+    const { annotations: _annotations, ...bare } = meta ?? {};
+    return { ...bare, ...unlessEmpty('annotations', rest) };
   }
   const value = transform.kind === 'disable' ? 'disabled' : transform.value;
   return { ...meta, annotations: { ...others, [annotation.inject]: value } };
-}
-
-function withoutSidecar(template: PodTemplateSpec): PodTemplateSpec {
-  const {
-    [label.controlPlaneNs]: _ns,
-    [label.proxyWorkload]: _workload,
-    ...labels
-  } = template.metadata?.labels ?? {};
-  const {
-    [annotation.proxyVersion]: _version,
-    [annotation.injectedBy]: _by,
-    ...annotations
-  } = template.metadata?.annotations ?? {};
-  const spec = template.spec;
-  const hasSidecar = spec?.initContainers?.some(({ name }) => name === component.proxy) ?? false;
-  const metadata = {
-    ...template.metadata,
-    annotations,
-    ...(template.metadata?.labels === undefined ? {} : { labels }),
-  };
-  return { ...template, metadata, ...(spec !== undefined && hasSidecar ? { spec: bareSpec(spec) } : {}) };
-}
-
-function bareSpec(spec: PodSpec): PodSpec {
-  const proxy = spec.initContainers?.find(({ name }) => name === component.proxy);
-  const mounted = new Set(proxy?.volumeMounts?.map(({ name }) => name));
-  return {
-    ...spec,
-    initContainers: (spec.initContainers ?? [])
-      .filter(({ name }) => name !== component.proxy && name !== component.redirect)
-      .map(withoutExplicitProxy),
-    containers: spec.containers.map(withoutExplicitProxy),
-    volumes: (spec.volumes ?? []).filter(({ name }) => !mounted.has(name)),
-  };
 }
 
 function at(manifest: Manifest, path: readonly string[]): PodTemplateSpec | undefined {

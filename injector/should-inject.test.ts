@@ -65,11 +65,22 @@ const obstacles: [why: string, subject: ReturnType<typeof pod>, where: string, e
     'shop',
     'disabled_automount_service_account_token_account',
   ],
+  ["the sidecar's user", pod(ASKED, { securityContext: { runAsUser: 2102 } }), 'shop', 'proxy_uid_in_use'],
+  [
+    "the sidecar's user in an init container",
+    pod(
+      { ...ASKED, 'config.linkerd.io/proxy-uid': '70' },
+      { initContainers: [{ name: 'i', securityContext: { runAsUser: 70 } }] },
+    ),
+    'shop',
+    'proxy_uid_in_use',
+  ],
 ];
 
 for (const [why, subject, where, expected] of obstacles) {
   test(`a pod with ${why} is skipped: ${expected}`, () => {
-    const decision = shouldInject(subject, namespace({}, where), context);
+    const redirecting = { ...context, proxyMode: 'redirect' as const };
+    const decision = shouldInject(subject, namespace({}, where), redirecting);
     assert.equal(decision.inject ? 'inject' : decision.skipped.code, expected);
   });
 }
@@ -79,6 +90,13 @@ test('automountServiceAccountToken: false is no obstacle, since the token is pro
     shouldInject(pod(ASKED, { automountServiceAccountToken: false }), namespace(), context).inject,
     true,
   );
+});
+
+test('the sidecar’s user is no matter where nothing is redirected, or where the sidecar has another', () => {
+  const subject = pod(ASKED, { securityContext: { runAsUser: 2102 } });
+  assert.equal(shouldInject(subject, namespace(), context).inject, true);
+  const other = namespace({ 'config.linkerd.io/proxy-uid': '70' });
+  assert.equal(shouldInject(subject, other, { ...context, proxyMode: 'redirect' }).inject, true);
 });
 
 test('a wrong value is told with what it must be', () => {

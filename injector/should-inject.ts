@@ -1,5 +1,7 @@
 import type { ObjectMeta, Pod } from '../api/kubernetes-types.ts';
-import { annotation, component } from '../api/names.ts';
+import { annotation, component, PROXY_UID } from '../api/names.ts';
+import { proxyConfig } from './annotations.ts';
+import type { ProxyMode } from './context.ts';
 
 /** Why a pod gets no sidecar, by Linkerd's names. */
 export type SkipCode =
@@ -11,7 +13,7 @@ export type SkipCode =
   | 'invalid_inject_annotation_at_ns'
   | 'disabled_automount_service_account_token_account'
   | 'excluded_namespace'
-  | 'unsupported_resource';
+  | 'proxy_uid_in_use';
 
 export interface Skipped {
   code: SkipCode;
@@ -22,8 +24,10 @@ export interface Skipped {
 /** Whether a pod gets a sidecar. */
 export type InjectionDecision = { inject: true; warnings: string[] } | { inject: false; skipped: Skipped };
 
-interface InjectionSettings {
+/** Of the install's values, what decides over injection. */
+export interface InjectionSettings {
   meshNamespace: string;
+  proxyMode: ProxyMode;
   /** Where Linkerd's own control plane runs, `linkerd.io/inject` is its business. */
   ignoreLinkerdAnnotation: boolean;
 }
@@ -48,7 +52,7 @@ export function shouldInject(
   }
   const asked = requested(pod.metadata, namespace.metadata, settings.ignoreLinkerdAnnotation);
   if ('code' in asked) return { inject: false, skipped: asked };
-  return obstacle(pod) ?? { inject: true, warnings: asked.warnings };
+  return obstacle(pod) ?? sameUser(pod, namespace, settings) ?? { inject: true, warnings: asked.warnings };
 }
 
 function requested(
@@ -114,6 +118,23 @@ function obstacle(pod: Pod): InjectionDecision | undefined {
     );
   }
   return undefined;
+}
+
+/** The rules tell the sidecar's connections by its user: an app of that user would pass the mesh by, unseen. */
+function sameUser(
+  pod: Pod,
+  namespace: { metadata?: ObjectMeta | undefined },
+  { proxyMode }: InjectionSettings,
+): InjectionDecision | undefined {
+  if (proxyMode !== 'redirect') return undefined;
+  const uid = proxyConfig(pod.metadata, namespace.metadata).config.proxyUid ?? PROXY_UID;
+  const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
+  const users = [pod.spec, ...containers].map((part) => part?.securityContext?.['runAsUser']);
+  if (!users.includes(uid)) return undefined;
+  return skip(
+    'proxy_uid_in_use',
+    `the pod runs as user ${uid}, which is the sidecar's: give the sidecar another by the annotation "config.isthmus.dev/proxy-uid"`,
+  );
 }
 
 function skip(code: SkipCode, message: string): InjectionDecision {

@@ -1,4 +1,3 @@
-import { partEnv } from '../api/part-env.ts';
 import type { Container, EnvVar, Probe, Volume } from '../api/kubernetes-types.ts';
 import {
   component,
@@ -6,12 +5,10 @@ import {
   IDENTITY_TOKEN_SECONDS,
   object,
   path,
-  port,
-  PROXY_UID,
   proxyEnv,
 } from '../api/names.ts';
-import type { ProxyConfig } from './annotations.ts';
-import type { InjectionContext } from './context.ts';
+import { partEnv } from '../api/part-env.ts';
+import type { SidecarPlan } from './sidecar-plan.ts';
 
 const TOKEN_VOLUME = 'isthmus-identity-token';
 const TRUST_VOLUME = 'isthmus-trust-roots';
@@ -20,29 +17,30 @@ const TRUST_VOLUME = 'isthmus-trust-roots';
  */
 const STARTUP_SECONDS = 600;
 
-/** The proxy as a native sidecar (KEP-753): the kubelet starts what follows once its startup probe, hence its identity, is there. */
-export function sidecarContainer(context: InjectionContext, config: ProxyConfig): Container {
+/** The container of the proxy. What makes it a native sidecar, or holds the app back until it is ready, depends on where it stands: `placement.ts`. */
+export function sidecarContainer(plan: SidecarPlan): Container {
+  const { ports } = plan;
   return {
     name: component.proxy,
-    image: config.image ?? context.image,
-    ...(context.imagePullPolicy === undefined ? {} : { imagePullPolicy: context.imagePullPolicy }),
+    image: plan.image,
+    imagePullPolicy: plan.imagePullPolicy,
     args: ['proxy'],
-    restartPolicy: 'Always',
-    env: sidecarEnv(context, config),
+    env: sidecarEnv(plan),
     ports: [
-      { name: 'isthmus-proxy', containerPort: port.inbound, protocol: 'TCP' },
-      { name: 'isthmus-admin', containerPort: port.admin, protocol: 'TCP' },
+      { name: 'isthmus-proxy', containerPort: ports.inbound, protocol: 'TCP' },
+      { name: 'isthmus-admin', containerPort: ports.admin, protocol: 'TCP' },
     ],
-    startupProbe: { ...adminProbe('/ready'), periodSeconds: 1, failureThreshold: STARTUP_SECONDS },
-    readinessProbe: { ...adminProbe('/ready'), periodSeconds: 2, failureThreshold: 3 },
-    livenessProbe: { ...adminProbe('/live'), periodSeconds: 10, failureThreshold: 3 },
-    resources: sidecarResources(context, config),
+    readinessProbe: { ...adminProbe('/ready', ports.admin), periodSeconds: 2, failureThreshold: 3 },
+    livenessProbe: { ...adminProbe('/live', ports.admin), periodSeconds: 10, failureThreshold: 3 },
+    ...lifecycle(plan),
+    resources: plan.resources,
     securityContext: {
       allowPrivilegeEscalation: false,
       capabilities: { drop: ['ALL'] },
       readOnlyRootFilesystem: true,
       runAsNonRoot: true,
-      runAsUser: Number(config.proxyUid ?? PROXY_UID),
+      runAsUser: plan.uid,
+      ...(plan.gid === undefined ? {} : { runAsGroup: plan.gid }),
       seccompProfile: { type: 'RuntimeDefault' },
     },
     terminationMessagePolicy: 'FallbackToLogsOnError',
@@ -74,9 +72,10 @@ export function sidecarVolumes(): Volume[] {
   ];
 }
 
-function sidecarEnv(context: InjectionContext, config: ProxyConfig): EnvVar[] {
+function sidecarEnv(plan: SidecarPlan): EnvVar[] {
+  const { context, config, ports } = plan;
   return [
-    ...partEnv({ ...context, logLevel: config.logLevel ?? context.logLevel }),
+    ...partEnv({ ...context, logLevel: plan.logLevel }),
     { name: proxyEnv.mode, value: context.proxyMode },
     {
       name: proxyEnv.defaultInboundPolicy,
@@ -84,24 +83,42 @@ function sidecarEnv(context: InjectionContext, config: ProxyConfig): EnvVar[] {
     },
     { name: proxyEnv.clusterNetworks, value: context.clusterNetworks.join(',') },
     { name: proxyEnv.opaquePorts, value: config.opaquePorts ?? context.opaquePorts.join(',') },
+    { name: proxyEnv.inboundPort, value: String(ports.inbound) },
+    { name: proxyEnv.outboundPort, value: String(ports.outbound) },
+    { name: proxyEnv.adminPort, value: String(ports.admin) },
+    ...given(proxyEnv.shutdownGraceSeconds, secondsOf(config.shutdownGraceMs)),
+    ...given(proxyEnv.adminShutdown, config.adminShutdown),
+    ...given(proxyEnv.inboundConnectMs, config.inboundConnectMs),
+    ...given(proxyEnv.outboundConnectMs, config.outboundConnectMs),
+    ...given(proxyEnv.inboundDetectMs, config.inboundDetectWaits === true ? 0 : undefined),
+    ...given(proxyEnv.outboundDetectMs, config.outboundDetectWaits === true ? 0 : undefined),
   ];
 }
 
-function adminProbe(probePath: string): Probe {
-  return { httpGet: { path: probePath, port: port.admin }, timeoutSeconds: 1 };
+function given(name: string, value: string | number | boolean | undefined): EnvVar[] {
+  return value === undefined ? [] : [{ name, value: String(value) }];
 }
 
-function sidecarResources(
-  context: InjectionContext,
-  config: ProxyConfig,
-): NonNullable<Container['resources']> {
-  const { cpuRequest, cpuLimit, memoryRequest, memoryLimit } = { ...context.resources, ...config };
-  return {
-    requests: quantities(cpuRequest, memoryRequest),
-    limits: quantities(cpuLimit, memoryLimit),
+function secondsOf(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : ms / 1_000;
+}
+
+function adminProbe(probePath: string, port: number): Probe {
+  return { httpGet: { path: probePath, port }, timeoutSeconds: 1 };
+}
+
+/** Holds the kubelet back from starting what follows until the sidecar, hence its identity, is there. */
+export function startupProbe(plan: SidecarPlan): Probe {
+  return { ...adminProbe('/ready', plan.ports.admin), periodSeconds: 1, failureThreshold: STARTUP_SECONDS };
+}
+
+/** Hooks of the container: a command that ends once the sidecar is ready, and one that delays its SIGTERM. */
+function lifecycle({ waitsByHook, waitBeforeExitSeconds }: SidecarPlan): Pick<Container, 'lifecycle'> {
+  const hooks = {
+    ...(waitsByHook ? { postStart: { exec: { command: ['node', path.entrypoint, 'await'] } } } : {}),
+    ...(waitBeforeExitSeconds > 0
+      ? { preStop: { exec: { command: ['/bin/sleep', String(waitBeforeExitSeconds)] } } }
+      : {}),
   };
-}
-
-function quantities(cpu: string | undefined, memory: string | undefined): Record<string, string> {
-  return { ...(cpu === undefined ? {} : { cpu }), ...(memory === undefined ? {} : { memory }) };
+  return Object.keys(hooks).length === 0 ? {} : { lifecycle: hooks };
 }

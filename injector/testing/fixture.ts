@@ -8,13 +8,13 @@ export const context: InjectionContext = {
   trustDomain: 'cluster.local',
   meshNamespace: 'isthmus',
   image: 'isthmus.dev/isthmus:test',
+  imagePullPolicy: 'IfNotPresent',
   proxyMode: 'explicit',
   defaultInboundPolicy: 'all-unauthenticated',
   opaquePorts: DEFAULT_OPAQUE_PORTS,
   clusterNetworks: ['10.0.0.0/8'],
   logLevel: 'info',
   resources: { cpuRequest: '10m', memoryRequest: '64Mi' },
-  apiServerHost: '10.0.0.1',
   ignoreLinkerdAnnotation: false,
 };
 
