@@ -138,7 +138,7 @@ function serviceEndpoints(
   return slices.flatMap((slice) => {
     const targetPort = slicePort(slice, service, port);
     if (targetPort === undefined) return [];
-    return slice.endpoints
+    return (slice.endpoints ?? [])
       .filter(
         (entry) => isReady(entry) && (target.hostname === undefined || entry.hostname === target.hostname),
       )

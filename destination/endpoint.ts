@@ -10,15 +10,12 @@ import {
 } from '../api/proto/gen/linkerd/destination_pb.js';
 import { annotation, dnsIdentity, parseSpiffeId, port as ports, spiffeId } from '../api/names.ts';
 import { tcpAddress } from './ip-address.ts';
-import { hasPort, parsePortSet } from './port-set.ts';
+import { hasPort } from './port-set.ts';
 import type { DestinationSettings } from './settings.ts';
 import type { WorkloadPod } from './workload-pod.ts';
 
 /** Linkerd's weight of every endpoint. */
 const WEIGHT = 10_000;
-
-/** Pod annotation: ports that the sidecar does not take, so nothing meshed answers there. */
-const SKIP_INBOUND_PORTS = 'config.linkerd.io/skip-inbound-ports';
 
 /** Whom a client must meet. */
 export interface EndpointIdentity {
@@ -61,7 +58,7 @@ export function podEndpoint(
   const { trustDomain, meshNamespace, clusterName } = settings;
   return {
     ...base,
-    inboundPort: ports.inbound,
+    inboundPort: pod.proxyPort ?? ports.inbound,
     identity: {
       spiffeId: spiffeId({ ...workload, trustDomain, clusterId: clusterName }),
       dnsName: dnsIdentity({ ...workload, trustDomain, meshNamespace }),
@@ -104,9 +101,8 @@ function gatewayIdentity(identity: string): EndpointIdentity {
 }
 
 function isMeshed(pod: WorkloadPod, port: number, settings: DestinationSettings): boolean {
-  if (!pod.hasProxy || pod.hostNetwork || pod.controlPlaneNs !== settings.meshNamespace) return false;
-  const skipped = parsePortSet(pod.annotations[SKIP_INBOUND_PORTS] ?? '').ports;
-  return !hasPort(skipped, port, pod.portNames.get(port));
+  const isOurs = pod.proxyPort !== undefined && pod.controlPlaneNs === settings.meshNamespace;
+  return isOurs && !pod.hostNetwork && !hasPort(pod.skippedPorts, port);
 }
 
 function podLabels(pod: WorkloadPod, zone: string | undefined): Record<string, string> {

@@ -7,7 +7,6 @@ import {
   type ProxyProtocolSchema,
 } from '../api/proto/gen/linkerd/outbound_pb.js';
 import type { ClusterReader } from './cluster-state.ts';
-import { protoDuration } from './duration.ts';
 import { serviceOfAddress } from './endpoint-set.ts';
 import { defaultMetadata, serviceMetadata } from './metadata.ts';
 import { isOpaqueServicePort } from './opaque-ports.ts';
@@ -15,7 +14,7 @@ import { fullyQualifiedName } from './profile.ts';
 import type { DestinationSettings } from './settings.ts';
 import type { AddressTarget, ServiceTarget } from './target.ts';
 import { type TrafficSettings, trafficSettings } from './traffic-annotations.ts';
-import { failureAccrual, httpRule } from './traffic-policy.ts';
+import { failureAccrual, httpRule, protoDuration } from './traffic-policy.ts';
 
 /** The policy, or why there is none: a proxy then follows the profile's endpoint, or goes to the address itself. */
 export type OutboundResult =

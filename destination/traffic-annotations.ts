@@ -1,4 +1,4 @@
-import { parseDuration } from './duration.ts';
+import { GRPC_CONDITIONS, parseDuration, parseStatusRange, type StatusRange } from '../api/traffic-syntax.ts';
 
 /** What a Service's annotations ask of its clients. Times in ms; 0 stands for "not limited". */
 export interface TrafficSettings {
@@ -14,9 +14,8 @@ export interface TrafficSettings {
 }
 
 export interface RetrySettings {
-  /** HTTP statuses, both ends included. */
-  readonly statuses: readonly (readonly [number, number])[];
-  readonly grpc: readonly GrpcCondition[];
+  readonly statuses: readonly StatusRange[];
+  readonly grpcCodes: readonly number[];
   readonly limit: number;
   readonly timeout: number;
 }
@@ -32,16 +31,6 @@ export interface AccrualSettings {
     | { readonly threshold: number; readonly window: number; readonly minRequests: number }
     | undefined;
 }
-
-/** The gRPC codes that may be retried, by the names that the annotation has for them. */
-export const GRPC_CONDITIONS = [
-  'cancelled',
-  'deadline-exceeded',
-  'internal',
-  'resource-exhausted',
-  'unavailable',
-] as const;
-export type GrpcCondition = (typeof GRPC_CONDITIONS)[number];
 
 const RETRY = 'retry.linkerd.io';
 const TIMEOUT = 'timeout.linkerd.io';
@@ -82,14 +71,18 @@ export function trafficSettings(annotations: Readonly<Record<string, string>> | 
 function readRetry(read: Reader): RetrySettings | undefined {
   const statuses = read.list(
     `${RETRY}/http`,
-    parseStatuses,
+    parseStatusRange,
     'statuses such as 5xx, gateway-error, 503, 500-504',
   );
-  const grpc = read.list(`${RETRY}/grpc`, parseGrpc, `some of ${GRPC_CONDITIONS.join(', ')}`);
+  const grpcCodes = read.list(
+    `${RETRY}/grpc`,
+    (name) => GRPC_CONDITIONS.get(name),
+    `some of ${[...GRPC_CONDITIONS.keys()].join(', ')}`,
+  );
   const limit = read.integer(`${RETRY}/limit`, DEFAULT_RETRY_LIMIT);
   const timeout = read.duration(`${RETRY}/timeout`, 0);
-  if (statuses.length + grpc.length === 0 || limit === 0) return undefined;
-  return { statuses, grpc, limit, timeout };
+  if (statuses.length + grpcCodes.length === 0 || limit === 0) return undefined;
+  return { statuses, grpcCodes, limit, timeout };
 }
 
 function readAccrual(read: Reader): AccrualSettings | undefined {
@@ -130,20 +123,6 @@ function readPenalty(read: Reader): TrafficSettings['penalty'] {
     penaltyMs: read.duration(`${ALPHA}/load-biaser-penalty`, DEFAULT_BIAS_PENALTY),
     maxRetryAfterMs: read.duration(`${ALPHA}/load-biaser-max-retry-after`, DEFAULT_MAX_RETRY_AFTER),
   };
-}
-
-function parseStatuses(text: string): readonly [number, number] | undefined {
-  if (text === '5xx') return [500, 599];
-  if (text === 'gateway-error') return [502, 504];
-  const match = /^([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?$/.exec(text);
-  if (match === null) return undefined;
-  const start = Number(match[1]);
-  const end = Number(match[2] ?? match[1]);
-  return end < start ? undefined : [start, end];
-}
-
-function parseGrpc(text: string): GrpcCondition | undefined {
-  return GRPC_CONDITIONS.find((condition) => condition === text);
 }
 
 /** Reads annotations; what is wrong counts as absent and is kept as a problem. */

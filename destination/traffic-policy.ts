@@ -1,11 +1,7 @@
-import { grpcStatus } from '../workload-identity/index.ts';
-import { protoDuration } from './duration.ts';
-import type {
-  AccrualSettings,
-  GrpcCondition,
-  RetrySettings,
-  TrafficSettings,
-} from './traffic-annotations.ts';
+import { create } from '@bufbuild/protobuf';
+import { type Duration, DurationSchema } from '@bufbuild/protobuf/wkt';
+
+import type { AccrualSettings, RetrySettings, TrafficSettings } from './traffic-annotations.ts';
 
 /** Linkerd's: bytes of a request's body that may be kept to send it again, and ms between the attempts. */
 const MAX_RETRY_BYTES = 65_536;
@@ -13,14 +9,6 @@ const RETRY_BACKOFF = {
   minBackoff: { nanos: 25_000_000 },
   maxBackoff: { nanos: 250_000_000 },
   jitterRatio: 1,
-};
-
-const GRPC_CODE: Readonly<Record<GrpcCondition, number>> = {
-  cancelled: grpcStatus.cancelled,
-  'deadline-exceeded': grpcStatus.deadlineExceeded,
-  internal: grpcStatus.internal,
-  'resource-exhausted': grpcStatus.resourceExhausted,
-  unavailable: grpcStatus.unavailable,
 };
 
 /** What a route's rule says of timeouts and retries. */
@@ -37,13 +25,13 @@ export function httpRule({ timeouts, retry, requestHeaders }: TrafficSettings) {
   };
 }
 
-function httpRetry({ statuses, grpc, limit, timeout }: RetrySettings) {
+function httpRetry({ statuses, grpcCodes, limit, timeout }: RetrySettings) {
   return {
     maxRetries: limit,
     maxRequestBytes: MAX_RETRY_BYTES,
     conditions: {
       statusRanges: statuses.map(([start, end]) => ({ start, end })),
-      grpcCodes: grpc.map((condition) => GRPC_CODE[condition]),
+      grpcCodes: [...grpcCodes],
     },
     backoff: RETRY_BACKOFF,
     ...(timeout === 0 ? {} : { timeout: protoDuration(timeout) }),
@@ -77,4 +65,12 @@ export function failureAccrual(accrual: AccrualSettings | undefined) {
             } as const),
     },
   };
+}
+
+/** @param ms whole milliseconds, 0 or more */
+export function protoDuration(ms: number): Duration {
+  return create(DurationSchema, {
+    seconds: BigInt(Math.floor(ms / 1_000)),
+    nanos: (ms % 1_000) * 1_000_000,
+  });
 }

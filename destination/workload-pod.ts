@@ -1,6 +1,7 @@
 import type { Container, Pod } from '../api/kubernetes-types.ts';
-import { component, label } from '../api/names.ts';
+import { component, label, port, redirectEnv } from '../api/names.ts';
 import { canonicalIp } from './ip-address.ts';
+import { parsePortSet, type PortSet } from './port-set.ts';
 
 /** What proxies must know of a pod. */
 export interface WorkloadPod {
@@ -16,8 +17,10 @@ export interface WorkloadPod {
   serviceAccount: string;
   /** Mesh namespace of the control plane that injected the pod. */
   controlPlaneNs: string | undefined;
-  /** Has a proxy that takes mesh TLS on the inbound port: a sidecar, or the pod is a gateway. */
-  hasProxy: boolean;
+  /** Port that takes mesh TLS: of a sidecar, or the pod is a gateway. Undefined: no proxy is there. */
+  proxyPort: number | undefined;
+  /** Ports that the rules of the pod leave to the app: nothing meshed answers there. */
+  skippedPorts: PortSet;
   annotations: Readonly<Record<string, string>>;
   /** Lower-case kind and name of what runs the pod, Deployments looked through: `deployment`, `web`. */
   owner: { kind: string; name: string } | undefined;
@@ -43,7 +46,8 @@ export function workloadPod(pod: Pod): WorkloadPod {
     createdAt: meta.creationTimestamp ?? '',
     serviceAccount: spec?.serviceAccountName ?? 'default',
     controlPlaneNs: meta.labels?.[label.controlPlaneNs],
-    hasProxy: hasSidecar(pod) || meta.labels?.[label.component] === component.gateway,
+    proxyPort: proxyPort(pod),
+    skippedPorts: skippedPorts(pod),
     annotations: meta.annotations ?? {},
     owner: podOwner(pod),
     portNames: portNames(containers),
@@ -51,10 +55,23 @@ export function workloadPod(pod: Pod): WorkloadPod {
   };
 }
 
-function hasSidecar(pod: Pod): boolean {
-  return [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].some(
-    (container) => container.name === component.proxy,
-  );
+function proxyPort(pod: Pod): number | undefined {
+  if (pod.metadata?.labels?.[label.component] === component.gateway) return port.inbound;
+  const sidecar = containerNamed(pod, component.proxy);
+  if (sidecar === undefined) return undefined;
+  return sidecar.ports?.find(({ name }) => name === component.proxy)?.containerPort ?? port.inbound;
+}
+
+/** What the container that sets the rules was told: an annotation that came later changes nothing in the pod. */
+function skippedPorts(pod: Pod): PortSet {
+  const rules = containerNamed(pod, component.redirect);
+  const skipped = rules?.env?.find(({ name }) => name === redirectEnv.skipInboundPorts)?.value;
+  return parsePortSet(skipped ?? '').ports;
+}
+
+function containerNamed(pod: Pod, wanted: string): Container | undefined {
+  const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
+  return containers.find(({ name }) => name === wanted);
 }
 
 function podOwner(pod: Pod): { kind: string; name: string } | undefined {
@@ -115,7 +132,7 @@ export function trimPod(pod: Pod): Pod {
     spec: {
       ...keep(pod.spec ?? { containers: [] }, ['serviceAccountName', 'hostNetwork']),
       containers: (pod.spec?.containers ?? []).map(trimContainer),
-      initContainers: (pod.spec?.initContainers ?? []).map(({ name }) => ({ name })),
+      initContainers: (pod.spec?.initContainers ?? []).map(trimInitContainer),
     },
     status: keep(pod.status ?? {}, ['phase', 'podIP', 'podIPs']),
   };
@@ -123,6 +140,11 @@ export function trimPod(pod: Pod): Pod {
 
 function trimContainer(container: Container): Container {
   return keep(container, ['name', 'ports', 'startupProbe', 'readinessProbe', 'livenessProbe']);
+}
+
+function trimInitContainer(container: Container): Container {
+  const env = container.env?.filter(({ name }) => name === redirectEnv.skipInboundPorts) ?? [];
+  return { ...keep(container, ['name', 'ports']), ...(env.length === 0 ? {} : { env }) };
 }
 
 function meshAnnotations(annotations: Record<string, string>): Record<string, string> {

@@ -145,13 +145,20 @@ export function slice(
     metadata: { name, namespace: 'shop', labels: { [label.sliceServiceName]: of } },
     addressType,
     ports: [{ name: portName, port, protocol: 'TCP' }],
-    endpoints: endpoints.map(({ ip, pod: target, ready = true, hostname }) => ({
-      addresses: [ip],
-      conditions: { ready },
-      ...(hostname === undefined ? {} : { hostname }),
-      ...(target === undefined ? {} : { targetRef: { kind: 'Pod', name: target, namespace: 'shop' } }),
-    })),
+    endpoints: nullWhenEmpty(
+      endpoints.map(({ ip, pod: target, ready = true, hostname }) => ({
+        addresses: [ip],
+        conditions: { ready },
+        ...(hostname === undefined ? {} : { hostname }),
+        ...(target === undefined ? {} : { targetRef: { kind: 'Pod', name: target, namespace: 'shop' } }),
+      })),
+    ),
   };
+}
+
+/** As a real API server gives the endpoints of a slice. */
+function nullWhenEmpty<T>(list: T[]): T[] | null {
+  return list.length === 0 ? null : list;
 }
 
 /** The slice that the mirror controller writes: the addresses of west's gateway. */
