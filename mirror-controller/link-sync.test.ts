@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, test } from 'node:test';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
 import type { EndpointSlice, Service } from '../api/kubernetes-types.ts';
 import { CLUSTER_ID_PROPERTY } from '../api/names.ts';
 import { createClient } from '../kubernetes/client.ts';
@@ -7,7 +7,8 @@ import { silentLog } from '../kubernetes/log.ts';
 import { resources } from '../kubernetes/resources.ts';
 import { startFakeApiServer } from '../kubernetes/testing/fake-api-server.ts';
 import type { FakeApiServer } from '../kubernetes/testing/fake-api-server.ts';
-import type { KubernetesClient } from '../kubernetes/types.ts';
+import { type KubernetesClient, KubernetesError } from '../kubernetes/types.ts';
+import { openTestApi, type TestApi } from '../test/testing/test-api.ts';
 import type { LinkSettings } from './link-settings.ts';
 import { LinkSync } from './link-sync.ts';
 import type { LinkReport, MirrorStatus } from './messages.ts';
@@ -15,11 +16,16 @@ import type { GatewayView } from './mirror-objects.ts';
 
 const { services, endpointSlices, namespaces, events, clusterProperties } = resources;
 
-/** The fixtures of Linkerd's own table: target `remote`, gateway 192.0.2.127:888. */
-const GATEWAY: GatewayView = { addresses: ['192.0.2.127'], port: 888, alive: true };
+/** The fixtures of Linkerd's own table: target `remote`, gateway 198.18.0.127:888. */
+const GATEWAY: GatewayView = { addresses: ['198.18.0.127'], port: 888, alive: true };
 const IDENTITY = 'spiffe://cluster.local/cluster/remote/ns/isthmus/sa/isthmus-gateway';
 
-let local: FakeApiServer;
+/** The cluster of the controller: the API server under test. */
+let local: TestApi;
+let ns1: string;
+let ns2: string;
+let mesh: string;
+/** The target. */
 let remote: FakeApiServer;
 let clients: KubernetesClient[];
 let sync: LinkSync | undefined;
@@ -27,19 +33,28 @@ let reports: LinkReport[];
 let mirrors: Map<string, MirrorStatus>;
 let waiters: (() => void)[];
 
+before(async () => {
+  local = await openTestApi([services, endpointSlices, events]);
+  [ns1, ns2, mesh] = await Promise.all([
+    local.namespace('ns1'),
+    local.namespace('ns2'),
+    local.namespace('isthmus'),
+  ]);
+});
+after(() => local.close());
 beforeEach(async () => {
-  [local, remote] = await Promise.all([startFakeApiServer(), startFakeApiServer({ checkNamespaces: false })]);
+  remote = await startFakeApiServer({ checkNamespaces: false });
   clients = [];
   reports = [];
   mirrors = new Map();
   waiters = [];
-  for (const name of ['ns1', 'ns2', 'isthmus']) local.put(namespaces, { metadata: { name } });
 });
 afterEach(async () => {
   await sync?.stop();
   sync = undefined;
   await Promise.all(clients.map((c) => c.close()));
-  await Promise.all([local.stop(), remote.stop()]);
+  await remote.stop();
+  await local.clear();
 });
 
 function settings(over: Partial<LinkSettings> = {}): LinkSettings {
@@ -62,16 +77,19 @@ function settings(over: Partial<LinkSettings> = {}): LinkSettings {
   };
 }
 
-function start(over: Partial<LinkSettings> = {}, gateway: GatewayView = GATEWAY): LinkSync {
-  clients = [createClient(local.config()), createClient(remote.config())];
-  const [localClient, remoteClient] = clients;
-  assert.ok(localClient !== undefined && remoteClient !== undefined);
+function start(
+  over: Partial<LinkSettings> = {},
+  gateway: GatewayView = GATEWAY,
+  localClient: KubernetesClient = createClient(local.config),
+): LinkSync {
+  const remoteClient = createClient(remote.config());
+  clients.push(localClient, remoteClient);
   sync = new LinkSync({
     settings: settings(over),
     ownClusterId: 'home',
     local: localClient,
     remote: remoteClient,
-    link: { name: 'remote', namespace: 'isthmus', uid: 'link-uid' },
+    link: { name: 'remote', namespace: mesh, uid: 'link-uid' },
     gateway,
     logger: silentLog,
     backoff: { initialMs: 1, maxMs: 20 },
@@ -88,9 +106,10 @@ function start(over: Partial<LinkSettings> = {}, gateway: GatewayView = GATEWAY)
   return sync;
 }
 
-/** Resolves once a report leaves `condition` true. */
+/** Resolves once a report leaves `condition` true, and what was written by then is seen. */
 async function reported(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise<void>((resolve) => waiters.push(resolve));
+  await local.settled();
 }
 
 const isSynced = (): boolean => reports.at(-1)?.synced === true;
@@ -109,7 +128,7 @@ interface Exported {
 }
 
 function exportService(name: string, over: Exported = {}): Service {
-  const { labels = {}, annotations = {}, namespace = 'ns1' } = over;
+  const { labels = {}, annotations = {}, namespace = ns1 } = over;
   return remote.put(services, {
     metadata: { name, namespace, labels: { 'mirror.linkerd.io/exported': 'true', ...labels }, annotations },
     spec: {
@@ -123,7 +142,7 @@ function exportService(name: string, over: Exported = {}): Service {
   });
 }
 
-function remoteEndpoints(service: string, ready: boolean | undefined, namespace = 'ns1'): void {
+function remoteEndpoints(service: string, ready: boolean | undefined, namespace = ns1): void {
   remote.put(endpointSlices, {
     metadata: { name: `${service}-abc`, namespace, labels: { 'kubernetes.io/service-name': service } },
     addressType: 'IPv4',
@@ -131,11 +150,11 @@ function remoteEndpoints(service: string, ready: boolean | undefined, namespace 
   });
 }
 
-const mirrorOf = (name: string, namespace = 'ns1') => local.find(services, namespace, `${name}-remote`);
-const sliceOf = (name: string, namespace = 'ns1', family = 'ipv4') =>
+const mirrorOf = (name: string, namespace = ns1) => local.find(services, namespace, `${name}-remote`);
+const sliceOf = (name: string, namespace = ns1, family = 'ipv4') =>
   local.find(endpointSlices, namespace, `${name}-remote-gateway-${family}`);
 const endpointsOf = (slice: EndpointSlice | undefined) =>
-  slice?.endpoints.map((e) => [e.addresses[0], e.conditions?.ready]);
+  slice && (slice.endpoints ?? []).map((e) => [e.addresses[0], e.conditions?.ready]);
 
 test('an exported service gets its mirror and a slice that leads to the gateway', async () => {
   const exported = exportService('service-one', { labels: { lk: 'lv' }, annotations: { ak: 'av' } });
@@ -151,24 +170,26 @@ test('an exported service gets its mirror and a slice that leads to the gateway'
   });
   assert.deepEqual(mirror?.metadata?.annotations, {
     ak: 'av',
-    'mirror.linkerd.io/remote-svc-fq-name': 'service-one.ns1.svc.cluster.local',
+    'mirror.linkerd.io/remote-svc-fq-name': `service-one.${ns1}.svc.cluster.local`,
     'mirror.linkerd.io/remote-resource-version': exported.metadata?.resourceVersion,
   });
-  assert.deepEqual(mirror?.spec, {
-    type: 'ClusterIP',
-    ports: [
+  assert.equal(mirror?.spec?.type, 'ClusterIP');
+  assert.equal(mirror.spec.selector, undefined);
+  assert.deepEqual(
+    mirror.spec.ports?.map(({ name, protocol, port }) => ({ name, protocol, port })),
+    [
       { name: 'port1', protocol: 'TCP', port: 555 },
       { name: 'port2', protocol: 'TCP', port: 666 },
     ],
-  });
+  );
   const slice = sliceOf('service-one');
-  assert.deepEqual(endpointsOf(slice), [['192.0.2.127', true]]);
+  assert.deepEqual(endpointsOf(slice), [['198.18.0.127', true]]);
   assert.deepEqual(slice?.ports, [
     { name: 'port1', protocol: 'TCP', port: 888 },
     { name: 'port2', protocol: 'TCP', port: 888 },
   ]);
   assert.deepEqual(slice.metadata?.annotations, {
-    'mirror.linkerd.io/remote-svc-fq-name': 'service-one.ns1.svc.cluster.local',
+    'mirror.linkerd.io/remote-svc-fq-name': `service-one.${ns1}.svc.cluster.local`,
     'mirror.linkerd.io/remote-gateway-identity': IDENTITY,
   });
   assert.equal(slice.metadata?.labels?.['kubernetes.io/service-name'], 'service-one-remote');
@@ -176,8 +197,8 @@ test('an exported service gets its mirror and a slice that leads to the gateway'
     slice.metadata?.labels?.['endpointslice.kubernetes.io/managed-by'],
     'isthmus-mirror-controller',
   );
-  assert.equal(slice.metadata?.ownerReferences?.[0]?.uid, mirror?.metadata?.uid);
-  assert.equal(mirrors.get('ns1/service-one')?.problem, undefined);
+  assert.equal(slice.metadata?.ownerReferences?.[0]?.uid, mirror.metadata?.uid);
+  assert.equal(mirrors.get(`${ns1}/service-one`)?.problem, undefined);
 });
 
 test('labels and annotations follow the copy rules', async () => {
@@ -257,10 +278,10 @@ test('without a ready endpoint in the target the slice is empty, for this servic
   start();
   await reported(isSynced);
   assert.deepEqual(endpointsOf(sliceOf('svc')), []);
-  assert.deepEqual(endpointsOf(sliceOf('other')), [['192.0.2.127', true]]);
+  assert.deepEqual(endpointsOf(sliceOf('other')), [['198.18.0.127', true]]);
   remoteEndpoints('svc', true);
   await local.until(() => endpointsOf(sliceOf('svc'))?.length === 1);
-  remote.remove(endpointSlices, 'ns1', 'svc-abc');
+  remote.remove(endpointSlices, ns1, 'svc-abc');
   await local.until(() => endpointsOf(sliceOf('svc'))?.length === 0);
 });
 
@@ -269,13 +290,13 @@ test('gateway alive, dead, and alive again; a label update keeps what it is', as
   remoteEndpoints('svc', true);
   const running = start();
   await reported(isSynced);
-  assert.deepEqual(endpointsOf(sliceOf('svc')), [['192.0.2.127', true]]);
+  assert.deepEqual(endpointsOf(sliceOf('svc')), [['198.18.0.127', true]]);
   running.setGateway({ ...GATEWAY, alive: false });
   await local.until(() => endpointsOf(sliceOf('svc'))?.[0]?.[1] === false);
   exportService('svc', { labels: { more: 'labels' } });
   await local.until(() => mirrorOf('svc')?.metadata?.labels?.['more'] === 'labels');
   await reported(isSynced);
-  assert.deepEqual(endpointsOf(sliceOf('svc')), [['192.0.2.127', false]]);
+  assert.deepEqual(endpointsOf(sliceOf('svc')), [['198.18.0.127', false]]);
   running.setGateway(GATEWAY);
   await local.until(() => endpointsOf(sliceOf('svc'))?.[0]?.[1] === true);
   await reported(() => reports.some((r) => r.repairs > 0));
@@ -286,7 +307,7 @@ test('created while the gateway is dead: not ready until it lives', async () => 
   remoteEndpoints('svc', true);
   const running = start({}, { ...GATEWAY, alive: false });
   await reported(isSynced);
-  assert.deepEqual(endpointsOf(sliceOf('svc')), [['192.0.2.127', false]]);
+  assert.deepEqual(endpointsOf(sliceOf('svc')), [['198.18.0.127', false]]);
   running.setGateway(GATEWAY);
   await local.until(() => endpointsOf(sliceOf('svc'))?.[0]?.[1] === true);
 });
@@ -300,38 +321,38 @@ test('a restart keeps the written readiness until the first verdict', async () =
   reports = [];
   start({}, { ...GATEWAY, alive: undefined });
   await reported(isSynced);
-  assert.deepEqual(endpointsOf(sliceOf('svc')), [['192.0.2.127', false]]);
+  assert.deepEqual(endpointsOf(sliceOf('svc')), [['198.18.0.127', false]]);
 });
 
 test('the gateway has addresses of both families', async () => {
   exportService('svc');
   remoteEndpoints('svc', true);
-  const running = start({}, { ...GATEWAY, addresses: ['2001:db8::1', '192.0.2.127', '192.0.2.1'] });
+  const running = start({}, { ...GATEWAY, addresses: ['2001:db8::1', '198.18.0.127', '198.18.0.1'] });
   await reported(isSynced);
   assert.deepEqual(endpointsOf(sliceOf('svc')), [
-    ['192.0.2.1', true],
-    ['192.0.2.127', true],
+    ['198.18.0.1', true],
+    ['198.18.0.127', true],
   ]);
-  assert.deepEqual(endpointsOf(sliceOf('svc', 'ns1', 'ipv6')), [['2001:db8::1', true]]);
+  assert.deepEqual(endpointsOf(sliceOf('svc', ns1, 'ipv6')), [['2001:db8::1', true]]);
   running.setGateway(GATEWAY);
-  await local.until(() => sliceOf('svc', 'ns1', 'ipv6') === undefined);
+  await local.until(() => sliceOf('svc', ns1, 'ipv6') === undefined);
 });
 
 test('a deleted, and a no longer exported service lose their mirrors, in their namespace alone', async () => {
-  for (const namespace of ['ns1', 'ns2']) {
+  for (const namespace of [ns1, ns2]) {
     exportService('svc', { namespace });
     exportService('kept', { namespace });
   }
   start();
   await reported(isSynced);
-  remote.remove(services, 'ns1', 'svc');
+  remote.remove(services, ns1, 'svc');
   await local.until(() => mirrorOf('svc') === undefined);
-  assert.notEqual(mirrorOf('svc', 'ns2'), undefined);
+  assert.notEqual(mirrorOf('svc', ns2), undefined);
   assert.equal(sliceOf('svc'), undefined);
-  remote.put(services, { metadata: { name: 'kept', namespace: 'ns1' }, spec: { ports: [{ port: 1 }] } });
+  remote.put(services, { metadata: { name: 'kept', namespace: ns1 }, spec: { ports: [{ port: 1 }] } });
   await local.until(() => mirrorOf('kept') === undefined);
-  await reported(() => !mirrors.has('ns1/kept') && !mirrors.has('ns1/svc'));
-  assert.notEqual(mirrorOf('kept', 'ns2'), undefined);
+  await reported(() => !mirrors.has(`${ns1}/kept`) && !mirrors.has(`${ns1}/svc`));
+  assert.notEqual(mirrorOf('kept', ns2), undefined);
 });
 
 test('what went in the target while nobody looked is removed at the start', async () => {
@@ -340,7 +361,7 @@ test('what went in the target while nobody looked is removed at the start', asyn
   const first = start();
   await reported(isSynced);
   await first.stop();
-  remote.remove(services, 'ns1', 'gone');
+  remote.remove(services, ns1, 'gone');
   reports = [];
   start();
   await reported(isSynced);
@@ -350,18 +371,19 @@ test('what went in the target while nobody looked is removed at the start', asyn
 });
 
 test('a missing namespace is not made; it is told, and heals when it appears', async () => {
-  exportService('svc', { namespace: 'later' });
+  const later = local.named('later');
+  exportService('svc', { namespace: later });
   start();
-  await reported(() => mirrors.get('later/svc')?.problem?.reason === 'MissingNamespace');
+  await reported(() => mirrors.get(`${later}/svc`)?.problem?.reason === 'MissingNamespace');
   await local.until(() => local.list(events).length === 1);
   const [event] = local.list(events);
   assert.equal(event?.reason, 'ServiceMirroringSkipped');
   assert.equal(event.type, 'Normal');
-  assert.match(event.message ?? '', /later\/svc: the namespace "later" does not exist/);
+  assert.match(event.message ?? '', new RegExp(`${later}/svc: the namespace "${later}" does not exist`));
   assert.equal(event.involvedObject.uid, 'link-uid');
-  local.put(namespaces, { metadata: { name: 'later' } });
-  await reported(() => mirrors.get('later/svc')?.problem === undefined);
-  assert.notEqual(mirrorOf('svc', 'later'), undefined);
+  await local.namespace('later');
+  await reported(() => mirrors.get(`${later}/svc`)?.problem === undefined);
+  assert.notEqual(mirrorOf('svc', later), undefined);
 });
 
 test('a name whose mirror passes 63 characters is refused with a clear message', async () => {
@@ -370,7 +392,7 @@ test('a name whose mirror passes 63 characters is refused with a clear message',
   exportService('b'.repeat(56));
   start();
   await reported(() => mirrors.size === 2);
-  const problem = mirrors.get(`ns1/${long}`)?.problem;
+  const problem = mirrors.get(`${ns1}/${long}`)?.problem;
   assert.equal(problem?.reason, 'InvalidService');
   assert.match(problem?.message ?? '', /has 64 characters, and a Service may have 63/);
   assert.deepEqual(
@@ -381,23 +403,23 @@ test('a name whose mirror passes 63 characters is refused with a clear message',
 
 test("a user's own service with the mirror's name is never touched", async () => {
   const own: Service = {
-    metadata: { name: 'svc-remote', namespace: 'ns1', labels: { mine: 'yes' } },
+    metadata: { name: 'svc-remote', namespace: ns1, labels: { mine: 'yes' } },
     spec: { ports: [{ port: 1 }] },
   };
-  const before = structuredClone(local.put(services, own));
+  const before = await local.put(services, own);
   exportService('svc');
   start();
-  await reported(() => mirrors.get('ns1/svc')?.problem?.reason === 'NameConflict');
-  assert.deepEqual(local.find(services, 'ns1', 'svc-remote'), before);
-  remote.remove(services, 'ns1', 'svc');
-  await reported(() => !mirrors.has('ns1/svc'));
-  assert.deepEqual(local.find(services, 'ns1', 'svc-remote'), before);
+  await reported(() => mirrors.get(`${ns1}/svc`)?.problem?.reason === 'NameConflict');
+  assert.equal(mirrorOf('svc')?.metadata?.resourceVersion, before.metadata?.resourceVersion);
+  remote.remove(services, ns1, 'svc');
+  await reported(() => !mirrors.has(`${ns1}/svc`));
+  assert.equal(mirrorOf('svc')?.metadata?.resourceVersion, before.metadata?.resourceVersion);
 });
 
 test("what another program mirrored under Linkerd's labels is not touched either", async () => {
   const labels = { 'mirror.linkerd.io/mirrored-service': 'true', 'mirror.linkerd.io/cluster-name': 'remote' };
-  local.put(services, {
-    metadata: { name: 'theirs-remote', namespace: 'ns1', labels },
+  await local.put(services, {
+    metadata: { name: 'theirs-remote', namespace: ns1, labels },
     spec: { ports: [{ port: 1 }] },
   });
   start();
@@ -415,17 +437,17 @@ test('local drift is repaired: a deleted or changed mirror, a deleted or changed
   assert.ok(drifted?.metadata !== undefined && drifted.spec !== undefined);
   drifted.metadata.labels = { ...drifted.metadata.labels, lk: 'changed', extra: 'x' };
   drifted.spec = { ...drifted.spec, ports: [{ port: 1 }], selector: { app: 'trap' } };
-  local.put(services, drifted);
+  await local.put(services, drifted);
   await local.until(() => mirrorOf('svc')?.metadata?.labels?.['lk'] === 'lv');
   assert.deepEqual(mirrorOf('svc')?.spec, wanted?.spec);
   assert.deepEqual(mirrorOf('svc')?.metadata?.labels, wanted?.metadata?.labels);
-  local.remove(endpointSlices, 'ns1', 'svc-remote-gateway-ipv4');
+  await local.remove(endpointSlices, ns1, 'svc-remote-gateway-ipv4');
   await local.until(() => sliceOf('svc') !== undefined);
   const slice = structuredClone(sliceOf('svc'));
   assert.ok(slice !== undefined);
-  local.put(endpointSlices, { ...slice, endpoints: [{ addresses: ['203.0.113.9'] }] });
-  await local.until(() => endpointsOf(sliceOf('svc'))?.[0]?.[0] === '192.0.2.127');
-  local.remove(services, 'ns1', 'svc-remote');
+  await local.put(endpointSlices, { ...slice, endpoints: [{ addresses: ['198.19.0.9'] }] });
+  await local.until(() => endpointsOf(sliceOf('svc'))?.[0]?.[0] === '198.18.0.127');
+  await local.remove(services, ns1, 'svc-remote');
   await local.until(
     () =>
       mirrorOf('svc') !== undefined &&
@@ -460,23 +482,32 @@ test('a target that vanishes and comes back: mirrors stay, changes made meanwhil
   await remote.stop();
   await reported(() => reports.at(-1)?.api.kind === 'failing');
   assert.notEqual(mirrorOf('svc'), undefined);
-  remote.remove(services, 'ns1', 'svc');
+  remote.remove(services, ns1, 'svc');
   exportService('other');
   remote.storage.compact();
   await remote.start();
-  await reported(() => isSynced() && mirrors.has('ns1/other'));
+  await reported(() => isSynced() && mirrors.has(`${ns1}/other`));
   assert.equal(mirrorOf('svc'), undefined);
   assert.notEqual(mirrorOf('other'), undefined);
 });
 
 test('a local API that restarts loses nothing', async () => {
-  exportService('svc');
-  start();
-  await reported(isSynced);
-  await local.stop();
-  exportService('other');
-  await local.start();
-  await local.until(() => mirrorOf('other') !== undefined);
+  const restarting = await startFakeApiServer({ checkNamespaces: false });
+  try {
+    restarting.put(namespaces, { metadata: { name: ns1 } });
+    exportService('svc');
+    const mirror = (name: string) => restarting.find(services, ns1, `${name}-remote`);
+    start({}, GATEWAY, createClient(restarting.config()));
+    await reported(isSynced);
+    assert.notEqual(mirror('svc'), undefined);
+    await restarting.stop();
+    exportService('other');
+    await restarting.start();
+    await restarting.until(() => mirror('other') !== undefined);
+    await sync?.stop();
+  } finally {
+    await restarting.stop();
+  }
 });
 
 test('a credential that the target does not know is told as 401', async () => {
@@ -514,12 +545,12 @@ test("the gateway's Service is followed: addresses, host names, port", async () 
     },
     status: { loadBalancer: { ingress } },
   });
-  remote.put(services, gateway([{ ip: '192.0.2.1' }, { hostname: 'gw.example' }]));
+  remote.put(services, gateway([{ ip: '198.18.0.1' }, { hostname: 'gw.example' }]));
   start();
   await reported(() => reports.at(-1)?.gatewayService?.addresses.length === 2);
-  assert.deepEqual(reports.at(-1)?.gatewayService, { addresses: ['192.0.2.1', 'gw.example'], port: 4143 });
-  remote.put(services, gateway([{ ip: '192.0.2.9' }]));
-  await reported(() => reports.at(-1)?.gatewayService?.addresses[0] === '192.0.2.9');
+  assert.deepEqual(reports.at(-1)?.gatewayService, { addresses: ['198.18.0.1', 'gw.example'], port: 4143 });
+  remote.put(services, gateway([{ ip: '198.18.0.9' }]));
+  await reported(() => reports.at(-1)?.gatewayService?.addresses[0] === '198.18.0.9');
 });
 
 test('a gateway without a load balancer is reached at its nodes, by the node port', async () => {
@@ -527,7 +558,7 @@ test('a gateway without a load balancer is reached at its nodes, by the node por
     metadata: {
       name: 'isthmus-gateway',
       namespace: 'isthmus',
-      annotations: { 'isthmus.dev/gateway-nodes': '192.0.2.1,192.0.2.2' },
+      annotations: { 'isthmus.dev/gateway-nodes': '198.18.0.1,198.18.0.2' },
     },
     spec: { ports: [{ name: 'mc-gateway', port: 4143, nodePort: 30_143 }] },
     status: { loadBalancer: { ingress } },
@@ -535,25 +566,39 @@ test('a gateway without a load balancer is reached at its nodes, by the node por
   remote.put(services, gateway([]));
   start();
   await reported(() => reports.at(-1)?.gatewayService?.addresses.length === 2);
-  assert.deepEqual(reports.at(-1)?.gatewayService, { addresses: ['192.0.2.1', '192.0.2.2'], port: 30_143 });
+  assert.deepEqual(reports.at(-1)?.gatewayService, { addresses: ['198.18.0.1', '198.18.0.2'], port: 30_143 });
   remote.put(services, gateway([{ ip: '198.51.100.1' }]));
   await reported(() => reports.at(-1)?.gatewayService?.port === 4143);
   assert.deepEqual(reports.at(-1)?.gatewayService?.addresses, ['198.51.100.1']);
 });
 
 test('a refused write is told for its service alone, and tried again', async () => {
-  exportService('svc', { namespace: 'ns2' });
+  exportService('svc', { namespace: ns2 });
   exportService('fine');
-  local.fault = ({ method, path }) =>
-    method === 'POST' && path.includes('/ns2/')
-      ? { kind: 'status', code: 422, reason: 'Invalid', message: 'quota' }
-      : undefined;
-  start();
-  await reported(() => mirrors.get('ns2/svc')?.problem?.reason === 'Error');
-  assert.match(mirrors.get('ns2/svc')?.problem?.message ?? '', /quota/);
-  await reported(() => mirrors.has('ns1/fine'));
-  assert.equal(mirrors.get('ns1/fine')?.problem, undefined);
-  local.fault = undefined;
+  let refused = ns2;
+  start(
+    {},
+    GATEWAY,
+    refusingIn(() => refused, createClient(local.config)),
+  );
+  await reported(() => mirrors.get(`${ns2}/svc`)?.problem?.reason === 'Error');
+  assert.match(mirrors.get(`${ns2}/svc`)?.problem?.message ?? '', /quota/);
+  await reported(() => mirrors.has(`${ns1}/fine`));
+  assert.equal(mirrors.get(`${ns1}/fine`)?.problem, undefined);
+  refused = '';
   await reported(isSynced);
-  assert.equal(mirrors.get('ns2/svc')?.problem, undefined);
+  assert.equal(mirrors.get(`${ns2}/svc`)?.problem, undefined);
 });
+
+/** An API in which nothing can be made in one namespace. */
+function refusingIn(namespace: () => string, client: KubernetesClient): KubernetesClient {
+  return new Proxy(client, {
+    get(target, property: keyof KubernetesClient) {
+      if (property !== 'create') return target[property].bind(target);
+      return (...args: Parameters<KubernetesClient['create']>) =>
+        args[1].metadata?.namespace === namespace()
+          ? Promise.reject(new KubernetesError('exceeded quota', 422, 'Invalid'))
+          : target.create(...args);
+    },
+  });
+}

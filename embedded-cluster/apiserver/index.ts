@@ -15,6 +15,7 @@ import { authenticationReviews } from './authn/reviews.ts';
 import { SERVICE_ACCOUNT_ISSUER, ServiceAccountTokens } from './authn/service-account-tokens.ts';
 import { openSigningKey } from './authn/signing-key.ts';
 import { aggregateClusterRoles } from './authz/aggregation.ts';
+import { openAuditLog } from './audit-log.ts';
 import { RbacAuthorizer } from './authz/rbac.ts';
 import { authorizationReviews } from './authz/reviews.ts';
 import { bootstrap } from './bootstrap.ts';
@@ -58,6 +59,8 @@ export interface ApiServerOptions {
   dialService?: DialService;
   /** The node agent, for what only it can answer. */
   kubelet?: Kubelet;
+  /** File to which a line is appended for each request and whether it was allowed. */
+  auditLog?: string | undefined;
   /** What is to be put right in what an earlier run has left before any client can read it. Rejecting, it ends the start. */
   beforeServing?: (loopback: LoopbackClient) => Promise<void>;
 }
@@ -115,6 +118,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const loopback = createLoopbackClient(core, verbs);
   const customResources = new CustomResources(core, logger);
   const watches = new WatchStreams(store, now);
+  const auditLog = options.auditLog === undefined ? undefined : openAuditLog(options.auditLog, now);
   let listening: AddressInfo = { address, port: options.port, family: 'IPv4' };
   const handler = new ApiHandler({
     core,
@@ -124,6 +128,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     authorizer,
     watches,
     kubelet: options.kubelet,
+    audit: auditLog?.audit,
     onError: (error, request) =>
       logger.error({ err: error, request }, 'a request failed by a fault of the server'),
   });
@@ -136,6 +141,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     if (server.listening) await closeServer(server);
     await customResources.settled();
     store.close();
+    auditLog?.close();
   };
   try {
     await options.beforeServing?.(loopback);

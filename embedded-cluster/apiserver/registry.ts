@@ -54,8 +54,9 @@ export function toVersion(object: StoredObject, type: ServedType): StoredObject 
 
 /** An object as it is kept: the other way round. */
 export function toStorage(object: StoredObject, type: ServedType): StoredObject {
-  if (resourceName(type.resource) !== 'events.events.k8s.io') return object;
-  return renameEventFields(object, 0, 'v1');
+  const stored = type.schema.storedForm(object);
+  if (resourceName(type.resource) !== 'events.events.k8s.io') return stored;
+  return renameEventFields(stored, 0, 'v1');
 }
 
 /** `v1` before `v2beta1` before `v1beta1` before `v1alpha1` before anything else (Kubernetes' version priority: GA first, then higher numbers). */

@@ -1,7 +1,8 @@
 import type { ManagedFieldsEntry } from '../../api/kubernetes-types.ts';
 import type { StoredObject } from '../types.ts';
+import { fixedDefaults } from './builtin-defaults.ts';
 import { decodeObject } from './decode.ts';
-import { applyDefaults, dropNulls } from './defaults.ts';
+import { applyDefaults, dropNulls, shortDefinitionName } from './defaults.ts';
 import { unsupportedPatchType } from './errors.ts';
 import { FieldManager } from './field-manager.ts';
 import type { ApplyRequest, UpdateRequest } from './field-manager.ts';
@@ -67,6 +68,13 @@ export class BuiltinSchema extends TypedSchema implements ObjectSchema {
     applyDefaults(object, this.type);
   }
 
+  storedForm(object: StoredObject): StoredObject {
+    const unset = Object.entries(fixedDefaults[shortDefinitionName(this.type) ?? ''] ?? {})
+      .filter(([field, fallback]) => fallback === null && isEmptyList(object[field]))
+      .map(([field]) => [field, null] as const);
+    return unset.length === 0 ? object : { ...object, ...Object.fromEntries(unset) };
+  }
+
   validate(object: StoredObject, old?: StoredObject): FieldError[] {
     return validateBuiltin(object, old, { type: this.type, group: this.group, namespaced: this.namespaced });
   }
@@ -87,6 +95,10 @@ export class CustomSchema extends TypedSchema implements ObjectSchema {
     applyDefaults(object, this.type);
   }
 
+  storedForm(object: StoredObject): StoredObject {
+    return object;
+  }
+
   validate(object: StoredObject, old?: StoredObject): FieldError[] {
     return validateCustom(object, old, { type: this.type, namespaced: this.namespaced });
   }
@@ -98,4 +110,8 @@ export class CustomSchema extends TypedSchema implements ObjectSchema {
       'application/apply-patch+yaml',
     ]);
   }
+}
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
 }

@@ -31,6 +31,8 @@ export interface ObjectSchema {
   prune(object: StoredObject): string[];
   /** Fills in defaults in place. */
   applyDefaults(object: StoredObject): void;
+  /** What comes out of storage again: built-in kinds go through protobuf, which does not tell an empty list from one that was never set. */
+  storedForm(object: StoredObject): StoredObject;
   /** Everything that is wrong, in document order. `old` is the object before an update (immutable fields). */
   validate(object: StoredObject, old?: StoredObject): FieldError[];
   /** `application/strategic-merge-patch+json`; for a CRD throws 415. */

@@ -130,6 +130,21 @@ export class TestApi {
     }
   }
 
+  /** Resolves once the view shows all that the server holds by now: after something has written of which the suite was told another way. */
+  async settled(): Promise<void> {
+    for (const [path, view] of this.#views) {
+      const resource = this.#resources.get(path);
+      if (resource === undefined) continue;
+      const { items, metadata } = await this.client.list(resource);
+      const held = new Set(items.map(objectKey));
+      await this.until(
+        () =>
+          items.every((item) => versionOf(view.get(objectKey(item))) >= versionOf(item)) &&
+          view.list().every((item) => held.has(objectKey(item)) || versionOf(item) > Number(metadata?.resourceVersion)),
+      );
+    }
+  }
+
   /** A bearer token of a ServiceAccount. */
   async token(namespace: string, account: string, audiences: readonly string[] = []): Promise<string> {
     const path = `${resourcePath(resources.serviceAccounts, namespace, account)}/token`;
@@ -173,7 +188,7 @@ export class TestApi {
         ? await this.client.create(resource, { ...object, metadata })
         : await this.client.replace(resource, {
             ...object,
-            metadata: { ...metadata, ...versionOf(before) },
+            metadata: { ...metadata, resourceVersion: before.metadata?.resourceVersion ?? '' },
           });
     if (!('status' in object)) return written;
     return this.client.replace(resource, { ...written, status: object.status }, { subresource: 'status' });
@@ -183,9 +198,8 @@ export class TestApi {
   async #shown(resource: Resource, written: KubernetesObject): Promise<void> {
     const view = this.#view(resource);
     if (view === undefined) return;
-    const version = Number(written.metadata?.resourceVersion);
     const key = objectKey(written);
-    await this.until(() => Number(view.get(key)?.metadata?.resourceVersion ?? '0') >= version);
+    await this.until(() => versionOf(view.get(key)) >= versionOf(written));
   }
 
   async #forget({ resource, namespace, name }: Made): Promise<void> {
@@ -251,7 +265,7 @@ async function orMissing<T>(answer: Promise<T>): Promise<T | undefined> {
   }
 }
 
-function versionOf({ metadata }: KubernetesObject): { resourceVersion?: string } {
-  const version = metadata?.resourceVersion;
-  return version === undefined ? {} : { resourceVersion: version };
+/** Revision of an object, 0 when there is none. Revisions grow with every write (KEP-5504). */
+function versionOf(object: Pick<KubernetesObject, 'metadata'> | undefined): number {
+  return Number(object?.metadata?.resourceVersion ?? '0');
 }

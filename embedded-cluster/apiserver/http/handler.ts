@@ -3,6 +3,7 @@ import { ApiError } from '../../types.ts';
 import { authenticate } from '../authn/authenticator.ts';
 import { impersonate } from '../authn/impersonation.ts';
 import type { ServiceAccountTokens } from '../authn/service-account-tokens.ts';
+import type { Audit } from '../audit-log.ts';
 import type { Attributes } from '../authz/authorizer.ts';
 import { type RbacAuthorizer, refusal } from '../authz/rbac.ts';
 import {
@@ -55,6 +56,7 @@ export interface HandlerOptions {
   authorizer: RbacAuthorizer;
   watches: WatchStreams;
   kubelet: Kubelet | undefined;
+  audit: Audit | undefined;
   /** Told about failures that are the server's own. */
   onError: (error: unknown, request: string) => void;
 }
@@ -95,7 +97,9 @@ export class ApiHandler {
   }
 
   #require(attributes: Attributes): void {
-    if (!this.#options.authorizer.authorize(attributes).allowed) throw refusal(attributes);
+    const decision = this.#options.authorizer.authorize(attributes);
+    this.#options.audit?.(attributes, decision);
+    if (!decision.allowed) throw refusal(attributes);
   }
 
   #servePath({ request, response, user }: Exchange, path: string): void {

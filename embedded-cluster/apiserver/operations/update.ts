@@ -141,7 +141,7 @@ async function tryUpdate(core: Core, call: Call, live: StoredObject, change: Cha
   validateUpdate(call, object, live);
   core.authorizeWrite(call, object, live);
   await core.admission.validate({ ...request, object });
-  if (isUnchanged(object, live)) return live;
+  if (isUnchanged(call.type.schema.storedForm(object), live)) return live;
   return commitUpdate(core, call, object, live);
 }
 
