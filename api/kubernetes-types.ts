@@ -167,8 +167,9 @@ export interface SliceEndpoint {
 
 export interface EndpointSlice extends KubernetesObject {
   addressType: 'IPv4' | 'IPv6' | 'FQDN';
-  endpoints: SliceEndpoint[];
-  ports?: { name?: string; protocol?: string; port?: number; appProtocol?: string }[];
+  /** A slice without endpoints (or ports) reads `null` from a real API server. */
+  endpoints: SliceEndpoint[] | null;
+  ports?: { name?: string; protocol?: string; port?: number; appProtocol?: string }[] | null;
 }
 
 export interface EnvVar {

@@ -141,7 +141,7 @@ export function correctedSlice(live: EndpointSlice, desired: EndpointSlice): End
 /** The readiness that a slice was last written with; undefined when it has no endpoint to carry it. */
 export function writtenReadiness(slices: readonly EndpointSlice[]): boolean | undefined {
   for (const { endpoints } of slices) {
-    const ready = endpoints[0]?.conditions?.ready;
+    const ready = endpoints?.[0]?.conditions?.ready;
     if (ready !== undefined) return ready;
   }
   return undefined;

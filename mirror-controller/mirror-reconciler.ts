@@ -180,7 +180,10 @@ export class MirrorReconciler {
     const mirror = local.mirror(namespace, mirrorServiceName(name, settings.target));
     if (mirror === undefined || this.#options.gateway().addresses.length === 0) return;
     const slices = local.slices(namespace, mirror.metadata?.name ?? '');
-    await this.#ensureSlices(mirror, slices.length === 0 || slices.some((s) => s.endpoints.length > 0));
+    await this.#ensureSlices(
+      mirror,
+      slices.length === 0 || slices.some((s) => (s.endpoints ?? []).length > 0),
+    );
   }
 
   async #removeMirror(key: string): Promise<void> {

@@ -150,10 +150,10 @@ await describe('controllers of a running cluster', async () => {
     });
     assert.deepEqual(slice?.ports, [{ name: 'http', protocol: 'TCP', port: 8080 }]);
     assert.deepEqual(
-      slice.endpoints.flatMap((e) => e.addresses).sort(),
+      slice.endpoints?.flatMap((e) => e.addresses).sort(),
       service.status?.loadBalancer?.ingress?.map((i) => i.ip),
     );
-    assert.ok(slice.endpoints.every((e) => e.conditions?.ready === true && e.targetRef?.kind === 'Pod'));
+    assert.ok(slice.endpoints?.every((e) => e.conditions?.ready === true && e.targetRef?.kind === 'Pod'));
     await loopback.patch(DEPLOYMENTS, 'default', 'web', { spec: { replicas: 0 } });
     await until(loopback, 'services', 'web', (s) => ingressCount(s) === 0);
   });

@@ -69,7 +69,7 @@ function serviceOfSlice(slice: StoredObject): string[] {
   return ours && service !== undefined ? [`${slice.metadata.namespace ?? ''}/${service}`] : [];
 }
 
-type Wanted = Pick<EndpointSlice, 'endpoints'> & { ports: SlicePort[] };
+type Wanted = { endpoints: SliceEndpoint[]; ports: SlicePort[] };
 
 /** Makes the held slices the wanted ones. One with the same ports stays the same slice, so that watchers see endpoints change, not slices. */
 async function replaceSlices(

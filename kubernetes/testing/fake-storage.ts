@@ -90,7 +90,7 @@ export class FakeStorage {
     meta.uid = randomUUID();
     meta.creationTimestamp = new Date().toISOString();
     meta.generation = 1;
-    return this.#write(collection, 'ADDED', object, undefined);
+    return this.#write(collection, 'ADDED', asServed(object), undefined);
   }
 
   /** Writes the new form of an object. `subresource` `status` changes only its status, otherwise all but that. */
@@ -104,7 +104,7 @@ export class FakeStorage {
         'the object has been modified; please apply your changes to the latest version',
       );
     }
-    const next = nextForm(old, object, subresource);
+    const next = asServed(nextForm(old, object, subresource));
     if (isDeepStrictEqual(next, old)) return old;
     if (next.metadata.deletionTimestamp !== undefined && (next.metadata.finalizers ?? []).length === 0) {
       return this.#remove(collection, next);
@@ -172,6 +172,15 @@ export class FakeStorage {
     this.#history.push(change);
     for (const listener of this.#listeners) listener(change);
   }
+}
+
+/** A real server gives the lists of an EndpointSlice that are empty as null. */
+function asServed(object: Stored): Stored {
+  if (object['addressType'] === undefined) return object;
+  for (const field of ['endpoints', 'ports']) {
+    if (Array.isArray(object[field]) && object[field].length === 0) object[field] = null;
+  }
+  return object;
 }
 
 /** The key of a stored object. */
