@@ -8,6 +8,7 @@ import {
   proxyEnv,
 } from '../api/names.ts';
 import { partEnv } from '../api/part-env.ts';
+import { LIVENESS, READINESS_TIMEOUT_SECONDS } from '../api/part-probes.ts';
 import type { SidecarPlan } from './sidecar-plan.ts';
 
 const TOKEN_VOLUME = 'isthmus-identity-token';
@@ -31,7 +32,7 @@ export function sidecarContainer(plan: SidecarPlan): Container {
       { name: 'isthmus-admin', containerPort: ports.admin, protocol: 'TCP' },
     ],
     readinessProbe: { ...adminProbe('/ready', ports.admin), periodSeconds: 2, failureThreshold: 3 },
-    livenessProbe: { ...adminProbe('/live', ports.admin), periodSeconds: 10, failureThreshold: 3 },
+    livenessProbe: { ...adminProbe('/live', ports.admin), ...LIVENESS },
     ...lifecycle(plan),
     resources: plan.resources,
     securityContext: {
@@ -104,7 +105,7 @@ function secondsOf(ms: number | undefined): number | undefined {
 }
 
 function adminProbe(probePath: string, port: number): Probe {
-  return { httpGet: { path: probePath, port }, timeoutSeconds: 1 };
+  return { httpGet: { path: probePath, port }, timeoutSeconds: READINESS_TIMEOUT_SECONDS };
 }
 
 /** Holds the kubelet back from starting what follows until the sidecar, hence its identity, is there. */

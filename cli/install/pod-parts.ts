@@ -1,4 +1,5 @@
 import { partEnv } from '../../api/part-env.ts';
+import { LIVENESS, READINESS_TIMEOUT_SECONDS } from '../../api/part-probes.ts';
 import {
   IDENTITY_TOKEN_AUDIENCE,
   IDENTITY_TOKEN_SECONDS,
@@ -82,13 +83,13 @@ export function podSpec(values: InstallValues, c: Component): PodSpec {
     env: [...partEnv(values), ...(c.extraEnv ?? [])],
     ports: [...c.ports, { name: 'admin', containerPort: c.adminPort }],
     volumeMounts,
-    readinessProbe: { httpGet: probe('/ready'), periodSeconds: 1, failureThreshold: 3 },
-    livenessProbe: {
-      httpGet: probe('/live'),
-      initialDelaySeconds: 10,
-      periodSeconds: 10,
+    readinessProbe: {
+      httpGet: probe('/ready'),
+      periodSeconds: 1,
+      timeoutSeconds: READINESS_TIMEOUT_SECONDS,
       failureThreshold: 3,
     },
+    livenessProbe: { httpGet: probe('/live'), initialDelaySeconds: 10, ...LIVENESS },
     resources: c.resources,
     securityContext: {
       allowPrivilegeEscalation: false,
