@@ -57,7 +57,8 @@ export interface Link extends KubernetesObject {
   };
   status?: {
     conditions?: Condition[];
-    gateway?: { addresses?: string[]; latencyMs?: number };
+    /** Where the gateway was last reached at, also for a controller that starts while the target's API is away. */
+    gateway?: { addresses?: string[]; port?: number; latencyMs?: number };
     mirrorServices?: {
       namespace: string;
       remoteName: string;

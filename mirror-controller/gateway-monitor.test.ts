@@ -17,7 +17,11 @@ const failure = (reason: string, trust: 'shared' | 'refused' | 'unknown' = 'unkn
 });
 
 /** A monitor whose probes answer what `world.answer` says. The period is 3 s, death takes 3 failures. */
-function watch(t: TestContext, addresses: string[] | undefined, lastKnown: string[] = []) {
+function watch(
+  t: TestContext,
+  addresses: string[] | undefined,
+  lastKnown: { addresses?: string[]; port?: number } = {},
+) {
   const clock = new FakeClock();
   const world = {
     clock,
@@ -101,12 +105,12 @@ test("the Service's addresses and port are followed; fixed ones are not overridd
 });
 
 test('a Service that loses its addresses, or an API that is away, leaves the last known', async (t) => {
-  const { clock, monitor } = watch(t, undefined, ['192.0.2.7']);
+  const { clock, monitor } = watch(t, undefined, { addresses: ['192.0.2.7'], port: 30_143 });
   assert.deepEqual(monitor.view.addresses, ['192.0.2.7']);
   monitor.setService({ addresses: [], port: 4143 });
   monitor.setService(undefined);
   await clock.advance(3000);
-  assert.deepEqual(monitor.view, { addresses: ['192.0.2.7'], port: 4143, alive: true });
+  assert.deepEqual(monitor.view, { addresses: ['192.0.2.7'], port: 30_143, alive: true });
 });
 
 test('host names are resolved, and again; one that resolves no more keeps its addresses and dies by the probe', async (t) => {

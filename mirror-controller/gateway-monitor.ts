@@ -12,8 +12,8 @@ export type ResolveHost = (host: string) => Promise<string[]>;
 
 export interface GatewayMonitorOptions {
   settings: LinkSettings;
-  /** Addresses known from before, used until the target tells its own. */
-  lastKnown: readonly string[];
+  /** Where it was before, used until the target tells. */
+  lastKnown: { addresses?: readonly string[]; port?: number };
   probe: Probe;
   resolve: ResolveHost;
   /** The view of the gateway changed: mirrors must follow. */
@@ -32,8 +32,8 @@ const RESOLVE_MS = 30_000;
 /** Knows where a target's gateway is and whether it lives. One failure is none: death takes `failureThreshold` in a row, life one success. */
 export class GatewayMonitor {
   readonly #options: GatewayMonitorOptions;
-  /** IPs and host names, as told. */
-  #told: readonly string[];
+  /** IPs and host names, as told, and the port that goes with them. */
+  #told: { addresses: readonly string[]; port: number };
   #view: GatewayView;
   #failures = 0;
   #resolvedAt = Number.NEGATIVE_INFINITY;
@@ -48,11 +48,15 @@ export class GatewayMonitor {
   #stopped = false;
 
   constructor(options: GatewayMonitorOptions) {
+    const { lastKnown } = options;
     const { gateway } = options.settings;
     this.#options = options;
-    this.#told = gateway.addresses ?? options.lastKnown;
-    const addresses = this.#told.filter((a) => isIP(a) !== 0).sort();
-    this.#view = { addresses, port: gateway.port ?? ports.inbound, alive: undefined };
+    this.#told = {
+      addresses: gateway.addresses ?? lastKnown.addresses ?? [],
+      port: gateway.port ?? lastKnown.port ?? ports.inbound,
+    };
+    const { addresses, port } = this.#told;
+    this.#view = { addresses: addresses.filter((a) => isIP(a) !== 0).sort(), port, alive: undefined };
   }
 
   get view(): GatewayView {
@@ -81,13 +85,12 @@ export class GatewayMonitor {
   /** What the target says of its gateway; a Service without addresses does not make the known ones go. */
   setService(service: GatewayService | undefined): void {
     const { gateway } = this.#options.settings;
-    if (service === undefined) return;
-    const port = gateway.port ?? service.port ?? this.#view.port;
-    const told = gateway.addresses ?? (service.addresses.length > 0 ? service.addresses : this.#told);
-    if (port === this.#view.port && isDeepStrictEqual(told, this.#told)) return;
-    this.#told = told;
+    const told = gateway.addresses ?? service?.addresses ?? [];
+    if (service === undefined || told.length === 0) return;
+    const port = gateway.port ?? service.port ?? this.#told.port;
+    if (isDeepStrictEqual(this.#told, { addresses: told, port })) return;
+    this.#told = { addresses: told, port };
     this.#resolvedAt = Number.NEGATIVE_INFINITY;
-    this.#setView({ ...this.#view, port });
     this.#schedule(0);
   }
 
@@ -112,13 +115,13 @@ export class GatewayMonitor {
     if (this.#failures === 0 && clock.now() - this.#resolvedAt < RESOLVE_MS) return;
     const told = this.#told;
     const found = await Promise.allSettled(
-      told.map((a) => (isIP(a) === 0 ? resolve(a) : Promise.resolve([a]))),
+      told.addresses.map((a) => (isIP(a) === 0 ? resolve(a) : Promise.resolve([a]))),
     );
     const addresses = [...new Set(found.flatMap((f) => (f.status === 'fulfilled' ? f.value : [])))].sort();
     // A name that does not resolve says nothing about the addresses it had: they stay, and the probe judges them.
     if (told !== this.#told || addresses.length === 0) return;
     this.#resolvedAt = clock.now();
-    this.#setView({ ...this.#view, addresses });
+    this.#setView({ ...this.#view, addresses, port: told.port });
   }
 
   async #probeAll(): Promise<void> {

@@ -116,7 +116,7 @@ test('a Link is followed by a worker, and its status tells all', async () => {
   assert.deepEqual(status?.mirrorServices, [
     { namespace: 'ns1', remoteName: 'web', localName: 'web-west', mirrored: true },
   ]);
-  assert.deepEqual(status.gateway, { addresses: ['192.0.2.127'], latencyMs: 5 });
+  assert.deepEqual(status.gateway, { addresses: ['192.0.2.127'], port: 4143, latencyMs: 5 });
   assert.ok(status.lastSyncTime !== undefined);
   const metrics = await registry.metrics();
   assert.match(metrics, /gateway_alive\{target_cluster_name="west"\} 1/);

@@ -116,7 +116,7 @@ export class LinkSupervisor {
   }
 
   async #monitor(settings: LinkSettings): Promise<void> {
-    const lastKnown = this.#gateway?.view.addresses ?? this.#link.status?.gateway?.addresses ?? [];
+    const lastKnown = this.#gateway?.view ?? this.#link.status?.gateway ?? {};
     await this.#gateway?.stop();
     const { probe, resolve, clock, random } = this.#context;
     this.#gateway = new GatewayMonitor({
@@ -212,7 +212,7 @@ export class LinkSupervisor {
     const age = this.#stalenessSeconds();
     return {
       conditions: linkConditions(this.#view(), this.#generation),
-      addresses: this.#gateway?.view.addresses ?? [],
+      gateway: this.#gateway?.view,
       mirrorServices: statusEntries(this.#mirrors.values()),
       latencyMs: probe?.kind === 'alive' ? Math.round(probe.latencyMs * 10) / 10 : undefined,
       lastSyncTime:

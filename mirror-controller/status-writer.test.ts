@@ -16,7 +16,7 @@ function fixture() {
   } as unknown as KubernetesClient;
   let desired: DesiredStatus = {
     conditions: [],
-    addresses: [],
+    gateway: undefined,
     mirrorServices: [],
     latencyMs: undefined,
     lastSyncTime: undefined,
@@ -34,7 +34,7 @@ function fixture() {
     clock,
     written,
     writer,
-    addresses: (...addresses: string[]) => (desired = { ...desired, addresses }),
+    addresses: (...addresses: string[]) => (desired = { ...desired, gateway: { addresses, port: 4143 } }),
   };
 }
 

@@ -16,7 +16,8 @@ type LinkStatus = NonNullable<Link['status']>;
 /** What a Link's status should say. */
 export interface DesiredStatus {
   conditions: NewCondition[];
-  addresses: readonly string[];
+  /** Undefined while there is no gateway to reach. */
+  gateway: { addresses: readonly string[]; port: number } | undefined;
   mirrorServices: NonNullable<LinkStatus['mirrorServices']>;
   /** Ride along with other changes, or are written once a minute. */
   latencyMs: number | undefined;
@@ -107,12 +108,16 @@ export class StatusWriter {
 
   #next(): LinkStatus {
     const { desired, clock } = this.#options;
-    const { conditions, addresses, mirrorServices, latencyMs, lastSyncTime } = desired();
+    const { conditions, gateway, mirrorServices, latencyMs, lastSyncTime } = desired();
     for (const condition of conditions)
       this.#conditions = setCondition(this.#conditions, condition, clock.wallNow());
     return {
       conditions: [...this.#conditions],
-      gateway: { addresses: [...addresses], ...(latencyMs === undefined ? {} : { latencyMs }) },
+      gateway: {
+        addresses: [...(gateway?.addresses ?? [])],
+        ...(gateway === undefined ? {} : { port: gateway.port }),
+        ...(latencyMs === undefined ? {} : { latencyMs }),
+      },
       mirrorServices,
       ...(lastSyncTime === undefined ? {} : { lastSyncTime }),
     };
@@ -129,5 +134,6 @@ export class StatusWriter {
 
 /** A status without the values that change all the time. */
 function lasting(status: LinkStatus | undefined): unknown {
-  return [status?.conditions ?? [], status?.gateway?.addresses ?? [], status?.mirrorServices ?? []];
+  const { addresses = [], port } = status?.gateway ?? {};
+  return [status?.conditions ?? [], addresses, port, status?.mirrorServices ?? []];
 }
