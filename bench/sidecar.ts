@@ -1,4 +1,5 @@
 /** A sidecar as a process of its own, with a control plane of the test kind beside it; certificates come from the parent, by message. */
+import { port } from '../api/names.ts';
 import { DEFAULT_TIMES } from '../proxy/config.ts';
 import { startProxy } from '../proxy/index.ts';
 import { parseBlock } from '../proxy/policy/address-block.ts';
@@ -71,6 +72,8 @@ await startProxy(
     logLevel: 'info',
     times: DEFAULT_TIMES,
     mode: 'explicit',
+    ports: port,
+    adminShutdown: false,
     defaultPolicy: 'all-unauthenticated',
     clusterNetworks: cluster === undefined ? [] : [cluster],
     opaquePorts: new Set(),

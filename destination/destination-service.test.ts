@@ -9,7 +9,7 @@ import {
   type Update,
   type WeightedAddr,
 } from '../api/proto/gen/linkerd/destination_pb.js';
-import { annotation, component, label } from '../api/names.ts';
+import { annotation, component, label, redirectEnv } from '../api/names.ts';
 import { grpcStatus } from '../workload-identity/index.ts';
 import { createDestinationService } from './destination-service.ts';
 import { ipText } from './ip-address.ts';
@@ -175,7 +175,14 @@ const unmeshed: [why: string, endpoint: ReturnType<typeof pod>][] = [
   ],
   [
     'does not take the port in its sidecar',
-    pod('a', '10.1.0.1', { meta: { annotations: { 'config.linkerd.io/skip-inbound-ports': '8000-9000' } } }),
+    pod('a', '10.1.0.1', {
+      spec: {
+        initContainers: [
+          { name: component.redirect, env: [{ name: redirectEnv.skipInboundPorts, value: '8000-9000' }] },
+          { name: component.proxy },
+        ],
+      },
+    }),
   ],
 ];
 
@@ -191,6 +198,16 @@ for (const [why, endpoint] of unmeshed) {
     assert.equal(address.protocolHint?.opaqueTransport, undefined);
   });
 }
+
+test('a sidecar is dialled at the port that it has', () => {
+  const { state, get } = setUp();
+  state.setService('shop/web', service('web'));
+  const sidecar = { name: component.proxy, ports: [{ name: component.proxy, containerPort: 15_001 }] };
+  state.setPod('shop/a', pod('a', '10.1.0.1', { spec: { initContainers: [sidecar] } }));
+  state.setSlice('shop/web-1', slice('web', [{ ip: '10.1.0.1', pod: 'a' }]));
+  const { protocolHint } = added(get('web:80').take());
+  assert.equal(protocolHint?.opaqueTransport?.inboundPort, 15_001);
+});
 
 test('a gateway pod is meshed without a sidecar', () => {
   const { state, get } = setUp();

@@ -50,7 +50,8 @@ export function inboundPolicy(
 function namedPolicy(
   annotations: Readonly<Record<string, string>> | undefined,
 ): DefaultInboundPolicy | undefined {
-  const name = annotations?.[annotation.defaultInboundPolicy];
+  const name =
+    annotations?.[annotation.isthmusDefaultInboundPolicy] ?? annotations?.[annotation.defaultInboundPolicy];
   return name !== undefined && isDefaultInboundPolicy(name) ? name : undefined;
 }
 

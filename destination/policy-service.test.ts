@@ -5,12 +5,14 @@ import { create } from '@bufbuild/protobuf';
 
 import { type Authz, PortSpecSchema, type Server } from '../api/proto/gen/linkerd/inbound_pb.js';
 import { type OutboundPolicy, TrafficSpecSchema } from '../api/proto/gen/linkerd/outbound_pb.js';
-import { annotation } from '../api/names.ts';
+import type { Container } from '../api/kubernetes-types.ts';
+import { annotation, component } from '../api/names.ts';
 import type { Log } from '../kubernetes/log.ts';
 import { grpcStatus } from '../workload-identity/index.ts';
 import { ipAddress, ipText } from './ip-address.ts';
 import { createPolicyService } from './policy-service.ts';
 import type { DestinationSettings } from './settings.ts';
+import { trimPod } from './workload-pod.ts';
 import { namespace, pod, service, settings, testDeps, TestStream } from './testing/fixture.ts';
 
 const WORKLOAD = '{"ns":"shop","pod":"a"}';
@@ -142,6 +144,34 @@ test('under a strict policy exactly the declared probes stay open', () => {
   );
   const other = watchPort(9090).take()[0]?.protocol?.kind;
   assert.deepEqual(other?.case === 'detect' && other.value.httpRoutes, []);
+});
+
+test('probes of a native sidecar of the app stay open too, by their path alone', () => {
+  const { watchPort, state } = setUp({ defaultInboundPolicy: 'deny' });
+  const helper: Container = {
+    name: 'helper',
+    restartPolicy: 'Always',
+    livenessProbe: { httpGet: { path: '/live?full=1', port: 7000 } },
+  };
+  const once: Container = { name: 'once', livenessProbe: { httpGet: { path: '/never', port: 7000 } } };
+  const subject = pod('a', '10.1.0.1', {
+    spec: { initContainers: [helper, once, { name: component.proxy }] },
+  });
+  state.setPod('shop/a', trimPod(subject));
+  const kind = watchPort(7000).take()[0]?.protocol?.kind;
+  const [probe] = kind?.case === 'detect' ? kind.value.httpRoutes : [];
+  const paths = probe?.rules.flatMap(({ matches }) => matches.map(({ path }) => path?.kind.value));
+  assert.deepEqual(paths, ['/live']);
+});
+
+test('our annotation of the default policy goes before Linkerd’s', () => {
+  const { watchPort, state } = setUp();
+  const annotations = {
+    [annotation.isthmusDefaultInboundPolicy]: 'deny',
+    [annotation.defaultInboundPolicy]: 'all-unauthenticated',
+  };
+  state.setPod('shop/a', pod('a', '10.1.0.1', { meta: { annotations } }));
+  assert.deepEqual(watchPort(8080).take()[0]?.authorizations, []);
 });
 
 test('a workload is told in JSON or as ns:pod; anything else is an invalid argument', () => {

@@ -51,7 +51,7 @@ export function workloadPod(pod: Pod): WorkloadPod {
     annotations: meta.annotations ?? {},
     owner: podOwner(pod),
     portNames: portNames(containers),
-    probePaths: probePaths(containers),
+    probePaths: probePaths([...containers, ...(spec?.initContainers ?? []).filter(isAppSidecar)]),
   };
 }
 
@@ -98,7 +98,8 @@ function probePaths(containers: readonly Container[]): Map<number, string[]> {
     for (const probe of [container.startupProbe, container.readinessProbe, container.livenessProbe]) {
       if (probe?.httpGet === undefined) continue;
       const port = probePort(container, probe.httpGet.port);
-      const path = probe.httpGet.path ?? '/';
+      // A policy's routes are about the path alone.
+      const path = (probe.httpGet.path ?? '/').replace(/[?#].*$/, '');
       const known = paths.get(port ?? 0) ?? [];
       if (port !== undefined && !known.includes(path)) paths.set(port, [...known, path]);
     }
@@ -144,7 +145,15 @@ function trimContainer(container: Container): Container {
 
 function trimInitContainer(container: Container): Container {
   const env = container.env?.filter(({ name }) => name === redirectEnv.skipInboundPorts) ?? [];
-  return { ...keep(container, ['name', 'ports']), ...(env.length === 0 ? {} : { env }) };
+  const trimmed = isAppSidecar(container)
+    ? { ...trimContainer(container), restartPolicy: 'Always' as const }
+    : keep(container, ['name', 'ports']);
+  return { ...trimmed, ...(env.length === 0 ? {} : { env }) };
+}
+
+/** A native sidecar that is not ours: the kubelet probes it as any container. */
+function isAppSidecar({ name, restartPolicy }: Container): boolean {
+  return restartPolicy === 'Always' && name !== component.proxy;
 }
 
 function meshAnnotations(annotations: Record<string, string>): Record<string, string> {

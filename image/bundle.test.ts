@@ -38,6 +38,7 @@ suite('the bundle', () => {
 
   test('each part is one file that asks for nothing outside of the bundle', () => {
     assert.deepEqual(files.toSorted(), [
+      'await.js',
       'control-plane.js',
       'entrypoint.js',
       'gateway.js',

@@ -7,6 +7,7 @@ const parts: Record<string, () => Promise<unknown>> = {
   proxy: () => import('../proxy/main.ts'),
   gateway: () => import('../gateway/main.ts'),
   redirect: () => import('../redirect/main.ts'),
+  await: () => import('../proxy/await/main.ts'),
 };
 
 const start = parts[process.argv[2] ?? ''];

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import { freshAddress } from './testing/mesh/test-mesh.ts';
 import { shownEnv, startAdmin } from './admin.ts';
@@ -36,7 +37,50 @@ test('live, ready with its reason, metrics; a taken port is named', async (t) =>
   reason = undefined;
   assert.equal((await get('/ready')).status, 200);
   assert.match(await (await get('/metrics')).text(), /^request_total 2$/m);
-  assert.equal((await get('/shutdown', 'POST')).status, 405);
+  assert.equal((await get('/shutdown', 'POST')).status, 404);
+  assert.equal((await get('/ready', 'POST')).status, 405);
   assert.equal((await get('/other')).status, 404);
   await assert.rejects(startAdmin(options), new RegExp(`${options.host}:4191 cannot be opened`));
+});
+
+test('a shutdown is asked for by POST over loopback, and answered before it begins', async (t) => {
+  let asked = 0;
+  const shutDown = (): number => asked++;
+  const options = {
+    host: '::',
+    port: 0,
+    registry: new Registry(),
+    unready: () => undefined,
+    env: {},
+    shutDown,
+  };
+  const admin = await startAdmin(options);
+  t.after(() => admin.close());
+  const ask = (method: string) => fetch(`http://127.0.0.1:${admin.port}/shutdown`, { method });
+  assert.equal((await ask('GET')).status, 405);
+  assert.equal(asked, 0);
+  assert.equal((await ask('POST')).status, 200);
+  assert.equal(asked, 1);
+});
+
+test('nobody from outside the pod shuts it down', async (t) => {
+  const outside = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find(({ internal, family }) => !internal && family === 'IPv4')?.address;
+  if (outside === undefined) return t.skip('this machine has no address but loopback');
+  let asked = 0;
+  const shutDown = (): number => asked++;
+  const options = {
+    host: '::',
+    port: 0,
+    registry: new Registry(),
+    unready: () => undefined,
+    env: {},
+    shutDown,
+  };
+  const admin = await startAdmin(options);
+  t.after(() => admin.close());
+  const answer = await fetch(`http://${outside}:${admin.port}/shutdown`, { method: 'POST' });
+  assert.equal(answer.status, 403);
+  assert.equal(asked, 0);
 });

@@ -1,8 +1,10 @@
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { BlockList, isIPv6, type AddressInfo } from 'node:net';
 import { exposition, EXPOSITION_TYPE } from './telemetry/exposition.ts';
 import type { Registry } from './telemetry/registry.ts';
 
 export interface AdminOptions {
+  /** `::` takes all addresses, of IPv4 alone where the kernel has nothing else. */
   host: string;
   port: number;
   registry: Registry;
@@ -10,6 +12,8 @@ export interface AdminOptions {
   unready: () => string | undefined;
   /** Shown by `/env.json`. */
   env: NodeJS.ProcessEnv;
+  /** Ends the process in order, on `POST /shutdown`. Absent: nobody may ask for that. */
+  shutDown?: () => void;
 }
 
 /** Names of variables whose values are shown: our own settings and the downward API's. What else is in the environment is nobody's business. */
@@ -17,32 +21,93 @@ const SHOWN = /^(ISTHMUS_|POD_|NODE_NAME$|SERVICE_ACCOUNT$)/;
 /** Values that could be secrets are not shown, only that they are set. Names of files are no secrets. */
 const SECRET = /(TOKEN|SECRET|PASSWORD|KEY)(?!.*_FILE$)/;
 
-/** The admin server: `/live`, `/ready`, `/metrics`, `/env.json`. Rejects with an error that names the address when it is taken. */
-export async function startAdmin(options: AdminOptions): Promise<{ close(): void }> {
-  const server = createServer((request, response) => {
-    const path = request.url?.split('?')[0];
-    if (request.method !== 'GET' && request.method !== 'HEAD') text(response, 405, 'only GET');
-    else if (path === '/live') text(response, 200, 'live');
-    else if (path === '/ready') {
-      const reason = options.unready();
-      text(response, reason === undefined ? 200 : 503, reason ?? 'ready');
-    } else if (path === '/env.json') json(response, shownEnv(options.env));
-    else if (path === '/metrics') {
-      writeMetrics(response, options.registry).catch(() => response.destroy());
-    } else text(response, 404, 'there are /live, /ready, /metrics and /env.json');
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => {
-      reject(new Error(`the admin port ${options.host}:${options.port} cannot be opened: ${error.message}`));
-    });
-    server.listen(options.port, options.host, resolve);
-  });
+/** A running admin server. */
+export interface Admin {
+  readonly port: number;
+  close(): void;
+}
+
+/**
+ * The admin server: `/live`, `/ready`, `/metrics`, `/env.json`, and `POST /shutdown` over loopback. Rejects with an error that names the address when it cannot be
+ * bound.
+ */
+export async function startAdmin(options: AdminOptions): Promise<Admin> {
+  const server = createServer((request, response) => answer(request, response, options));
+  await listen(server, options.host, options.port);
   return {
+    port: (server.address() as AddressInfo).port,
     close() {
       server.close();
       server.closeAllConnections();
     },
   };
+}
+
+function answer(request: IncomingMessage, response: ServerResponse, options: AdminOptions): void {
+  const path = request.url?.split('?')[0];
+  if (path === '/shutdown') return shutdown(request, response, options.shutDown);
+  if (request.method !== 'GET' && request.method !== 'HEAD') return text(response, 405, 'only GET');
+  switch (path) {
+    case '/live':
+      return text(response, 200, 'live');
+    case '/ready': {
+      const reason = options.unready();
+      return text(response, reason === undefined ? 200 : 503, reason ?? 'ready');
+    }
+    case '/env.json':
+      return json(response, shownEnv(options.env));
+    case '/metrics':
+      writeMetrics(response, options.registry).catch(() => response.destroy());
+      return undefined;
+    default:
+      return text(response, 404, 'there are /live, /ready, /metrics, /env.json and /shutdown');
+  }
+}
+
+/** Only the pod's own containers reach its loopback: they alone know when their work is done. Linkerd's rule. */
+function shutdown(
+  request: IncomingMessage,
+  response: ServerResponse,
+  shutDown: AdminOptions['shutDown'],
+): void {
+  if (shutDown === undefined) {
+    return text(response, 404, 'the annotation proxy-admin-shutdown of the pod does not enable this');
+  }
+  if (request.method !== 'POST') return text(response, 405, 'only POST');
+  const { remoteAddress = '' } = request.socket;
+  if (!LOOPBACK.check(remoteAddress, isIPv6(remoteAddress) ? 'ipv6' : 'ipv4')) {
+    return text(response, 403, 'only from inside the pod, by its loopback address');
+  }
+  text(response, 200, 'shutting down');
+  shutDown();
+}
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8);
+LOOPBACK.addAddress('::1', 'ipv6');
+LOOPBACK.addSubnet('::ffff:127.0.0.0', 104, 'ipv6');
+
+/** A kernel, or a pod, without IPv6. */
+const NO_IPV6: ReadonlySet<string | undefined> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL']);
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  try {
+    await listenOnce(server, host, port);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (host === '::' && NO_IPV6.has(code)) return listen(server, '0.0.0.0', port);
+    throw new Error(`the admin port ${host}:${port} cannot be opened: ${message}`, { cause: error });
+  }
+}
+
+function listenOnce(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
 }
 
 async function writeMetrics(response: ServerResponse, registry: Registry): Promise<void> {

@@ -30,8 +30,10 @@ export type DefaultPolicy = (typeof DEFAULT_POLICIES)[number];
 
 /** ms; Linkerd's times (reference: its 4.1), apart from the connect time, which here holds TLS as well. */
 export const DEFAULT_TIMES = {
-  detectMs: 10_000,
-  connectMs: 2_000,
+  inboundDetectMs: 10_000,
+  outboundDetectMs: 10_000,
+  inboundConnectMs: 2_000,
+  outboundConnectMs: 2_000,
   handshakeMs: 10_000,
   failFastMs: 3_000,
   graceMs: 30_000,
@@ -59,7 +61,17 @@ export interface MeshConfig {
   readonly times: Times;
 }
 
+/** Where a sidecar listens. */
+export interface ProxyPorts {
+  readonly inbound: number;
+  readonly outbound: number;
+  readonly admin: number;
+}
+
 export interface ProxyConfig extends MeshConfig {
+  readonly ports: ProxyPorts;
+  /** `POST /shutdown` from the pod itself ends the sidecar. */
+  readonly adminShutdown: boolean;
   /** How apps reach the outbound side. `explicit`: they name their target (absolute form, CONNECT). */
   readonly mode: (typeof MODES)[number];
   readonly defaultPolicy: DefaultPolicy;
@@ -86,6 +98,12 @@ export function proxyConfig(env: NodeJS.ProcessEnv): ProxyConfig {
   const config: ProxyConfig = {
     ...meshConfig(read),
     mode: read.oneOf(proxyEnv.mode, MODES, 'explicit'),
+    ports: {
+      inbound: read.port(proxyEnv.inboundPort, port.inbound),
+      outbound: read.port(proxyEnv.outboundPort, port.outbound),
+      admin: read.port(proxyEnv.adminPort, port.admin),
+    },
+    adminShutdown: read.oneOf(proxyEnv.adminShutdown, FLAGS, 'false') === 'true',
     defaultPolicy: read.oneOf(proxyEnv.defaultInboundPolicy, DEFAULT_POLICIES, 'all-unauthenticated'),
     clusterNetworks: read.blocks(proxyEnv.clusterNetworks, CLUSTER_NETWORKS),
     opaquePorts: read.ports(proxyEnv.opaquePorts, DEFAULT_OPAQUE_PORTS),
@@ -132,10 +150,16 @@ function meshConfig(read: Reader): MeshConfig {
     logLevel: read.oneOf(name.logLevel, LOG_LEVELS, 'info'),
     times: {
       ...DEFAULT_TIMES,
+      inboundDetectMs: read.milliseconds(proxyEnv.inboundDetectMs, DEFAULT_TIMES.inboundDetectMs),
+      outboundDetectMs: read.milliseconds(proxyEnv.outboundDetectMs, DEFAULT_TIMES.outboundDetectMs),
+      inboundConnectMs: read.milliseconds(proxyEnv.inboundConnectMs, DEFAULT_TIMES.inboundConnectMs),
+      outboundConnectMs: read.milliseconds(proxyEnv.outboundConnectMs, DEFAULT_TIMES.outboundConnectMs),
       graceMs: read.seconds(proxyEnv.shutdownGraceSeconds, DEFAULT_TIMES.graceMs / 1_000) * 1_000,
     },
   };
 }
+
+const FLAGS = ['true', 'false'] as const;
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
@@ -143,6 +167,8 @@ const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'
 const CLUSTER_NETWORKS = '10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fd00::/8';
 
 const MAX_PORT = 65_535;
+/** A day: who waits longer has made a mistake, or means "for ever". */
+const MAX_TIME_MS = 86_400_000;
 
 /** Reading the environment logs nothing; the process's logger takes its place when the identity is made. */
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -202,6 +228,14 @@ class Reader {
     return fallback;
   }
 
+  milliseconds(variable: string, fallback: number): number {
+    return this.#whole(variable, fallback, MAX_TIME_MS, `a number of milliseconds from 1 to ${MAX_TIME_MS}`);
+  }
+
+  port(variable: string, fallback: number): number {
+    return this.#whole(variable, fallback, MAX_PORT, 'a port');
+  }
+
   oneOf<T extends string>(variable: string, allowed: readonly T[], fallback: T): T {
     const value = this.text(variable, fallback);
     const found = allowed.find((one) => one === value);
@@ -236,6 +270,14 @@ class Reader {
       .split(',')
       .map((part) => part.trim())
       .filter((part) => part !== '');
+  }
+
+  #whole(variable: string, fallback: number, most: number, must: string): number {
+    const value = this.text(variable, String(fallback));
+    const number = Number(value);
+    if (/^[0-9]+$/.test(value) && number >= 1 && number <= most) return number;
+    this.#wrong(variable, value, must);
+    return fallback;
   }
 
   #wrong(variable: string, value: string, must: string): void {

@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import { port } from '../api/names.ts';
 import type { Logger } from '../workload-identity/index.ts';
 import { startAdmin } from './admin.ts';
 import type { ProxyConfig } from './config.ts';
@@ -23,6 +22,9 @@ import { createRuntime, listenOn, untilIdle, type Runtime, type RuntimeOptions }
 import type { Registry } from './telemetry/registry.ts';
 import type { Listener } from './transport/listen.ts';
 
+/** All addresses of both families, where the kernel has both; the admin server falls back to IPv4. */
+const ANY_ADDRESS = '::';
+
 /** A running sidecar. */
 export interface Proxy {
   readonly registry: Registry;
@@ -44,23 +46,25 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
   const policies = createPolicies(runtime, config);
   const ownApps = createApps(runtime, ip);
   const apps = new AppsByAddress(ip, ownApps, (address) => createApps(runtime, address));
-  const inbound = createInbound(runtime, policies, ownApps);
+  const inbound = createInbound(runtime, config, policies, ownApps);
   const acceptor = createAcceptor(runtime, inbound);
   const sides: Sides = { outbound, inbound, acceptor, apps, policies };
   const listeners = await (config.mode === 'redirect'
-    ? redirected(runtime, sides)
-    : explicit(runtime, sides));
+    ? redirected(runtime, config, sides)
+    : explicit(config, sides));
   let draining = false;
   const unready = (): string | undefined => {
     if (draining) return 'draining';
     return runtime.identity.state.kind === 'certified' ? undefined : 'the identity is not certified';
   };
   const admin = await startAdmin({
-    host: ip,
-    port: port.admin,
+    // In a network namespace of its own the pod's loopback is this pod's: what only its containers may ask is asked there.
+    host: config.mode === 'redirect' ? ANY_ADDRESS : ip,
+    port: config.ports.admin,
     registry: runtime.registry,
     unready,
     env: process.env,
+    ...(config.adminShutdown && options.shutDown !== undefined ? { shutDown: options.shutDown } : {}),
   });
   runtime.log.info({ pod: config.pod.name, address: ip }, 'proxy started');
   return {
@@ -104,17 +108,17 @@ interface Sides {
 }
 
 /** Apps and peers come to the pod's address. */
-async function explicit({ config }: Runtime, { outbound, acceptor }: Sides): Promise<Listener[]> {
-  const { ip } = config.pod;
+async function explicit(config: ProxyConfig, { outbound, acceptor }: Sides): Promise<Listener[]> {
+  const { pod, ports } = config;
   return [
-    await listenOn(ip, port.outbound, (socket) => outbound.accept(socket)),
-    await listenOn(ip, port.inbound, (socket) => acceptor.accept(socket)),
+    await listenOn(pod.ip, ports.outbound, (socket) => outbound.accept(socket)),
+    await listenOn(pod.ip, ports.inbound, (socket) => acceptor.accept(socket)),
   ];
 }
 
 /** The pod's rules turn all connections to us. */
-async function redirected(runtime: Runtime, sides: Sides): Promise<Listener[]> {
-  const { config, log } = runtime;
+async function redirected(runtime: Runtime, config: ProxyConfig, sides: Sides): Promise<Listener[]> {
+  const { log } = runtime;
   const { outbound, acceptor, apps } = sides;
   const original = await originalDestinationOrLess(log);
   const direct = (socket: Socket): void => acceptor.accept(socket);
@@ -128,10 +132,11 @@ async function redirected(runtime: Runtime, sides: Sides): Promise<Listener[]> {
           direct,
           appsAt: (address) => apps.at(address),
           own: config.workload,
-          detectMs: config.times.detectMs,
+          ports: config.ports,
+          detectMs: config.times.inboundDetectMs,
           handshakeMs: config.times.handshakeMs,
         });
-  return listenRedirected(log, acceptOutbound(outbound, original), (socket) =>
+  return listenRedirected(log, config.ports, acceptOutbound(outbound, original), (socket) =>
     redirectedAcceptor === undefined ? direct(socket) : redirectedAcceptor.accept(socket),
   );
 }
@@ -139,7 +144,7 @@ async function redirected(runtime: Runtime, sides: Sides): Promise<Listener[]> {
 /** Connections to other pods, shared by all targets. */
 export function createPeers(runtime: Runtime): Peers {
   const { config } = runtime;
-  return new Peers({ ...runtime, localAddress: config.pod.ip, connectMs: config.times.connectMs });
+  return new Peers({ ...runtime, localAddress: config.pod.ip, connectMs: config.times.outboundConnectMs });
 }
 
 function createTargets(runtime: Runtime, peers: Peers): Targets {
@@ -166,7 +171,7 @@ export function discoveryOptions(runtime: Runtime) {
 }
 
 function createOutbound(runtime: Runtime, targets: Targets): Outbound {
-  return new Outbound({ ...runtime, targets, detectMs: runtime.config.times.detectMs });
+  return new Outbound({ ...runtime, targets, detectMs: runtime.config.times.outboundDetectMs });
 }
 
 function createPolicies(runtime: Runtime, config: ProxyConfig): InboundPolicies {
@@ -183,13 +188,18 @@ function createPolicies(runtime: Runtime, config: ProxyConfig): InboundPolicies 
 }
 
 function createApps(runtime: Runtime, podIp: string): Apps {
-  return new Apps({ ...runtime, podIp, connectMs: runtime.config.times.connectMs });
+  return new Apps({ ...runtime, podIp, connectMs: runtime.config.times.inboundConnectMs });
 }
 
-function createInbound(runtime: Runtime, policies: InboundPolicies, apps: Apps): Inbound {
-  const { config, registry } = runtime;
+function createInbound(
+  runtime: Runtime,
+  config: ProxyConfig,
+  policies: InboundPolicies,
+  apps: Apps,
+): Inbound {
+  const { registry } = runtime;
   const authz = new AuthzMetrics(registry);
-  return new Inbound({ ...runtime, own: config.workload, podIp: config.pod.ip, policies, apps, authz });
+  return new Inbound({ ...runtime, own: config.workload, podIp: config.pod.ip, ports: config.ports, policies, apps, authz });
 }
 
 function createAcceptor(runtime: Runtime, inbound: Inbound): MeshAcceptor {

@@ -1,7 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import type { Socket } from 'node:net';
-import { port } from '../api/names.ts';
 import type { Logger } from '../workload-identity/index.ts';
+import type { ProxyPorts } from './config.ts';
 import type { Apps } from './inbound/apps.ts';
 import { loadOriginalDestination, type OriginalDestination } from './original-destination.ts';
 import type { Outbound } from './outbound/outbound.ts';
@@ -18,13 +18,14 @@ const NO_IPV6: ReadonlySet<string> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL']);
 /** Listens where redirected connections arrive, on both families if there are both. Rejects when IPv4's port cannot be bound. */
 export async function listenRedirected(
   log: Logger,
+  ports: ProxyPorts,
   outbound: (socket: Socket) => void,
   inbound: (socket: Socket) => void,
 ): Promise<Listener[]> {
   const listeners: Listener[] = [];
   const wanted = [
-    ...OUTBOUND_HOSTS.map((host) => ({ host, port: port.outbound, accept: outbound })),
-    ...INBOUND_HOSTS.map((host) => ({ host, port: port.inbound, accept: inbound })),
+    ...OUTBOUND_HOSTS.map((host) => ({ host, port: ports.outbound, accept: outbound })),
+    ...INBOUND_HOSTS.map((host) => ({ host, port: ports.inbound, accept: inbound })),
   ];
   for (const { host, port: number, accept } of wanted) {
     try {

@@ -15,7 +15,7 @@ export interface Part {
 export async function run<C extends MeshConfig>(
   part: string,
   read: (env: NodeJS.ProcessEnv) => C,
-  start: (config: C, options: { log: Logger }) => Promise<Part>,
+  start: (config: C, options: { log: Logger; shutDown: () => void }) => Promise<Part>,
 ): Promise<void> {
   const log = pino({ name: part, level: process.env[name.logLevel] ?? 'info' });
   const config = readConfig(read);
@@ -23,20 +23,23 @@ export async function run<C extends MeshConfig>(
   // A fault in one connection must not end the others: it is told, and the process goes on.
   process.on('uncaughtException', (error) => log.error({ error: error.stack }, 'uncaught exception'));
   process.on('unhandledRejection', (error) => log.error({ error: String(error) }, 'unhandled rejection'));
-  const started = await start(config, { log });
   let stopping = false;
-  const stop = (signal: NodeJS.Signals): void => {
+  const stop = (reason: string): void => {
     if (stopping) return;
     stopping = true;
-    log.info({ signal }, 'draining');
-    started.drain().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error({ error: String(error) }, 'the drain failed');
-        process.exit(1);
-      },
-    );
+    log.info({ reason }, 'draining');
+    starting
+      .then((started) => started.drain())
+      .then(
+        () => process.exit(0),
+        (error: unknown) => {
+          log.error({ error: String(error) }, 'the drain failed');
+          process.exit(1);
+        },
+      );
   };
+  const starting = start(config, { log, shutDown: () => stop('/shutdown') });
+  await starting;
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
 }

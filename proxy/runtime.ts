@@ -69,6 +69,8 @@ export interface RuntimeOptions {
   channel?: (address: string) => Channel;
   /** Default: ours, then Linkerd's. */
   alpn?: readonly string[];
+  /** Ends the process as SIGTERM does. */
+  shutDown?: () => void;
 }
 
 /** Starts what all layers stand on. Never waits for the control plane. */

@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-import { PROXY_UID, redirectEnv } from '../api/names.ts';
+import { port, PROXY_UID, redirectEnv } from '../api/names.ts';
 
 /** Ports from `first` to `last`, both included. */
 export interface PortRange {
@@ -18,6 +18,10 @@ export interface Subnet {
 export interface RedirectConfig {
   /** Connections of this user are the sidecar's own. */
   readonly proxyUid: number;
+  /** Ports of the sidecar. */
+  readonly inboundPort: number;
+  readonly outboundPort: number;
+  readonly adminPort: number;
   readonly skipInboundPorts: readonly PortRange[];
   readonly skipOutboundPorts: readonly PortRange[];
   readonly skipSubnets: readonly Subnet[];
@@ -40,9 +44,13 @@ export function redirectConfig(env: NodeJS.ProcessEnv): RedirectConfig {
     }
     return found;
   };
+  const readPort = (name: string, usual: number): number => read(name, 'a port', parsePort)[0] ?? usual;
   const ports = 'a list of ports and ranges such as 25,3306-3310';
   const config: RedirectConfig = {
     proxyUid: read(redirectEnv.proxyUid, 'a user id above 0', parseUid)[0] ?? PROXY_UID,
+    inboundPort: readPort(redirectEnv.inboundPort, port.inbound),
+    outboundPort: readPort(redirectEnv.outboundPort, port.outbound),
+    adminPort: readPort(redirectEnv.adminPort, port.admin),
     skipInboundPorts: merged(read(redirectEnv.skipInboundPorts, ports, parseRange)),
     skipOutboundPorts: merged(read(redirectEnv.skipOutboundPorts, ports, parseRange)),
     skipSubnets: read(redirectEnv.skipSubnets, 'a list of address blocks such as 10.0.0.0/8', parseSubnet),
@@ -55,6 +63,11 @@ export function redirectConfig(env: NodeJS.ProcessEnv): RedirectConfig {
 function parseUid(text: string): number | undefined {
   const uid = Number(text);
   return /^[0-9]+$/.test(text) && uid > 0 && uid <= MAX_UID ? uid : undefined;
+}
+
+function parsePort(text: string): number | undefined {
+  const range = parseRange(text);
+  return range?.first === range?.last ? range?.first : undefined;
 }
 
 function parseRange(text: string): PortRange | undefined {

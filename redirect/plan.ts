@@ -20,12 +20,13 @@ const DNS: PortRange = { first: 53, last: 53 };
 
 /** Adds what is left alone in every pod to what this one asks for. */
 export function redirectPlan(config: RedirectConfig): RedirectPlan {
+  const ownServers = [OWN_SERVERS, { first: config.adminPort, last: config.adminPort }];
   return {
-    inboundPort: port.inbound,
-    outboundPort: port.outbound,
+    inboundPort: config.inboundPort,
+    outboundPort: config.outboundPort,
     proxyUid: config.proxyUid,
-    skipInboundPorts: merged([...config.skipInboundPorts, OWN_SERVERS]),
-    skipOutboundPorts: merged([...config.skipOutboundPorts, DNS, OWN_SERVERS]),
+    skipInboundPorts: merged([...config.skipInboundPorts, ...ownServers]),
+    skipOutboundPorts: merged([...config.skipOutboundPorts, DNS, ...ownServers]),
     skipSubnets: config.skipSubnets,
   };
 }

@@ -38,6 +38,18 @@ table inet isthmus {
   );
 });
 
+test('a sidecar at other ports: the rules lead there, and its admin port is left alone', () => {
+  const other = redirectPlan(
+    redirectConfig({
+      ISTHMUS_REDIRECT_INBOUND_PORT: '15001',
+      ISTHMUS_REDIRECT_OUTBOUND_PORT: '15002',
+      ISTHMUS_REDIRECT_ADMIN_PORT: '15003',
+    }),
+  );
+  assert.match(nftablesRules(other), /dport \{ 4190-4191, 15003 \} return[^]*redirect to :15001/);
+  assert.match(nftablesRules(other), /dport \{ 53, 4190-4191, 15003 \} return[^]*redirect to :15002/);
+});
+
 test('iptables: the same rules, each family with its own blocks, and only the jumps that are missing', () => {
   assert.equal(
     iptablesRules(plan, 6, [JUMPS[1]!]),

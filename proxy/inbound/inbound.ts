@@ -1,5 +1,6 @@
-import { PROXY_PORTS } from '../../api/names.ts';
+import { port as wellKnown } from '../../api/names.ts';
 import type { PeerIdentity, WorkloadNames } from '../../workload-identity/index.ts';
+import type { ProxyPorts } from '../config.ts';
 import type { InboundPolicies } from '../control/inbound-policies.ts';
 import { causes, type Cause } from '../errors.ts';
 import { FieldId, type Exchange, type Head, type RequestSink } from '../message.ts';
@@ -24,6 +25,8 @@ import { serveConnection } from './serve-connection.ts';
 export interface InboundOptions {
   own: WorkloadNames;
   podIp: string;
+  /** The proxy's own: nobody reaches them through it. */
+  ports: ProxyPorts;
   policies: InboundPolicies;
   apps: Apps;
   http: HttpMetrics;
@@ -74,10 +77,10 @@ export class Inbound {
 
   /** Routes the streams of one `isthmus/1` connection. */
   isthmus(client: MeshClient): (x: Exchange, head: Head) => RequestSink {
-    const { own, http, podIp, apps } = this.#options;
+    const { own, http, podIp, ports, apps } = this.#options;
     const stacks = new Stacks((port, asserted) => this.#stack(client, { podIp, port, apps }, asserted));
     return (x, head) => {
-      const port = readPort(soleValue(head, FieldId.isthmusPort));
+      const port = readPort(soleValue(head, FieldId.isthmusPort), ports);
       if (typeof port !== 'number') return refuse(port, http.errors);
       x.opaque = soleValue(head, FieldId.isthmusProtocol) === 'tcp';
       x.peer = client.peer;
@@ -90,8 +93,8 @@ export class Inbound {
 
   /** Serves a connection of `transport.l5d.io/v1`. A sidecar is no gateway: a header with a name is refused. */
   linkerd(client: MeshClient, header: TransportHeader, transport: Transport, rest: Buffer): void {
-    const port = header.name === '' ? readPort(String(header.port)) : causes.noSuchTarget;
-    const { http } = this.#options;
+    const { http, ports } = this.#options;
+    const port = header.name === '' ? readPort(String(header.port), ports) : causes.noSuchTarget;
     if (typeof port !== 'number') {
       http.errors.cell({ error: port.code }).add();
       transport.destroy();
@@ -164,11 +167,16 @@ export class Inbound {
 export const NO_TLS = { tls: 'no_identity', no_tls_reason: 'no_tls_from_remote' } as const;
 
 /** A port of an app in this pod; a cause when it is missing, is no port, or is one of the proxy's own. */
-function readPort(text: string | undefined): number | Cause {
+function readPort(text: string | undefined, own: ProxyPorts): number | Cause {
   if (text === undefined) return causes.noSuchTarget;
   const port = Number(text);
   if (!/^[1-9][0-9]{0,4}$/.test(text) || port > 65_535) return causes.badRequest;
-  return PROXY_PORTS.has(port) ? causes.ownPort : port;
+  return isOwnPort(port, own) ? causes.ownPort : port;
+}
+
+/** A port where this proxy itself listens. */
+export function isOwnPort(port: number, { inbound, outbound, admin }: ProxyPorts): boolean {
+  return port === inbound || port === outbound || port === admin || port === wellKnown.tap;
 }
 
 /** The stacks of one connection, by port and believed client. */

@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net';
-import { PROXY_PORTS, dnsIdentity, port as ports } from '../../api/names.ts';
+import { dnsIdentity } from '../../api/names.ts';
 import {
   VerifyError,
   type Logger,
   type WorkloadIdentity,
   type WorkloadNames,
 } from '../../workload-identity/index.ts';
+import type { ProxyPorts } from '../config.ts';
 import type { InboundPolicies } from '../control/inbound-policies.ts';
 import { detectSocket, type Protocol } from '../detect.ts';
 import type { OriginalDestination } from '../original-destination.ts';
@@ -16,7 +17,7 @@ import { acceptTls } from '../transport/accept-tls.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Wrap } from '../transport/transport.ts';
 import type { Apps } from './apps.ts';
-import { NO_TLS, type Inbound, type InboundClient, type LocalPort } from './inbound.ts';
+import { isOwnPort, NO_TLS, type Inbound, type InboundClient, type LocalPort } from './inbound.ts';
 
 export interface RedirectedAcceptorOptions {
   original: OriginalDestination;
@@ -27,6 +28,7 @@ export interface RedirectedAcceptorOptions {
   inbound: Inbound;
   policies: InboundPolicies;
   own: WorkloadNames;
+  ports: ProxyPorts;
   identity: WorkloadIdentity;
   wrap: Wrap;
   timers: TimerWheel;
@@ -56,11 +58,11 @@ export class RedirectedAcceptor {
   }
 
   accept(socket: Socket): void {
-    const { original, appsAt, direct, policies } = this.#options;
+    const { original, appsAt, direct, policies, ports } = this.#options;
     const destination = original(socket);
     if (destination === undefined || destination.port === ports.inbound) return direct(socket);
     const { address, port } = destination;
-    if (PROXY_PORTS.has(port)) return this.#refuse(socket, 'own-port');
+    if (isOwnPort(port, ports)) return this.#refuse(socket, 'own-port');
     const apps = appsAt(address);
     // What is only passing through is not ours to serve, and to dial it would make an open relay.
     if (apps === undefined) return this.#refuse(socket, 'not-this-pod');

@@ -1,6 +1,6 @@
 /** An app of a network namespace: does what the test asks for, one task after the other. */
 import { once } from 'node:events';
-import { createServer, get, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, request as ask } from 'node:http';
 import { connect, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import type { AppResult, AppTask, Seen } from './messages.ts';
@@ -28,15 +28,18 @@ async function run(task: AppTask): Promise<AppResult> {
         task.port,
       );
     case 'get':
-      return getOnce(task.url, task.headers ?? {});
+      return getOnce(task.url, task.headers ?? {}, task.method ?? 'GET');
     case 'talk': {
       const socket = connect({ host: task.host, port: task.port, allowHalfOpen: true });
       return { kind: 'bytes', text: await talk(socket, task.send, task.waits) };
     }
     default: {
       // Who the test's own server is does not matter here, only that its bytes come through.
+      const { host, port, key, cert, send } = task;
       const options = { servername: task.serverName, rejectUnauthorized: false };
-      const socket = connectTls({ host: task.host, port: task.port, ...options });
+      const own = key === undefined || cert === undefined ? {} : { key, cert };
+      const socket = connectTls({ host, port, ...options, ...own });
+      socket.write(send);
       return { kind: 'bytes', text: await text(socket) };
     }
   }
@@ -65,8 +68,8 @@ async function listening(server: Server, host: string, port: number): Promise<Ap
   return { kind: 'done' };
 }
 
-async function getOnce(url: string, headers: Record<string, string>): Promise<AppResult> {
-  const request = get(url, { headers, agent: false });
+async function getOnce(url: string, headers: Record<string, string>, method: string): Promise<AppResult> {
+  const request = ask(url, { headers, method, agent: false }).end();
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   return { kind: 'answer', status: response.statusCode ?? 0, body: await text(response) };
 }

@@ -1,3 +1,4 @@
+import type { ProxyPorts } from '../../proxy/config.ts';
 import type { FakeEndpoint } from '../../proxy/testing/mesh/fake-control-plane.ts';
 import type { WorkloadNames } from '../../workload-identity/index.ts';
 
@@ -15,6 +16,7 @@ export type ToSidecar =
       readonly ip: string;
       readonly anchorsFile: string;
       readonly opaquePorts: readonly number[];
+      readonly ports: ProxyPorts;
     }
   | { readonly kind: 'leaf'; readonly leaf: string; readonly issuer: string; readonly validUntil: number }
   | {
@@ -33,7 +35,12 @@ export type AppTask =
   /** Sends `greeting` at once, then every byte back; `tls` with a key made for the test. */
   | { readonly do: 'serve-tcp'; readonly host: string; readonly port: number; readonly greeting: string }
   | { readonly do: 'serve-tls'; readonly port: number; readonly key: string; readonly cert: string }
-  | { readonly do: 'get'; readonly url: string; readonly headers?: Record<string, string> }
+  | {
+      readonly do: 'get';
+      readonly url: string;
+      readonly headers?: Record<string, string>;
+      readonly method?: 'POST';
+    }
   /** Connects, sends, ends, and answers what came. `waits`: says nothing until the server has spoken. */
   | {
       readonly do: 'talk';
@@ -42,7 +49,16 @@ export type AppTask =
       readonly send: string;
       readonly waits: boolean;
     }
-  | { readonly do: 'talk-tls'; readonly host: string; readonly port: number; readonly serverName: string };
+  /** `key` and `cert`: as a client of the mesh. */
+  | {
+      readonly do: 'talk-tls';
+      readonly host: string;
+      readonly port: number;
+      readonly serverName: string;
+      readonly send: string;
+      readonly key?: string;
+      readonly cert?: string;
+    };
 
 /** What an HTTP app saw of a request. */
 export interface Seen {

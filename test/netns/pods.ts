@@ -4,8 +4,9 @@ import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { dnsIdentity, port, PROXY_UID, spiffeId } from '../../api/names.ts';
+import { dnsIdentity, PROXY_UID, spiffeId } from '../../api/names.ts';
 import type { FakeEndpoint } from '../../proxy/testing/mesh/fake-control-plane.ts';
+import { redirectConfig } from '../../redirect/config.ts';
 import type { WorkloadNames } from '../../workload-identity/index.ts';
 import {
   makeAnchor,
@@ -76,6 +77,8 @@ export interface Pod {
   readonly names: WorkloadNames;
   readonly dnsName: string;
   readonly app: App;
+  /** Resolves with the exit code of the sidecar. */
+  readonly ended: Promise<number | null>;
   /** As the control plane tells of a port of the pod. */
   endpoint(appPort: number): FakeEndpoint;
   /** Tells the sidecar's control plane. */
@@ -126,6 +129,12 @@ export class TestPods {
     return { key: await privateKeyPem(leaf), cert: leaf.pem };
   }
 
+  /** A certificate of the mesh for a client that speaks mesh TLS by itself, as Linkerd's proxy does. */
+  async meshCertificate(serviceAccount: string): Promise<{ key: string; cert: string }> {
+    const leaf = await makeLeaf(this.#issuer, workload(serviceAccount));
+    return { key: await privateKeyPem(leaf), cert: leaf.pem + this.#issuer.pem };
+  }
+
   /** An app in a namespace. @param uid whose connections the rules tell apart */
   app(namespace: Namespace, uid = APP_UID): App {
     return new App(this.#spawn(namespace, uid, 'app.ts'));
@@ -144,7 +153,9 @@ export class TestPods {
     const names = workload(serviceAccount);
     const child = this.#spawn(namespace, PROXY_UID, 'sidecar.ts');
     const send = (message: ToSidecar): boolean => child.send(message);
-    send({ kind: 'start', names, ip: namespace.ip4, anchorsFile: this.#anchorsFile, opaquePorts });
+    const { inboundPort: inbound, outboundPort: outbound, adminPort: admin } = redirectConfig(env);
+    const ports = { inbound, outbound, admin };
+    send({ kind: 'start', names, ip: namespace.ip4, anchorsFile: this.#anchorsFile, opaquePorts, ports });
     for (;;) {
       const message = await nextMessage<FromSidecar>(child);
       if (message.kind === 'ready') break;
@@ -156,10 +167,11 @@ export class TestPods {
       names,
       dnsName,
       app: this.app(namespace),
+      ended: once(child, 'exit').then(([code]) => code as number | null),
       endpoint: (appPort) => ({
         address: namespace.ip4,
         port: appPort,
-        inboundPort: port.inbound,
+        inboundPort: inbound,
         spiffeId: spiffeId(names),
         dnsName,
       }),

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, suite, test } from 'node:test';
 import { PROXY_UID } from '../../api/names.ts';
-import { missing, works } from './namespaces.ts';
+import type { AppResult } from './messages.ts';
+import { missing, type Namespace, works } from './namespaces.ts';
 import { TestPods, type App, type Pod } from './pods.ts';
 
 const HTTP = 8080;
@@ -24,6 +25,7 @@ suite('redirection', { skip: skip !== undefined, timeout: 60_000 }, () => {
   let client: Pod;
   let server: Pod;
   let outside: App;
+  let outsideNamespace: Namespace;
 
   before(async () => {
     pods = await TestPods.create();
@@ -31,7 +33,8 @@ suite('redirection', { skip: skip !== undefined, timeout: 60_000 }, () => {
       pods.pod('client', 2, { ISTHMUS_REDIRECT_SKIP_OUTBOUND_PORTS: `${SKIPPED_OUT}` }),
       pods.pod('server', 3, { ISTHMUS_REDIRECT_SKIP_INBOUND_PORTS: `${SKIPPED_IN}` }, [GREETS]),
     ]);
-    outside = pods.app(pods.network.namespace('outside', 4));
+    outsideNamespace = pods.network.namespace('outside', 4);
+    outside = pods.app(outsideNamespace);
     for (const port of [HTTP, SKIPPED_IN, SKIPPED_OUT])
       await server.app.ask({ do: 'serve-http', host: '::', port });
     await server.app.ask({ do: 'serve-tcp', host: '0.0.0.0', port: ECHO, greeting: '' });
@@ -123,9 +126,59 @@ suite('redirection', { skip: skip !== undefined, timeout: 60_000 }, () => {
     await server.app.ask({ do: 'serve-tls', port: TLS, ...(await pods.appCertificate()) });
     for (const app of [client.app, outside]) {
       const host = server.namespace.ip4;
-      const result = await app.ask({ do: 'talk-tls', host, port: TLS, serverName: 'own.example' });
+      const result = await app.ask({ do: 'talk-tls', host, port: TLS, serverName: 'own.example', send: '' });
       assert.deepEqual(result, { kind: 'bytes', text: 'inside TLS' });
     }
+  });
+
+  test('mesh TLS on the app’s own port, as Linkerd’s proxy dials it, ends in the sidecar', async () => {
+    const certificate = await pods.meshCertificate('client');
+    const task = { do: 'talk-tls', host: server.namespace.ip4, port: HTTP } as const;
+    const send = 'GET / HTTP/1.1\r\nhost: web\r\nconnection: close\r\n\r\n';
+    const result = await outside.ask({ ...task, serverName: server.dnsName, send, ...certificate });
+    assert.equal(result.kind, 'bytes');
+    // The policy of the port lets in the client's identity alone: it was asked, and the app is told.
+    assert.match(result.text, new RegExp(`^HTTP/1.1 200[^]*"client":"${client.dnsName}"`));
+  });
+
+  test('an address that is not the pod’s is not served: a sidecar is no relay', async () => {
+    const foreign = '10.99.0.1';
+    const route = ['route', 'add', foreign, 'via', server.namespace.ip4];
+    assert.equal(spawnSync('ip', ['-n', outsideNamespace.name, ...route]).status, 0);
+    assert.doesNotMatch(await outside.talk(foreign, HTTP, 'GET / HTTP/1.1\r\nhost: web\r\n\r\n'), /HTTP/);
+    const { body } = await outside.get(`http://${server.namespace.ip4}:4191/metrics`);
+    assert.match(body, /inbound_connections_refused_total\{reason="not-this-pod"\} 1/);
+  });
+
+  test('the sidecar’s own ports lead nowhere from outside', async () => {
+    const request = 'GET / HTTP/1.1\r\nhost: web\r\n\r\n';
+    for (const port of [4140, 4143])
+      assert.doesNotMatch(await outside.talk(server.namespace.ip4, port, request), /HTTP/);
+  });
+
+  test('a container that is added later, of whatever user, is redirected as the app is', async () => {
+    const debug = pods.app(client.namespace, 0);
+    assert.equal((await debug.seen(`http://${SERVICE4}/`)).client, client.dnsName);
+  });
+
+  test('other ports of a sidecar, and its end when the pod’s own container asks for it', async () => {
+    const pod = await pods.pod('elsewhere', 6, {
+      ISTHMUS_REDIRECT_INBOUND_PORT: '15001',
+      ISTHMUS_REDIRECT_OUTBOUND_PORT: '15002',
+      ISTHMUS_REDIRECT_ADMIN_PORT: '15003',
+    });
+    await pod.app.ask({ do: 'serve-http', host: '::', port: 4143 });
+    const authority = `${SERVICE4}:80`;
+    await pod.tell({ kind: 'service', authority, endpoints: [pod.endpoint(4143)], opaque: false });
+    // Out by 15002, in by 15001, to an app on a port that is a sidecar's elsewhere.
+    assert.equal((await pod.app.seen(`http://${authority}/`)).client, pod.dnsName);
+    assert.match(await outside.talk(pod.namespace.ip4, 4143, 'GET / HTTP/1.0\r\n\r\n'), /HTTP\/1\.[01] 200/);
+    const shutdown = (app: App, host: string): Promise<AppResult> =>
+      app.ask({ do: 'get', url: `http://${host}:15003/shutdown`, method: 'POST' });
+    const refused = await shutdown(outside, pod.namespace.ip4);
+    assert.ok(refused.kind === 'answer' && refused.status === 403);
+    assert.equal((await shutdown(pod.app, '127.0.0.1')).kind, 'answer');
+    assert.equal(await pod.ended, 0);
   });
 
   test('iptables does the same where it is all that there is, and doubles nothing', async (t) => {

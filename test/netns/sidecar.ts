@@ -34,7 +34,7 @@ process.on('message', (message: ToSidecar) => {
 });
 process.on('disconnect', () => process.exit(0));
 
-async function start({ names, ip, anchorsFile, opaquePorts }: Start): Promise<void> {
+async function start({ names, ip, anchorsFile, opaquePorts, ports }: Start): Promise<void> {
   const identity = createWorkloadIdentity({
     names,
     podName: names.serviceAccount,
@@ -56,11 +56,18 @@ async function start({ names, ip, anchorsFile, opaquePorts }: Start): Promise<vo
     // A test waits for nothing that fails.
     times: { ...DEFAULT_TIMES, failFastMs: 1_000 },
     mode: 'redirect',
+    ports,
+    adminShutdown: true,
     defaultPolicy: 'all-unauthenticated',
     clusterNetworks: [],
     opaquePorts: new Set(opaquePorts),
   };
-  await startProxy(config, { log, identity, channel: () => controlPlane.channel() });
+  const proxy = await startProxy(config, {
+    log,
+    identity,
+    channel: () => controlPlane.channel(),
+    shutDown: () => void proxy.drain().then(() => process.exit(0)),
+  });
 }
 
 async function certify(csr: Uint8Array) {

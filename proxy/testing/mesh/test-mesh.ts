@@ -143,7 +143,7 @@ export class TestMesh {
 
   /** Times of a sidecar whose failures a test waits for. */
   fast(pod: TestPod): Pick<ProxyConfig, 'times'> {
-    return { times: this.meshConfig(pod, { failFastMs: 300, connectMs: 5_000 }).times };
+    return { times: this.meshConfig(pod, { failFastMs: 300, inboundConnectMs: 5_000, outboundConnectMs: 5_000 }).times };
   }
 
   /** How a part of this test is started. */
@@ -174,6 +174,8 @@ export class TestMesh {
     const config: ProxyConfig = {
       ...this.meshConfig(pod),
       mode: 'explicit',
+      ports: port,
+      adminShutdown: false,
       defaultPolicy: 'all-unauthenticated',
       clusterNetworks: [parseBlock('127.0.0.0/8')].filter((block) => block !== undefined),
       opaquePorts: new Set(),
