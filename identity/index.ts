@@ -29,6 +29,7 @@ export {
 } from './trust-anchor.ts';
 export { createIssuer, ISSUER_LIFETIME_MS } from './issuer.ts';
 export { readIssuer } from './issuer-material.ts';
+export { CLOCK_SKEW_MS } from './leaf.ts';
 export { checkClusterId, checkTrustDomain } from './names-check.ts';
 export type { Bundle } from './bundle-watch.ts';
 export type { IdentitySettings } from './certify-service.ts';

@@ -17,7 +17,7 @@ const REPORT_PERIOD_MS = 1_000;
 /** Field owner of what all replicas say alike. */
 const SHARED_OWNER = 'isthmus-trust-bundle';
 
-/** ServiceAccounts of our own pods that get their bundles by the stream; the control plane has them at hand. */
+/** ServiceAccounts of our own pods that get their bundles by the stream. */
 const STREAMING: ReadonlySet<string> = new Set([component.gateway, component.mirrorController]);
 
 type Status = NonNullable<TrustBundle['status']>;
@@ -141,9 +141,11 @@ export class TrustBundleStatus {
 
   /** Pods that must acknowledge, whether they are connected or not: those with a sidecar, and our own that hold an identity by the stream. */
   #expected(): number {
-    const { meshedPods, replicaPods } = this.#deps;
+    const { meshedPods, replicaPods, meshNamespace } = this.#deps;
     const streaming = replicaPods.list().filter((pod) => STREAMING.has(pod.spec?.serviceAccountName ?? ''));
-    return new Set([...meshedPods.list(), ...streaming].filter(isRunning).map(objectKey)).size;
+    // The components are labelled like meshed pods; the control plane has the bundle at hand and acknowledges nothing.
+    const meshed = meshedPods.list().filter(({ metadata }) => metadata?.namespace !== meshNamespace);
+    return new Set([...meshed, ...streaming].filter(isRunning).map(objectKey)).size;
   }
 
   async #apply(status: Status, fieldManager: string): Promise<void> {

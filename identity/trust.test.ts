@@ -98,6 +98,8 @@ describe('trust bundles', () => {
     assert.ok(first > 0n);
     const status = () => suite.api.find(resources.trustBundles, undefined, object.trustBundle)?.status;
     const acknowledged = () => status()?.conditions?.find((condition) => condition.type === 'Acknowledged');
+    // The first report may be from before the stream was seen.
+    await suite.api.until(() => status()?.acknowledgements?.[0]?.pending === 1);
     await suite.api.until(() => acknowledged()?.status === 'False');
     assert.deepEqual(status()?.acknowledgements, [
       { replica: 'cp-1', sequence: Number(first), acknowledged: 0, pending: 1 },

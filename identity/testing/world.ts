@@ -67,7 +67,8 @@ export async function openWorld(
   const { api, mesh, settings, anchor, issuer } = suite;
   await putBundle(suite, [anchor.certificate]);
   if (options.issuer !== 'none') await putIssuer(suite, issuer);
-  await putPod(suite, mesh, 'cp-1', component.controlPlane);
+  // Labelled as an installation labels the components.
+  await putPod(suite, mesh, 'cp-1', component.controlPlane, { [label.controlPlaneNs]: mesh });
   let down = false;
   const client = createClient(api.config);
   cleanups.push(() => client.close());
