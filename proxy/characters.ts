@@ -32,6 +32,22 @@ function allOf(bit: number, buffer: Buffer, start: number, end: number): boolean
   return true;
 }
 
+function endOf(bit: number, buffer: Buffer, start: number, end: number): number {
+  let i = start;
+  while (i < end && (classes[buffer[i] ?? 0] ?? 0) & bit) i++;
+  return i;
+}
+
+/** Where the token at `start` ends; `start` when there is none. */
+export function tokenEnd(buffer: Buffer, start: number, end: number): number {
+  return endOf(TOKEN, buffer, start, end);
+}
+
+/** Where the field value at `start` ends: at the first byte that has no place in one, white space at its end included. */
+export function fieldValueEnd(buffer: Buffer, start: number, end: number): number {
+  return endOf(VALUE, buffer, start, end);
+}
+
 /** A token of at least one character. */
 export function isToken(buffer: Buffer, start: number, end: number): boolean {
   return end > start && allOf(TOKEN, buffer, start, end);

@@ -31,9 +31,18 @@ interface Known {
   name: Buffer;
 }
 
-const LONGEST = 19;
-const byLength: Known[][] = Array.from({ length: LONGEST + 1 }, () => []);
-for (const [id, name] of NAMES) byLength[name.length]?.push({ id, name: Buffer.from(name) });
+/** Known names by length and first letter, of which `slotOf` makes an index: one candidate is left, seldom two. */
+const LONGEST = Math.max(...NAMES.map(([, name]) => name.length));
+const candidates: (Known[] | undefined)[] = Array.from({ length: (LONGEST + 1) * 32 });
+for (const [id, text] of NAMES) {
+  const name = Buffer.from(text);
+  (candidates[slotOf(name[0] ?? 0, name.length)] ??= []).push({ id, name });
+}
+
+/** Letters of either case have the same low five bits. */
+function slotOf(first: number, length: number): number {
+  return length * 32 + (first & 31);
+}
 
 const L5D_PREFIX = Buffer.from('l5d-');
 
@@ -55,9 +64,11 @@ function startsIgnoreCase(buffer: Buffer, start: number, lower: Buffer): boolean
 /** Which of the known fields `buffer[start, end)` names, in any case. */
 export function fieldIdOf(buffer: Buffer, start: number, end: number): FieldId {
   const length = end - start;
-  const candidates = byLength[length];
-  if (candidates !== undefined) {
-    for (const { id, name } of candidates) if (startsIgnoreCase(buffer, start, name)) return id;
+  const known = candidates[slotOf(buffer[start] ?? 0, length)];
+  if (known !== undefined) {
+    for (const { id, name } of known) {
+      if (name.length === length && startsIgnoreCase(buffer, start, name)) return id;
+    }
   }
   return length > L5D_PREFIX.length && startsIgnoreCase(buffer, start, L5D_PREFIX)
     ? FieldId.l5dOther

@@ -1,3 +1,4 @@
+import { copyBytes } from './bytes.ts';
 import type { Cause } from './errors.ts';
 
 /**
@@ -37,6 +38,10 @@ export const FieldId = {
 } as const;
 export type FieldId = (typeof FieldId)[keyof typeof FieldId];
 
+const EMPTY = Buffer.alloc(0);
+/** A head of usual size, so that it is seldom made twice. */
+const OWN_BYTES = 1024;
+
 /** A run of bytes: `buffer[start, end)`. */
 export interface Span {
   buffer: Buffer;
@@ -69,6 +74,13 @@ export class Head {
   contentLength = -1;
   /** The HTTP/1 message had `Connection: close`, or was HTTP/1.0 without keep-alive. */
   close = false;
+  #own: Buffer = EMPTY;
+
+  /** Memory of the head's own for n bytes, for the fields of a copy: the same again for the next copy, so that copying makes no garbage. */
+  own(n: number): Buffer {
+    if (this.#own.length < n) this.#own = Buffer.allocUnsafeSlow(Math.max(n, OWN_BYTES));
+    return this.#own;
+  }
 
   /** Makes the head empty, ready for the next message. */
   clear(): void {
@@ -148,8 +160,6 @@ export class Head {
   }
 }
 
-const EMPTY = Buffer.alloc(0);
-
 function clearSpan(span: Span): void {
   span.buffer = EMPTY;
   span.start = 0;
@@ -168,19 +178,19 @@ export function setSpan(span: Span, text: string): void {
   span.end = span.buffer.length;
 }
 
-/** A copy of a head that stays valid: for who has to wait before passing it on. `copy` is written over when given. */
+/** A copy of a head that stays valid: for who has to wait before passing it on. `copy` is written over when given, its bytes too. */
 export function copyHead(head: Head, copy: Head = new Head()): Head {
   copy.clear();
-  const bytes = Buffer.allocUnsafe(sizeOf(head));
+  const bytes = copy.own(sizeOf(head));
   let at = copySpan(head.method, copy.method, bytes, 0);
   at = copySpan(head.path, copy.path, bytes, at);
   at = copySpan(head.authority, copy.authority, bytes, at);
   at = copySpan(head.scheme, copy.scheme, bytes, at);
   for (let i = 0; i < head.count; i++) {
     const nameStart = at;
-    at = copyRange(head.nameBuffer[i] ?? EMPTY, head.nameStart[i] ?? 0, head.nameEnd[i] ?? 0, bytes, at);
+    at = copyBytes(head.nameBuffer[i] ?? EMPTY, head.nameStart[i] ?? 0, head.nameEnd[i] ?? 0, bytes, at);
     const nameEnd = at;
-    at = copyRange(head.valueBuffer[i] ?? EMPTY, head.valueStart[i] ?? 0, head.valueEnd[i] ?? 0, bytes, at);
+    at = copyBytes(head.valueBuffer[i] ?? EMPTY, head.valueStart[i] ?? 0, head.valueEnd[i] ?? 0, bytes, at);
     copy.add((head.id[i] ?? 0) as FieldId, bytes, nameStart, nameEnd, bytes, nameEnd, at);
     copy.sensitive[i] = head.sensitive[i] ?? 0;
   }
@@ -205,16 +215,8 @@ function sizeOf(head: Head): number {
 function copySpan(from: Span, to: Span, bytes: Buffer, at: number): number {
   to.buffer = bytes;
   to.start = at;
-  to.end = copyRange(from.buffer, from.start, from.end, bytes, at);
+  to.end = copyBytes(from.buffer, from.start, from.end, bytes, at);
   return to.end;
-}
-
-/** A loop: most runs are short, where a call into the runtime costs more than the copy. */
-function copyRange(from: Buffer, start: number, end: number, bytes: Buffer, at: number): number {
-  if (end - start > 64) return at + from.copy(bytes, at, start, end);
-  let o = at;
-  for (let i = start; i < end; i++) bytes[o++] = from[i] ?? 0;
-  return o;
 }
 
 /** What a request was for; set once by the layer that knows. */

@@ -28,14 +28,17 @@ export class BodyReader {
   last = false;
   /** Where the next call goes on. */
   position = 0;
-  /** After 'trailers'. */
-  readonly trailers = new Head();
+  /** Made at the first chunked body. */
+  #trailerReader: TrailerReader | undefined = undefined;
   #remaining = 0;
   #state: State = 'done';
   #digits = 0;
   #lineBytes = 0;
-  readonly #reader = new HeadReader();
-  readonly #framing = new Framing();
+
+  /** After 'trailers'. */
+  get trailers(): Head {
+    return this.#trailersOf().head;
+  }
 
   begin(kind: BodyKind, length: number): void {
     this.kind = kind;
@@ -133,7 +136,8 @@ export class BodyReader {
   }
 
   #trailers(b: Buffer, start: number, end: number): BodyEvent {
-    const consumed = this.#reader.push(b, start, end);
+    const { head, reader, framing } = this.#trailersOf();
+    const consumed = reader.push(b, start, end);
     if (consumed === HeadStatus.more) {
       this.position = end;
       return 'more';
@@ -141,10 +145,19 @@ export class BodyReader {
     if (consumed < 0) return 'malformed';
     this.position = start + consumed;
     this.#state = 'done';
-    const { buffer, start: from, end: to } = this.#reader;
+    const { buffer, start: from, end: to } = reader;
     if (to - from === 2) return 'end';
-    return parseTrailers(buffer, from, to, this.trailers, this.#framing) === undefined
-      ? 'trailers'
-      : 'malformed';
+    return parseTrailers(buffer, from, to, head, framing) === undefined ? 'trailers' : 'malformed';
   }
+
+  #trailersOf(): TrailerReader {
+    return (this.#trailerReader ??= { head: new Head(), reader: new HeadReader(), framing: new Framing() });
+  }
+}
+
+/** What reading trailers takes: some kilobytes, which most connections never need. */
+interface TrailerReader {
+  readonly head: Head;
+  readonly reader: HeadReader;
+  readonly framing: Framing;
 }

@@ -1,9 +1,18 @@
+import { equalBytes } from '../bytes.ts';
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
 import { equalsIgnoreCase, fieldIdOf, isHopByHop } from '../field-names.ts';
 import { FieldId, MAX_FIELDS } from '../message.ts';
 import type { Head } from '../message.ts';
-import { isAuthority, isFieldValue, isTarget, isToken, parseDecimal } from '../characters.ts';
+import {
+  fieldValueEnd,
+  isAuthority,
+  isFieldValue,
+  isTarget,
+  isToken,
+  parseDecimal,
+  tokenEnd,
+} from '../characters.ts';
 
 const SPACE = 32;
 const TAB = 9;
@@ -31,9 +40,10 @@ export class Framing {
   hosts = 0;
   saidClose = false;
   saidKeepAlive = false;
-  /** Connection names of fields that end here, besides the fixed ones. */
-  readonly listedStart: number[] = [];
-  readonly listedEnd: number[] = [];
+  /** Connection names of fields that end here, besides the fixed ones: where each begins and ends. */
+  listed = 0;
+  readonly listedStart = new Int32Array(MAX_FIELDS);
+  readonly listedEnd = new Int32Array(MAX_FIELDS);
 
   clear(): void {
     this.chunked = false;
@@ -44,8 +54,7 @@ export class Framing {
     this.hosts = 0;
     this.saidClose = false;
     this.saidKeepAlive = false;
-    this.listedStart.length = 0;
-    this.listedEnd.length = 0;
+    this.listed = 0;
   }
 }
 
@@ -116,8 +125,8 @@ function parseRequestLine(b: Buffer, start: number, end: number, head: Head, fra
   while (i < end && b[i] !== SPACE) i++;
   if (!isToken(b, start, i)) return false;
   setSpan(head.method, b, start, i);
-  framing.isConnect = equalsExactly(b, start, i, CONNECT);
-  framing.isHead = equalsExactly(b, start, i, HEAD);
+  framing.isConnect = equalBytes(b, start, i, CONNECT);
+  framing.isHead = equalBytes(b, start, i, HEAD);
   const target = i + 1;
   // "HTTP/1.x" and the space before it take 9 bytes at the end of the line.
   const targetEnd = end - 9;
@@ -126,7 +135,7 @@ function parseRequestLine(b: Buffer, start: number, end: number, head: Head, fra
 }
 
 function parseVersion(b: Buffer, at: number, framing: Framing): boolean {
-  if (!equalsExactly(b, at, at + HTTP1.length, HTTP1)) return false;
+  if (!equalBytes(b, at, at + HTTP1.length, HTTP1)) return false;
   const minor = (b[at + HTTP1.length] ?? 0) - 48;
   framing.minorVersion = minor;
   return minor === 0 || minor === 1;
@@ -141,8 +150,7 @@ function parseTarget(b: Buffer, start: number, end: number, head: Head, framing:
   if (!isTarget(b, start, end)) return false;
   setSpan(head.path, b, start, end);
   if (b[start] === SLASH) return true;
-  if (end - start === 1 && b[start] === 42)
-    return equalsExactly(b, head.method.start, head.method.end, OPTIONS);
+  if (end - start === 1 && b[start] === 42) return equalBytes(b, head.method.start, head.method.end, OPTIONS);
   return parseAbsoluteForm(b, start, end, head);
 }
 
@@ -171,23 +179,22 @@ function parseStatusLine(b: Buffer, start: number, end: number, head: Head, fram
 function parseFields(b: Buffer, start: number, end: number, head: Head, framing: Framing): Cause | undefined {
   for (let i = start; i < end;) {
     const nameStart = i;
-    while (i < end && b[i] !== COLON && b[i] !== 13) i++;
-    const nameEnd = i;
+    const nameEnd = tokenEnd(b, i, end);
     // Refuses also an obsolete line folding and a space before the colon, since neither is a token.
-    if (b[i] !== COLON || !isToken(b, nameStart, nameEnd)) return causes.badRequest;
-    i++;
+    if (nameEnd === nameStart || b[nameEnd] !== COLON) return causes.badRequest;
+    i = nameEnd + 1;
     while (b[i] === SPACE || b[i] === TAB) i++;
     const valueStart = i;
-    while (b[i] !== 13) i++;
+    i = fieldValueEnd(b, i, end);
+    // Something that no value may hold, or a CR that does not end the line.
+    if (b[i] !== 13 || b[i + 1] !== 10) return causes.badRequest;
     let valueEnd = i;
     while (valueEnd > valueStart && (b[valueEnd - 1] === SPACE || b[valueEnd - 1] === TAB)) valueEnd--;
-    // A CR that does not end the line.
-    if (b[i + 1] !== 10 || !isFieldValue(b, valueStart, valueEnd)) return causes.badRequest;
     i += 2;
     const bad = takeField(b, nameStart, nameEnd, valueStart, valueEnd, head, framing);
     if (bad !== undefined) return bad;
   }
-  return framing.listedStart.length === 0 ? undefined : removeListed(b, head, framing);
+  return framing.listed === 0 ? undefined : removeListed(b, head, framing);
 }
 
 function takeField(
@@ -273,17 +280,17 @@ function takeConnection(b: Buffer, start: number, end: number, framing: Framing)
     if (equalsIgnoreCase(b, from, i, CLOSE)) framing.saidClose = true;
     else if (equalsIgnoreCase(b, from, i, KEEP_ALIVE)) framing.saidKeepAlive = true;
     else if (isProtected(fieldIdOf(b, from, i))) return causes.badRequest;
-    else if (framing.listedStart.length >= MAX_FIELDS) return causes.headTooLarge;
+    else if (framing.listed >= MAX_FIELDS) return causes.headTooLarge;
     else {
-      framing.listedStart.push(from);
-      framing.listedEnd.push(i);
+      framing.listedStart[framing.listed] = from;
+      framing.listedEnd[framing.listed++] = i;
     }
   }
   return undefined;
 }
 
 function removeListed(b: Buffer, head: Head, framing: Framing): undefined {
-  for (let k = 0; k < framing.listedStart.length; k++) {
+  for (let k = 0; k < framing.listed; k++) {
     const listed = Buffer.from(
       b.toString('latin1', framing.listedStart[k], framing.listedEnd[k]).toLowerCase(),
       'latin1',
@@ -291,12 +298,6 @@ function removeListed(b: Buffer, head: Head, framing: Framing): undefined {
     head.removeNamed((buffer, start, end) => equalsIgnoreCase(buffer, start, end, listed));
   }
   return undefined;
-}
-
-function equalsExactly(b: Buffer, start: number, end: number, text: Buffer): boolean {
-  if (end - start !== text.length) return false;
-  for (let i = 0; i < text.length; i++) if (b[start + i] !== text[i]) return false;
-  return true;
 }
 
 function setSpan(

@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http';
+import { copyBytes } from '../bytes.ts';
 import type { Cause } from '../errors.ts';
 import { isHopByHop, isIsthmusField } from '../field-names.ts';
 import { FieldId } from '../message.ts';
@@ -142,10 +143,10 @@ function putFields(out: Buffer, at: number, head: Head, framing: OutgoingFraming
       // The framing that we choose must be the only one that the message shows.
       if (id === FieldId.contentLength && framing !== 'declared') continue;
     }
-    o = putRange(out, o, head.nameBuffer[i] ?? CRLF, head.nameStart[i] ?? 0, head.nameEnd[i] ?? 0);
+    o = copyBytes(head.nameBuffer[i] ?? CRLF, head.nameStart[i] ?? 0, head.nameEnd[i] ?? 0, out, o);
     out[o++] = COLON;
     out[o++] = SPACE;
-    o = putRange(out, o, head.valueBuffer[i] ?? CRLF, head.valueStart[i] ?? 0, head.valueEnd[i] ?? 0);
+    o = copyBytes(head.valueBuffer[i] ?? CRLF, head.valueStart[i] ?? 0, head.valueEnd[i] ?? 0, out, o);
     o = put(out, o, CRLF);
   }
   return cookies === 0 ? o : putCookies(out, o, head);
@@ -161,7 +162,7 @@ function putCookies(out: Buffer, at: number, head: Head): number {
       out[o++] = SPACE;
     }
     first = false;
-    o = putRange(out, o, head.valueBuffer[i] ?? CRLF, head.valueStart[i] ?? 0, head.valueEnd[i] ?? 0);
+    o = copyBytes(head.valueBuffer[i] ?? CRLF, head.valueStart[i] ?? 0, head.valueEnd[i] ?? 0, out, o);
   }
   return put(out, o, CRLF);
 }
@@ -172,17 +173,9 @@ function putFraming(out: Buffer, o: number, framing: OutgoingFraming): number {
 }
 
 function putSpan(out: Buffer, o: number, span: Span): number {
-  return putRange(out, o, span.buffer, span.start, span.end);
+  return copyBytes(span.buffer, span.start, span.end, out, o);
 }
 
 function put(out: Buffer, o: number, bytes: Buffer): number {
-  return putRange(out, o, bytes, 0, bytes.length);
-}
-
-/** A loop: names and values are short, where a call into the runtime costs more than the copy. */
-function putRange(out: Buffer, at: number, bytes: Buffer, start: number, end: number): number {
-  if (end - start > 64) return at + bytes.copy(out, at, start, end);
-  let o = at;
-  for (let i = start; i < end; i++) out[o++] = bytes[i] ?? 0;
-  return o;
+  return copyBytes(bytes, 0, bytes.length, out, o);
 }

@@ -3,12 +3,17 @@ import { recycle, takeBuffer } from '../transport/buffers.ts';
 /** Bytes from which a piece is copied into a shared buffer: bulk then makes no garbage, and a few waiting bytes don't hold a large buffer. */
 const POOLED = 32 * 1024;
 
+/** Never written to. */
+const NONE: Buffer[] = [];
+const NO_ENDS: number[] = [];
+
 /** Bytes of one stream that wait for a window, in their order. */
 export class Backlog {
-  #pieces: Buffer[] = [];
+  /** Made when something waits: most streams never have to. */
+  #pieces: Buffer[] = NONE;
   /** Where the first piece goes on, and the bytes in each. */
   #start = 0;
-  #ends: number[] = [];
+  #ends: number[] = NO_ENDS;
 
   get empty(): boolean {
     return this.#pieces.length === 0;
@@ -32,6 +37,10 @@ export class Backlog {
     const n = end - start;
     const piece = n >= POOLED ? takeBuffer(n) : Buffer.allocUnsafe(n);
     b.copy(piece, 0, start, end);
+    if (this.#pieces === NONE) {
+      this.#pieces = [];
+      this.#ends = [];
+    }
     this.#pieces.push(piece);
     this.#ends.push(n);
   }
@@ -48,8 +57,8 @@ export class Backlog {
 
   clear(): void {
     for (const piece of this.#pieces) recycle(piece);
-    this.#pieces = [];
-    this.#ends = [];
+    this.#pieces = NONE;
+    this.#ends = NO_ENDS;
     this.#start = 0;
   }
 }

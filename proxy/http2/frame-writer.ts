@@ -1,3 +1,4 @@
+import { copyBytes } from '../bytes.ts';
 import type { Transport } from '../transport/transport.ts';
 import { FRAME_HEADER_BYTES, Flag, FrameType } from './frames.ts';
 
@@ -51,12 +52,32 @@ export class FrameWriter {
   data(streamId: number, b: Buffer, start: number, end: number, endStream: boolean): boolean {
     const n = end - start;
     const { buffer, offset } = this.#begin(n, FrameType.data, endStream ? Flag.endStream : 0, streamId);
-    b.copy(buffer, offset, start, end);
+    copyBytes(b, start, end, buffer, offset);
     return this.#transport.commit(FRAME_HEADER_BYTES + n);
   }
 
-  /** A header block, in CONTINUATION frames behind the first when it is longer than the peer takes. */
-  headers(streamId: number, block: Buffer, length: number, endStream: boolean, maxFrameSize: number): void {
+  /** Room of n bytes for a header block that fits into one frame: `headersDone` must follow. */
+  headersRoom(n: number): { buffer: Buffer; offset: number } {
+    const room = this.#transport.reserve(FRAME_HEADER_BYTES + n);
+    room.offset += FRAME_HEADER_BYTES;
+    return room;
+  }
+
+  /** The block stands in the room, `length` bytes of it. */
+  headersDone(streamId: number, length: number, endStream: boolean): void {
+    const flags = endStream ? Flag.endHeaders | Flag.endStream : Flag.endHeaders;
+    this.#begin(length, FrameType.headers, flags, streamId);
+    this.#transport.commit(FRAME_HEADER_BYTES + length);
+  }
+
+  /** A header block that is longer than the peer's frames: what does not fit follows in CONTINUATION frames. */
+  longHeaders(
+    streamId: number,
+    block: Buffer,
+    length: number,
+    endStream: boolean,
+    maxFrameSize: number,
+  ): void {
     let at = 0;
     let type: number = FrameType.headers;
     let flags: number = endStream ? Flag.endStream : 0;

@@ -1,3 +1,4 @@
+import { equalBytes } from '../bytes.ts';
 import { parseDecimal, isAuthority, isTarget, isToken } from '../characters.ts';
 import { equalsIgnoreCase, isHopByHop, isIsthmusField } from '../field-names.ts';
 import { FieldId } from '../message.ts';
@@ -145,7 +146,7 @@ export class HeadDecoder implements FieldTarget {
     const { method, path, authority, scheme } = head;
     if (!isToken(method.buffer, method.start, method.end)) return false;
     if (!isAuthority(authority.buffer, authority.start, authority.end)) return false;
-    if (CONNECT.compare(method.buffer, method.start, method.end) === 0) {
+    if (equalBytes(method.buffer, method.start, method.end, CONNECT)) {
       return path.end === 0 && scheme.end === 0 && authority.end > authority.start;
     }
     if (!isTarget(path.buffer, path.start, path.end) || scheme.end === scheme.start) return false;

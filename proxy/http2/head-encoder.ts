@@ -1,3 +1,4 @@
+import { equalBytes } from '../bytes.ts';
 import { isHopByHop, isIsthmusField } from '../field-names.ts';
 import { FieldId } from '../message.ts';
 import type { Head, Span } from '../message.ts';
@@ -15,8 +16,8 @@ const ROOT: Span = { buffer: latin1('/'), start: 0, end: 1 };
 const CONNECT = latin1('CONNECT');
 const statusValues: (Buffer | undefined)[] = [];
 
-/** Encoded blocks, before they are cut into frames. Shared by all connections: blocks are encoded one at a time. */
-let block = Buffer.allocUnsafeSlow(16 * 1024);
+/** Which pseudo-headers a head has (RFC 9113 section 8.3). */
+export type EncodedKind = 'request' | 'response' | 'trailers';
 
 /** Encodes heads into header blocks: pseudo-headers first, fields of the connection left out. */
 export class HeadEncoder {
@@ -32,39 +33,36 @@ export class HeadEncoder {
     this.#hpack.setLimit(size);
   }
 
-  /** The block is `buffer[0, length)` of the result, valid until the next one. */
-  request(head: Head): { buffer: Buffer; length: number } {
-    this.#hpack.begin(roomFor(head), 0);
-    this.#span(METHOD, head.method);
-    const connect = CONNECT.compare(head.method.buffer, head.method.start, head.method.end) === 0;
+  /** Encodes into `out` from `at`, where there is room of `blockBound`. Every block must be sent, in this order. @returns where the block ends */
+  encode(kind: EncodedKind, head: Head, out: Buffer, at: number): number {
+    this.#hpack.begin(out, at);
+    if (kind === 'request') this.#request(head);
+    else if (kind === 'response') {
+      const value = (statusValues[head.status] ??= latin1(String(head.status)));
+      this.#hpack.field(false, STATUS, 0, STATUS.length, value, 0, value.length);
+    }
+    this.#fields(head);
+    return this.#hpack.position;
+  }
+
+  #request(head: Head): void {
+    const { method } = head;
+    this.#span(METHOD, method);
+    const connect = equalBytes(method.buffer, method.start, method.end, CONNECT);
     if (!connect) this.#span(SCHEME, head.scheme.end > head.scheme.start ? head.scheme : HTTP);
     if (connect || head.authority.end > head.authority.start) this.#span(AUTHORITY, head.authority);
     if (!connect) this.#span(PATH, head.path.end > head.path.start ? head.path : ROOT);
     if (this.#isthmus)
       for (let i = 0; i < head.count; i++) if (isIsthmusField(idAt(head, i))) this.#field(head, i);
-    return this.#fields(head);
   }
 
-  response(head: Head): { buffer: Buffer; length: number } {
-    this.#hpack.begin(roomFor(head), 0);
-    const value = (statusValues[head.status] ??= latin1(String(head.status)));
-    this.#hpack.field(false, STATUS, 0, STATUS.length, value, 0, value.length);
-    return this.#fields(head);
-  }
-
-  trailers(head: Head): { buffer: Buffer; length: number } {
-    this.#hpack.begin(roomFor(head), 0);
-    return this.#fields(head);
-  }
-
-  #fields(head: Head): { buffer: Buffer; length: number } {
+  #fields(head: Head): void {
     for (let i = 0; i < head.count; i++) {
       const id = idAt(head, i);
       // `te` was checked to be `trailers`, the only value that HTTP/2 knows.
       if (id === FieldId.host || isHopByHop(id) || isIsthmusField(id)) continue;
       this.#field(head, i);
     }
-    return { buffer: block, length: this.#hpack.position };
   }
 
   #field(head: Head, i: number): void {
@@ -86,20 +84,21 @@ export class HeadEncoder {
 
 /** Size of a head as the peer's MAX_HEADER_LIST_SIZE counts it; a little more, since what is left out is counted, too. */
 export function headerListSize(head: Head): number {
-  let n = 0;
-  for (const span of [head.method, head.path, head.authority, head.scheme])
-    n += span.end - span.start + ENTRY_OVERHEAD + 10;
+  const { method, path, authority, scheme } = head;
+  let n = method.end - method.start + path.end - path.start + authority.end - authority.start;
+  n += scheme.end - scheme.start + 4 * (ENTRY_OVERHEAD + PSEUDO_NAME);
   for (let i = 0; i < head.count; i++) {
     n += head.nameEnd[i]! - head.nameStart[i]! + head.valueEnd[i]! - head.valueStart[i]! + ENTRY_OVERHEAD;
   }
   return n;
 }
 
-/** A field's encoding is never longer than its size in the list plus the integers, for which the overhead of an entry has room. */
-function roomFor(head: Head): Buffer {
-  const need = headerListSize(head) + 64;
-  if (need > block.length) block = Buffer.allocUnsafeSlow(need * 2);
-  return block;
+/** Longest name of a pseudo-header of RFC 9113. */
+const PSEUDO_NAME = 10;
+
+/** Bytes that a block never exceeds. A field's encoding is never longer than its size in the list; beside it there may be two changes of the table's size. */
+export function blockBound(listSize: number): number {
+  return listSize + 16;
 }
 
 function idAt(head: Head, i: number): FieldId {

@@ -1,4 +1,4 @@
-import { DynamicTable, STATIC_LENGTH, TABLE_SIZE, hashField, hashName, staticEntry } from './hpack-table.ts';
+import { DynamicTable, STATIC_LENGTH, TABLE_SIZE, hashName, hashValue, staticEntry } from './hpack-table.ts';
 import type { TableEntry } from './hpack-table.ts';
 
 /** Longer values are not worth a place in the table: they would push out everything that repeats. */
@@ -9,13 +9,18 @@ const SEEN = 1024;
 /** Credentials stay out of the tables (RFC 7541 section 7.1.3). */
 const AUTHORIZATION = 23;
 
-const staticByField = new Map<number, number>();
-const staticByName = new Map<number, number>();
+/** Slots of the static table by the hash of fields and of names: enough that no two of its entries meet. A power of two. */
+const STATIC_SLOTS = 4096;
+const staticByField = new Uint8Array(STATIC_SLOTS);
+const staticByName = new Uint8Array(STATIC_SLOTS);
 for (let i = STATIC_LENGTH; i > 0; i--) {
   const entry = staticEntry(i)!;
-  staticByField.set(entry.hash, i);
-  staticByName.set(hashName(entry.buffer, entry.nameStart, entry.nameEnd), i);
+  staticByField[entry.hash & (STATIC_SLOTS - 1)] = i;
+  staticByName[hashName(entry.buffer, entry.nameStart, entry.nameEnd) & (STATIC_SLOTS - 1)] = i;
 }
+
+/** Slots of the dynamic table by the hash of a field, a power of two: four for each entry that it can hold. */
+const NUMBERS = 512;
 
 /**
  * Encodes header blocks (RFC 7541). A field enters the table when it is seen for the second time: ids and dates of single messages don't push out what repeats.
@@ -23,7 +28,8 @@ for (let i = STATIC_LENGTH; i > 0; i--) {
  */
 export class HpackEncoder {
   readonly #table = new DynamicTable();
-  readonly #numbers = new Map<number, number>();
+  /** Numbers of entries, from 0; where a slot is empty it says -1. */
+  readonly #numbers = new Int32Array(NUMBERS).fill(-1);
   readonly #seen = new Int32Array(SEEN);
   /** Smallest and last size to tell the peer at the start of the next block; -1: none. */
   #smallest = -1;
@@ -66,25 +72,32 @@ export class HpackEncoder {
     valueStart: number,
     valueEnd: number,
   ): void {
-    const nameIndex = this.#nameIndex(nameBuffer, nameStart, nameEnd);
-    if (sensitive || nameIndex === AUTHORIZATION) {
-      this.#literal(0x10, 15, nameIndex, nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd);
-      return;
+    const nameHash = hashName(nameBuffer, nameStart, nameEnd);
+    const hash = hashValue(nameHash, valueBuffer, valueStart, valueEnd);
+    if (!sensitive) {
+      const index = this.#fieldIndex(hash, nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd);
+      if (index > 0) {
+        this.#integer(0x80, 127, index);
+        return;
+      }
     }
-    const hash = hashField(nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd);
-    const index = this.#fieldIndex(hash, nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd);
-    if (index > 0) {
-      this.#integer(0x80, 127, index);
-      return;
+    const nameIndex = staticNameIndex(nameHash, nameBuffer, nameStart, nameEnd);
+    let first = 0;
+    let mask = 15;
+    if (sensitive || nameIndex === AUTHORIZATION) first = 0x10;
+    else if (this.#seenBefore(hash) && valueEnd - valueStart <= MAX_INSERTED_VALUE) {
+      first = 0x40;
+      mask = 63;
+      this.#insert(hash, nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd);
     }
+    this.#literal(first, mask, nameIndex, nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd);
+  }
+
+  #seenBefore(hash: number): boolean {
     const slot = hash & (SEEN - 1);
-    if (this.#seen[slot] !== hash || valueEnd - valueStart > MAX_INSERTED_VALUE) {
-      this.#seen[slot] = hash;
-      this.#literal(0, 15, nameIndex, nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd);
-      return;
-    }
-    this.#literal(0x40, 63, nameIndex, nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd);
-    this.#insert(hash, nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd);
+    if (this.#seen[slot] === hash) return true;
+    this.#seen[slot] = hash;
+    return false;
   }
 
   #insert(
@@ -97,14 +110,8 @@ export class HpackEncoder {
     valueEnd: number,
   ): void {
     const number = this.#table.next;
-    if (
-      !this.#table.insert(nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd, 0, false, hash)
-    )
-      return;
-    this.#numbers.set(hash, number);
-    // Entries that were evicted are found out when they are looked up; now and then all of them go.
-    if (this.#numbers.size <= MAX_STALE) return;
-    for (const [h, n] of this.#numbers) if (this.#table.byNumber(n) === undefined) this.#numbers.delete(h);
+    if (this.#table.insert(nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd, 0, false, hash))
+      this.#numbers[hash & (NUMBERS - 1)] = number;
   }
 
   #fieldIndex(
@@ -116,25 +123,23 @@ export class HpackEncoder {
     valueStart: number,
     valueEnd: number,
   ): number {
-    const number = this.#numbers.get(hash);
-    if (number !== undefined) {
-      const entry = this.#table.byNumber(number);
-      if (
-        entry !== undefined &&
-        isField(entry, nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd)
-      ) {
-        return STATIC_LENGTH + this.#table.next - number;
-      }
+    // What was evicted, or overwritten by a field of the same slot, is found out here: the entry's hash and bytes decide.
+    const number = this.#numbers[hash & (NUMBERS - 1)]!;
+    const entry = this.#table.byNumber(number);
+    if (
+      entry !== undefined &&
+      entry.hash === hash &&
+      isField(entry, nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd)
+    ) {
+      return STATIC_LENGTH + this.#table.next - number;
     }
-    const index = staticByField.get(hash);
-    if (index === undefined) return 0;
-    const entry = staticEntry(index)!;
-    return isField(entry, nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd) ? index : 0;
-  }
-
-  #nameIndex(nameBuffer: Buffer, nameStart: number, nameEnd: number): number {
-    const index = staticByName.get(hashName(nameBuffer, nameStart, nameEnd));
-    return index !== undefined && isName(staticEntry(index)!, nameBuffer, nameStart, nameEnd) ? index : 0;
+    const index = staticByField[hash & (STATIC_SLOTS - 1)]!;
+    if (index === 0) return 0;
+    const known = staticEntry(index)!;
+    return known.hash === hash &&
+      isField(known, nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd)
+      ? index
+      : 0;
   }
 
   #literal(
@@ -180,9 +185,6 @@ export class HpackEncoder {
   }
 }
 
-/** Hashes kept of entries that may have been evicted, before they are swept: twice what a table holds. */
-const MAX_STALE = 256;
-
 function isField(
   entry: TableEntry,
   nameBuffer: Buffer,
@@ -197,6 +199,11 @@ function isField(
   for (let i = 0; i < length; i++)
     if (entry.buffer[entry.nameEnd + i] !== valueBuffer[valueStart + i]) return false;
   return isName(entry, nameBuffer, nameStart, nameEnd);
+}
+
+function staticNameIndex(hash: number, name: Buffer, start: number, end: number): number {
+  const index = staticByName[hash & (STATIC_SLOTS - 1)]!;
+  return index > 0 && isName(staticEntry(index)!, name, start, end) ? index : 0;
 }
 
 function isName(entry: TableEntry, nameBuffer: Buffer, nameStart: number, nameEnd: number): boolean {

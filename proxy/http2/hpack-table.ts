@@ -1,3 +1,4 @@
+import { equalBytes } from '../bytes.ts';
 import { isFieldValue, isLowerToken } from '../characters.ts';
 import { fieldIdOf } from '../field-names.ts';
 import { FieldId } from '../message.ts';
@@ -27,7 +28,7 @@ const COLON = 58;
 export function kindOf(b: Buffer, start: number, end: number): number {
   if (b[start] !== COLON) return isLowerToken(b, start, end) ? fieldIdOf(b, start, end) : Kind.malformed;
   for (const [kind, name] of PSEUDO) {
-    if (end - start === name.length && name.compare(b, start, end) === 0) return kind;
+    if (equalBytes(b, start, end, name)) return kind;
   }
   const id = fieldIdOf(b, start, end);
   // Ours are matched as they stand: another case is another name, and refused.
@@ -68,7 +69,7 @@ const staticEntries: readonly TableEntry[] = STATIC_FIELDS.map(([name, value]) =
     valueEnd: buffer.length,
     kind: kindOf(buffer, 0, n),
     badValue: false,
-    hash: hashField(buffer, 0, n, buffer, n, buffer.length),
+    hash: hashValue(hashName(buffer, 0, n), buffer, n, buffer.length),
   };
 });
 
@@ -88,15 +89,9 @@ export function hashName(b: Buffer, start: number, end: number): number {
   return h;
 }
 
-export function hashField(
-  name: Buffer,
-  nameStart: number,
-  nameEnd: number,
-  value: Buffer,
-  start: number,
-  end: number,
-): number {
-  let h = Math.imul(hashName(name, nameStart, nameEnd) ^ COLON, 16777619);
+/** The hash of a field, from the one of its name. */
+export function hashValue(nameHash: number, value: Buffer, start: number, end: number): number {
+  let h = Math.imul(nameHash ^ COLON, 16777619);
   for (let i = start; i < end; i++) h = Math.imul(h ^ value[i]!, 16777619);
   return h;
 }

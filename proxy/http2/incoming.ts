@@ -1,3 +1,4 @@
+import { equalBytes } from '../bytes.ts';
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
 import { equalsIgnoreCase, isGrpc } from '../field-names.ts';
@@ -216,7 +217,7 @@ export class Incoming implements FrameHandler {
 function describe(stream: Stream, head: Head): void {
   const x = stream.exchange;
   stream.declared = head.contentLength;
-  x.isHead = HEAD_METHOD.compare(head.method.buffer, head.method.start, head.method.end) === 0;
+  x.isHead = equalBytes(head.method.buffer, head.method.start, head.method.end, HEAD_METHOD);
   const type = head.find(FieldId.contentType);
   stream.grpc = type >= 0 && isGrpc(head.valueBuffer[type]!, head.valueStart[type]!, head.valueEnd[type]!);
   const i = head.find(FieldId.isthmusProtocol);

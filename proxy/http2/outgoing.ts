@@ -5,7 +5,8 @@ import type { Transport } from '../transport/transport.ts';
 import { errorHead } from './error-head.ts';
 import { ErrorCode } from './frames.ts';
 import type { FrameWriter } from './frame-writer.ts';
-import { HeadEncoder, headerListSize } from './head-encoder.ts';
+import { blockBound, HeadEncoder, headerListSize } from './head-encoder.ts';
+import type { EncodedKind } from './head-encoder.ts';
 import type { Life } from './life.ts';
 import { MAX_OUTPUT, STALL_DEADLINE_MS } from './limits.ts';
 import type { Http2Options } from './options.ts';
@@ -93,13 +94,14 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
       stream = this.#table.own(x.upstreamStream);
     }
     if (stream === undefined) return;
-    if (headerListSize(head) > this.#peerMaxHeaderList) {
+    const size = headerListSize(head);
+    if (size > this.#peerMaxHeaderList) {
       this.#frames.reset(stream.id, ErrorCode.cancel);
       this.end(stream, causes.headTooLarge);
       return;
     }
     stream.headSent = true;
-    this.#writeHead(stream, this.encoder.request(head), end);
+    this.#writeHead(stream, 'request', head, size, end);
     if (end) this.sentEnd(stream);
   }
 
@@ -131,7 +133,8 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
   responseHead(x: Exchange, head: Head, end: boolean): void {
     const stream = this.#table.own(x.clientStream);
     if (stream === undefined) return;
-    if (headerListSize(head) > this.#peerMaxHeaderList) {
+    const size = headerListSize(head);
+    if (size > this.#peerMaxHeaderList) {
       stream.sink?.requestReset(x, causes.protocolError);
       this.responseReset(x, causes.protocolError);
       return;
@@ -140,7 +143,7 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
       stream.headSent = true;
       x.status = head.status;
     }
-    this.#writeHead(stream, this.encoder.response(head), end);
+    this.#writeHead(stream, 'response', head, size, end);
     if (end) this.sentEnd(stream);
   }
 
@@ -167,7 +170,7 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
     stream.headSent = true;
     const head = errorHead(cause, stream.grpc);
     x.status = head.status;
-    this.#writeHead(stream, this.encoder.response(head), true);
+    this.#writeHead(stream, 'response', head, headerListSize(head), true);
     this.sentEnd(stream);
   }
 
@@ -185,7 +188,7 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
   }
 
   writeTrailers(stream: Stream, trailers: Head): void {
-    this.#writeHead(stream, this.encoder.trailers(trailers), true);
+    this.#writeHead(stream, 'trailers', trailers, headerListSize(trailers), true);
     this.sentEnd(stream);
   }
 
@@ -207,8 +210,19 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
     if (stream.closed) this.release(stream);
   }
 
-  #writeHead(stream: Stream, block: { buffer: Buffer; length: number }, end: boolean): void {
-    this.#frames.headers(stream.id, block.buffer, block.length, end, this.sender.maxFrameSize);
+  /** @param size the head's size as a list */
+  #writeHead(stream: Stream, kind: EncodedKind, head: Head, size: number, end: boolean): void {
+    const bound = blockBound(size);
+    const { maxFrameSize } = this.sender;
+    if (bound <= maxFrameSize) {
+      const { buffer, offset } = this.#frames.headersRoom(bound);
+      const length = this.encoder.encode(kind, head, buffer, offset) - offset;
+      this.#frames.headersDone(stream.id, length, end);
+    } else {
+      const block = Buffer.allocUnsafe(bound);
+      const length = this.encoder.encode(kind, head, block, 0);
+      this.#frames.longHeaders(stream.id, block, length, end, maxFrameSize);
+    }
     this.boundOutput();
   }
 

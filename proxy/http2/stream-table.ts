@@ -39,7 +39,8 @@ export class StreamTable {
 
   /** The codec state of an exchange, if it is a stream of this connection that is under way: a retried exchange may carry one of another. */
   own(state: unknown): Stream | undefined {
-    return state instanceof Stream && this.#streams.get(state.id) === state ? state : undefined;
+    const stream = state as Stream | undefined;
+    return stream?.table === this ? stream : undefined;
   }
 
   /** SETTINGS_MAX_CONCURRENT_STREAMS of the peer. */
@@ -65,7 +66,7 @@ export class StreamTable {
 
   /** Client side; only where there is room. */
   openOwn(x: Exchange, sendWindow: number): Stream {
-    const stream = new Stream(this.#nextId, x, sendWindow, STREAM_WINDOW);
+    const stream = new Stream(this.#nextId, x, this, sendWindow, STREAM_WINDOW);
     this.#nextId += 2;
     this.#streams.set(stream.id, stream);
     return stream;
@@ -79,7 +80,7 @@ export class StreamTable {
 
   /** Server side: a stream of an admitted id. `ended`: its request has no body. */
   openPeers(id: number, x: Exchange, sendWindow: number, ended: boolean): Stream {
-    const stream = new Stream(id, x, sendWindow, STREAM_WINDOW);
+    const stream = new Stream(id, x, this, sendWindow, STREAM_WINDOW);
     if (ended) stream.state = 'half-closed-remote';
     this.#streams.set(id, stream);
     return stream;
@@ -98,6 +99,7 @@ export class StreamTable {
   /** Closes a stream and forgets it; false: it was forgotten before. */
   remove(stream: Stream): boolean {
     stream.state = 'closed';
+    stream.table = undefined;
     return this.#streams.delete(stream.id);
   }
 }

@@ -8,6 +8,8 @@ export type StreamState = 'open' | 'half-closed-local' | 'half-closed-remote' | 
 export class Stream {
   readonly id: number;
   readonly exchange: Exchange;
+  /** Where it is under way; undefined when it has been forgotten. */
+  table: object | undefined;
   state: StreamState = 'open';
   /** Server side: takes the request. */
   sink: RequestSink | undefined = undefined;
@@ -33,9 +35,10 @@ export class Stream {
   /** ms, to a tick of the wheel: when waiting bytes last moved, or began to wait. */
   progressAt = 0;
 
-  constructor(id: number, exchange: Exchange, sendWindow: number, receiveWindow: number) {
+  constructor(id: number, exchange: Exchange, table: object, sendWindow: number, receiveWindow: number) {
     this.id = id;
     this.exchange = exchange;
+    this.table = table;
     this.sendWindow = sendWindow;
     this.receiveWindow = receiveWindow;
   }

@@ -1,3 +1,4 @@
+import { copyBytes } from '../bytes.ts';
 import { recycle, takeBuffer } from './buffers.ts';
 
 const EMPTY = Buffer.alloc(0);
@@ -6,6 +7,8 @@ const EMPTY = Buffer.alloc(0);
 export class Output {
   #buffer: Buffer = EMPTY;
   #length = 0;
+  /** Bytes that the last write took: the next one is likely to need as many. */
+  #usual = 0;
   readonly #reservation: { buffer: Buffer; offset: number } = { buffer: EMPTY, offset: 0 };
 
   get length(): number {
@@ -14,7 +17,7 @@ export class Output {
 
   append(buffer: Buffer, start: number, end: number): void {
     this.#room(end - start);
-    buffer.copy(this.#buffer, this.#length, start, end);
+    copyBytes(buffer, start, end, this.#buffer, this.#length);
     this.#length += end - start;
   }
 
@@ -34,6 +37,7 @@ export class Output {
   take(): Buffer {
     const buffer = this.#buffer;
     this.#buffer = EMPTY;
+    this.#usual = this.#length;
     this.#length = 0;
     return buffer;
   }
@@ -45,9 +49,14 @@ export class Output {
   #room(n: number): void {
     const need = this.#length + n;
     if (need <= this.#buffer.length) return;
-    const grown = takeBuffer(this.#length === 0 ? n : Math.max(need, this.#buffer.length * 2));
+    if (this.#length === 0) {
+      if (this.#buffer.length > 0) recycle(this.#buffer);
+      this.#buffer = takeBuffer(Math.max(n, this.#usual));
+      return;
+    }
+    const grown = takeBuffer(Math.max(need, this.#buffer.length * 2));
     this.#buffer.copy(grown, 0, 0, this.#length);
-    if (this.#buffer.length > 0) recycle(this.#buffer);
+    recycle(this.#buffer);
     this.#buffer = grown;
   }
 }

@@ -10,8 +10,38 @@ export interface Flushable {
   flush(): void;
 }
 
-let eager: Flushable[] = [];
-let late: Flushable[] = [];
+/** One list of those that wait: filled, then emptied at once; what is added meanwhile goes into the next round. Its arrays are used again. */
+class FlushList {
+  #items: (Flushable | undefined)[] = [];
+  #spare: (Flushable | undefined)[] = [];
+  #length = 0;
+
+  get empty(): boolean {
+    return this.#length === 0;
+  }
+
+  add(x: Flushable): void {
+    this.#items[this.#length++] = x;
+  }
+
+  /** Takes everyone out; `each` may add again. */
+  empties(each: (x: Flushable) => void): void {
+    const items = this.#items;
+    const length = this.#length;
+    this.#items = this.#spare;
+    this.#spare = [];
+    this.#length = 0;
+    for (let i = 0; i < length; i++) {
+      const x = items[i];
+      items[i] = undefined;
+      if (x !== undefined) each(x);
+    }
+    this.#spare = items;
+  }
+}
+
+const eager = new FlushList();
+const late = new FlushList();
 let immediateSet = false;
 let inCallback = false;
 
@@ -19,7 +49,7 @@ let inCallback = false;
 export function flushLate(x: Flushable): void {
   if (x.scheduled) return;
   x.scheduled = true;
-  late.push(x);
+  late.add(x);
   if (immediateSet) return;
   immediateSet = true;
   setImmediate(flushAllLate);
@@ -33,7 +63,7 @@ export function flushEager(x: Flushable): void {
   }
   if (x.scheduled) return;
   x.scheduled = true;
-  eager.push(x);
+  eager.add(x);
 }
 
 /** An I/O callback begins. */
@@ -44,23 +74,22 @@ export function beginCallback(): void {
 /** An I/O callback ends: what was scheduled eagerly in it is written. */
 export function endCallback(): void {
   inCallback = false;
-  if (eager.length === 0) return;
-  const list = eager;
-  eager = [];
-  for (const x of list) {
-    x.scheduled = false;
-    // TLS hands a large read on in records, a callback each: they leave together.
-    if (x.bulky) flushLate(x);
-    else x.flush();
-  }
+  if (!eager.empty) eager.empties(flushOrWait);
+}
+
+/** TLS hands a large read on in records, a callback each: they leave together. */
+function flushOrWait(x: Flushable): void {
+  x.scheduled = false;
+  if (x.bulky) flushLate(x);
+  else x.flush();
 }
 
 function flushAllLate(): void {
   immediateSet = false;
-  const list = late;
-  late = [];
-  for (const x of list) {
-    x.scheduled = false;
-    x.flush();
-  }
+  late.empties(flushNow);
+}
+
+function flushNow(x: Flushable): void {
+  x.scheduled = false;
+  x.flush();
 }

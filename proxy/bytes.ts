@@ -1,0 +1,17 @@
+/** Bytes up to which a loop copies faster than a call into the runtime. */
+const SHORT = 64;
+
+/** Copies `from[start, end)` to `to` at `at`. @returns where the next bytes go */
+export function copyBytes(from: Buffer, start: number, end: number, to: Buffer, at: number): number {
+  if (end - start > SHORT) return at + from.copy(to, at, start, end);
+  let o = at;
+  for (let i = start; i < end; i++) to[o++] = from[i] ?? 0;
+  return o;
+}
+
+/** Is `buffer[start, end)` exactly `text`? */
+export function equalBytes(buffer: Buffer, start: number, end: number, text: Buffer): boolean {
+  if (end - start !== text.length) return false;
+  for (let i = 0; i < text.length; i++) if (buffer[start + i] !== text[i]) return false;
+  return true;
+}
