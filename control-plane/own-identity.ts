@@ -1,12 +1,12 @@
-import { Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { component } from '../api/names.ts';
 import type { IdentityServices } from '../identity/index.ts';
 import { errorMessage, type Log } from '../kubernetes/log.ts';
+import { registerReadings } from '../kubernetes/metrics.ts';
 import {
   createResolver,
   createWorkloadIdentity,
   type LocalWorkloadIdentity,
-  type WorkloadIdentity,
 } from '../workload-identity/index.ts';
 import type { ControlPlaneSettings } from './environment.ts';
 
@@ -49,24 +49,7 @@ export function createOwnIdentity(
   };
   services.onBundle(apply);
   apply();
-  registerMetrics(identity, registry);
+  // The identity service tells the sequence that it streams under the same name as the identity the one in use.
+  registerReadings(registry, () => identity.metrics());
   return identity;
-}
-
-/** The metrics of the own certificate, worked out at each scrape. */
-function registerMetrics(identity: WorkloadIdentity, registry: Registry): void {
-  for (const { name, help } of identity.metrics()) {
-    // The identity service tells the sequence that it streams under the same name.
-    if (registry.getSingleMetric(name) !== undefined) continue;
-    const gauge = new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        const metric = identity.metrics().find((candidate) => candidate.name === name);
-        if (metric !== undefined) this.set(metric.value);
-      },
-    });
-    gauge.set(0);
-  }
 }

@@ -80,3 +80,27 @@ export function createReflectorMetrics(registry: Registry): ReflectorMetrics {
     objects: (resource, count) => objects.set({ resource }, count),
   };
 }
+
+/** One value that a part works out when it is asked. */
+export interface Reading {
+  name: string;
+  help: string;
+  value: number;
+}
+
+/** Tells readings as gauges, worked out at each scrape; what is registered under the same name already stays. */
+export function registerReadings(registry: Registry, read: () => readonly Reading[]): void {
+  for (const { name, help } of read()) {
+    if (registry.getSingleMetric(name) !== undefined) continue;
+    const gauge = new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        const reading = read().find((candidate) => candidate.name === name);
+        if (reading !== undefined) this.set(reading.value);
+      },
+    });
+    gauge.set(0);
+  }
+}

@@ -4,6 +4,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { component } from '../api/names.ts';
 import { inClusterConfig, serviceAccountTokenFile } from '../kubernetes/in-cluster.ts';
 import { errorMessage } from '../kubernetes/log.ts';
+import { registerReadings } from '../kubernetes/metrics.ts';
 import {
   createResolver,
   createWorkloadIdentity,
@@ -30,6 +31,7 @@ async function run(): Promise<void> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const identity = createWorkloadIdentity(workloadIdentityOptionsFromEnv(process.env, { logger }));
+  registerReadings(registry, () => identity.metrics());
   const resolveHostPort = createResolver();
   const controller = await startMirrorController({
     config,
