@@ -1,96 +1,129 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { KubernetesError } from '../../kubernetes/types.ts';
-import { type Output, mark } from '../output.ts';
-import type { Check, CheckContext, Verdict } from './checks.ts';
+import { UserError } from '../errors.ts';
+import { type Check, error, type Verdict } from './check.ts';
+import { type CheckOptions, Facts } from './facts.ts';
 
-/** A check that failed is tried again after this, until the time of `--wait` is over. */
+/** Between two rounds while something may still mend itself. */
 const RETRY_MS = 1_000;
+/** What takes longer than this has failed: a part that does not answer must not keep the rest from being told. */
+const CHECK_TIMEOUT_MS = 30_000;
 
 export interface CheckResult {
-  category: string;
-  description: string;
-  hint: string;
+  check: Check;
   verdict: Verdict;
 }
 
-/** Runs the checks in order, each until it succeeds or `deadline` (ms of the monotonic clock) has passed. A fatal failure ends the run. */
-export async function runChecks(
-  checks: readonly Check[],
-  context: CheckContext,
-  deadline: number,
-  onResult: (result: CheckResult) => void,
-): Promise<CheckResult[]> {
-  const results: CheckResult[] = [];
-  for (const check of checks) {
-    const verdict = await settle(check, context, deadline);
-    const { category, description, hint } = check;
-    const result = { category, description, hint, verdict };
-    results.push(result);
-    onResult(result);
-    if (verdict.result === 'error' && check.fatal) break;
-  }
-  return results;
+export interface RunOptions extends CheckOptions {
+  /** ms of the monotonic clock: until then what may mend itself is tried again. */
+  deadline: number;
+  /** Each result once it is final, in the order of the checks. */
+  onResult: (result: CheckResult) => void;
+  /** Something is not well yet and is tried again. */
+  onRetry?: (result: CheckResult) => void;
 }
 
-async function settle(check: Check, context: CheckContext, deadline: number): Promise<Verdict> {
-  for (;;) {
-    const verdict = await once(check, context);
-    if (verdict.result !== 'error' || performance.now() + RETRY_MS > deadline) return verdict;
-    await delay(RETRY_MS);
-  }
+/**
+ * Runs checks in rounds: those of one round side by side over one picture of the cluster, and what may mend itself again in the next. A check whose `needs`, or
+ * a fatal check before it, have failed is left out, as in Linkerd; every other one is told whatever the rest came to.
+ */
+export async function runChecks(checks: readonly Check[], options: RunOptions): Promise<CheckResult[]> {
+  const run = new Run(checks, options);
+  while (!(await run.round())) await delay(RETRY_MS);
+  return run.results;
 }
 
-async function once(check: Check, context: CheckContext): Promise<Verdict> {
-  try {
-    return await check.run(context);
-  } catch (error) {
-    if (error instanceof KubernetesError) return { result: 'error', message: error.message };
-    throw error;
-  }
-}
+/** `left-out` for now: what it needs has failed. */
+type Outcome = Verdict | { result: 'left-out' };
 
-/** Prints results as Linkerd does: a head per category, a mark per check, message and hint below what is not well. */
-export class CheckPrinter {
-  #category = '';
-  readonly #output: Output;
-  readonly #onlyProblems: boolean;
+class Run {
+  readonly results: CheckResult[] = [];
+  readonly #checks: readonly Check[];
+  readonly #options: RunOptions;
+  readonly #final = new Map<Check, Outcome>();
+  #told = 0;
 
-  constructor(output: Output, onlyProblems: boolean) {
-    this.#output = output;
-    this.#onlyProblems = onlyProblems;
+  constructor(checks: readonly Check[], options: RunOptions) {
+    this.#checks = checks;
+    this.#options = options;
   }
 
-  print({ category, description, hint, verdict }: CheckResult): void {
-    if (this.#onlyProblems && verdict.result === 'success') return;
-    if (category !== this.#category) {
-      const gap = this.#category === '' ? '' : '\n';
-      this.#output.out(`${gap}${category}\n${'-'.repeat(category.length)}\n`);
-      this.#category = category;
+  /** Answers whether everything is final. */
+  async round(): Promise<boolean> {
+    const isLast = performance.now() + RETRY_MS > this.#options.deadline;
+    const facts = new Facts(this.#options);
+    const outcomes = new Map<Check, Promise<Outcome>>();
+    for (const check of this.#checks) outcomes.set(check, this.#settle(check, facts, outcomes, isLast));
+    await Promise.all(outcomes.values());
+    const waiting = this.#checks.filter((check) => !this.#final.has(check));
+    for (const check of waiting) {
+      const outcome = await outcomes.get(check);
+      if (outcome?.result !== 'error') continue;
+      this.#options.onRetry?.({ check, verdict: outcome });
+      break;
     }
-    const sign = mark(verdict.result === 'success' ? 'ok' : verdict.result, this.#output.interactive);
-    this.#output.out(`${sign} ${description}\n`);
-    if (verdict.result !== 'success') this.#output.out(`    ${verdict.message}\n    ${hint}\n`);
+    return waiting.length === 0;
+  }
+
+  async #settle(
+    check: Check,
+    facts: Facts,
+    before: ReadonlyMap<Check, Promise<Outcome>>,
+    isLast: boolean,
+  ): Promise<Outcome> {
+    const known = this.#final.get(check);
+    if (known !== undefined) return known;
+    const needed = [...before].filter(([other]) => other.fatal || check.needs?.includes(other.id));
+    const needs = await Promise.all(needed.map(([, outcome]) => outcome));
+    const missing = needs.some(({ result }) => result === 'error' || result === 'left-out');
+    const outcome: Outcome = missing ? { result: 'left-out' } : await verdictOf(check, facts);
+    const mayMend = missing ? needed.some(([other]) => !this.#final.has(other)) : check.waits === true;
+    const isWell = outcome.result === 'success' || outcome.result === 'warning';
+    if (isWell || isLast || !mayMend) this.#finish(check, outcome);
+    return outcome;
+  }
+
+  /** Tells what can be told in order. */
+  #finish(check: Check, outcome: Outcome): void {
+    this.#final.set(check, outcome);
+    for (;;) {
+      const next = this.#checks[this.#told];
+      const verdict = next === undefined ? undefined : this.#final.get(next);
+      if (next === undefined || verdict === undefined) return;
+      this.#told++;
+      if (verdict.result === 'left-out') continue;
+      const result = { check: next, verdict };
+      this.results.push(result);
+      this.#options.onResult(result);
+    }
   }
 }
 
-/** The JSON form: Linkerd's shape, categories with their checks. */
-export function checksToJson(results: readonly CheckResult[]): object {
-  const categories = new Map<string, object[]>();
-  for (const { category, description, hint, verdict } of results) {
-    const list = categories.get(category) ?? [];
-    list.push({
-      description,
-      result: verdict.result,
-      ...(verdict.result === 'success' ? {} : { hint, error: verdict.message }),
-    });
-    categories.set(category, list);
+async function verdictOf(check: Check, facts: Facts): Promise<Verdict> {
+  const late = new AbortController();
+  const timeout = delay(CHECK_TIMEOUT_MS, undefined, { signal: late.signal }).then(
+    () => error(`no answer within ${CHECK_TIMEOUT_MS / 1000} s`),
+    // The check was faster.
+    () => error(''),
+  );
+  try {
+    return await Promise.race([check.run(facts), timeout]);
+  } catch (thrown) {
+    return failure(thrown);
+  } finally {
+    late.abort();
   }
-  return {
-    success: succeeded(results),
-    categories: [...categories].map(([categoryName, checks]) => ({ categoryName, checks })),
-  };
 }
 
+function failure(thrown: unknown): Verdict {
+  if (thrown instanceof KubernetesError) return error(thrown.message);
+  if (thrown instanceof UserError) {
+    return error(thrown.hint === undefined ? thrown.message : `${thrown.message}\n${thrown.hint}`);
+  }
+  return error(`internal error of this check: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+}
+
+/** Warnings do not count. */
 export function succeeded(results: readonly CheckResult[]): boolean {
-  return results.every((result) => result.verdict.result !== 'error');
+  return results.every(({ verdict }) => verdict.result !== 'error');
 }
