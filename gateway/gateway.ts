@@ -10,6 +10,7 @@ import {
   FieldId,
   listenOn,
   MeshAcceptor,
+  OrigProtoServer,
   refuse,
   serveConnection,
   soleValue,
@@ -97,6 +98,7 @@ function createTargets(runtime: Runtime, peers: Peers): Targets {
     discovery: discoveryOptions(runtime),
     failFastMs: runtime.config.times.failFastMs,
     beyond: { kind: 'refuse' },
+    opaquePorts: new Set(),
     throughGateways: false,
   });
 }
@@ -146,14 +148,17 @@ class Door {
     if (!named && head.find(FieldId.isthmusPort) < 0) {
       return this.#probe.serves(head) ? this.#probe : this.#refuse(causes.noSuchTarget);
     }
-    x.opaque = soleValue(head, FieldId.isthmusProtocol) === 'tcp';
     return this.#toTarget(client, asked, x, head, readTarget(soleValue(head, FieldId.isthmusTarget)));
   }
 
   #linkerd(client: MeshClient, header: TransportHeader, transport: Transport, rest: Buffer): void {
     const target = header.name === '' ? undefined : readTarget(`${header.name}:${header.port}`);
     const asked = this.#asked(client);
-    const route = (x: Exchange, head?: Head): RequestSink => this.#toTarget(client, asked, x, head, target);
+    const origProto = new OrigProtoServer();
+    const route = (x: Exchange, head?: Head): RequestSink => {
+      if (head !== undefined) origProto.take(x, head);
+      return this.#toTarget(client, asked, x, head, target);
+    };
     const { timers } = this.#runtime;
     serveConnection({
       transport,

@@ -9,7 +9,8 @@ export type Protocol =
   | { kind: 'http1' }
   | { kind: 'http2' }
   | { kind: 'tls'; serverName: string; alpn: readonly string[] }
-  | { kind: 'opaque'; reason: 'bytes' | 'limit' | 'timeout' | 'end' };
+  /** `marked`: by its port or Service, the bytes were not looked at. */
+  | { kind: 'opaque'; reason: 'bytes' | 'limit' | 'timeout' | 'end' | 'marked' };
 
 /** Bytes after which an undecided connection is opaque. A ClientHello with a hybrid key share has 1.5 KiB, a request line with a long query some more. */
 export const DETECT_LIMIT = 16 * 1024;

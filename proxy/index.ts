@@ -27,4 +27,5 @@ export type { Transport } from './transport/transport.ts';
 export type { TransportHeader } from './transport-header.ts';
 export { checkOpaque } from './upstream/check-opaque.ts';
 export { addField, soleValue } from './upstream/fields.ts';
+export { OrigProtoServer } from './upstream/orig-proto.ts';
 export { refuse } from './upstream/refuse.ts';

@@ -219,12 +219,6 @@ function copySpan(from: Span, to: Span, bytes: Buffer, at: number): number {
   return to.end;
 }
 
-/** What a request was for; set once by the layer that knows. */
-export interface ExchangeTarget {
-  /** `isthmus/1` protocol of the stream (ARCHITECTURE.md 4). */
-  protocol: 'http/1.1' | 'h2' | 'tcp';
-}
-
 /**
  * One request with its response, or one opaque TCP stream, on its way through the layers. The codec that received it makes it. Its shape is fixed: a layer that
  * keeps state per request has a slot here, so that no map or closure is needed on the data path.
@@ -247,6 +241,10 @@ export class Exchange {
   refused = false;
   /** The stream is opaque bytes (CONNECT of `isthmus/1`, opaque TCP). */
   opaque = false;
+  /** The app that asks speaks HTTP/2, and the app that is asked gets it. */
+  http2 = false;
+  /** RFC 9113 error code by which either side reset its stream; 0: none did. It goes on to the other side: an app's reasons are its own. */
+  resetCode = 0;
   requestEnded = false;
   responseEnded = false;
   /** Slots of the layers, typed where they are used: telemetry's cell, the balancer's endpoint, the policy's verdict. */

@@ -41,7 +41,7 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
   const runtime = await createRuntime(config, options);
   const { ip } = config.pod;
   const peers = createPeers(runtime);
-  const targets = createTargets(runtime, peers);
+  const targets = createTargets(runtime, peers, config);
   const outbound = createOutbound(runtime, targets);
   const policies = createPolicies(runtime, config);
   const ownApps = createApps(runtime, ip);
@@ -147,13 +147,14 @@ export function createPeers(runtime: Runtime): Peers {
   return new Peers({ ...runtime, localAddress: config.pod.ip, connectMs: config.times.outboundConnectMs });
 }
 
-function createTargets(runtime: Runtime, peers: Peers): Targets {
+function createTargets(runtime: Runtime, peers: Peers, { opaquePorts }: ProxyConfig): Targets {
   return new Targets({
     ...runtime,
     peers,
     discovery: discoveryOptions(runtime),
     failFastMs: runtime.config.times.failFastMs,
     beyond: { kind: 'dns', resolve: runtime.resolve },
+    opaquePorts,
     throughGateways: true,
   });
 }
@@ -199,7 +200,15 @@ function createInbound(
 ): Inbound {
   const { registry } = runtime;
   const authz = new AuthzMetrics(registry);
-  return new Inbound({ ...runtime, own: config.workload, podIp: config.pod.ip, ports: config.ports, policies, apps, authz });
+  return new Inbound({
+    ...runtime,
+    own: config.workload,
+    podIp: config.pod.ip,
+    ports: config.ports,
+    policies,
+    apps,
+    authz,
+  });
 }
 
 function createAcceptor(runtime: Runtime, inbound: Inbound): MeshAcceptor {

@@ -14,6 +14,7 @@ import {
 import type { MeshConfig } from './config.ts';
 import { ConnectionTracker } from './telemetry/connections.ts';
 import { ControlMetrics } from './telemetry/control-metrics.ts';
+import { DetectMetrics } from './telemetry/detect-metrics.ts';
 import { HttpMetrics } from './telemetry/http-metrics.ts';
 import { registerIdentityMetrics, registerProcessMetrics } from './telemetry/process-metrics.ts';
 import { Registry, type Counter, type Family, type Gauge } from './telemetry/registry.ts';
@@ -46,6 +47,7 @@ export interface Runtime {
   readonly registry: Registry;
   readonly http: HttpMetrics;
   readonly tcp: TcpMetrics;
+  readonly detections: DetectMetrics;
   readonly tracker: ConnectionTracker;
   /** Endpoints of targets, by whether they can be asked. */
   readonly endpoints: Family<Gauge>;
@@ -116,6 +118,7 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
     registry,
     http: new HttpMetrics(registry),
     tcp: new TcpMetrics(registry),
+    detections: new DetectMetrics(registry),
     tracker: new ConnectionTracker(registry, now),
     endpoints: registry.gauge(
       'outbound_http_balancer_endpoints',

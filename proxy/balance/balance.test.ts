@@ -15,6 +15,7 @@ function at(n: number) {
     identity: undefined,
     authorityOverride: undefined,
     opaque: false,
+    http2: false,
     weight: 1,
     labels: {},
   });

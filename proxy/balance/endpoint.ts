@@ -13,6 +13,8 @@ export interface Endpoint {
   readonly authorityOverride: string | undefined;
   /** The app behind it speaks opaque TCP. */
   readonly opaque: boolean;
+  /** The peer is a proxy that takes HTTP/1.1 in HTTP/2 (`orig-proto.ts`): Linkerd's hint `h2`. */
+  readonly http2: boolean;
   /** Its share of the load relative to the others: 1 is usual, above 0. Decides nothing about how it is reached. */
   readonly weight: number;
   readonly labels: Readonly<Record<string, string>>;
@@ -26,7 +28,7 @@ export interface EndpointIdentity {
 
 /** Gives an endpoint its key. */
 export function endpoint(parts: Omit<Endpoint, 'key'>): Endpoint {
-  const { address, port, dialPort, identity, authorityOverride, opaque } = parts;
+  const { address, port, dialPort, identity, authorityOverride, opaque, http2 } = parts;
   const key = [
     address,
     port,
@@ -35,6 +37,7 @@ export function endpoint(parts: Omit<Endpoint, 'key'>): Endpoint {
     identity?.dnsName,
     authorityOverride,
     opaque,
+    http2,
   ].join('|');
   return { ...parts, key };
 }

@@ -56,6 +56,7 @@ export function toEndpoint(
     identity: toIdentity(addr.tlsIdentity),
     authorityOverride: override === '' ? undefined : override,
     opaque: hint?.protocol.case === 'opaque',
+    http2: hint?.protocol.case === 'h2',
     weight: addr.weight === 0 ? 1 : addr.weight / FULL_WEIGHT,
     labels: { ...labels, ...addr.metricLabels },
   });

@@ -38,7 +38,7 @@ export class Http2Connection implements TransportHandler, RequestSink {
     const frames = new FrameWriter(transport);
     const table = new StreamTable(server);
     const receiver = new Receiver(frames, timers);
-    const life = new Life(server, transport, frames, table, timers, {
+    const life = new Life(server, options.keepAlive !== false, transport, frames, table, timers, {
       opened: () => options.onReady?.(),
       draining: () => options.onDraining?.(),
       lost: () => this.#outgoing.endAll(),
@@ -57,6 +57,10 @@ export class Http2Connection implements TransportHandler, RequestSink {
     begin(transport, frames, server);
   }
 
+  /** The peer is one of our proxies. */
+  get isthmus(): boolean {
+    return this.#options.isthmus;
+  }
   /** Client side: may open a stream now. */
   get available(): boolean {
     return this.#life.state === 'open' && this.#table.hasRoom;

@@ -20,6 +20,7 @@ import type { Stream } from './stream.ts';
 import type { StreamTable } from './stream-table.ts';
 
 const TCP = Buffer.from('tcp');
+const HTTP2 = Buffer.from('h2');
 const HEAD_METHOD = Buffer.from('HEAD');
 
 /** The peer's side of the streams: what its frames mean to exchanges. */
@@ -110,6 +111,7 @@ export class Incoming implements FrameHandler {
       this.#refuse(stream, decoded === 'too-large' ? causes.headTooLarge : causes.badRequest);
       return;
     }
+    x.http2 = !this.#options.isthmus;
     describe(stream, head);
     const sink = this.#options.route?.(x, head);
     if (sink === undefined || stream.closed) return;
@@ -156,6 +158,7 @@ export class Incoming implements FrameHandler {
       return this.#life.fail(ErrorCode.enhanceYourCalm);
     const stream = this.#table.get(id);
     if (stream === undefined) return;
+    stream.exchange.resetCode = code;
     if (code === ErrorCode.refusedStream) stream.exchange.refused = true;
     this.#outgoing.end(stream, this.#server ? causes.clientGone : causes.upstreamReset);
   }
@@ -222,5 +225,7 @@ function describe(stream: Stream, head: Head): void {
   stream.grpc = type >= 0 && isGrpc(head.valueBuffer[type]!, head.valueStart[type]!, head.valueEnd[type]!);
   const i = head.find(FieldId.isthmusProtocol);
   if (i < 0) return;
-  x.opaque = equalsIgnoreCase(head.valueBuffer[i]!, head.valueStart[i]!, head.valueEnd[i]!, TCP);
+  const value = head.valueBuffer[i]!;
+  x.opaque = equalsIgnoreCase(value, head.valueStart[i]!, head.valueEnd[i]!, TCP);
+  x.http2 = equalsIgnoreCase(value, head.valueStart[i]!, head.valueEnd[i]!, HTTP2);
 }

@@ -38,6 +38,7 @@ export class Life {
   readonly #frames: FrameWriter;
   readonly #table: StreamTable;
   readonly #timers: TimerWheel;
+  readonly #asks: boolean;
   readonly #events: LifeEvents;
   /** SETTINGS at first, then PING. */
   readonly #keepAlive = new Timer(() => this.#keepAliveDue());
@@ -49,8 +50,10 @@ export class Life {
   #toldDraining = false;
   #wasOpen = false;
 
+  /** @param asks whether a silent peer is asked by PING */
   constructor(
     server: boolean,
+    asks: boolean,
     transport: Transport,
     frames: FrameWriter,
     table: StreamTable,
@@ -58,6 +61,7 @@ export class Life {
     events: LifeEvents,
   ) {
     this.#server = server;
+    this.#asks = asks;
     this.#transport = transport;
     this.#frames = frames;
     this.#table = table;
@@ -86,7 +90,8 @@ export class Life {
   /** The peer's first SETTINGS have come. */
   open(): void {
     this.#wasOpen = true;
-    this.#timers.arm(this.#keepAlive, PING_AFTER_MS);
+    if (this.#asks) this.#timers.arm(this.#keepAlive, PING_AFTER_MS);
+    else this.#timers.cancel(this.#keepAlive);
     if (this.#state !== 'settings') return;
     this.#state = 'open';
     this.#events.opened();

@@ -8,6 +8,11 @@ export interface Http2Options {
   timers: TimerWheel;
   /** The peer is one of our proxies (ALPN `isthmus/1`): `:isthmus-*` pseudo-headers are taken, as fields with their ids. From others they are malformed. */
   isthmus: boolean;
+  /**
+   * A silent peer is asked by PING whether it is there (default). Not so servers that are no proxies: those of gRPC take a PING in five minutes for an attack, and
+   * close.
+   */
+  keepAlive?: boolean;
   /** Server side: says where a request goes; `requestHead` of the answer is called next, by the codec. */
   route?(x: Exchange, head: Head): RequestSink;
   /** Client side: where responses go; `x.client` when absent. */

@@ -118,8 +118,7 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
   requestReset(x: Exchange, cause: Cause): void {
     const stream = this.#table.own(x.upstreamStream);
     if (stream === undefined) return;
-    if (!stream.closed)
-      this.#frames.reset(stream.id, cause.h2 === ErrorCode.none ? ErrorCode.cancel : cause.h2);
+    if (!stream.closed) this.#frames.reset(stream.id, resetCode(x, cause));
     this.release(stream);
   }
 
@@ -163,7 +162,7 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
     // Who resets a response has given the request up.
     stream.sink = undefined;
     if (stream.headSent) {
-      if (!stream.closed) this.#frames.reset(stream.id, cause.h2);
+      if (!stream.closed) this.#frames.reset(stream.id, resetCode(x, cause));
       this.release(stream);
       return;
     }
@@ -288,4 +287,11 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
     this.#frames.reset(stream.id, causes.stalled.h2);
     this.end(stream, causes.stalled);
   }
+}
+
+/** What the other side said when it reset the stream; else by the cause. Nobody is told that all is well, or that he may ask again what has been processed. */
+function resetCode(x: Exchange, cause: Cause): number {
+  const { resetCode } = x;
+  if (resetCode !== ErrorCode.none && resetCode !== ErrorCode.refusedStream) return resetCode;
+  return cause.h2 === ErrorCode.none ? ErrorCode.cancel : cause.h2;
 }

@@ -4,7 +4,7 @@ import type { TimerWheel } from '../transport/timers.ts';
 import type { Wrap } from '../transport/transport.ts';
 import { plainDialer } from '../upstream/dial-plain.ts';
 import { ResponseDispatcher, type Destination } from '../upstream/dispatch.ts';
-import { Http1Pool } from '../upstream/http1-pool.ts';
+import { ServerConnections } from '../upstream/server-connections.ts';
 
 /** Ports of this pod that are connected to at once. Peers choose the port they name, so the number must have an end. */
 const MAX_APPS = 1_024;
@@ -18,12 +18,13 @@ export interface AppsOptions {
   timers: TimerWheel;
   tcp: TcpMetrics;
   tracker: ConnectionTracker;
+  random: () => number;
 }
 
 /** Connections to the apps of this pod, by port; all clients share them. */
 export class Apps {
   readonly #options: AppsOptions;
-  readonly #byPort = new Map<number, Destination & { upstream: Http1Pool }>();
+  readonly #byPort = new Map<number, Destination & { upstream: ServerConnections }>();
   readonly #responses = new ResponseDispatcher();
 
   constructor(options: AppsOptions) {
@@ -35,7 +36,7 @@ export class Apps {
     const known = this.#byPort.get(port);
     if (known !== undefined) return known;
     if (this.#byPort.size >= MAX_APPS) return undefined;
-    const app = { upstream: this.#pool(port) };
+    const app = { upstream: this.#connect(port) };
     this.#byPort.set(port, app);
     return app;
   }
@@ -44,8 +45,8 @@ export class Apps {
     for (const { upstream } of this.#byPort.values()) upstream.destroy();
   }
 
-  #pool(port: number): Http1Pool {
-    const { podIp, connectMs, wrap, timers, tcp, tracker } = this.#options;
+  #connect(port: number): ServerConnections {
+    const { podIp, connectMs, wrap, timers, tcp, tracker, random } = this.#options;
     const cells = tcp.cells({
       direction: 'inbound',
       peer: 'dst',
@@ -61,10 +62,13 @@ export class Apps {
       wrap,
       onConnected: (socket) => tracker.track(socket, cells),
     });
-    return new Http1Pool({
+    return new ServerConnections({
       connect,
+      multiplexes: false,
+      keepAlive: false,
       timers,
       responses: this.#responses,
+      random,
       onUnused: () => this.#byPort.delete(port),
     });
   }

@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { alpn, port } from '../../api/names.ts';
 import type { WorkloadIdentity } from '../../workload-identity/index.ts';
 import { metricSum, startApp, type TestApp } from '../testing/mesh/http.ts';
+import { startHttp2App } from '../testing/mesh/http2.ts';
 import { ask2, dialMesh, http2Over, sendHeader } from '../testing/mesh/mesh-client.ts';
 import { TestMesh, type TestPod } from '../testing/mesh/test-mesh.ts';
 import type { TransportHeader } from '../transport-header.ts';
@@ -61,9 +62,19 @@ describe("inbound from Linkerd's proxies", () => {
       'transfer-encoding': 'chunked',
       'l5d-client-id': client.dnsName,
     });
-    const native = await ask('/y');
-    assert.equal(native.status, 200);
-    assert.equal(native.headers['l5d-orig-proto'], undefined);
+    session.destroy();
+  });
+
+  test('HTTP/2 that is just that: the app gets HTTP/2', async () => {
+    const native = await startHttp2App(mesh, server.ip, (stream, headers) => {
+      stream.respond({ ':status': 200 });
+      stream.end(JSON.stringify(headers));
+    });
+    const session = http2Over(await connect('http2', native.port));
+    const answer = await ask2(session, { ':path': '/y', ':authority': 'a', 'l5d-client-id': 'evil' });
+    assert.deepEqual([answer.status, answer.headers['l5d-orig-proto']], [200, undefined]);
+    const seen = JSON.parse(answer.body) as Record<string, string>;
+    assert.equal(seen['l5d-client-id'], client.dnsName);
     session.destroy();
   });
 
@@ -84,7 +95,7 @@ describe("inbound from Linkerd's proxies", () => {
   test('a request is counted when its head has come, and its response when that has ended', async () => {
     const slow = await startApp(mesh, server.ip, () => {});
     const session = http2Over(await connect('http2', slow.port));
-    const waiting = ask2(session, { ':path': '/', ':authority': 'a' });
+    const waiting = ask2(session, { ':path': '/', ':authority': 'a', 'l5d-orig-proto': 'HTTP/1.1' });
     waiting.catch(() => {});
     await once(slow.server, 'request');
     const labels = [`target_addr="${server.ip}:${slow.port}"`];

@@ -11,6 +11,7 @@ import type { Transport } from '../transport/transport.ts';
 import type { TransportHeader } from '../transport-header.ts';
 import { checkOpaque } from '../upstream/check-opaque.ts';
 import { soleValue } from '../upstream/fields.ts';
+import { OrigProtoServer } from '../upstream/orig-proto.ts';
 import { refuse } from '../upstream/refuse.ts';
 import { TelemetryLayer } from '../upstream/telemetry-layer.ts';
 import type { Apps } from './apps.ts';
@@ -19,7 +20,6 @@ import { believedClient, clientName, isOwnGateway } from './client-identity.ts';
 import { Forward } from './forward.ts';
 import { IdentityFieldsLayer } from './identity-fields.ts';
 import type { MeshClient } from './mesh-acceptor.ts';
-import { carriesHttp1, OrigProtoLayer } from './orig-proto.ts';
 import { serveConnection } from './serve-connection.ts';
 
 export interface InboundOptions {
@@ -82,7 +82,6 @@ export class Inbound {
     return (x, head) => {
       const port = readPort(soleValue(head, FieldId.isthmusPort), ports);
       if (typeof port !== 'number') return refuse(port, http.errors);
-      x.opaque = soleValue(head, FieldId.isthmusProtocol) === 'tcp';
       x.peer = client.peer;
       const refusal = checkOpaque(x, head);
       if (refusal !== undefined) return refuse(refusal, http.errors);
@@ -114,12 +113,13 @@ export class Inbound {
   ): void {
     const { http } = this.#options;
     const stack = this.#stack(client, at, undefined);
-    const upgraded = protocol === 'http2' ? new OrigProtoLayer(this.#stack(client, at, undefined)) : stack;
+    const origProto = new OrigProtoServer();
     const route = (x: Exchange, head?: Head): RequestSink => {
       x.peer = client.peer;
-      const refusal = head === undefined ? undefined : checkOpaque(x, head);
-      if (refusal !== undefined) return refuse(refusal, http.errors);
-      return head !== undefined && carriesHttp1(head) ? upgraded : stack;
+      if (head === undefined) return stack;
+      origProto.take(x, head);
+      const refusal = checkOpaque(x, head);
+      return refusal === undefined ? stack : refuse(refusal, http.errors);
     };
     const { timers } = this.#options;
     serveConnection({

@@ -12,10 +12,12 @@ import { detectSocket, type Protocol } from '../detect.ts';
 import type { OriginalDestination } from '../original-destination.ts';
 import type { ConnectionTracker } from '../telemetry/connections.ts';
 import type { Counter, Family } from '../telemetry/registry.ts';
+import type { DetectMetrics } from '../telemetry/detect-metrics.ts';
 import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
 import { acceptTls } from '../transport/accept-tls.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Wrap } from '../transport/transport.ts';
+import type { TransportHeader } from '../transport-header.ts';
 import type { Apps } from './apps.ts';
 import { isOwnPort, NO_TLS, type Inbound, type InboundClient, type LocalPort } from './inbound.ts';
 
@@ -38,6 +40,7 @@ export interface RedirectedAcceptorOptions {
   handshakeMs: number;
   tcp: TcpMetrics;
   tracker: ConnectionTracker;
+  detections: DetectMetrics;
   /** Connections that were closed before they said what they want, by reason. */
   refused: Family<Counter>;
   log: Logger;
@@ -58,7 +61,7 @@ export class RedirectedAcceptor {
   }
 
   accept(socket: Socket): void {
-    const { original, appsAt, direct, policies, ports } = this.#options;
+    const { original, appsAt, direct, policies, ports, detections } = this.#options;
     const destination = original(socket);
     if (destination === undefined || destination.port === ports.inbound) return direct(socket);
     const { address, port } = destination;
@@ -69,28 +72,30 @@ export class RedirectedAcceptor {
     const at: LocalPort = { podIp: address, port, apps };
     const policy = policies.port(port);
     policy.whenKnown(() => {
-      if (policy.current?.opaque === true) this.#plain(socket, at, undefined, NO_BYTES);
-      else this.#detect(socket, at);
+      if (policy.current?.opaque !== true) return this.#detect(socket, at);
+      detections.count('inbound', { kind: 'opaque', reason: 'marked' });
+      this.#plain(socket, at, undefined, NO_BYTES);
     });
   }
 
   #detect(socket: Socket, at: LocalPort): void {
-    const { timers, detectMs } = this.#options;
+    const { timers, detectMs, detections } = this.#options;
     detectSocket(socket, { timers, timeoutMs: detectMs }, (protocol, rest) => {
       if (protocol === undefined) return;
+      detections.count('inbound', protocol);
       const isOurs = protocol.kind === 'tls' && protocol.serverName === this.#serverName;
       if (isOurs) this.#tls(socket, at);
       else this.#plain(socket, at, codecOf(protocol), rest);
     });
   }
 
-  #plain(socket: Socket, at: LocalPort, protocol: 'http1' | undefined, rest: Buffer): void {
+  #plain(socket: Socket, at: LocalPort, protocol: TransportHeader['protocol'], rest: Buffer): void {
     this.#serve(socket, { peer: undefined, address: socket.remoteAddress ?? '' }, at, protocol, rest);
   }
 
   /** As Linkerd's proxy speaks on an app's port: mutual TLS without ALPN, then the app's protocol. */
   #tls(raw: Socket, at: LocalPort): void {
-    const { identity, handshakeMs, timers, detectMs } = this.#options;
+    const { identity, handshakeMs, timers, detectMs, detections } = this.#options;
     const tls = identity.serverOptions();
     if (tls === undefined) return this.#refuse(raw, 'not-ready');
     const address = raw.remoteAddress ?? '';
@@ -99,7 +104,9 @@ export class RedirectedAcceptor {
       const peer = identity.verifyPeer(socket);
       if (peer instanceof VerifyError) return this.#refuse(socket, peer.reason, peer);
       detectSocket(socket, { timers, timeoutMs: detectMs }, (protocol, rest) => {
-        if (protocol !== undefined) this.#serve(socket, { peer, address }, at, codecOf(protocol), rest);
+        if (protocol === undefined) return;
+        detections.count('inbound', protocol);
+        this.#serve(socket, { peer, address }, at, codecOf(protocol), rest);
       });
     });
   }
@@ -108,7 +115,7 @@ export class RedirectedAcceptor {
     socket: Socket,
     client: InboundClient,
     at: LocalPort,
-    protocol: 'http1' | undefined,
+    protocol: TransportHeader['protocol'],
     rest: Buffer,
   ): void {
     const { tcp, tracker, wrap, inbound } = this.#options;
@@ -128,7 +135,7 @@ export class RedirectedAcceptor {
 
 const NO_BYTES = Buffer.alloc(0);
 
-/** Apps get HTTP/2 as the bytes that came: connections to them speak HTTP/1.1. */
-function codecOf(protocol: Protocol): 'http1' | undefined {
-  return protocol.kind === 'http1' ? 'http1' : undefined;
+/** All but HTTP travels as the bytes that came, TLS of the app's own included. */
+function codecOf(protocol: Protocol): TransportHeader['protocol'] {
+  return protocol.kind === 'http1' || protocol.kind === 'http2' ? protocol.kind : undefined;
 }

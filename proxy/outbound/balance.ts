@@ -4,11 +4,12 @@ import { causes, type Cause } from '../errors.ts';
 import { Http2Connection } from '../http2/connection.ts';
 import { FieldId, type Exchange, type Head, type Span } from '../message.ts';
 import { addField } from '../upstream/fields.ts';
+import { markRequest, unmark } from '../upstream/orig-proto.ts';
 import type { HttpCells } from '../telemetry/http-metrics.ts';
 import type { Gauge } from '../telemetry/registry.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import type { Attempt } from '../upstream/attempt.ts';
-import { Dispatch, type Destination } from '../upstream/dispatch.ts';
+import { attemptOf, Dispatch, type Destination } from '../upstream/dispatch.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Clock } from '../../workload-identity/index.ts';
 
@@ -123,15 +124,24 @@ export class Balance extends Dispatch {
     head.remove(FieldId.isthmusClient);
     head.remove(FieldId.isthmusProtocol);
     head.remove(FieldId.l5dClientId);
-    if (!(x.upstream instanceof Http2Connection)) {
+    const shared = x.upstream instanceof Http2Connection ? x.upstream : undefined;
+    if (shared?.isthmus !== true) {
       // A plain server, or Linkerd's way: the port and the name have gone ahead, and Linkerd's gateway wants to see that name.
       if (target !== undefined) pointAt(head.authority, target);
+      unmark(head);
+      if (shared !== undefined && !x.http2) markRequest(head, target === undefined);
       return;
     }
+    if (attemptOf(x).retried) unmark(head);
     if (target !== undefined) addField(head, FieldId.isthmusTarget, target);
     else addField(head, FieldId.isthmusPort, port);
-    addField(head, FieldId.isthmusProtocol, x.opaque ? TCP : HTTP1);
+    addField(head, FieldId.isthmusProtocol, x.opaque ? TCP : x.http2 ? HTTP2 : HTTP1);
     if (x.assertedClient !== undefined) addField(head, FieldId.isthmusClient, Buffer.from(x.assertedClient));
+  }
+
+  override responseHead(x: Exchange, head: Head, end: boolean): void {
+    if (x.upstream instanceof Http2Connection && !x.upstream.isthmus) unmark(head);
+    super.responseHead(x, head, end);
   }
 
   protected override onSent(attempt: Attempt, destination: Destination): void {
@@ -188,6 +198,7 @@ function pointAt(span: Span, bytes: Buffer): void {
 
 const TCP = Buffer.from('tcp');
 const HTTP1 = Buffer.from('http/1.1');
+const HTTP2 = Buffer.from('h2');
 
 /** What the balancer keeps beside the endpoint that was chosen. */
 export function reachOf(destination: Destination): Reach {

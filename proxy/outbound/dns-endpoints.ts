@@ -56,6 +56,7 @@ function plain(address: string, port: number): Endpoint {
     identity: undefined,
     authorityOverride: undefined,
     opaque: false,
+    http2: false,
     weight: 1,
     labels: {},
   });

@@ -1,19 +1,24 @@
 import { isIPv6, type Socket } from 'node:net';
 import { causes } from '../errors.ts';
 import { Http1ServerConnection, type Http1ServerOptions } from '../http1/server-connection.ts';
+import { Http2Connection } from '../http2/connection.ts';
 import { spanText, type Exchange, type Head, type RequestSink } from '../message.ts';
 import type { Destination } from '../original-destination.ts';
 import type { ConnectionTracker } from '../telemetry/connections.ts';
+import type { DetectMetrics } from '../telemetry/detect-metrics.ts';
 import type { HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
 import { OpaqueServerConnection } from '../transport/opaque.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport, Wrap } from '../transport/transport.ts';
+import { checkOpaque } from '../upstream/check-opaque.ts';
+import { connectHead } from '../upstream/connect-head.ts';
 import { refuse } from '../upstream/refuse.ts';
 import { readAuthority } from './authority.ts';
+import { Detecting } from './detecting.ts';
 import type { Target } from './target.ts';
 import type { Targets } from './targets.ts';
-import { Tunnel } from './tunnel.ts';
+import { serveTunnel } from './tunnel.ts';
 
 export interface OutboundOptions {
   targets: Targets;
@@ -24,9 +29,11 @@ export interface OutboundOptions {
   http: HttpMetrics;
   tcp: TcpMetrics;
   tracker: ConnectionTracker;
+  detections: DetectMetrics;
 }
 
 const HTTP_PORT = 80;
+const TLS_PORT = 443;
 const NO_BYTES = Buffer.alloc(0);
 
 type OnConnect = NonNullable<Http1ServerOptions['onConnect']>;
@@ -34,14 +41,15 @@ type OnConnect = NonNullable<Http1ServerOptions['onConnect']>;
 /**
  * The outbound side: connections of the pod's own apps. The way of a request, outermost first:
  *
- *   accept, target            this file: a redirected connection has its original destination; else absolute form picks the target by request, CONNECT by connection
- *   detect                    `tunnel.ts`: what is spoken on a redirected connection, or inside a CONNECT
- *   codec                     `http1/server-connection.ts`, `transport/opaque.ts`
+ *   accept, target            this file: a redirected connection has its original destination; else absolute form or `:authority` picks the target by request,
+ *                             CONNECT and the server name of TLS by connection
+ *   detect                    `detecting.ts`, `tunnel.ts`: what is spoken on a connection, or inside a CONNECT
+ *   codec                     `http1/server-connection.ts`, `http2/connection.ts`, `transport/opaque.ts`
  *   target's stack            `target.ts`: telemetry, balance, peer
  */
 export class Outbound {
   readonly #options: OutboundOptions;
-  readonly #connections = new Set<Http1ServerConnection>();
+  readonly #connections = new Set<{ drain(): void }>();
   #opaque = 0;
   #draining = false;
 
@@ -54,9 +62,22 @@ export class Outbound {
     return this.#connections.size + this.#opaque;
   }
 
+  /** A connection whose target is named inside. */
   accept(socket: Socket): void {
+    const { timers, detectMs, detections } = this.#options;
     const transport = this.#take(socket);
-    transport.handler = this.#http1(transport, undefined);
+    const detecting = new Detecting(transport, timers, NO_BYTES, (protocol, { bytes, ended }) => {
+      if (protocol === undefined) return;
+      detections.count('outbound', protocol);
+      if (protocol.kind === 'tls') return this.#tls(transport, protocol.serverName, bytes);
+      // What is no HTTP at all, the codec of HTTP/1.1 refuses.
+      const connection =
+        protocol.kind === 'http2' ? this.#http2(transport, undefined) : this.#http1(transport, undefined);
+      transport.handler = connection;
+      if (bytes.length > 0) connection.onData(bytes, 0, bytes.length);
+      if (ended) connection.onEnd();
+    });
+    detecting.start(detectMs);
   }
 
   /**
@@ -101,6 +122,35 @@ export class Outbound {
     return connection;
   }
 
+  #http2(transport: Transport, tunnel: Target | undefined): Http2Connection {
+    const connection: Http2Connection = new Http2Connection(transport, {
+      side: 'server',
+      isthmus: false,
+      timers: this.#options.timers,
+      route: (x, head) => {
+        const refusal = checkOpaque(x, head);
+        return refusal === undefined ? this.#route(head, tunnel) : refuse(refusal, this.#options.http.errors);
+      },
+      onClose: () => this.#connections.delete(connection),
+    });
+    this.#connections.add(connection);
+    if (this.#draining) connection.drain();
+    return connection;
+  }
+
+  /** TLS of the app's own passes as it is, to the server that it names. */
+  #tls(transport: Transport, serverName: string, bytes: Buffer): void {
+    const target = this.#target(serverName, TLS_PORT);
+    if (!('stack' in target)) {
+      this.#options.http.errors.cell({ error: target.code }).add();
+      transport.destroy();
+      return;
+    }
+    const connection = this.#opaqueConnection(transport, target);
+    transport.handler = connection;
+    connection.start(connectHead(target.authority), bytes);
+  }
+
   #route(head: Head, tunnel: Target | undefined): RequestSink {
     if (tunnel !== undefined) {
       tunnel.touch();
@@ -120,12 +170,13 @@ export class Outbound {
   }
 
   #detect(transport: Transport, target: Target, rest: Buffer): void {
-    const { timers, detectMs } = this.#options;
-    const tunnel = new Tunnel(transport, target, timers, {
+    const { timers, detectMs, detections } = this.#options;
+    serveTunnel(transport, target, rest, timers, detectMs, {
+      detected: (protocol) => detections.count('outbound', protocol),
       http1: (inside) => this.#http1(inside, target),
+      http2: (inside) => this.#http2(inside, target),
       opaque: (inside) => this.#opaqueConnection(inside, target),
     });
-    tunnel.start(rest, detectMs);
   }
 
   #opaqueConnection(transport: Transport, target: Target): OpaqueServerConnection {

@@ -8,8 +8,8 @@ import type { Wrap } from '../transport/transport.ts';
 import { peerDialer } from '../upstream/dial-peer.ts';
 import { plainDialer } from '../upstream/dial-plain.ts';
 import { ResponseDispatcher } from '../upstream/dispatch.ts';
-import { Http1Pool } from '../upstream/http1-pool.ts';
 import { MeshPeer, type PeerTarget } from '../upstream/mesh-peer.ts';
+import { ServerConnections } from '../upstream/server-connections.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
 export interface PeersOptions {
@@ -29,12 +29,12 @@ export interface PeersOptions {
 }
 
 interface Shared {
-  readonly upstream: MeshPeer | Http1Pool;
+  readonly upstream: MeshPeer | ServerConnections;
   users: number;
 }
 
 /**
- * All connections that leave this process for other pods. Targets share them: one `MeshPeer` for each (address, expected identity), one pool for each plain address.
+ * All connections that leave this process for other pods. Targets share them: one `MeshPeer` for each (address, expected identity), one `ServerConnections` for each plain address.
  * What no target refers to any more stays until its last connection is gone.
  */
 export class Peers {
@@ -108,8 +108,8 @@ export class Peers {
     return new MeshPeer({ dial, dialPort, timers, random, responses: this.#responses, onUnused });
   }
 
-  #plain(endpoint: Endpoint, onUnused: () => void): Http1Pool {
-    const { timers, connectMs, wrap, localAddress } = this.#options;
+  #plain(endpoint: Endpoint, onUnused: () => void): ServerConnections {
+    const { timers, random, connectMs, wrap, localAddress } = this.#options;
     const connect = plainDialer({
       host: endpoint.address,
       port: endpoint.port,
@@ -118,7 +118,15 @@ export class Peers {
       wrap,
       onConnected: (socket) => this.#track(socket, endpoint),
     });
-    return new Http1Pool({ connect, timers, responses: this.#responses, onUnused });
+    return new ServerConnections({
+      connect,
+      multiplexes: endpoint.http2,
+      keepAlive: endpoint.http2,
+      timers,
+      responses: this.#responses,
+      random,
+      onUnused,
+    });
   }
 
   #track(socket: Socket, endpoint: Endpoint): void {
@@ -144,14 +152,15 @@ export function tlsLabels(endpoint: Endpoint): Readonly<Record<string, string>> 
 }
 
 /** What the endpoint is behind its proxy. */
-function targetOf({ authorityOverride, port }: Endpoint): PeerTarget {
-  if (authorityOverride === undefined) return { name: '', port };
+function targetOf({ authorityOverride, port, http2 }: Endpoint): PeerTarget {
+  if (authorityOverride === undefined) return { name: '', port, multiplexes: http2 };
   const colon = authorityOverride.lastIndexOf(':');
-  return { name: authorityOverride.slice(0, colon), port: Number(authorityOverride.slice(colon + 1)) };
+  const name = authorityOverride.slice(0, colon);
+  return { name, port: Number(authorityOverride.slice(colon + 1)), multiplexes: http2 };
 }
 
 function keyOf(endpoint: Endpoint): string {
-  const { address, port, dialPort, identity } = endpoint;
-  if (identity === undefined) return `${address}:${port}`;
+  const { address, port, dialPort, identity, http2 } = endpoint;
+  if (identity === undefined) return `${address}:${port}${http2 ? '|h2' : ''}`;
   return `${address}:${dialPort}|${identity.spiffeId ?? ''}|${identity.dnsName ?? ''}`;
 }

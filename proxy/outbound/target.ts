@@ -25,6 +25,8 @@ export interface TargetOptions {
   failFastMs: number;
   /** Where a name goes that is no Service of this cluster: to itself by DNS, or nowhere (gateway). */
   beyond: { kind: 'dns'; resolve: Resolve } | { kind: 'refuse' };
+  /** Ports whose bytes are opaque where no Service says anything: those of servers that speak first. */
+  opaquePorts: ReadonlySet<number>;
   /** May a request leave through another cluster's gateway? Not from a gateway: what came in through one never leaves through one again. */
   throughGateways: boolean;
   log: Logger;
@@ -75,7 +77,8 @@ export class Target {
   get opaque(): boolean | undefined {
     const { found } = this.#discovery;
     if (found.kind === 'waiting') return undefined;
-    return found.kind === 'endpoints' && found.opaque;
+    if (found.kind === 'endpoints') return found.opaque;
+    return this.#options.opaquePorts.has(Number(this.authority.slice(this.authority.lastIndexOf(':') + 1)));
   }
 
   /** Calls back at every news from discovery. Returns the unsubscriber. */

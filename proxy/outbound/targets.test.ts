@@ -45,6 +45,7 @@ function harness() {
     random: () => 0.5,
     failFastMs: 3_000,
     beyond: { kind: 'refuse' },
+    opaquePorts: new Set(),
     throughGateways: true,
     log: testLog,
   };

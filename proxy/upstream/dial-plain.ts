@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { causes } from '../errors.ts';
 import { connectPlain, type ConnectOptions } from '../transport/connect.ts';
 import type { Wrap } from '../transport/transport.ts';
-import type { PoolConnect } from './http1-pool.ts';
+import type { Connect } from './connect.ts';
 
 export interface PlainDialOptions extends ConnectOptions {
   wrap: Wrap;
@@ -11,8 +11,8 @@ export interface PlainDialOptions extends ConnectOptions {
 }
 
 /** How to reach a server that is not meshed, or this pod's own app. */
-export function plainDialer(options: PlainDialOptions): PoolConnect {
-  return (_opaque, callback) =>
+export function plainDialer(options: PlainDialOptions): Connect {
+  return (_carries, callback) =>
     connectPlain(options, (_error, socket) => {
       if (socket === undefined) return callback({ kind: 'failed', cause: causes.connectFailed });
       options.onConnected(socket);

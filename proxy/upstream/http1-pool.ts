@@ -1,9 +1,10 @@
-import { causes, type Cause } from '../errors.ts';
+import { causes } from '../errors.ts';
 import { Http1ClientConnection } from '../http1/client-connection.ts';
 import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
 import { OpaqueClientConnection } from '../transport/opaque.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
+import type { Connect } from './connect.ts';
 import type { Upstream, Waiter } from './upstream.ts';
 
 /** Connections to one server: an HTTP/1.1 connection carries one exchange at a time, so this is also how many exchanges run there at once. */
@@ -13,17 +14,8 @@ export const MAX_WAITING = 10_000;
 /** ms that an unused connection is kept. Below the 5 s after which Node's servers, the shortest of the usual ones, close theirs. */
 export const IDLE_MS = 4_000;
 
-export type PoolConnected =
-  | { readonly kind: 'connected'; readonly transport: Transport }
-  | { readonly kind: 'failed'; readonly cause: Cause }
-  /** See `Waiter.again`. */
-  | { readonly kind: 'again' };
-
-/** Makes a connection that will carry an opaque exchange, or HTTP/1.1. Calls back once. Returns how to give up. */
-export type PoolConnect = (opaque: boolean, callback: (connected: PoolConnected) => void) => () => void;
-
 export interface PoolOptions {
-  connect: PoolConnect;
+  connect: Connect;
   timers: TimerWheel;
   responses: ResponseSink;
   onUnused?: () => void;
@@ -84,7 +76,7 @@ export class Http1Pool implements Upstream {
 
   #dial(waiter: Waiter): void {
     let done = false;
-    const cancel = this.#options.connect(waiter.x.opaque, (connected) => {
+    const cancel = this.#options.connect(waiter.x.opaque ? 'opaque' : 'http1', (connected) => {
       done = true;
       this.#dials.delete(waiter);
       if (connected.kind === 'connected') {

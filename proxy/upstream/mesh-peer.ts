@@ -2,9 +2,10 @@ import { causes } from '../errors.ts';
 import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
 import { encodeTransportHeader } from '../transport-header.ts';
 import type { TimerWheel } from '../transport/timers.ts';
+import type { Connect } from './connect.ts';
 import { dismiss, type DialPeer } from './dial-peer.ts';
-import { Http1Pool, type PoolConnect } from './http1-pool.ts';
-import { Peer } from './peer.ts';
+import { Http2Pool } from './http2-pool.ts';
+import { ServerConnections } from './server-connections.ts';
 import type { Upstream, Waiter } from './upstream.ts';
 
 export interface MeshPeerOptions {
@@ -23,25 +24,30 @@ export interface PeerTarget {
   readonly port: number;
   /** Name of an exported service; empty: `port` of the peer's own pod. */
   readonly name: string;
+  /** Where the peer is Linkerd's: it takes HTTP/1.1 in HTTP/2. */
+  readonly multiplexes: boolean;
 }
 
 /**
  * One peer proxy under one expected identity. All its targets share connections where it takes `isthmus/1`; where it is Linkerd's, each (name, port) has its own, of
- * HTTP/1.1 or opaque bytes behind a transport header. Which of the two it is, its first connection tells, and every later one may tell otherwise.
+ * HTTP or opaque bytes behind a transport header. Which of the two it is, its first connection tells, and every later one may tell otherwise.
  */
 export class MeshPeer {
   readonly #options: MeshPeerOptions;
-  readonly #isthmus: Peer;
-  readonly #pools = new Map<string, Http1Pool>();
+  readonly #isthmus: Http2Pool;
+  readonly #servers = new Map<string, ServerConnections>();
   #speaks: 'isthmus' | 'linkerd' = 'isthmus';
 
   constructor(options: MeshPeerOptions) {
     this.#options = options;
-    this.#isthmus = new Peer({
-      ...options,
-      onOtherProtocol: () => {
-        this.#speaks = 'linkerd';
-      },
+    const { timers, responses, random } = options;
+    this.#isthmus = new Http2Pool({
+      connect: (_carries, callback) => this.#connectIsthmus(callback),
+      isthmus: true,
+      keepAlive: true,
+      timers,
+      responses,
+      random,
       onUnused: () => this.#lookUnused(),
     });
   }
@@ -52,52 +58,67 @@ export class MeshPeer {
   }
 
   get unused(): boolean {
-    return this.#isthmus.unused && this.#pools.size === 0;
+    return this.#isthmus.unused && this.#servers.size === 0;
   }
 
   /** The way to one target behind the peer. */
   way(target: PeerTarget): Upstream {
     return new Way(
-      () => (this.#speaks === 'isthmus' ? this.#isthmus : this.#pool(target)),
+      () => (this.#speaks === 'isthmus' ? this.#isthmus : this.#server(target)),
       (waiter) => {
         this.#isthmus.cancel(waiter);
-        this.#pools.get(keyOf(target))?.cancel(waiter);
+        this.#servers.get(keyOf(target))?.cancel(waiter);
       },
     );
   }
 
   destroy(): void {
     this.#isthmus.destroy();
-    for (const pool of this.#pools.values()) pool.destroy();
+    for (const server of this.#servers.values()) server.destroy();
   }
 
-  #pool(target: PeerTarget): Http1Pool {
+  #connectIsthmus(callback: Parameters<Connect>[1]): () => void {
+    return this.#options.dial((dialled) => {
+      if (dialled.kind === 'failed' || dialled.protocol === 'isthmus')
+        return callback(dialled.kind === 'failed' ? dialled : { ...dialled, kind: 'connected' });
+      dismiss(dialled.transport);
+      // Behind one address there may be peers of both kinds.
+      if (this.#isthmus.connections === 0) this.#speaks = 'linkerd';
+      callback({ kind: 'again' });
+    });
+  }
+
+  #server(target: PeerTarget): ServerConnections {
     const key = keyOf(target);
-    const known = this.#pools.get(key);
+    const known = this.#servers.get(key);
     if (known !== undefined) return known;
-    const { timers, responses } = this.#options;
-    const pool: Http1Pool = new Http1Pool({
-      connect: this.#connect(target),
+    const { timers, responses, random } = this.#options;
+    const server: ServerConnections = new ServerConnections({
+      connect: this.#connectTo(target),
+      multiplexes: target.multiplexes,
+      keepAlive: true,
       timers,
       responses,
+      random,
       onUnused: () => {
-        if (this.#pools.get(key) === pool) this.#pools.delete(key);
+        if (this.#servers.get(key) === server) this.#servers.delete(key);
         this.#lookUnused();
       },
     });
-    this.#pools.set(key, pool);
-    return pool;
+    this.#servers.set(key, server);
+    return server;
   }
 
-  #connect(target: PeerTarget): PoolConnect {
+  #connectTo(target: PeerTarget): Connect {
     const { dial, dialPort } = this.#options;
     const isAppsPort = target.name === '' && target.port === dialPort;
-    return (opaque, callback) =>
+    return (carries, callback) =>
       dial((dialled) => {
         if (dialled.kind === 'failed') return callback(dialled);
         const { protocol, transport } = dialled;
         if (protocol === 'linkerd') {
-          const header = encodeTransportHeader({ ...target, protocol: opaque ? undefined : 'http1' });
+          const session = carries === 'opaque' ? undefined : carries;
+          const header = encodeTransportHeader({ ...target, protocol: session });
           transport.write(header, 0, header.length);
           // A record of its own, as Linkerd's proxy sends it.
           transport.flush();
@@ -141,6 +162,6 @@ class Way implements Upstream {
   }
 }
 
-function keyOf({ name, port }: PeerTarget): string {
-  return `${name}:${port}`;
+function keyOf({ name, port, multiplexes }: PeerTarget): string {
+  return `${name}:${port}${multiplexes ? '|h2' : ''}`;
 }

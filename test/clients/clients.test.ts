@@ -137,8 +137,9 @@ for (const { name, command, args, skip } of CLIENTS) {
   });
 }
 
-test('grpc-js by grpc_proxy: CONNECT, and its HTTP/2 inside as opaque bytes', async () => {
+test('grpc-js by grpc_proxy: CONNECT, and its HTTP/2 inside request by request', async () => {
   const answer = await run(process.execPath, [file('grpc-client.ts'), 'echo.shop:50051']);
   assert.equal(answer, 'hello from /test.Echo/Say');
-  assert.ok((await metricSum(client.ip, 'tcp_open_total', 'peer="dst"', 'tls="true"')) >= 1);
+  const labels = ['direction="outbound"', 'authority="echo.shop:50051"', 'classification="success"'];
+  assert.equal(await metricSum(client.ip, 'response_total', ...labels), 1);
 });

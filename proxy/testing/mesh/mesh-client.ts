@@ -61,6 +61,7 @@ export function ask2(
       failure = error;
     });
     stream.on('close', () => (answer === undefined ? reject(failure) : resolve(answer)));
-    stream.end(body);
+    // A request without a body has ended with its head.
+    if (!stream.writableEnded) stream.end(body);
   });
 }

@@ -143,7 +143,10 @@ export class TestMesh {
 
   /** Times of a sidecar whose failures a test waits for. */
   fast(pod: TestPod): Pick<ProxyConfig, 'times'> {
-    return { times: this.meshConfig(pod, { failFastMs: 300, inboundConnectMs: 5_000, outboundConnectMs: 5_000 }).times };
+    return {
+      times: this.meshConfig(pod, { failFastMs: 300, inboundConnectMs: 5_000, outboundConnectMs: 5_000 })
+        .times,
+    };
   }
 
   /** How a part of this test is started. */

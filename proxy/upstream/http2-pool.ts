@@ -3,7 +3,7 @@ import { Http2Connection } from '../http2/connection.ts';
 import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
-import { dismiss, type DialPeer } from './dial-peer.ts';
+import type { Connect } from './connect.ts';
 import type { Upstream, Waiter } from './upstream.ts';
 
 /** Connections to one peer: few, so that their windows, TLS records and buffers are shared; more than one, so that no single one holds everything up. */
@@ -19,14 +19,16 @@ export const IDLE_MS = 60_000;
 /** Requests that wait for a connection: Linkerd's queue. */
 export const MAX_WAITING = 10_000;
 
-export interface PeerOptions {
-  dial: DialPeer;
+export interface Http2PoolOptions {
+  connect: Connect;
+  /** The other end is a proxy of ours. */
+  isthmus: boolean;
+  /** See `Http2Options.keepAlive`. */
+  keepAlive: boolean;
   timers: TimerWheel;
   responses: ResponseSink;
   random: () => number;
-  /** The peer does not take `isthmus/1`, and no connection on which it did stands. Those who wait are told to do so anew, after this. */
-  onOtherProtocol: () => void;
-  /** No connection, no waiter: the peer may be forgotten. */
+  /** No connection, no waiter: the other end may be forgotten. */
   onUnused?: () => void;
 }
 
@@ -38,9 +40,9 @@ interface Member {
   idleSince: number;
 }
 
-/** The shared connections of `isthmus/1` to one peer proxy under one expected identity. */
-export class Peer implements Upstream {
-  readonly #options: PeerOptions;
+/** The shared HTTP/2 connections to one peer proxy under one expected identity, or to one server. */
+export class Http2Pool implements Upstream {
+  readonly #options: Http2PoolOptions;
   readonly #members = new Set<Member>();
   /** Dialled, and no SETTINGS yet. */
   readonly #handshaking = new Set<Http2Connection>();
@@ -48,7 +50,7 @@ export class Peer implements Upstream {
   readonly #waiters = new Set<Waiter>();
   #closed = false;
 
-  constructor(options: PeerOptions) {
+  constructor(options: Http2PoolOptions) {
     this.#options = options;
   }
 
@@ -114,34 +116,33 @@ export class Peer implements Upstream {
     if (this.#closed || this.#opening > 0 || this.#members.size >= MAX_CONNECTIONS) return;
     let cancel: (() => void) | undefined = undefined;
     let done = false;
-    const give = this.#options.dial((dialled) => {
+    const give = this.#options.connect('http2', (connected) => {
       done = true;
       if (cancel !== undefined) this.#dials.delete(cancel);
-      if (dialled.kind === 'failed') this.#lost(dialled.cause);
-      else if (dialled.protocol === 'isthmus') this.#handshake(dialled.transport);
-      else this.#otherProtocol(dialled.transport);
+      if (connected.kind === 'failed') this.#lost(connected.cause);
+      else if (connected.kind === 'connected') this.#handshake(connected.transport);
+      else this.#otherWay();
     });
     cancel = give;
     if (!done) this.#dials.add(give);
   }
 
-  #otherProtocol(transport: Transport): void {
-    dismiss(transport);
+  #otherWay(): void {
     // Behind one address there may be peers of both kinds: those that stand go on.
     if (this.#members.size > 0) return;
-    this.#options.onOtherProtocol();
     const waiters = [...this.#waiters];
     this.#waiters.clear();
     for (const waiter of waiters) waiter.again();
   }
 
   #handshake(transport: Transport): void {
-    const { timers, responses } = this.#options;
+    const { timers, responses, isthmus, keepAlive } = this.#options;
     let member: Member | undefined;
     const connection = new Http2Connection(transport, {
       side: 'client',
       timers,
-      isthmus: true,
+      isthmus,
+      keepAlive,
       responses,
       onReady: () => {
         this.#handshaking.delete(connection);
