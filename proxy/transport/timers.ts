@@ -1,3 +1,5 @@
+import { callbackClock } from './turn.ts';
+
 /** Slots of the wheel; a power of two, so that a slot is found by a mask. At 100 ms a tick, one turn is 51 s: stall and keep-alive timers fit in one. */
 const SLOTS = 512;
 /** ms. Coarse: the data path's deadlines are seconds. */
@@ -31,7 +33,7 @@ export class TimerWheel {
   #interval: NodeJS.Timeout | undefined = undefined;
 
   /** `now`: ms of a monotonic clock. Nothing runs until `start` (tests call `tick`). */
-  constructor(now: () => number = () => performance.now(), tickMs: number = DEFAULT_TICK_MS) {
+  constructor(now: () => number = callbackClock, tickMs: number = DEFAULT_TICK_MS) {
     this.#source = now;
     this.#tickMs = tickMs;
     this.#origin = now();

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 /**
  * When output is written. Everything that one turn of the event loop produced for a connection leaves in one write: it saves system calls and TLS records, and is
  * where a multiplexing proxy wins its CPU. While few exchanges are in flight there is nothing to batch, so the bytes leave when the read callback ends.
@@ -44,6 +46,8 @@ const eager = new FlushList();
 const late = new FlushList();
 let immediateSet = false;
 let inCallback = false;
+/** ms of the clock in this callback; 0: not read yet. */
+let callbackTime = 0;
 
 /** Writes at the end of the turn. */
 export function flushLate(x: Flushable): void {
@@ -69,6 +73,14 @@ export function flushEager(x: Flushable): void {
 /** An I/O callback begins. */
 export function beginCallback(): void {
   inCallback = true;
+  callbackTime = 0;
+}
+
+/** ms of the monotonic clock. Read once an I/O callback: all that one read brings happens at the same time, and asks for it several times a request. */
+export function callbackClock(): number {
+  if (!inCallback) return performance.now();
+  if (callbackTime === 0) callbackTime = performance.now();
+  return callbackTime;
 }
 
 /** An I/O callback ends: what was scheduled eagerly in it is written. */
