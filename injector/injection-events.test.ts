@@ -10,6 +10,7 @@ import { FakeApiServer } from '../kubernetes/testing/fake-api-server.ts';
 import type { KubernetesClient } from '../kubernetes/types.ts';
 import { injectPod } from './inject-pod.ts';
 import { createInjectionEvents } from './injection-events.ts';
+import { createPodOwner } from './pod-owner.ts';
 import { context, namespace, pod } from './testing/fixture.ts';
 
 let api: FakeApiServer;
@@ -43,7 +44,7 @@ function owned(by: { kind: string; name: string; uid: string }, subject: Pod): P
 }
 
 function told(decisions: { subject: Pod; dryRun?: boolean }[]): void {
-  const tell = createInjectionEvents(client, recorder, silentLog);
+  const tell = createInjectionEvents(recorder, createPodOwner(client, silentLog));
   for (const { subject, dryRun = false } of decisions) {
     tell({ pod: subject, namespace: 'shop', dryRun, result: injectPod(subject, namespace(), context) });
   }
@@ -74,6 +75,26 @@ test('a pod that asked and could not be injected is told with the reason, on the
   const [event] = about('db');
   assert.equal(event?.reason, 'InjectionSkipped');
   assert.match(event?.message ?? '', /hostNetwork/);
+});
+
+test('an annotation that nothing came of is told as a warning', async () => {
+  const asked = { ...ASKED, 'config.linkerd.io/proxy-cpu-limit': 'much' };
+  told([{ subject: owned({ kind: 'StatefulSet', name: 'typo', uid: 't-1' }, pod(asked)) }]);
+  await api.until(() => about('typo').length === 2);
+  const warning = about('typo').find(({ type }) => type === 'Warning');
+  assert.equal(warning?.reason, 'AnnotationIgnored');
+  assert.match(warning.message ?? '', /proxy-cpu-limit: "much" is not a quantity/);
+});
+
+test('that the API server asks again about a pod that has our sidecar is no news; Linkerd’s is', async () => {
+  const again = pod(ASKED, { initContainers: [{ name: 'isthmus-proxy' }] });
+  const linkerds = pod(ASKED, { containers: [{ name: 'linkerd-proxy' }] });
+  told([
+    { subject: owned({ kind: 'StatefulSet', name: 'again', uid: 'a-1' }, again) },
+    { subject: owned({ kind: 'StatefulSet', name: 'linkerds', uid: 'l-1' }, linkerds) },
+  ]);
+  await api.until(() => about('linkerds').length > 0);
+  assert.deepEqual(about('again'), []);
 });
 
 test('a ReplicaSet that can not be read is told itself; nobody is told of dry runs and of pods that did not ask', async () => {

@@ -3,6 +3,7 @@ import type { Namespace } from '../api/kubernetes-types.ts';
 import { component } from '../api/names.ts';
 import { type Clock, systemClock, type Timer } from '../kubernetes/clock.ts';
 import { createEventRecorder } from '../kubernetes/events.ts';
+import { runLeaderElection } from '../kubernetes/lease.ts';
 import { errorMessage, type Log } from '../kubernetes/log.ts';
 import { createReflector } from '../kubernetes/reflector.ts';
 import { resources } from '../kubernetes/resources.ts';
@@ -11,11 +12,16 @@ import type { AdmissionDeps, Decision } from './admission.ts';
 import { createCertificateController } from './certificate-controller.ts';
 import type { InjectionContext } from './context.ts';
 import { createInjectionEvents } from './injection-events.ts';
+import { MissingSidecars } from './missing-sidecars.ts';
+import { createPodOwner } from './pod-owner.ts';
 import type { MakeServingCertificate, ServingPair } from './serving-secret.ts';
 import { startWebhookServer, type WebhookServer } from './webhook-server.ts';
 
 /** Linkerd's own webhook: where it stands, its annotations are its business. */
 const LINKERD_WEBHOOK = 'linkerd-proxy-injector-webhook-config';
+
+/** Lease of the replica that tells of pods without sidecar. */
+const REPORT_LEASE = 'isthmus-injector-report';
 
 /** Until the address is tried again that another process held. Milliseconds. */
 const LISTEN_RETRY_MS = 5_000;
@@ -55,6 +61,8 @@ class WebhookInjector implements Injector {
   readonly #namespaces;
   readonly #linkerd;
   readonly #events;
+  readonly #ownerOf;
+  readonly #missing;
   readonly #certificates;
   readonly #admission: AdmissionDeps;
   #server: WebhookServer | undefined;
@@ -74,7 +82,9 @@ class WebhookInjector implements Injector {
       instance: deps.podName,
       logger: log,
     });
+    this.#ownerOf = createPodOwner(client, log);
     this.#admission = this.#admissionDeps();
+    this.#missing = this.#missingSidecars();
     const { meshNamespace, clusterDomain } = deps.context;
     const service = `${component.injector}.${meshNamespace}.svc`;
     this.#certificates = createCertificateController({
@@ -89,6 +99,8 @@ class WebhookInjector implements Injector {
     });
     this.#namespaces.start();
     this.#linkerd.start();
+    this.#linkerd.subscribe({ add: () => this.#missing.lookSoon(), delete: () => this.#missing.lookSoon() });
+    this.#missing.start();
     this.#certificates.start();
   }
 
@@ -106,6 +118,7 @@ class WebhookInjector implements Injector {
     await this.#certificates.stop();
     this.#listenAgain?.cancel();
     await this.#serving;
+    await this.#missing.stop();
     await Promise.all([
       this.#server?.close(),
       this.#namespaces.stop(),
@@ -114,15 +127,32 @@ class WebhookInjector implements Injector {
     ]);
   }
 
+  #context(): InjectionContext {
+    const { context, adoptLinkerd } = this.#deps;
+    return { ...context, ignoreLinkerdAnnotation: !adoptLinkerd && this.#linkerd.list().length > 0 };
+  }
+
+  #missingSidecars(): MissingSidecars {
+    const { client, podName, context, clock = systemClock, random = Math.random, log } = this.#deps;
+    const candidate = { namespace: context.meshNamespace, name: REPORT_LEASE, identity: podName };
+    return new MissingSidecars({
+      ...this.#deps,
+      clock,
+      random,
+      namespaces: this.#namespaces,
+      settings: () => this.#context(),
+      recorder: this.#events,
+      ownerOf: this.#ownerOf,
+      elect: (lead, signal) =>
+        runLeaderElection(client, { ...candidate, lead, clock, random, logger: log }, signal),
+    });
+  }
+
   #admissionDeps(): AdmissionDeps {
-    const { client, log, context, adoptLinkerd, registry } = this.#deps;
-    const tell = createInjectionEvents(client, this.#events, log);
-    const count = decisionCounter(registry);
+    const tell = createInjectionEvents(this.#events, this.#ownerOf);
+    const count = decisionCounter(this.#deps.registry);
     return {
-      context: () => ({
-        ...context,
-        ignoreLinkerdAnnotation: !adoptLinkerd && this.#linkerd.list().length > 0,
-      }),
+      context: () => this.#context(),
       namespace: (name) => this.#namespace(name),
       decided: (decision) => {
         count(decision);

@@ -73,6 +73,8 @@ const CONTROL_PLANE_RULES: PolicyRule[] = [
   },
   { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
   { apiGroups: [''], resources: ['secrets'], resourceNames: [object.injectorTlsSecret], verbs: ['update'] },
+  // One replica tells of pods without sidecar.
+  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ELECT },
 ];
 
 const MIRROR_CLUSTER_RULES: PolicyRule[] = [

@@ -1,6 +1,6 @@
 import type { KubernetesObject, Pod } from '../../../api/kubernetes-types.ts';
 import { annotation, component } from '../../../api/names.ts';
-import { shouldInject } from '../../../injector/index.ts';
+import { lacksSidecar } from '../../../injector/index.ts';
 import { type Check, error, none, ok, type Verdict, warning } from '../check.ts';
 import { type Facts, nameOf, takesPart } from '../facts.ts';
 import { mapLimited } from '../map-limited.ts';
@@ -114,7 +114,7 @@ async function missingProxies(facts: Facts): Promise<Verdict> {
   const missed = (await facts.pods()).filter((pod) => {
     const name = pod.metadata?.namespace ?? '';
     if (!takesPart(pod) || (dataPlaneNamespace !== undefined && name !== dataPlaneNamespace)) return false;
-    return shouldInject(pod, { name, metadata: namespaces.get(name) }, settings).inject;
+    return lacksSidecar(pod, { name, metadata: namespaces.get(name) }, settings);
   });
   return none('warning', 'made while the webhook was away; restart', missed.map(nameOf));
 }
