@@ -200,6 +200,15 @@ export function tooManyRequests(message: string, retryAfterSeconds = RETRY_AFTER
   return failure(429, 'TooManyRequests', message, { retryAfterSeconds });
 }
 
+/** 429 for an eviction that a disruption budget does not allow; `why` is the budget's own word. */
+export function evictionRefused(why: string, retryAfterSeconds = 0): ApiError {
+  const message = "Cannot evict pod as it would violate the pod's disruption budget.";
+  return failure(429, 'TooManyRequests', message, {
+    causes: [{ reason: 'DisruptionBudget', message: why }],
+    ...(retryAfterSeconds === 0 ? {} : { retryAfterSeconds }),
+  });
+}
+
 export function internalError(message: string): ApiError {
   return failure(500, 'InternalError', `Internal error occurred: ${message}`, {
     causes: [{ message }],

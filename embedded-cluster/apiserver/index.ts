@@ -16,7 +16,8 @@ import { SERVICE_ACCOUNT_ISSUER, ServiceAccountTokens } from './authn/service-ac
 import { openSigningKey } from './authn/signing-key.ts';
 import { aggregateClusterRoles } from './authz/aggregation.ts';
 import { openAuditLog } from './audit-log.ts';
-import { RbacAuthorizer } from './authz/rbac.ts';
+import type { Attributes } from './authz/authorizer.ts';
+import { RbacAuthorizer, refusal } from './authz/rbac.ts';
 import { authorizationReviews } from './authz/reviews.ts';
 import { bootstrap } from './bootstrap.ts';
 import { CustomResources } from './custom-resources.ts';
@@ -26,8 +27,9 @@ import { WatchStreams } from './http/watch-stream.ts';
 import type { Kubelet } from './kubelet.ts';
 import { adminKubeconfig } from './kubeconfig.ts';
 import { createLoopbackClient } from './loopback.ts';
-import type { Core } from './operations/core.ts';
-import { bind, evict } from './operations/pod-subresources.ts';
+import type { Call, Core } from './operations/core.ts';
+import { evict } from './operations/evict.ts';
+import { bind } from './operations/pod-subresources.ts';
 import { API_SERVICE_ADDRESS, createServiceAllocator } from './operations/service-allocation.ts';
 import { createVerbs, type PostHandlers } from './operations/verbs.ts';
 import { Registry } from './registry.ts';
@@ -98,6 +100,12 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const registry = new Registry(builtinTypes());
   const tokens = new ServiceAccountTokens(store, signingKey, now);
   const authorizer = new RbacAuthorizer(store);
+  const auditLog = options.auditLog === undefined ? undefined : openAuditLog(options.auditLog, now);
+  const judge = (attributes: Attributes): void => {
+    const decision = authorizer.authorize(attributes);
+    auditLog?.audit(attributes, decision);
+    if (!decision.allowed) throw refusal(attributes);
+  };
   const webhooks = new Webhooks(store, registry, options.dialService ?? dialByEndpointSlices(store), logger);
   const core: Core = {
     store,
@@ -105,7 +113,10 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     now,
     admission: createAdmission([namespaceLifecycle(store), serviceAccount(store), podDefaults], webhooks),
     allocate: createServiceAllocator(store),
-    authorizeWrite: (call, object, live) => authorizer.preventEscalation(call, object, live),
+    authorizeWrite: (call, object, live) => {
+      if (live === undefined && isApply(call)) judge(creationBy(call));
+      authorizer.preventEscalation(call, object, live);
+    },
   };
   const postHandlers: PostHandlers = new Map([
     ['pods/binding', (call, input) => bind(core, call, input)],
@@ -118,17 +129,15 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const loopback = createLoopbackClient(core, verbs);
   const customResources = new CustomResources(core, logger);
   const watches = new WatchStreams(store, now);
-  const auditLog = options.auditLog === undefined ? undefined : openAuditLog(options.auditLog, now);
   let listening: AddressInfo = { address, port: options.port, family: 'IPv4' };
   const handler = new ApiHandler({
     core,
     verbs,
     tokens,
     pages: new Pages(registry, signingKey, () => `${listening.address}:${listening.port}`),
-    authorizer,
+    judge,
     watches,
     kubelet: options.kubelet,
-    audit: auditLog?.audit,
     onError: (error, request) =>
       logger.error({ err: error, request }, 'a request failed by a fault of the server'),
   });
@@ -174,6 +183,17 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       await close();
     },
   };
+}
+
+/** A creation names no object in its path; what does, and finds none, is an apply. */
+function isApply(call: Call): boolean {
+  return call.name !== '';
+}
+
+/** Who may patch may not for that create: an apply that finds no object needs both rights. */
+function creationBy({ user, type, namespace = '', name }: Call): Attributes {
+  const { group, plural: resource } = type.resource;
+  return { kind: 'resource', user, verb: 'create', group, resource, subresource: '', namespace, name };
 }
 
 function serverFor({ ca, server: { certificate, key } }: ServingCertificates, handler: ApiHandler): Server {

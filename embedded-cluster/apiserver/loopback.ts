@@ -84,8 +84,8 @@ export function createLoopbackClient(core: Core, verbs: Verbs): LoopbackClient {
       const { namespace, name = '' } = object.metadata ?? {};
       const call = callOf(type, namespace, name, options.subresource);
       const input = options.subresource === 'scale' ? object : typed(type, object);
-      const updated = await verbs.update(call, input);
-      return updated as StoredObject;
+      const { object: updated } = await verbs.update(call, input);
+      return updated;
     },
     async patch(resource, namespace, name, patch, options = {}) {
       const call = callOf(typeOf(resource), namespace, name, options.subresource);

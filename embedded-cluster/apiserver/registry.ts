@@ -22,6 +22,11 @@ export function storageName(resource: ResourceType): string {
   return STORED_AS[name] ?? name;
 }
 
+/** The group in which an object is kept, and by which failures name it. */
+export function storageGroup(resource: ResourceType): string {
+  return resourceName(resource) in STORED_AS ? '' : resource.group;
+}
+
 /** core/v1 Event field -> events.k8s.io/v1 field; the rest is the same in both. */
 const EVENT_FIELDS: readonly (readonly [string, string])[] = [
   ['involvedObject', 'regarding'],
@@ -33,6 +38,9 @@ const EVENT_FIELDS: readonly (readonly [string, string])[] = [
   ['reportingComponent', 'reportingController'],
 ];
 
+/** Fields that events.k8s.io/v1 leaves out and core/v1 shows. */
+const OMITTED_WHEN_EMPTY = ['reportingController', 'reportingInstance', 'deprecatedCount'];
+
 function renameEventFields(object: StoredObject, to: 0 | 1, apiVersion: string): StoredObject {
   const renamed: StoredObject = { ...object, apiVersion };
   for (const pair of EVENT_FIELDS) {
@@ -41,6 +49,7 @@ function renameEventFields(object: StoredObject, to: 0 | 1, apiVersion: string):
     renamed[target] = renamed[from];
     delete renamed[from];
   }
+  if (to === 1) for (const field of OMITTED_WHEN_EMPTY) if (!renamed[field]) delete renamed[field];
   return renamed;
 }
 

@@ -1,6 +1,7 @@
 import { reconcileOnce, runController } from './controller.ts';
 import type { ControllerContext, RunningController } from './controller.ts';
 import { deployments } from './deployment.ts';
+import { disruption } from './disruption.ts';
 import { endpointSlices } from './endpoint-slices.ts';
 import { eventTtl } from './event-ttl.ts';
 import { runGarbageCollector } from './garbage-collector.ts';
@@ -32,6 +33,7 @@ export function runControllers(
     run('job-controller', jobs),
     run('endpoint-slice-controller', endpointSlices),
     run('service-controller', loadBalancer),
+    run('controllermanager', disruption),
     run('event-ttl-controller', eventTtl),
     runGarbageCollector(contextFor('garbage-collector-controller')),
   ];

@@ -1,13 +1,14 @@
 /**
- * The contract of the Kubernetes API as this project relies on it, asked of an embedded cluster or, with `$CONTRACT_KUBECONFIG`, of a real API server.
+ * The contract of the Kubernetes API as this project relies on it, asked of an embedded cluster or, with `$TEST_KUBECONFIG`, of a real API server.
  * Every answer is also compared with the recorded one of a real server (`answers/`); `CONTRACT_RECORD=1` records them anew.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { serverKind } from '../testing/api-server.ts';
 import { skipped } from './exceptions.ts';
 import { loadRecording, RECORDED_VERSION, type Recording, saveRecording } from './recordings.ts';
 import { Scenario, type Theme } from './scenario.ts';
-import { type ContractServer, openServer, serverKind } from './server.ts';
+import { type ContractServer, openServer } from './server.ts';
 import { themes } from './themes/index.ts';
 
 const recording = process.env['CONTRACT_RECORD'] === '1';

@@ -1,4 +1,5 @@
-import { compactCommand, restartCommand, serverKind } from './server.ts';
+import { serverKind } from '../testing/api-server.ts';
+import { compactCommand, restartCommand } from './server.ts';
 
 /** What is not asked of one of the two kinds of server, and why. Everything else must be alike. */
 interface Exception {

@@ -1,3 +1,4 @@
+import { webhookHost } from '../testing/api-server.ts';
 import { isObject, type Json } from './json.ts';
 
 /** What differs from run to run and from server to server, and nothing else. */
@@ -16,6 +17,7 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/\b10\.\d{1,3}\.\d{1,3}\.\d{1,3}\b/g, '<service address>'],
   // Addresses of the server and of webhooks.
   [/\b127\.\d{1,3}\.\d{1,3}\.\d{1,3}:\d+\b/g, '<address>'],
+  [new RegExp(`\\b${webhookHost.replaceAll('.', '\\.')}:\\d+\\b`, 'g'), '<address>'],
   // generateName's suffix.
   [/\bgenerated-[bcdfghjklmnpqrstvwxz2456789]{5}\b/g, 'generated-<suffix>'],
   [/\bx509certsha256=[0-9a-f]+/gi, '<certificate>'],

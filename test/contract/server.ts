@@ -5,6 +5,7 @@ import { startEmbeddedCluster, stopProcess } from '../../cli/clusters/embedded.t
 import { Store } from '../../embedded-cluster/apiserver/store/store.ts';
 import type { ClientConfig } from '../../kubernetes/types.ts';
 import { type Cleaner, run, temporaryFolder } from '../cluster/harness.ts';
+import { realKubeconfig, serverKind } from '../testing/api-server.ts';
 import { Client } from './client.ts';
 import { stringAt } from './json.ts';
 
@@ -17,17 +18,14 @@ export interface ContractServer {
   restart(compact: boolean): Promise<void>;
 }
 
-/** Which kind of server is asked. */
-export const serverKind = (process.env['CONTRACT_KUBECONFIG'] ?? '') === '' ? 'embedded' : 'real';
-
 /** Shell commands by which a real server is restarted, and compacted before. */
 export const restartCommand = process.env['CONTRACT_RESTART'] ?? '';
 export const compactCommand = process.env['CONTRACT_COMPACT'] ?? '';
 
-/** The server of `$CONTRACT_KUBECONFIG`, or an embedded cluster that lives as long as the suite. */
+/** The real server, or an embedded cluster that lives as long as the suite. */
 export async function openServer(cleaner: Cleaner): Promise<ContractServer> {
-  const kubeconfig = process.env['CONTRACT_KUBECONFIG'] ?? '';
-  const server = kubeconfig === '' ? await startEmbedded(cleaner) : await connect(kubeconfig, restartReal);
+  const server =
+    serverKind === 'embedded' ? await startEmbedded(cleaner) : await connect(realKubeconfig, restartReal);
   cleaner.after(async () => server.client.close());
   return server;
 }

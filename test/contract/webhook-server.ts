@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { webhookHost } from '../testing/api-server.ts';
 import { isObject, type Json } from './json.ts';
 
 // The library reads what this one sets up, and so has to come after it.
@@ -23,7 +24,7 @@ export interface WebhookServer {
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY_MS = 86_400_000;
 
-/** An admission webhook on loopback, reached by its `url`. */
+/** An admission webhook in this process, reached by its `url`. */
 export async function startWebhook(respond: Respond): Promise<WebhookServer> {
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({
@@ -34,7 +35,7 @@ export async function startWebhook(respond: Respond): Promise<WebhookServer> {
     notAfter: new Date(Date.now() + DAY_MS),
     extensions: [
       new BasicConstraintsExtension(true),
-      new SubjectAlternativeNameExtension([{ type: 'ip', value: '127.0.0.1' }]),
+      new SubjectAlternativeNameExtension([{ type: 'ip', value: webhookHost }]),
     ],
   });
   const key = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
@@ -64,11 +65,11 @@ export async function startWebhook(respond: Respond): Promise<WebhookServer> {
       });
     },
   );
-  server.listen(0, '127.0.0.1');
+  server.listen(0, webhookHost);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
-    url: `https://127.0.0.1:${port}/admit`,
+    url: `https://${webhookHost}:${port}/admit`,
     caBundle: Buffer.from(cert).toString('base64'),
     reviews,
     close: async () => {

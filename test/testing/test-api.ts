@@ -140,7 +140,11 @@ export class TestApi {
       await this.until(
         () =>
           items.every((item) => versionOf(view.get(objectKey(item))) >= versionOf(item)) &&
-          view.list().every((item) => held.has(objectKey(item)) || versionOf(item) > Number(metadata?.resourceVersion)),
+          view
+            .list()
+            .every(
+              (item) => held.has(objectKey(item)) || versionOf(item) > Number(metadata?.resourceVersion),
+            ),
       );
     }
   }

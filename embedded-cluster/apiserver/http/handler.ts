@@ -3,9 +3,7 @@ import { ApiError } from '../../types.ts';
 import { authenticate } from '../authn/authenticator.ts';
 import { impersonate } from '../authn/impersonation.ts';
 import type { ServiceAccountTokens } from '../authn/service-account-tokens.ts';
-import type { Audit } from '../audit-log.ts';
 import type { Attributes } from '../authz/authorizer.ts';
-import { type RbacAuthorizer, refusal } from '../authz/rbac.ts';
 import {
   badRequest,
   internalError,
@@ -53,10 +51,10 @@ export interface HandlerOptions {
   verbs: Verbs;
   tokens: ServiceAccountTokens;
   pages: Pages;
-  authorizer: RbacAuthorizer;
+  /** Throws 403 for what the user may not do. */
+  judge: (attributes: Attributes) => void;
   watches: WatchStreams;
   kubelet: Kubelet | undefined;
-  audit: Audit | undefined;
   /** Told about failures that are the server's own. */
   onError: (error: unknown, request: string) => void;
 }
@@ -88,7 +86,7 @@ export class ApiHandler {
       request,
       response,
       user: impersonate(request.headers, authenticate(request, this.#options.tokens), (attributes) =>
-        this.#require(attributes),
+        this.#options.judge(attributes),
       ),
       query,
     };
@@ -96,15 +94,9 @@ export class ApiHandler {
     else await this.#serveResource(exchange, info);
   }
 
-  #require(attributes: Attributes): void {
-    const decision = this.#options.authorizer.authorize(attributes);
-    this.#options.audit?.(attributes, decision);
-    if (!decision.allowed) throw refusal(attributes);
-  }
-
   #servePath({ request, response, user }: Exchange, path: string): void {
     const verb = (request.method ?? 'GET').toLowerCase();
-    this.#require({ kind: 'path', user, verb, path });
+    this.#options.judge({ kind: 'path', user, verb, path });
     const page = this.#options.pages.at(path, request.headers.accept ?? '');
     if (page === undefined) {
       // Of a group that is served the real server knows every version.
@@ -122,7 +114,7 @@ export class ApiHandler {
   async #serveResource(exchange: Exchange, info: ResourceInfo): Promise<void> {
     const { request, response, user, query } = exchange;
     const verb = verbOf(request.method ?? 'GET', info, query);
-    this.#require(attributesOf(user, verb, info, query));
+    this.#options.judge(attributesOf(user, verb, info, query));
     const type = this.#options.core.registry.find(info.group, info.version, info.plural);
     if (type === undefined || !isServed(type, info)) {
       // Of groups that are built in the real server knows every version, served or not.
@@ -224,8 +216,10 @@ export class ApiHandler {
     switch (verb) {
       case 'create':
         return { code: 201, body: await verbs.create(call, body) };
-      case 'update':
-        return { code: 200, body: await verbs.update(call, body) };
+      case 'update': {
+        const { object, created } = await verbs.update(call, body);
+        return { code: created ? 201 : 200, body: object };
+      }
       case 'patch': {
         const force = exchange.query.get('force') === 'true';
         const { object, created } = await verbs.patch(call, { type, body, force });

@@ -10,11 +10,12 @@ import {
   plainError,
   stillBeingDeleted,
 } from '../errors.ts';
-import { storageName, toStorage, toVersion } from '../registry.ts';
+import { storageGroup, storageName, toStorage, toVersion } from '../registry.ts';
 import { type Call, type Core, groupResource, timestamp, setManagedFields } from './core.ts';
 import { decode, decodeAdmitted } from './decode.ts';
 import { generateName } from './names.ts';
 import { prepareForCreate } from './strategy.ts';
+import { nameMismatch, nameMissing } from './update.ts';
 
 /** Tries of generateName before giving up (as kube-apiserver since 1.32). */
 const GENERATE_NAME_TRIES = 8;
@@ -25,6 +26,17 @@ export async function create(core: Core, call: Call, input: unknown): Promise<St
   if (object.metadata.resourceVersion !== undefined && object.metadata.resourceVersion !== '') {
     throw plainError('resourceVersion should not be set on objects to be created');
   }
+  delete object.metadata.resourceVersion;
+  delete object.metadata.managedFields;
+  return storeNew(core, call, object, false);
+}
+
+/** PUT of an object that is not there, of a kind that may be made so. What the client knew of an earlier one does not count. */
+export async function createByUpdate(core: Core, call: Call, input: unknown): Promise<StoredObject> {
+  const object = decode(call, input);
+  const { name } = object.metadata;
+  if (name === undefined || name === '') throw nameMissing(call);
+  if (name !== call.name) throw nameMismatch(call, name);
   delete object.metadata.resourceVersion;
   delete object.metadata.managedFields;
   return storeNew(core, call, object, false);
@@ -120,7 +132,12 @@ function freeName(core: Core, call: Call, base: string): string {
 function validateNew(call: Call, object: StoredObject): void {
   const errors = call.type.schema.validate(object);
   if (errors.length > 0) {
-    throw invalid(call.type.resource.kind, call.type.resource.group, object.metadata.name ?? '', errors);
+    throw invalid(
+      call.type.resource.kind,
+      storageGroup(call.type.resource),
+      object.metadata.name ?? '',
+      errors,
+    );
   }
 }
 
@@ -142,6 +159,6 @@ function commitNew(core: Core, call: Call, object: StoredObject, generated: bool
     throw notFound({ group: '', resource: 'namespaces' }, call.namespace ?? '');
   }
   core.allocate(object, undefined, call);
-  if (call.dryRun) return object;
+  if (call.dryRun) return call.type.schema.storedForm(object);
   return toVersion(core.store.put(resource, toStorage(object, call.type)), call.type);
 }

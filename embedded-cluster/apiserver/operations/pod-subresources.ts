@@ -1,10 +1,8 @@
 import type { Status } from '../../../api/kubernetes-types.ts';
-import { badRequest, conflict, invalid, tooManyRequests } from '../errors.ts';
+import { conflict, invalid } from '../errors.ts';
 import { isObject, type JsonObject, valueAt } from '../json.ts';
-import { matchesLabelSelector } from '../selectors.ts';
 import { type Call, type Core, timestamp } from './core.ts';
-import { remove } from './delete.ts';
-import { requireLive, updateLive } from './update.ts';
+import { updateLive } from './update.ts';
 
 const SUCCESS: Status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 };
 
@@ -54,23 +52,4 @@ async function setScheduled(core: Core, call: Call): Promise<void> {
     delete pod.metadata.resourceVersion;
     return { object: pod, managed: false };
   });
-}
-
-/** POST of `pods/eviction`: a deletion that PodDisruptionBudgets may refuse (429). */
-export async function evict(core: Core, call: Call, eviction: unknown): Promise<Status> {
-  const pod = requireLive(core, { ...call, subresource: '' });
-  const options = valueAt(eviction, 'deleteOptions');
-  if (options !== undefined && !isObject(options))
-    throw badRequest('deleteOptions of an Eviction must be an object');
-  const phase = valueAt(pod, 'status.phase');
-  const disrupts =
-    phase !== 'Succeeded' && phase !== 'Failed' && pod.metadata.deletionTimestamp === undefined;
-  for (const budget of disrupts ? core.store.list('poddisruptionbudgets.policy', call.namespace) : []) {
-    const selector = valueAt(budget, 'spec.selector');
-    if (!isObject(selector) || !matchesLabelSelector(selector, pod.metadata.labels ?? {})) continue;
-    if (Number(valueAt(budget, 'status.disruptionsAllowed') ?? 0) > 0) continue;
-    throw tooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", 0);
-  }
-  await remove(core, { ...call, subresource: '' }, options ?? {});
-  return SUCCESS;
 }

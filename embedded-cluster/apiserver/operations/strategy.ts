@@ -90,6 +90,11 @@ const STRATEGIES: Readonly<Record<string, Strategy>> = {
     },
     prepareForUpdate: prepareService,
   },
+  'poddisruptionbudgets.policy': {
+    prepareForCreate(object) {
+      object['status'] = { currentHealthy: 0, desiredHealthy: 0, disruptionsAllowed: 0, expectedPods: 0 };
+    },
+  },
   'customresourcedefinitions.apiextensions.k8s.io': {
     prepareForCreate(object) {
       const versions = valueAt(object, 'spec.versions');
@@ -128,6 +133,21 @@ const CONDITIONAL_UPDATE_ONLY = new Set([
   'customresourcedefinitions.apiextensions.k8s.io',
 ]);
 
+/** Resources that an update makes when they are not there (AllowCreateOnUpdate). */
+const MADE_BY_UPDATE = new Set([
+  'endpoints',
+  'events',
+  'leases.coordination.k8s.io',
+  'limitranges',
+  'podtemplates',
+  'priorityclasses.scheduling.k8s.io',
+  'clusterrolebindings.rbac.authorization.k8s.io',
+  'clusterroles.rbac.authorization.k8s.io',
+  'rolebindings.rbac.authorization.k8s.io',
+  'roles.rbac.authorization.k8s.io',
+  'services',
+]);
+
 /** Resources whose deletion answers with the object that was deleted rather than a Status. */
 const RETURNS_DELETED = new Set([
   'pods',
@@ -144,6 +164,10 @@ export function returnsDeleted(call: Call): boolean {
 
 export function allowsUnconditionalUpdate(call: Call): boolean {
   return !call.type.resource.custom && !CONDITIONAL_UPDATE_ONLY.has(storageName(call.type.resource));
+}
+
+export function isMadeByUpdate(call: Call): boolean {
+  return call.subresource === '' && MADE_BY_UPDATE.has(storageName(call.type.resource));
 }
 
 function strategyOf(call: Call): Strategy {

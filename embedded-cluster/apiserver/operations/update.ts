@@ -2,7 +2,7 @@ import type { StoredObject } from '../../types.ts';
 import { ApiError } from '../../types.ts';
 import { badRequest, conflict, invalid, notFound, plainError, STALE_RESOURCE_VERSION } from '../errors.ts';
 import { clone, equal } from '../json.ts';
-import { storageName, toStorage, toVersion } from '../registry.ts';
+import { storageGroup, storageName, toStorage, toVersion } from '../registry.ts';
 import { type Call, type Core, groupResource, timestamp, setManagedFields } from './core.ts';
 import { decode, decodeAdmitted } from './decode.ts';
 import { allowsUnconditionalUpdate, prepareForUpdate } from './strategy.ts';
@@ -110,6 +110,7 @@ class LostRace extends Error {}
 
 async function tryUpdate(core: Core, call: Call, live: StoredObject, change: Change): Promise<StoredObject> {
   requireCurrent(call, live, change.object);
+  change.object = call.type.schema.storedForm(change.object);
   prepareForUpdate(call, change.object, live);
   const by = change.by ?? call.subresource;
   // Before admission: what admission changes is nobody's.
@@ -173,7 +174,8 @@ function validateUpdate(call: Call, object: StoredObject, live: StoredObject): v
   // On which node a pod is, changes by its binding alone, and that alone.
   if (call.subresource === 'binding') return;
   const errors = call.type.schema.validate(object, live);
-  if (errors.length > 0) throw invalid(call.type.resource.kind, call.type.resource.group, call.name, errors);
+  if (errors.length > 0)
+    throw invalid(call.type.resource.kind, storageGroup(call.type.resource), call.name, errors);
 }
 
 /** A write that changes nothing makes no revision. Other owners of fields are a change, other times are none. */

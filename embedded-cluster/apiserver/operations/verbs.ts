@@ -3,11 +3,12 @@ import type { StoredObject } from '../../types.ts';
 import { methodNotAllowed, notImplemented } from '../errors.ts';
 import { resourceName } from '../registry.ts';
 import { type Call, type Core, groupResource } from './core.ts';
-import { create } from './create.ts';
+import { create, createByUpdate } from './create.ts';
 import { finalizeNamespace } from './namespace-finalize.ts';
 import { type Patch, patch, type PatchResult } from './patch.ts';
 import { getScale, patchScale, replaceScale } from './scale.ts';
-import { replace, requireLive } from './update.ts';
+import { isMadeByUpdate } from './strategy.ts';
+import { findLive, replace, requireLive } from './update.ts';
 
 /** A POST that makes no stored object of its own: reviews, tokens, bindings, evictions. */
 export type PostHandler = (call: Call, input: unknown) => Promise<StoredObject | Status>;
@@ -19,7 +20,7 @@ export type PostHandlers = ReadonlyMap<string, PostHandler>;
 export interface Verbs {
   get(call: Call): StoredObject;
   create(call: Call, input: unknown): Promise<StoredObject | Status>;
-  update(call: Call, input: unknown): Promise<StoredObject | Status>;
+  update(call: Call, input: unknown): Promise<PatchResult>;
   patch(call: Call, request: Patch): Promise<PatchResult>;
 }
 
@@ -42,9 +43,12 @@ export function createVerbs(core: Core, postHandlers: PostHandlers): Verbs {
       return create(core, call, input);
     },
     async update(call, input) {
-      if (call.subresource === 'scale') return replaceScale(core, call, input);
-      if (call.subresource === 'finalize') return finalizeNamespace(core, call, input);
-      if (call.subresource === '' || call.subresource === 'status') return replace(core, call, input);
+      if (call.subresource === 'scale') return changed(await replaceScale(core, call, input));
+      if (call.subresource === 'finalize') return changed(finalizeNamespace(core, call, input));
+      if (isMadeByUpdate(call) && findLive(core, call) === undefined)
+        return { object: await createByUpdate(core, call, input), created: true };
+      if (call.subresource === '' || call.subresource === 'status')
+        return changed(await replace(core, call, input));
       throw methodNotAllowed('update', groupResource(call.type));
     },
     async patch(call, request) {
@@ -54,4 +58,8 @@ export function createVerbs(core: Core, postHandlers: PostHandlers): Verbs {
       throw methodNotAllowed('patch', groupResource(call.type));
     },
   };
+}
+
+function changed(object: StoredObject): PatchResult {
+  return { object, created: false };
 }

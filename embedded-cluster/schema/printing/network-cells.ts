@@ -30,8 +30,8 @@ export function serviceCells(object: StoredObject, now: number): unknown[] {
 export function endpointSliceCells(object: StoredObject, now: number): unknown[] {
   const slice = object as StoredObject & Partial<EndpointSlice>;
   // A list that was never set is null, as the real server keeps it.
-  const ports = (slice.ports as EndpointSlice['ports'] | null) ?? [];
-  const endpoints = (slice.endpoints as EndpointSlice['endpoints'] | null | undefined) ?? [];
+  const ports = slice.ports ?? [];
+  const endpoints = slice.endpoints ?? [];
   return [
     nameOf(object),
     slice.addressType ?? '',

@@ -3,7 +3,9 @@ import type { StoredObject } from '../../types.ts';
 import type { FieldError } from '../types.ts';
 import { validateConfigMap, validateSecret } from './config.ts';
 import { validateCrdSpec } from './crd.ts';
+import { validateDisruptionBudget } from './disruption-budget.ts';
 import { validateEndpointSlice } from './endpoint-slice.ts';
+import { validateCoreEvent, validateEventsEvent } from './event.ts';
 import { validateLease } from './lease.ts';
 import {
   dns1035LabelProblem,
@@ -34,6 +36,7 @@ export type Rules = (object: StoredObject, old: StoredObject | undefined) => Fie
 
 const rules: Readonly<Record<string, Rules>> = {
   '/ConfigMap': validateConfigMap,
+  '/Event': validateCoreEvent,
   '/Pod': validatePod,
   '/Secret': validateSecret,
   '/Service': validateService,
@@ -49,6 +52,8 @@ const rules: Readonly<Record<string, Rules>> = {
   'batch/Job': validateJob,
   'coordination.k8s.io/Lease': validateLease,
   'discovery.k8s.io/EndpointSlice': validateEndpointSlice,
+  'events.k8s.io/Event': validateEventsEvent,
+  'policy/PodDisruptionBudget': validateDisruptionBudget,
   'rbac.authorization.k8s.io/ClusterRole': validateClusterRole,
   'rbac.authorization.k8s.io/ClusterRoleBinding': validateClusterRoleBinding,
   'rbac.authorization.k8s.io/Role': validateRole,

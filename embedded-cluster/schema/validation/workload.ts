@@ -9,7 +9,7 @@ import type { StoredObject } from '../../types.ts';
 import { forbidden, invalid, notSupported, required } from '../errors.ts';
 import type { FieldError } from '../types.ts';
 import { isEmptySelector, selectorMatches, validateSelector } from './label-selector.ts';
-import { nonNegative } from './numbers.ts';
+import { intOrPercent, nonNegative } from './numbers.ts';
 import { validatePodTemplate } from './pod.ts';
 
 interface WorkloadSpec {
@@ -167,8 +167,8 @@ function validateRollingUpdate(
   const path = 'spec.strategy.rollingUpdate';
   const { maxSurge, maxUnavailable } = rolling;
   const errors = [
-    ...validateIntOrPercent(maxUnavailable, `${path}.maxUnavailable`),
-    ...validateIntOrPercent(maxSurge, `${path}.maxSurge`),
+    ...intOrPercent(maxUnavailable, `${path}.maxUnavailable`),
+    ...intOrPercent(maxSurge, `${path}.maxSurge`),
   ];
   if (isZero(maxUnavailable) && isZero(maxSurge)) {
     errors.push(invalid(`${path}.maxUnavailable`, maxUnavailable, 'may not be 0 when `maxSurge` is 0'));
@@ -181,18 +181,6 @@ function validateRollingUpdate(
     errors.push(invalid(`${path}.maxUnavailable`, maxUnavailable, 'must not be greater than 100%'));
   }
   return errors;
-}
-
-function validateIntOrPercent(value: number | string | undefined, field: string): FieldError[] {
-  if (typeof value === 'number') return nonNegative(value, field);
-  if (value === undefined || /^[0-9]+%$/.test(value)) return [];
-  return [
-    invalid(
-      field,
-      value,
-      "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
-    ),
-  ];
 }
 
 function isZero(value: number | string | undefined): boolean {

@@ -4,6 +4,7 @@ import { applying } from './applying.ts';
 import { customResources } from './custom-resources.ts';
 import { deleting } from './deleting.ts';
 import { discovery } from './discovery.ts';
+import { disruption } from './disruption.ts';
 import { namespaces } from './namespaces.ts';
 import { patching } from './patching.ts';
 import { reading } from './reading.ts';
@@ -23,6 +24,7 @@ export const themes: readonly Theme[] = [
   applying,
   deleting,
   subresources,
+  disruption,
   customResources,
   discovery,
   namespaces,

@@ -353,6 +353,100 @@ export const writing: Theme = {
       });
       assert.match(stringAt(kept, 'spec.clusterIP'), /^10\./);
     },
+    'lists that are empty are as if they were never set': async (s) => {
+      const slices = s.path('endpointslices', 'discovery.k8s.io/v1');
+      const slice = { ...endpointSlice('e'), endpoints: [], ports: [] };
+      const made = await s.expect(201, 'POST', slices, { body: slice, managedFields: true });
+      assert.deepEqual([made['endpoints'], made['ports']], [null, null]);
+      await s.expect(201, 'POST', `${slices}?dryRun=All`, { body: { ...slice, metadata: { name: 'dry' } } });
+      const same = await s.expect(200, 'PUT', `${slices}/e`, { body: { ...made, endpoints: [], ports: [] } });
+      assert.equal(at(same, 'metadata.resourceVersion'), at(made, 'metadata.resourceVersion'));
+      await s.expect(200, 'PUT', `${slices}/e`, {
+        body: { ...made, endpoints: endpointSlice('e')['endpoints'] },
+      });
+      await s.patch(200, 'merge', `${slices}/e`, { endpoints: [] });
+      await s.patch(
+        201,
+        'apply',
+        `${slices}/f?fieldManager=me`,
+        { ...slice, metadata: { name: 'f' } },
+        {
+          managedFields: true,
+        },
+      );
+      const roles = s.path('roles', 'rbac.authorization.k8s.io/v1');
+      await s.expect(201, 'POST', roles, { body: { metadata: { name: 'r' }, rules: [] } });
+      await s.expect(201, 'POST', s.path('services'), {
+        body: service('s', { externalIPs: [], selector: {} }),
+      });
+      await s.expect(201, 'POST', s.path('configmaps'), {
+        body: configMap('c', {}, { labels: {}, annotations: {}, finalizers: [], ownerReferences: [] }),
+      });
+    },
+    'some kinds are made by an update': async (s) => {
+      const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'l' } };
+      await s.call('PUT', `${s.path('leases', 'coordination.k8s.io/v1')}/l`, { body: lease });
+      await s.call('PUT', `${s.path('leases', 'coordination.k8s.io/v1')}/m`, {
+        body: { ...lease, metadata: { name: 'm', resourceVersion: '5' } },
+        pick: ({ code, reason }) => ({ code, reason }),
+      });
+      await s.call('PUT', `${s.path('endpoints')}/e`, {
+        body: {
+          metadata: { name: 'e' },
+          subsets: [{ addresses: [{ ip: '198.18.0.1' }], ports: [{ port: 80 }] }],
+        },
+      });
+      await s.call('PUT', `${s.path('services')}/s`, { body: service('s') });
+      await s.call('PUT', `${s.path('endpointslices', 'discovery.k8s.io/v1')}/x`, {
+        body: endpointSlice('x'),
+      });
+      await s.call('PUT', `${s.path('roles', 'rbac.authorization.k8s.io/v1')}/r`, {
+        body: { metadata: { name: 'r' }, rules: [] },
+      });
+    },
+    'an event has two faces': async (s) => {
+      const involvedObject = { kind: 'ConfigMap', namespace: s.namespace, name: 'a', apiVersion: 'v1' };
+      const time = '2026-01-01T00:00:00Z';
+      await s.expect(201, 'POST', s.path('events'), {
+        body: {
+          metadata: { name: 'old' },
+          involvedObject,
+          reason: 'Tested',
+          message: 'it was',
+          type: 'Normal',
+          source: { component: 'contract' },
+          firstTimestamp: time,
+          lastTimestamp: time,
+          count: 1,
+        },
+      });
+      await s.expect(200, 'GET', `${s.path('events', 'events.k8s.io/v1')}/old`);
+      await s.expect(201, 'POST', s.path('events', 'events.k8s.io/v1'), {
+        body: {
+          metadata: { name: 'new' },
+          regarding: involvedObject,
+          eventTime: '2026-01-01T00:00:00.000000Z',
+          reportingController: 'example.com/contract',
+          reportingInstance: 'contract-1',
+          action: 'Test',
+          reason: 'Tested',
+          type: 'Warning',
+          note: 'it was',
+        },
+      });
+      await s.expect(200, 'GET', `${s.path('events')}/new`);
+      await s.patch(200, 'merge', `${s.path('events')}/old`, { count: 2, lastTimestamp: time });
+      await s.expect(200, 'GET', `${s.path('events')}?fieldSelector=involvedObject.name%3Da,type%3DWarning`);
+      await s.call('POST', s.path('events'), {
+        body: {
+          metadata: { name: 'elsewhere' },
+          involvedObject: { ...involvedObject, namespace: 'default' },
+        },
+      });
+      await s.call('POST', s.path('events', 'events.k8s.io/v1'), {
+        body: { metadata: { name: 'bare' }, regarding: involvedObject },
+      });
+    },
     'a Lease is written by those who know its resourceVersion': async (s) => {
       const path = s.path('leases', 'coordination.k8s.io/v1');
       const spec = {
