@@ -78,6 +78,9 @@ export const object = {
   trustBundle: 'isthmus',
 } as const;
 
+/** Linkerd's own webhook: where it stands, a Linkerd control plane runs, and its annotations are its business. */
+export const LINKERD_WEBHOOK = 'linkerd-proxy-injector-webhook-config';
+
 /** Port name of the gateway's Service, as Linkerd names it. */
 export const GATEWAY_PORT_NAME = 'mc-gateway';
 

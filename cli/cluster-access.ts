@@ -76,7 +76,15 @@ export async function openCluster(where: {
     );
   }
   const config = await clientConfig(kubeConfig, cluster.server);
-  return { context, config, client: createClient(config, { userAgent: 'isthmus-cli' }) };
+  return { context, config, client: cliClient(config) };
+}
+
+/** As client-go. */
+const THROTTLED_RETRIES = 10;
+
+/** A client for commands: nobody comes again for them when a busy API server turns a call away. */
+export function cliClient(config: ClientConfig): KubernetesClient {
+  return createClient(config, { userAgent: 'isthmus-cli', throttledRetries: THROTTLED_RETRIES });
 }
 
 function joined<T extends { name: string }>(first: readonly T[] | null, then: readonly T[]): T[] {

@@ -10,7 +10,7 @@ const NAME = /^[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?$/;
 
 /**
  * Reads the options of the process: from the JSON file of `--config FILE`, or else from ISTHMUS_CLUSTER_NAME, ISTHMUS_CLUSTER_DATA_DIR,
- * ISTHMUS_CLUSTER_IMAGES (JSON) and ISTHMUS_CLUSTER_ADDRESS. Throws an error that names what is wrong.
+ * ISTHMUS_CLUSTER_IMAGES (JSON), ISTHMUS_CLUSTER_ADDRESS and ISTHMUS_CLUSTER_AUDIT_LOG. Throws an error that names what is wrong.
  */
 export function parseConfig(
   args: readonly string[],
@@ -25,6 +25,7 @@ export function parseConfig(
         dataDir: env['ISTHMUS_CLUSTER_DATA_DIR'],
         images: parseJson(env['ISTHMUS_CLUSTER_IMAGES'] ?? '{}', 'ISTHMUS_CLUSTER_IMAGES'),
         address: env['ISTHMUS_CLUSTER_ADDRESS'],
+        auditLog: env['ISTHMUS_CLUSTER_AUDIT_LOG'],
       },
       'the environment',
     );
@@ -48,19 +49,22 @@ function parseJson(text: string, where: string): unknown {
 
 function checked(value: unknown, where: string): ClusterConfig {
   if (typeof value !== 'object' || value === null) throw new Error(`${where} must be a JSON object`);
-  const { name, dataDir, images, address, exitWithStdin } = value as Record<string, unknown>;
+  const { name, dataDir, images, address, auditLog, exitWithStdin } = value as Record<string, unknown>;
   if (typeof name !== 'string' || !NAME.test(name))
     throw new Error(`name in ${where} must be lower-case letters, digits and hyphens, at most 53 characters`);
   if (typeof dataDir !== 'string' || !dataDir.startsWith('/'))
     throw new Error(`dataDir in ${where} must be an absolute path`);
   if (address !== undefined && typeof address !== 'string')
     throw new Error(`address in ${where} must be an address such as 127.64.3.1`);
+  if (auditLog !== undefined && (typeof auditLog !== 'string' || !auditLog.startsWith('/')))
+    throw new Error(`auditLog in ${where} must be an absolute path`);
   return {
     cluster: {
       name,
       dataDir,
       images: checkedImages(images ?? {}, where),
       ...(address === undefined ? {} : { address }),
+      ...(auditLog === undefined ? {} : { auditLog }),
     },
     exitWithStdin: exitWithStdin === true,
   };

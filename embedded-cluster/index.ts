@@ -35,6 +35,8 @@ export interface ClusterOptions {
   images: LocalImages;
   /** First address (`127.x.y.1`) of the network to take; a free one by default, the same again at a later start. */
   address?: string;
+  /** File to which a line is appended for each request to the API and whether it was allowed, in the form of Kubernetes' audit log. */
+  auditLog?: string;
   logger?: Logger;
 }
 
@@ -108,6 +110,7 @@ async function startParts(
     clusterName: name,
     logger,
     kubelet,
+    auditLog: options.auditLog,
     async beforeServing(client) {
       const context = contextOn(client, 'endpoint-slice-controller');
       await showNotReady({ ...context, nodeName: nodeNameOf(name) });

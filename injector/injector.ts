@@ -1,6 +1,6 @@
 import { Counter, type Registry } from 'prom-client';
 import type { Namespace } from '../api/kubernetes-types.ts';
-import { component } from '../api/names.ts';
+import { component, LINKERD_WEBHOOK } from '../api/names.ts';
 import { type Clock, systemClock, type Timer } from '../kubernetes/clock.ts';
 import { createEventRecorder } from '../kubernetes/events.ts';
 import { runLeaderElection } from '../kubernetes/lease.ts';
@@ -16,9 +16,6 @@ import { MissingSidecars } from './missing-sidecars.ts';
 import { createPodOwner } from './pod-owner.ts';
 import type { MakeServingCertificate, ServingPair } from './serving-secret.ts';
 import { startWebhookServer, type WebhookServer } from './webhook-server.ts';
-
-/** Linkerd's own webhook: where it stands, its annotations are its business. */
-const LINKERD_WEBHOOK = 'linkerd-proxy-injector-webhook-config';
 
 /** Lease of the replica that tells of pods without sidecar. */
 const REPORT_LEASE = 'isthmus-injector-report';

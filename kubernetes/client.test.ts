@@ -151,6 +151,34 @@ test('garbage, resets and bare error codes are told apart', async () => {
   await assert.rejects(client.list(configMaps), failure(503, 'ServiceUnavailable', /starting/));
 });
 
+test('a call that was turned away unread is sent again when the server says, as often as was asked for', async (t) => {
+  const patient = createClient(server.config('secret-token'), { throttledRetries: 2 });
+  t.after(() => patient.close());
+  let left = 2;
+  const turnAway = (retryAfterSeconds?: number) => {
+    server.fault = () => {
+      left -= 1;
+      if (left < 0) return undefined;
+      return {
+        kind: 'status',
+        code: 429,
+        reason: 'TooManyRequests',
+        message: 'storage is (re)initializing',
+        ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+      };
+    };
+  };
+  turnAway(0);
+  assert.equal((await patient.create(configMaps, map('late'))).metadata?.name, 'late');
+  left = 3;
+  await assert.rejects(patient.list(configMaps), failure(429, 'TooManyRequests', /initializing/));
+  left = 1;
+  await assert.rejects(client.list(configMaps), failure(429, 'TooManyRequests', /initializing/));
+  left = 1;
+  turnAway();
+  await assert.rejects(patient.list(configMaps), failure(429, 'TooManyRequests', /initializing/));
+});
+
 test('an answer that is no JSON is read as text within the same cap, and its failures are the same', async () => {
   server.fault = () => ({ kind: 'body', body: 'up 1\n' });
   assert.equal(await client.text('/metrics'), 'up 1\n');

@@ -21,6 +21,10 @@ export interface ClientOptions {
   /** Milliseconds for anything but a watch, from the first byte sent to the last received. Default 60,000. */
   requestTimeoutMs?: number;
   userAgent?: string;
+  /**
+   * How often a call is sent again that the server has turned away without looking at it and has said when to come again. Default 0: controllers come again anyway.
+   */
+  throttledRetries?: number;
   logger?: Log;
 }
 
@@ -40,6 +44,7 @@ export function createClient(config: ClientConfig, options: ClientOptions = {}):
     maxResponseBytes,
     requestTimeoutMs: options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
     userAgent: options.userAgent ?? `isthmus/${VERSION}`,
+    throttledRetries: options.throttledRetries ?? 0,
   });
   return new HttpClient(transport, maxResponseBytes, options.logger ?? silentLog);
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Pool } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { Status } from '../api/kubernetes-types.ts';
@@ -22,6 +23,8 @@ export interface TransportOptions {
   /** From the first byte sent to the last byte received of anything but a watch. */
   requestTimeoutMs: number;
   userAgent: string;
+  /** How often a call is sent again that the server has turned away without looking at it. */
+  throttledRetries: number;
 }
 
 /** Reasons of a `KubernetesError` with code 0: no usable answer came. */
@@ -34,6 +37,10 @@ export type NoAnswerReason =
   | 'ResponseTooLarge'
   | 'InvalidResponse';
 
+/** Too many requests, or what serves them is not there yet: a kind whose definition was established a moment ago, for one. */
+const THROTTLED: ReadonlySet<number> = new Set([429, 503]);
+/** Longer than API servers ask for; a person waits. */
+const MAX_RETRY_AFTER_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** An API server sends a watch's head at once; a minute allows for one that is just starting. */
 const WATCH_HEAD_TIMEOUT_MS = 60_000;
@@ -71,8 +78,20 @@ export class Transport {
     return this.#parse(await this.text(request), request) as R;
   }
 
-  /** Sends and reads the whole answer within the caps. */
+  /** Sends and reads the whole answer within the caps; what is turned away is sent again when the server says. */
   async text(request: ApiRequest): Promise<string> {
+    for (let left = this.#options.throttledRetries; ; left -= 1) {
+      try {
+        return await this.#textOnce(request);
+      } catch (error) {
+        const waitMs = left > 0 ? retryAfterMs(error) : undefined;
+        if (waitMs === undefined) throw error;
+        await delay(waitMs, undefined, request.signal === undefined ? {} : { signal: request.signal });
+      }
+    }
+  }
+
+  async #textOnce(request: ApiRequest): Promise<string> {
     const deadline = AbortSignal.timeout(this.#options.requestTimeoutMs);
     const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline]);
     const response = await this.#send(request, signal, this.#options.requestTimeoutMs);
@@ -193,6 +212,13 @@ export class Transport {
   #name(request: ApiRequest): string {
     return `${request.method} ${this.#config.server}${request.path.split('?', 1)[0] ?? ''}`;
   }
+}
+
+/** Milliseconds after which a call may be sent again that was not processed (429 or 503, and the server says when), as client-go does; undefined for any other failure. */
+function retryAfterMs(error: unknown): number | undefined {
+  if (!(error instanceof KubernetesError) || !THROTTLED.has(error.code)) return undefined;
+  const seconds = error.status?.details?.retryAfterSeconds;
+  return seconds === undefined ? undefined : Math.min(seconds * 1000, MAX_RETRY_AFTER_MS);
 }
 
 function serverUrl(server: string): URL {

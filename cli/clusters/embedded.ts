@@ -2,9 +2,8 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { access, readdir, readFile, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { createClient } from '../../kubernetes/client.ts';
 import { linkCredentials } from '../../kubernetes/credentials.ts';
-import type { ClusterAccess } from '../cluster-access.ts';
+import { cliClient, type ClusterAccess } from '../cluster-access.ts';
 import { UserError } from '../errors.ts';
 import { makeFolder } from '../make-folder.ts';
 import { dataFolder, launchCluster } from './launch.ts';
@@ -50,6 +49,7 @@ export async function startEmbeddedCluster(options: {
   name: string;
   clustersDir: string;
   tied: boolean;
+  auditLog?: string;
   signal?: AbortSignal;
 }): Promise<EmbeddedClusterState> {
   const { name, clustersDir } = options;
@@ -149,7 +149,7 @@ export async function openEmbeddedCluster({
   kubeconfig,
 }: EmbeddedClusterState): Promise<ClusterAccess> {
   const config = linkCredentials(await readFile(kubeconfig, 'utf8'));
-  return { context: name, config, client: createClient(config, { userAgent: 'isthmus-cli' }) };
+  return { context: name, config, client: cliClient(config) };
 }
 
 /** Ends the cluster with its pods, also those that a killed cluster has left, and removes its folder. */

@@ -21,6 +21,8 @@ export interface LaunchOptions {
   dir: string;
   /** The cluster ends when this process does, however it ends. */
   tied: boolean;
+  /** File for a line on each request to the API, absolute. */
+  auditLog?: string;
   signal?: AbortSignal;
   /** Called as soon as there is a process: who writes it down can end it, whatever comes. */
   onSpawn: (pid: number) => void;
@@ -44,7 +46,7 @@ export async function launchCluster(options: LaunchOptions): Promise<string> {
   }
 }
 
-function clusterConfig({ name, dir, tied }: LaunchOptions): object {
+function clusterConfig({ name, dir, tied, auditLog }: LaunchOptions): object {
   const script = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
   // Young-generation pages are the bulk of an idle process; the parts hardly allocate per request.
   const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--max-semi-space-size=1'];
@@ -54,6 +56,7 @@ function clusterConfig({ name, dir, tied }: LaunchOptions): object {
     name,
     dataDir: dataFolder(dir),
     exitWithStdin: tied,
+    auditLog,
     images: {
       [IMAGE]: { command: [...node, script('image/entrypoint.ts')], env },
       [EXAMPLE_IMAGE]: { command: [...node, script('examples/main.ts')], env },

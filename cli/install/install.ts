@@ -5,6 +5,7 @@ import { type Output, silentOutput } from '../output.ts';
 import { bringInstallation } from './bring-installation.ts';
 import { readClusterTraits } from './cluster-traits.ts';
 import { readInstallation, readMeshNamespace } from './installation.ts';
+import { tellOfLinkerd } from './linkerd-notice.ts';
 import { customResourceDefinitions, meshObjects } from './manifests.ts';
 import { findTrust, newTrust, refuseOtherAnchor } from './present-trust.ts';
 import { type AskedValues, type ClusterTraits, type InstallValues, installValues } from './values.ts';
@@ -51,6 +52,7 @@ export async function applyInstallation(
   const present = await asUser(cluster, () => findTrust(cluster.client, values.meshNamespace));
   if (present !== undefined) await refuseOtherAnchor(trustDir, present);
   const trust = present ?? (await newTrust(values, trustDir, output));
+  await tellOfLinkerd(cluster, values, output);
   await bringInstallation(cluster, { values, asked, trust }, output);
   return values;
 }

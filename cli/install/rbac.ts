@@ -5,7 +5,7 @@ import type {
   Role,
   RoleBinding,
 } from '../../api/kubernetes-types.ts';
-import { CLUSTER_ID_PROPERTY, component, object } from '../../api/names.ts';
+import { CLUSTER_ID_PROPERTY, component, LINKERD_WEBHOOK, object } from '../../api/names.ts';
 import { labels, meta } from './pod-parts.ts';
 import type { InstallValues } from './values.ts';
 
@@ -29,9 +29,6 @@ const LINK_ACCESS_RULES: PolicyRule[] = [
   },
 ];
 
-/** Where a Linkerd control plane runs its webhook is there: then only our own annotations count. */
-const LINKERD_WEBHOOK = 'linkerd-proxy-injector-webhook-config';
-
 const CONTROL_PLANE_CLUSTER_RULES: PolicyRule[] = [
   { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
   { apiGroups: [''], resources: ['services', 'pods'], verbs: FOLLOW },
@@ -39,13 +36,12 @@ const CONTROL_PLANE_CLUSTER_RULES: PolicyRule[] = [
   { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: FOLLOW },
   // An injected pod's event is told on the Deployment that owns its ReplicaSet.
   { apiGroups: ['apps'], resources: ['replicasets'], verbs: ['get'] },
-  // The trust anchors are kept in every namespace that has meshed pods. A name cannot bound `create`.
-  { apiGroups: [''], resources: ['configmaps'], verbs: ['create'] },
+  // The trust anchors are kept in every namespace that has meshed pods. They are applied, so that the name bounds `create` as well.
   {
     apiGroups: [''],
     resources: ['configmaps'],
     resourceNames: [object.trustRootsConfigMap],
-    verbs: [...FOLLOW, 'patch'],
+    verbs: [...FOLLOW, 'create', 'patch'],
   },
   { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
   { apiGroups: ['isthmus.dev'], resources: ['trustbundles'], verbs: FOLLOW },

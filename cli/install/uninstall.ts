@@ -123,7 +123,7 @@ async function clearNamespace({ client }: ClusterAccess, namespace: KubernetesOb
     async () => {
       const { items } = await client.list(resources.pods, {
         namespace: name,
-        labelSelector: `${OURS}`,
+        labelSelector: OURS,
       });
       return items.length === 0;
     },

@@ -23,7 +23,7 @@ export interface SeenRequest {
 
 /** What to do to a request instead of answering it properly. */
 export type Fault =
-  | { kind: 'status'; code: number; reason?: string; message?: string }
+  | { kind: 'status'; code: number; reason?: string; message?: string; retryAfterSeconds?: number }
   /** Answers nothing and keeps the connection. */
   | { kind: 'stall' }
   /** Closes the connection. */
@@ -205,7 +205,10 @@ export class FakeApiServer {
     if (fault === undefined) return false;
     switch (fault.kind) {
       case 'status':
-        refuse(response, fault.code, fault.reason ?? 'InternalError', fault.message ?? 'a fault on demand');
+        send(response, fault.code, {
+          ...statusOf(fault.code, fault.reason ?? 'InternalError', fault.message ?? 'a fault on demand'),
+          details: { retryAfterSeconds: fault.retryAfterSeconds },
+        });
         break;
       case 'reset':
         response.destroy();

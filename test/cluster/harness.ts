@@ -41,8 +41,9 @@ export async function startCluster(
   cleaner: Cleaner,
   name: string,
   clustersDir: string,
+  options: { auditLog?: string } = {},
 ): Promise<EmbeddedClusterState & { access: ClusterAccess }> {
-  const state = await startEmbeddedCluster({ name, clustersDir, tied: true });
+  const state = await startEmbeddedCluster({ name, clustersDir, tied: true, ...options });
   cleaner.after(() => stopProcess(state.pid ?? 0));
   const access = await openEmbeddedCluster(state);
   cleaner.after(() => access.client.close());

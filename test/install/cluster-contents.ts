@@ -1,0 +1,64 @@
+import type { KubernetesObject } from '../../api/kubernetes-types.ts';
+import type { KubernetesClient, Resource } from '../../kubernetes/types.ts';
+
+/** What a cluster writes by itself at any time. */
+const RESTLESS = new Set(['events', 'leases', 'componentstatuses']);
+
+interface Discovered {
+  name: string;
+  kind: string;
+  namespaced: boolean;
+  verbs: string[];
+}
+
+/** Every object of a cluster, of every kind that can be listed, by `kind.group namespace/name`; with its resource version as the value. */
+export async function clusterContents(client: KubernetesClient): Promise<Map<string, string>> {
+  const kinds = await listableKinds(client);
+  const lists = await Promise.all(
+    kinds.map(async (resource) => {
+      const { items } = await client.list<KubernetesObject>(resource);
+      return items.map(({ metadata }): [string, string] => [
+        `${resource.plural}.${resource.group} ${metadata?.namespace ?? ''}/${metadata?.name}`,
+        metadata?.resourceVersion ?? '',
+      ]);
+    }),
+  );
+  return new Map(lists.flat());
+}
+
+async function listableKinds(client: KubernetesClient): Promise<Resource[]> {
+  const { groups } = await client.raw<{
+    groups: { name: string; preferredVersion: { version: string } }[];
+  }>('GET', '/apis');
+  const all = [
+    { group: '', version: 'v1', path: '/api/v1' },
+    ...groups.map(({ name, preferredVersion: { version } }) => ({
+      group: name,
+      version,
+      path: `/apis/${name}/${version}`,
+    })),
+  ];
+  const kinds = await Promise.all(
+    all.map(async ({ group, version, path }) => {
+      const { resources } = await client.raw<{ resources: Discovered[] }>('GET', path);
+      return resources
+        .filter(({ name, verbs }) => verbs.includes('list') && !RESTLESS.has(name))
+        .map(({ name, kind, namespaced }) => ({ group, version, plural: name, kind, namespaced }));
+    }),
+  );
+  return kinds.flat();
+}
+
+/** What is only in one of two pictures of a cluster, or changed between them. */
+export function differences(
+  before: ReadonlyMap<string, string>,
+  after: ReadonlyMap<string, string>,
+): string[] {
+  const gone = [...before.keys()].filter((key) => !after.has(key)).map((key) => `gone: ${key}`);
+  const changed = [...after].flatMap(([key, version]) => {
+    const earlier = before.get(key);
+    if (earlier === undefined) return [`new: ${key}`];
+    return earlier === version ? [] : [`changed: ${key}`];
+  });
+  return [...gone, ...changed].sort();
+}

@@ -1,0 +1,376 @@
+/** What an installation makes and leaves, on an embedded API server or on the real one of `$TEST_KUBECONFIG`. No part runs: what counts is what is in the API. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, afterEach, before, suite, test } from 'node:test';
+import type {
+  Deployment,
+  KubernetesObject,
+  MutatingWebhookConfiguration,
+  ObjectMeta,
+  Pod,
+  PodSpec,
+} from '../../api/kubernetes-types.ts';
+import {
+  annotation,
+  CLUSTER_SET_PROPERTY,
+  component,
+  DEFAULT_MESH_NAMESPACE,
+  label,
+  object,
+} from '../../api/names.ts';
+import { cliClient, type ClusterAccess } from '../../cli/cluster-access.ts';
+import { resourceFor } from '../../cli/discovery.ts';
+import { UserError } from '../../cli/errors.ts';
+import { applyCustomResourceDefinitions, applyObjects, deleteObject } from '../../cli/install/apply.ts';
+import { applyInstallation } from '../../cli/install/install.ts';
+import { readInstallation } from '../../cli/install/installation.ts';
+import { customResourceDefinitions, isOurs, webhookOf } from '../../cli/install/manifests.ts';
+import { find } from '../../cli/install/others-objects.ts';
+import { uninstall } from '../../cli/install/uninstall.ts';
+import { applyUpgrade } from '../../cli/install/upgrade.ts';
+import { type AskedValues, type InstallValues, installValues } from '../../cli/install/values.ts';
+import { silentOutput } from '../../cli/output.ts';
+import { createTrustFolder } from '../../cli/trust/trust-folder.ts';
+import { injectPod } from '../../injector/index.ts';
+import { resources } from '../../kubernetes/resources.ts';
+import type { Resource } from '../../kubernetes/types.ts';
+import { eventually, temporaryFolder } from '../cluster/harness.ts';
+import { apiServerUnderTest, type RunningApiServer, serverKind } from '../testing/api-server.ts';
+import { clusterContents, differences } from './cluster-contents.ts';
+import { linkerdObjects } from './linkerd.ts';
+
+const NAMESPACE = DEFAULT_MESH_NAMESPACE;
+const EAST = { clusterName: 'east' };
+
+suite(`an installation in the API (${serverKind})`, () => {
+  let server: RunningApiServer;
+  let cluster: ClusterAccess;
+  let trust = '';
+  let other = '';
+  const cleanups: (() => Promise<void>)[] = [];
+
+  before(async () => {
+    const dir = await temporaryFolder({ after: (work) => void cleanups.unshift(work) });
+    [trust, other] = [join(dir, 'trust'), join(dir, 'other')];
+    await Promise.all([createTrustFolder(trust), createTrustFolder(other)]);
+    server = await apiServerUnderTest();
+    cluster = { context: 'test', config: server.config, client: cliClient(server.config) };
+    // The CRDs of the standards are never removed: there before, they are no difference after.
+    await applyCustomResourceDefinitions(
+      cluster.client,
+      customResourceDefinitions().filter((crd) => !isOurs(crd)),
+    );
+  });
+  after(async () => {
+    await cluster.client.close();
+    await server.stop();
+    for (const cleanup of cleanups) await cleanup();
+  });
+  afterEach(async () => {
+    await uninstall(cluster, NAMESPACE, silentOutput).catch((error: unknown) => {
+      if (!(error instanceof UserError)) throw error;
+    });
+  });
+
+  const apply = (asked: AskedValues = EAST): Promise<unknown> => applyInstallation(cluster, asked, trust);
+
+  /** What is in the API once the cluster's own controllers have nothing more to do. */
+  async function settledContents(): Promise<Map<string, string>> {
+    let last = await clusterContents(cluster.client);
+    return eventually('the cluster to come to rest', async () => {
+      const now = await clusterContents(cluster.client);
+      const same = differences(last, now).length === 0;
+      last = now;
+      return same ? now : undefined;
+    });
+  }
+
+  async function expectSame(earlier: Map<string, string>): Promise<void> {
+    await eventually('nothing to differ', async () => {
+      const found = differences(earlier, await clusterContents(cluster.client));
+      assert.deepEqual(found, []);
+      return true;
+    });
+  }
+
+  const read = <T extends KubernetesObject>(resource: Resource<T>, name: string): Promise<T> =>
+    cluster.client.get(resource, resource.namespaced ? NAMESPACE : undefined, name);
+
+  test('it is taken, and removing it leaves the cluster as it was', async () => {
+    const earlier = await settledContents();
+    await apply();
+    assert.ok(differences(earlier, await clusterContents(cluster.client)).length > 30);
+    await uninstall(cluster, NAMESPACE, silentOutput);
+    await expectSame(earlier);
+  });
+
+  test('made twice it changes nothing, with high availability as without', async () => {
+    for (const asked of [EAST, { ...EAST, highAvailability: true }]) {
+      await apply(asked);
+      const earlier = await settledContents();
+      await apply(asked);
+      assert.deepEqual(differences(earlier, await settledContents()), []);
+    }
+  });
+
+  test('going back from high availability removes the disruption budgets and what else is no more', async () => {
+    await apply();
+    const plain = new Set((await settledContents()).keys());
+    await apply({ ...EAST, highAvailability: true });
+    const budgets = await cluster.client.list(resources.podDisruptionBudgets, { namespace: NAMESPACE });
+    assert.equal(budgets.items.length, 3);
+    await apply();
+    const left = (await cluster.client.list(resources.podDisruptionBudgets, { namespace: NAMESPACE })).items;
+    assert.deepEqual(left, []);
+    const ours = [...(await clusterContents(cluster.client)).keys()].filter(
+      (key) => !/^(pods|replicasets|endpoints)/.test(key),
+    );
+    assert.deepEqual(
+      ours.filter((key) => !plain.has(key)),
+      [],
+    );
+  });
+
+  test('an upgrade keeps what was asked for, changes what is given, keeps trust, prunes, and brings CRDs back', async () => {
+    await apply({ ...EAST, 'gateway.replicas': 2, logLevel: 'warn' });
+    const issuer = await read(resources.secrets, object.issuerSecret);
+    // As an older version would have left it: a kind of object that this one has not, and a CRD with an older schema.
+    const relic = { [label.installation]: NAMESPACE };
+    await applyObjects(cluster.client, [
+      {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: 'isthmus-relic', namespace: NAMESPACE, labels: relic },
+      },
+      { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'of-someone-else', namespace: NAMESPACE } },
+      {
+        apiVersion: 'rbac.authorization.k8s.io/v1',
+        kind: 'ClusterRole',
+        metadata: { name: 'isthmus-relic', labels: relic },
+      },
+    ]);
+    await cluster.client.delete(resources.customResourceDefinitions, undefined, 'links.isthmus.dev');
+    await eventually('the CRD to go', async () => {
+      const { items } = await cluster.client.list(resources.customResourceDefinitions);
+      return !items.some(({ metadata }) => metadata?.name === 'links.isthmus.dev');
+    });
+    await applyUpgrade(cluster, NAMESPACE, { 'gateway.replicas': 3 });
+    const values = await installed();
+    assert.equal(values.gateway.replicas, 3);
+    assert.equal(values.logLevel, 'warn');
+    assert.deepEqual((await read(resources.secrets, object.issuerSecret)).data, issuer.data);
+    assert.equal((await read(resources.deployments, component.gateway)).spec?.replicas, 3);
+    const keys = [...(await clusterContents(cluster.client)).keys()];
+    assert.deepEqual(
+      keys.filter((key) => key.includes('relic')),
+      [],
+    );
+    assert.ok(keys.some((key) => key.endsWith('/of-someone-else')));
+    assert.ok(keys.includes('customresourcedefinitions.apiextensions.k8s.io /links.isthmus.dev'));
+  });
+
+  test('a namespace and cluster properties that were there before are kept, without what the mesh needed there', async () => {
+    const clusterSet: KubernetesObject & { spec: { value: string } } = {
+      apiVersion: 'about.k8s.io/v1beta1',
+      kind: 'ClusterProperty',
+      metadata: { name: CLUSTER_SET_PROPERTY },
+      spec: { value: 'set-of-someone-else' },
+    };
+    const theirs: KubernetesObject[] = [
+      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE, labels: { team: 'platform' } } },
+      { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'theirs', namespace: NAMESPACE } },
+      clusterSet,
+    ];
+    await forOthers(theirs, async () => {
+      const earlier = await settledContents();
+      await apply();
+      const { metadata } = await read(resources.namespaces, NAMESPACE);
+      assert.equal(metadata?.labels?.['pod-security.kubernetes.io/enforce'], 'restricted');
+      await uninstall(cluster, NAMESPACE, silentOutput);
+      // The namespace has been written to, and is what it was.
+      await eventually('the rest to be as before', async () => {
+        const found = differences(earlier, await clusterContents(cluster.client));
+        assert.deepEqual(found, [`changed: namespaces. /${NAMESPACE}`]);
+        return true;
+      });
+      const left = await read(resources.namespaces, NAMESPACE);
+      assert.deepEqual(Object.keys(left.metadata?.labels ?? {}).sort(), [
+        'kubernetes.io/metadata.name',
+        'team',
+      ]);
+      assert.deepEqual(left.metadata?.annotations ?? {}, {});
+    });
+  });
+
+  test("beside a Linkerd nothing of Linkerd's is touched, neither by an install nor by an uninstall", async () => {
+    await forOthers(linkerdObjects(), async () => {
+      const earlier = await settledContents();
+      const told: string[] = [];
+      await applyInstallation(cluster, EAST, trust, { ...silentOutput, err: (text) => void told.push(text) });
+      assert.match(told.join(''), /Linkerd.*only.*isthmus\.dev\/inject.*--adopt-linkerd/s);
+      const installed_ = differences(earlier, await settledContents());
+      assert.deepEqual(
+        installed_.filter((difference) => !difference.startsWith('new: ')),
+        [],
+      );
+      assert.deepEqual(
+        installed_.filter((difference) => /linkerd/i.test(difference)),
+        [],
+      );
+      await uninstall(cluster, NAMESPACE, silentOutput);
+      await expectSame(earlier);
+    });
+  });
+
+  test('a webhook that may stop pods gets that power only once somebody answers it, and keeps it', async () => {
+    const policy = async (): Promise<unknown> => {
+      const { webhooks } = await cluster.client.get<MutatingWebhookConfiguration>(
+        resources.mutatingWebhookConfigurations,
+        undefined,
+        object.injectorWebhook,
+      );
+      return webhooks?.map(({ failurePolicy }) => failurePolicy);
+    };
+    const strict: AskedValues = { ...EAST, 'webhook.failurePolicy': 'Fail' };
+    await apply(strict);
+    assert.deepEqual(await policy(), ['Ignore']);
+    // No part runs here: this is what the end of the wait does.
+    await applyObjects(cluster.client, [webhookOf(installValues(strict, { embedded: false }))]);
+    assert.deepEqual(await policy(), ['Fail']);
+    await apply(strict);
+    assert.deepEqual(await policy(), ['Fail']);
+  });
+
+  test('another id, trust domain, namespace or trust anchor than those that are there is refused', async () => {
+    await apply();
+    const earlier = await settledContents();
+    await assert.rejects(apply({ clusterName: 'other' }), /has the id "east", not "other"/);
+    await assert.rejects(
+      apply({ ...EAST, trustDomain: 'other.org' }),
+      /has the trust domain "cluster.local"/,
+    );
+    await assert.rejects(
+      apply({ ...EAST, meshNamespace: 'other' }),
+      /has a mesh already, in namespace "isthmus"/,
+    );
+    await assert.rejects(applyInstallation(cluster, EAST, other), /trusts another anchor/);
+    await assert.rejects(applyUpgrade(cluster, NAMESPACE, { trustDomain: 'other.org' }), /can not become/);
+    await assert.rejects(applyUpgrade(cluster, 'other', {}), /has no mesh in namespace "other"/);
+    assert.deepEqual(differences(earlier, await settledContents()), []);
+  });
+
+  test('an upgrade without an issuer says how to get one', async () => {
+    await apply();
+    await cluster.client.delete(resources.secrets, NAMESPACE, object.issuerSecret);
+    await assert.rejects(applyUpgrade(cluster, NAMESPACE, {}), (error) => {
+      assert.ok(error instanceof UserError);
+      assert.match(`${error.message} ${error.hint}`, /lost its issuer.*install --cluster-name east --trust/);
+      return true;
+    });
+    await apply();
+    await applyUpgrade(cluster, NAMESPACE, {});
+  });
+
+  const onlyReal = serverKind === 'real' ? false : 'the embedded cluster has no Pod Security admission';
+
+  test(
+    'Pod Security `restricted` is enforced in the mesh namespace, and every component is within it',
+    { skip: onlyReal },
+    async () => {
+      await apply({ ...EAST, highAvailability: true });
+      for (const name of [component.controlPlane, component.gateway, component.mirrorController]) {
+        const { spec } = await read<Deployment>(resources.deployments, name);
+        await cluster.client.create(resources.pods, podOf(spec?.template, NAMESPACE), { dryRun: true });
+      }
+      const loose = podOf({ spec: { containers: [{ name: 'app', image: 'app' }] } }, NAMESPACE);
+      await assert.rejects(
+        cluster.client.create(resources.pods, loose, { dryRun: true }),
+        /violates PodSecurity "restricted/,
+      );
+    },
+  );
+
+  test(
+    'of an injected pod the redirecting container alone is beyond `restricted`',
+    { skip: onlyReal },
+    async () => {
+      const namespace: KubernetesObject = {
+        apiVersion: 'v1',
+        kind: 'Namespace',
+        metadata: { name: 'strict', labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } },
+      };
+      await forOthers([namespace], async () => {
+        const pod = injectedPod('strict');
+        await assert.rejects(cluster.client.create(resources.pods, pod, { dryRun: true }), (error: Error) => {
+          assert.match(error.message, /violates PodSecurity "restricted/);
+          assert.deepEqual(
+            [...new Set(error.message.match(/(?<=container )"[^"]+"/g))],
+            [`"${component.redirect}"`],
+          );
+          assert.doesNotMatch(error.message, /containers "/);
+          return true;
+        });
+        const rest = pod.spec?.initContainers?.filter(({ name }) => name !== component.redirect) ?? [];
+        const without = { ...pod, spec: { containers: [], ...pod.spec, initContainers: rest } };
+        await eventually('the account of the new namespace', () =>
+          cluster.client.create(resources.pods, without, { dryRun: true }),
+        );
+      });
+    },
+  );
+
+  /** Has these objects in the cluster, as if others had made them, while `work` runs. */
+  async function forOthers(objects: readonly KubernetesObject[], work: () => Promise<void>): Promise<void> {
+    for (const o of objects) {
+      const resource = await resourceFor(cluster.client, o);
+      await cluster.client.apply(resource, o, { fieldManager: 'someone-else' });
+    }
+    try {
+      await work();
+    } finally {
+      for (const o of objects.toReversed()) await deleteObject(cluster.client, o);
+      await eventually('what others had to go', async () => {
+        const live = await Promise.all(objects.map((o) => find(cluster.client, o).catch(() => undefined)));
+        return live.every((o) => o === undefined);
+      });
+    }
+  }
+
+  async function installed(): Promise<InstallValues> {
+    const values = await readInstallation(cluster, NAMESPACE);
+    assert.ok(values !== undefined);
+    return values;
+  }
+});
+
+function podOf(template: { metadata?: ObjectMeta; spec?: PodSpec } | undefined, namespace: string): Pod {
+  assert.ok(template?.spec !== undefined);
+  const metadata = { ...template.metadata, name: 'pod-of-a-test', namespace };
+  return { apiVersion: 'v1', kind: 'Pod', metadata, spec: template.spec };
+}
+
+/** A pod that is itself within `restricted`, with its sidecar, as on a real cluster. */
+function injectedPod(namespace: string): Pod {
+  const app = {
+    name: 'app',
+    image: 'app',
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      runAsNonRoot: true,
+      runAsUser: 1000,
+      capabilities: { drop: ['ALL'] },
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+  };
+  const values = installValues(EAST, { embedded: false });
+  const result = injectPod(
+    podOf(
+      { metadata: { annotations: { [annotation.inject]: 'enabled' } }, spec: { containers: [app] } },
+      namespace,
+    ),
+    { name: namespace },
+    { ...values, opaquePorts: [], resources: {}, ignoreLinkerdAnnotation: false },
+  );
+  assert.ok(result.injected);
+  return result.pod;
+}
