@@ -1,3 +1,4 @@
+import { isToken } from './characters.ts';
 import { FieldId } from './message.ts';
 
 /** Names of the fields that layers look for, by id. The `isthmus` ones are pseudo-headers: only the HTTP/2 codec may meet them. */
@@ -94,6 +95,16 @@ export function isHopByHop(id: FieldId): boolean {
 /** The field is one of ours that only travels inside `isthmus/1`. */
 export function isIsthmusField(id: FieldId): boolean {
   return id >= FieldId.isthmusPort && id <= FieldId.isthmusProtocol;
+}
+
+const H2C = Buffer.from('h2c');
+
+/**
+ * Whether a request may leave HTTP for what the Upgrade field names: one protocol, by name alone. Several to choose from are not offered further, nor is `h2c`: behind
+ * it HTTP would go on where nobody routes or judges it. RFC 9110 section 7.8 allows to ignore any.
+ */
+export function mayUpgradeTo(buffer: Buffer, start: number, end: number): boolean {
+  return isToken(buffer, start, end) && !equalsIgnoreCase(buffer, start, end, H2C);
 }
 
 const APPLICATION_GRPC = Buffer.from('application/grpc');

@@ -42,6 +42,9 @@ const EMPTY = Buffer.alloc(0);
 /** A head of usual size, so that it is seldom made twice. */
 const OWN_BYTES = 1024;
 
+/** The answer to an `Upgrade` that is taken. */
+export const SWITCHING_PROTOCOLS = 101;
+
 /** A run of bytes: `buffer[start, end)`. */
 export interface Span {
   buffer: Buffer;
@@ -80,6 +83,11 @@ export class Head {
   own(n: number): Buffer {
     if (this.#own.length < n) this.#own = Buffer.allocUnsafeSlow(Math.max(n, OWN_BYTES));
     return this.#own;
+  }
+
+  /** The head of the answer itself: not one that only informs. After 101 comes no other head. */
+  get isFinal(): boolean {
+    return this.status >= 200 || this.status === SWITCHING_PROTOCOLS;
   }
 
   /** Makes the head empty, ready for the next message. */
@@ -243,6 +251,11 @@ export class Exchange {
   opaque = false;
   /** The app that asks speaks HTTP/2, and the app that is asked gets it. */
   http2 = false;
+  /**
+   * `asked`: the request asks to leave HTTP (`Upgrade`): nothing follows its head until it is answered. `done`: the answer was 101, and from there on the exchange
+   * is opaque bytes, whose two directions end each by itself. Set by the codecs.
+   */
+  upgrade: 'no' | 'asked' | 'done' = 'no';
   /** RFC 9113 error code by which either side reset its stream; 0: none did. It goes on to the other side: an app's reasons are its own. */
   resetCode = 0;
   requestEnded = false;

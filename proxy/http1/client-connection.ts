@@ -1,6 +1,6 @@
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
-import { Head } from '../message.ts';
+import { Head, SWITCHING_PROTOCOLS } from '../message.ts';
 import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
 import { Inflow, Outflow } from '../transport/flow.ts';
 import { OutputStall } from '../transport/output-stall.ts';
@@ -25,8 +25,11 @@ export interface Http1ClientOptions {
   onClose?(connection: Http1ClientConnection): void;
 }
 
-/** idle: no exchange. head: waits for the response's head. body: reads its body. drained: the response has ended, the request has not. closed. */
-type State = 'idle' | 'head' | 'body' | 'drained' | 'closed';
+/**
+ * idle: no exchange. head: waits for the response's head. body: reads its body. drained: the response has ended, the request has not. tunnel: the answer was 101, bytes
+ * pass each way until that way ends. closed.
+ */
+type State = 'idle' | 'head' | 'body' | 'drained' | 'tunnel' | 'closed';
 
 const NO_BYTES = Buffer.alloc(0);
 
@@ -46,6 +49,8 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
   #exchange: Exchange | undefined = undefined;
   #close = false;
   #requestEnded = false;
+  /** Of a tunnel. */
+  #responseEnded = false;
   #idleSince: number;
 
   constructor(transport: Transport, options: Http1ClientOptions) {
@@ -83,8 +88,10 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
     this.#exchange = x;
     this.#state = 'head';
     this.#requestEnded = end;
-    const framing = requestFraming(head, end);
-    this.#request.begin(framing === 'chunked' ? 'chunked' : end ? 'none' : 'length', head.contentLength);
+    const upgrades = x.upgrade === 'asked';
+    const framing = upgrades ? 'declared' : requestFraming(head, end);
+    const bodiless = end || upgrades;
+    this.#request.begin(framing === 'chunked' ? 'chunked' : bodiless ? 'none' : 'length', head.contentLength);
     this.#out.wrote(0, writeRequestHead(this.#transport, head, framing));
     this.#stall.watch();
   }
@@ -112,6 +119,7 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
     if (x !== this.#exchange) return;
     // HTTP/1 has no other way to take a request back.
     this.#exchange = undefined;
+    if (this.#state === 'tunnel') this.#transport.reset();
     this.#shut();
   }
 
@@ -122,6 +130,7 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
   #requestDone(): void {
     this.#requestEnded = true;
     if (this.#state === 'drained') this.#release();
+    else if (this.#state === 'tunnel') this.#tunnelSideEnded();
   }
 
   // Responses in.
@@ -131,6 +140,7 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
     while (i < end) {
       if (this.#state === 'head') i = this.#readHead(buffer, i, end);
       else if (this.#state === 'body') i = this.#readBody(buffer, i, end);
+      else if (this.#state === 'tunnel') i = this.#readTunnel(buffer, i, end);
       else {
         // Bytes that nobody asked for: what follows on this connection cannot be trusted.
         if (this.#state !== 'closed') this.#shut();
@@ -149,10 +159,15 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
     }
     const { buffer: b, start: from, end: to } = this.#reader;
     const head = this.#head;
-    // 101 would need an Upgrade that is never passed on.
-    if (parseResponse(b, from, to, head, this.#framing) !== undefined || head.status === 101) {
+    const bad = parseResponse(b, from, to, head, this.#framing);
+    const switches = head.status === SWITCHING_PROTOCOLS;
+    if (bad !== undefined || (switches && (x.upgrade !== 'asked' || this.#requestEnded))) {
       this.#fail(causes.protocolError);
       return end;
+    }
+    if (switches) {
+      this.#becomeTunnel(x, head);
+      return start + consumed;
     }
     if (head.status < 200) {
       this.#sinkOf(x).responseHead(x, head, false);
@@ -162,8 +177,36 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
     return start + consumed;
   }
 
+  /** What was asked for is granted: the connection carries something else from here on, and ends with it. */
+  #becomeTunnel(x: Exchange, head: Head): void {
+    x.upgrade = 'done';
+    this.#state = 'tunnel';
+    this.#close = true;
+    this.#request.begin('close', -1);
+    this.#sinkOf(x).responseHead(x, head, false);
+  }
+
+  #readTunnel(buffer: Buffer, start: number, end: number): number {
+    const x = this.#exchange;
+    if (x === undefined) return end;
+    this.#in.passed(end - start);
+    this.#sinkOf(x).responseData(x, buffer, start, end, false);
+    return end;
+  }
+
+  /** One of the two ways of a tunnel has come to its end; with the other one's the connection closes. */
+  #tunnelSideEnded(): void {
+    this.#transport.end();
+    if (this.#responseEnded) this.#exchange = undefined;
+  }
+
   #beginResponse(x: Exchange, head: Head): void {
     this.#close ||= head.close;
+    if (x.upgrade === 'asked') {
+      // Declined: it was an ordinary request then, and had no body.
+      x.upgrade = 'no';
+      this.#requestEnded = true;
+    }
     const kind = this.#bodyKind(x, head);
     const end = kind === 'none' || (kind === 'length' && head.contentLength === 0);
     if (kind === 'close') this.#close = true;
@@ -240,6 +283,12 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
 
   onEnd(): void {
     const x = this.#exchange;
+    if (this.#state === 'tunnel' && x !== undefined) {
+      this.#responseEnded = true;
+      if (this.#requestEnded) this.#exchange = undefined;
+      this.#sinkOf(x).responseData(x, NO_BYTES, 0, 0, true);
+      return;
+    }
     if (this.#state === 'body' && this.#body.kind === 'close' && x !== undefined) {
       this.#ended();
       this.#exchange = undefined;
@@ -261,7 +310,7 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
     const x = this.#exchange;
     this.#exchange = undefined;
     this.#shut();
-    if (x !== undefined) this.#sinkOf(x).responseReset(x, cause);
+    if (x !== undefined && !this.#responseEnded) this.#sinkOf(x).responseReset(x, cause);
   }
 
   #shut(): void {

@@ -1,8 +1,8 @@
 import { equalBytes } from '../bytes.ts';
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
-import { equalsIgnoreCase, fieldIdOf, isHopByHop } from '../field-names.ts';
-import { FieldId, MAX_FIELDS } from '../message.ts';
+import { equalsIgnoreCase, fieldIdOf, isHopByHop, mayUpgradeTo } from '../field-names.ts';
+import { FieldId, MAX_FIELDS, SWITCHING_PROTOCOLS } from '../message.ts';
 import type { Head } from '../message.ts';
 import {
   fieldValueEnd,
@@ -28,6 +28,7 @@ const EMPTY_PATH = Buffer.from('/');
 const CHUNKED = Buffer.from('chunked');
 const CLOSE = Buffer.from('close');
 const KEEP_ALIVE = Buffer.from('keep-alive');
+const UPGRADE = Buffer.from('upgrade');
 
 /** How the message is framed and what it says about the connection: what is left of the fields that a codec does not pass on. */
 export class Framing {
@@ -40,6 +41,11 @@ export class Framing {
   hosts = 0;
   saidClose = false;
   saidKeepAlive = false;
+  saidUpgrade = false;
+  /** The Upgrade field: kept aside, since it only means something where Connection names it. */
+  upgrades = 0;
+  upgradeStart = 0;
+  upgradeEnd = 0;
   /** Connection names of fields that end here, besides the fixed ones: where each begins and ends. */
   listed = 0;
   readonly listedStart = new Int32Array(MAX_FIELDS);
@@ -54,6 +60,8 @@ export class Framing {
     this.hosts = 0;
     this.saidClose = false;
     this.saidKeepAlive = false;
+    this.saidUpgrade = false;
+    this.upgrades = 0;
     this.listed = 0;
   }
 }
@@ -77,6 +85,8 @@ export function parseRequest(
   if (bad !== undefined) return bad;
   if (framing.hosts === 0 && framing.minorVersion === 1) return causes.badRequest;
   head.close = framing.saidClose || (framing.minorVersion === 0 && !framing.saidKeepAlive);
+  const hasBody = framing.chunked || head.contentLength > 0;
+  if (framing.saidUpgrade && !hasBody && framing.minorVersion === 1) keepUpgrade(b, head, framing);
   return undefined;
 }
 
@@ -93,6 +103,8 @@ export function parseResponse(
   const line = lineEnd(b, start);
   if (!parseStatusLine(b, start, line, head, framing)) return causes.protocolError;
   if (parseFields(b, line + 2, end - 2, head, framing) !== undefined) return causes.protocolError;
+  if (head.status === SWITCHING_PROTOCOLS && !(framing.saidUpgrade && keepUpgrade(b, head, framing)))
+    return causes.protocolError;
   head.close = framing.saidClose || (framing.minorVersion === 0 && !framing.saidKeepAlive);
   return undefined;
 }
@@ -224,6 +236,11 @@ function takeField(
       return framing.chunked ? undefined : unknownCoding(b, valueStart, valueEnd);
     case FieldId.connection:
       return takeConnection(b, valueStart, valueEnd, framing);
+    case FieldId.upgrade:
+      framing.upgrades++;
+      framing.upgradeStart = valueStart;
+      framing.upgradeEnd = valueEnd;
+      return undefined;
     case FieldId.expect:
       framing.expect = true;
       break;
@@ -279,6 +296,7 @@ function takeConnection(b: Buffer, start: number, end: number, framing: Framing)
     if (!isToken(b, from, i)) return causes.badRequest;
     if (equalsIgnoreCase(b, from, i, CLOSE)) framing.saidClose = true;
     else if (equalsIgnoreCase(b, from, i, KEEP_ALIVE)) framing.saidKeepAlive = true;
+    else if (equalsIgnoreCase(b, from, i, UPGRADE)) framing.saidUpgrade = true;
     else if (isProtected(fieldIdOf(b, from, i))) return causes.badRequest;
     else if (framing.listed >= MAX_FIELDS) return causes.headTooLarge;
     else {
@@ -287,6 +305,13 @@ function takeConnection(b: Buffer, start: number, end: number, framing: Framing)
     }
   }
   return undefined;
+}
+
+/** Makes the Upgrade a field of the head where it may go on. */
+function keepUpgrade(b: Buffer, head: Head, framing: Framing): boolean {
+  const { upgrades, upgradeStart: start, upgradeEnd: end } = framing;
+  if (upgrades !== 1 || !mayUpgradeTo(b, start, end)) return false;
+  return head.add(FieldId.upgrade, UPGRADE, 0, UPGRADE.length, b, start, end);
 }
 
 function removeListed(b: Buffer, head: Head, framing: Framing): undefined {

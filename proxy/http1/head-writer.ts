@@ -14,6 +14,7 @@ const CRLF = latin1('\r\n');
 const CHUNKED = latin1('transfer-encoding: chunked\r\n');
 const NO_CONTENT = latin1('content-length: 0\r\n');
 const CLOSE = latin1('connection: close\r\n');
+const CONNECTION_UPGRADE = latin1('connection: upgrade\r\n');
 const KEEP_ALIVE = latin1('connection: keep-alive\r\n');
 const ROOT = latin1('/');
 const COLON = 58;
@@ -132,6 +133,7 @@ function spanLength(span: Span): number {
 function putFields(out: Buffer, at: number, head: Head, framing: OutgoingFraming): number {
   let o = at;
   let cookies = 0;
+  let upgrades = false;
   for (let i = 0; i < head.count; i++) {
     const id = (head.id[i] ?? 0) as FieldId;
     if (id !== FieldId.other) {
@@ -139,7 +141,9 @@ function putFields(out: Buffer, at: number, head: Head, framing: OutgoingFraming
         cookies++;
         continue;
       }
-      if (id === FieldId.host || id === FieldId.te || isHopByHop(id) || isIsthmusField(id)) continue;
+      // There is one only where the codecs let it pass.
+      if (id === FieldId.upgrade) upgrades = true;
+      else if (id === FieldId.host || id === FieldId.te || isHopByHop(id) || isIsthmusField(id)) continue;
       // The framing that we choose must be the only one that the message shows.
       if (id === FieldId.contentLength && framing !== 'declared') continue;
     }
@@ -149,6 +153,7 @@ function putFields(out: Buffer, at: number, head: Head, framing: OutgoingFraming
     o = copyBytes(head.valueBuffer[i] ?? CRLF, head.valueStart[i] ?? 0, head.valueEnd[i] ?? 0, out, o);
     o = put(out, o, CRLF);
   }
+  if (upgrades) o = put(out, o, CONNECTION_UPGRADE);
   return cookies === 0 ? o : putCookies(out, o, head);
 }
 

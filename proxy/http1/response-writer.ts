@@ -1,4 +1,4 @@
-import type { Exchange, Head } from '../message.ts';
+import { SWITCHING_PROTOCOLS, type Exchange, type Head } from '../message.ts';
 import type { Transport } from '../transport/transport.ts';
 import { BodyWriter } from './body-writer.ts';
 import type { OutgoingBody } from './body-writer.ts';
@@ -28,6 +28,11 @@ export class ResponseWriter {
 
   /** @returns whether the output has room */
   head(x: Exchange, head: Head, end: boolean): boolean {
+    if (head.status === SWITCHING_PROTOCOLS) {
+      this.headSent = true;
+      this.close = true;
+      this.#body.begin('close', -1);
+    }
     if (head.status < 200) {
       // An HTTP/1.0 client does not know informational responses.
       return this.#http10 || writeResponseHead(this.#transport, head, 'declared', 'none');

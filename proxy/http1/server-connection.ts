@@ -1,6 +1,6 @@
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
-import { Exchange, Head } from '../message.ts';
+import { Exchange, FieldId, Head, SWITCHING_PROTOCOLS } from '../message.ts';
 import type { RequestSink, ResponseSink } from '../message.ts';
 import { Deadline } from '../transport/deadline.ts';
 import { Inflow, Outflow } from '../transport/flow.ts';
@@ -36,9 +36,10 @@ const NO_BYTES = Buffer.alloc(0);
 /**
  * Where the connection stands. One writer: this class.
  * head: waits for a request's head. body: reads a request's body. response: the request has been read, its response has not ended. backlog: answers wait for a
- * client that does not read; no further request is taken. discard: the response ended first, the rest of the body is dropped. closing: nothing is read any more.
+ * client that does not read; no further request is taken. discard: the response ended first, the rest of the body is dropped. upgrade: the request asks to leave
+ * HTTP, what comes behind it waits for the answer. tunnel: that was 101, bytes pass each way until that way ends. closing: nothing is read any more.
  */
-type State = 'head' | 'body' | 'response' | 'backlog' | 'discard' | 'closing';
+type State = 'head' | 'body' | 'response' | 'backlog' | 'discard' | 'upgrade' | 'tunnel' | 'closing';
 
 /** One HTTP/1.x connection from a client: requests in, responses out. `x.client` of its exchanges is the connection. */
 export class Http1ServerConnection implements TransportHandler, ResponseSink {
@@ -109,7 +110,8 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
 
   onEnd(): void {
     this.#clientEnded = true;
-    if (this.#state === 'body') this.#abort(causes.clientGone);
+    if (this.#state === 'tunnel') return this.#tunnelRequestEnded();
+    if (this.#state === 'body' || this.#state === 'upgrade') this.#abort(causes.clientGone);
     // A client may half-close after its last request; idle, it is done.
     else if (this.#state === 'response') this.#response.close = true;
     else this.#endConnection();
@@ -131,6 +133,7 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
       const state = this.#state;
       if (state === 'head') i = this.#readHead(buffer, i, end);
       else if (state === 'body' || state === 'discard') i = this.#readBody(buffer, i, end);
+      else if (state === 'tunnel') i = this.#readTunnel(buffer, i, end);
       else {
         if (state !== 'closing') this.#keep(buffer, i, end);
         break;
@@ -185,13 +188,15 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
     x.startedAt = this.#options.timers.now();
     x.isHead = framing.isHead;
     this.#exchange = x;
-    const end = !framing.chunked && head.contentLength <= 0;
+    const upgrades = head.find(FieldId.upgrade) >= 0;
+    if (upgrades) x.upgrade = 'asked';
+    const end = !framing.chunked && head.contentLength <= 0 && !upgrades;
     // A client that waits for 100 may send its body or another request after a final answer: nobody can tell which.
     const close = head.close || this.#draining || this.#clientEnded || (framing.expect && !end);
     this.#response.begin(framing.minorVersion === 0, close);
     x.requestEnded = end;
-    this.#state = end ? 'response' : 'body';
-    if (end) this.#deadline.clear();
+    this.#state = upgrades ? 'upgrade' : end ? 'response' : 'body';
+    if (end || upgrades) this.#deadline.clear();
     else {
       this.#deadline.set(BODY_STALL_MS);
       this.#body.begin(framing.chunked ? 'chunked' : 'length', head.contentLength);
@@ -228,6 +233,23 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
     } else if (event === 'end') this.#sink?.requestData(x, buffer, at, at, true);
     else if (event === 'trailers') this.#sink?.requestTrailers(x, body.trailers);
     return at;
+  }
+
+  #readTunnel(buffer: Buffer, start: number, end: number): number {
+    const x = this.#exchange;
+    // The client may go on when the other side has ended its way.
+    if (x === undefined || x.requestEnded) return end;
+    this.#in.passed(end - start);
+    this.#sink?.requestData(x, buffer, start, end, false);
+    return end;
+  }
+
+  #tunnelRequestEnded(): void {
+    const x = this.#exchange;
+    if (x === undefined || x.requestEnded) return;
+    x.requestEnded = true;
+    this.#sink?.requestData(x, NO_BYTES, 0, 0, true);
+    if (x.responseEnded) this.#exchange = undefined;
   }
 
   #discard(n: number, done: boolean): void {
@@ -279,6 +301,8 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
         break;
       case 'response':
       case 'backlog':
+      case 'upgrade':
+      case 'tunnel':
         break;
     }
   }
@@ -287,9 +311,28 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
 
   responseHead(x: Exchange, head: Head, end: boolean): void {
     if (x !== this.#exchange) return;
-    if (head.status >= 200) x.status = head.status;
+    if (head.isFinal) x.status = head.status;
+    if (head.status >= 200 && this.#state === 'upgrade') this.#upgradeDeclined(x);
     this.#out.wrote(0, this.#response.head(x, head, end));
+    if (head.status === SWITCHING_PROTOCOLS) return this.#becomeTunnel();
     if (end) this.#responseEnded(x);
+  }
+
+  /** The answer is an ordinary one: so was the request, then, and it had no body. */
+  #upgradeDeclined(x: Exchange): void {
+    x.upgrade = 'no';
+    x.requestEnded = true;
+    this.#state = 'response';
+    this.#sink?.requestData(x, NO_BYTES, 0, 0, true);
+  }
+
+  #becomeTunnel(): void {
+    this.#state = 'tunnel';
+    this.#deadline.stop();
+    const pending = this.#pending;
+    this.#pending = undefined;
+    if (pending !== undefined) this.#readTunnel(pending, 0, pending.length);
+    this.#in.release();
   }
 
   responseData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
@@ -323,6 +366,8 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
     const response = this.#response;
     if (response.headSent) {
       this.#exchange = undefined;
+      // What broke on the other side breaks here: an orderly end would pass for a whole answer.
+      if (this.#state === 'tunnel') this.#transport.reset();
       this.#destroy();
       return;
     }
@@ -339,6 +384,10 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
 
   #responseEnded(x: Exchange): void {
     x.responseEnded = true;
+    if (this.#state === 'tunnel' && !x.requestEnded) {
+      this.#transport.end();
+      return;
+    }
     this.#exchange = undefined;
     this.#out.forget();
     this.#in.forget();

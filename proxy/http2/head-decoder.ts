@@ -1,7 +1,7 @@
 import { equalBytes } from '../bytes.ts';
 import { parseDecimal, isAuthority, isTarget, isToken } from '../characters.ts';
-import { equalsIgnoreCase, isHopByHop, isIsthmusField } from '../field-names.ts';
-import { FieldId } from '../message.ts';
+import { equalsIgnoreCase, isHopByHop, isIsthmusField, mayUpgradeTo } from '../field-names.ts';
+import { FieldId, SWITCHING_PROTOCOLS } from '../message.ts';
 import type { Head, Span } from '../message.ts';
 import { HpackDecoder } from './hpack-decoder.ts';
 import type { FieldTarget } from './hpack-decoder.ts';
@@ -31,7 +31,10 @@ export class HeadDecoder implements FieldTarget {
   #malformed = false;
   #hosts = 0;
 
-  /** `isthmus`: pseudo-headers of `isthmus/1` are taken as fields. */
+  /** The head has an Upgrade field: it asks for that, or grants it. */
+  upgrade = false;
+
+  /** `isthmus`: the peer is one of our proxies: pseudo-headers of `isthmus/1` are taken as fields, and HTTP/1.1 may be left by Upgrade. */
   constructor(head: Head, isthmus: boolean) {
     this.#head = head;
     this.#isthmus = isthmus;
@@ -46,6 +49,7 @@ export class HeadDecoder implements FieldTarget {
     this.#regular = false;
     this.#malformed = false;
     this.#hosts = 0;
+    this.upgrade = false;
     if (!this.#hpack.decode(b, start, end, this)) return 'compression';
     if (this.#malformed) return 'malformed';
     if (this.#size > MAX_HEADER_LIST) return 'too-large';
@@ -120,6 +124,11 @@ export class HeadDecoder implements FieldTarget {
       case FieldId.te:
         if (!equalsIgnoreCase(b, start, end, TRAILERS)) this.#malformed = true;
         return true;
+      case FieldId.upgrade:
+        if (!this.#isthmus || this.upgrade || this.#kind === 'trailers' || !mayUpgradeTo(b, start, end))
+          this.#malformed = true;
+        this.upgrade = true;
+        return true;
       case FieldId.proxyAuthorization:
       case FieldId.proxyAuthenticate:
         return false;
@@ -142,7 +151,10 @@ export class HeadDecoder implements FieldTarget {
   #complete(): boolean {
     const head = this.#head;
     if (this.#kind === 'trailers') return true;
-    if (this.#kind === 'response') return head.status >= 100 && head.status <= 599 && head.status !== 101;
+    if (this.#kind === 'response') {
+      const switches = head.status === SWITCHING_PROTOCOLS;
+      return head.status >= 100 && head.status <= 599 && switches === this.upgrade;
+    }
     const { method, path, authority, scheme } = head;
     if (!isToken(method.buffer, method.start, method.end)) return false;
     if (!isAuthority(authority.buffer, authority.start, authority.end)) return false;

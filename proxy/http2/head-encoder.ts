@@ -60,6 +60,7 @@ export class HeadEncoder {
     for (let i = 0; i < head.count; i++) {
       const id = idAt(head, i);
       // `te` was checked to be `trailers`, the only value that HTTP/2 knows.
+      if (id === FieldId.upgrade && this.#isthmus) this.#field(head, i);
       if (id === FieldId.host || isHopByHop(id) || isIsthmusField(id)) continue;
       this.#field(head, i);
     }

@@ -2,7 +2,7 @@ import { equalBytes } from '../bytes.ts';
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
 import { equalsIgnoreCase, isGrpc } from '../field-names.ts';
-import { Exchange, FieldId, Head } from '../message.ts';
+import { Exchange, FieldId, Head, SWITCHING_PROTOCOLS } from '../message.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import { FloodGuard } from './flood-guard.ts';
 import type { FrameHandler } from './frame-dispatch.ts';
@@ -47,7 +47,7 @@ export class Incoming implements FrameHandler {
     this.#outgoing = parts.outgoing;
     this.#life = parts.life;
     this.#timers = options.timers;
-    this.#decoder = new HeadDecoder(this.#head, options.isthmus && server);
+    this.#decoder = new HeadDecoder(this.#head, options.isthmus);
     this.#resets = new FloodGuard(RESET_BURST, RESETS_PER_SECOND, options.timers.now());
   }
 
@@ -107,7 +107,9 @@ export class Incoming implements FrameHandler {
     x.startedAt = this.#timers.now();
     x.requestEnded = end;
     this.#outgoing.opened();
-    if (decoded !== 'ok' || (end && head.contentLength > 0)) {
+    const upgrades = this.#decoder.upgrade;
+    if (upgrades) x.upgrade = 'asked';
+    if (decoded !== 'ok' || (end && (head.contentLength > 0 || upgrades))) {
       this.#refuse(stream, decoded === 'too-large' ? causes.headTooLarge : causes.badRequest);
       return;
     }
@@ -128,10 +130,13 @@ export class Incoming implements FrameHandler {
   #laterHead(stream: Stream, end: boolean, decoded: DecodedHead, kind: HeadKind): void {
     const head = this.#head;
     const x = stream.exchange;
-    const informational = kind === 'response' && head.status < 200;
+    const informational = kind === 'response' && !head.isFinal;
+    const switches = kind === 'response' && head.status === SWITCHING_PROTOCOLS;
     if (stream.remoteEnded) return this.#outgoing.error(stream, ErrorCode.streamClosed);
     if (decoded !== 'ok' || (kind === 'trailers' && !end) || (informational && end))
       return this.#outgoing.error(stream, ErrorCode.protocol);
+    if (switches && (x.upgrade !== 'asked' || end)) return this.#outgoing.error(stream, ErrorCode.protocol);
+    if (switches) x.upgrade = 'done';
     if (kind === 'response' && !informational) {
       stream.headReceived = true;
       const bodiless = x.isHead || head.status === 304 || head.status === 204;

@@ -138,7 +138,7 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
       this.responseReset(x, causes.protocolError);
       return;
     }
-    if (head.status >= 200) {
+    if (head.isFinal) {
       stream.headSent = true;
       x.status = head.status;
     }
@@ -197,8 +197,8 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
     const x = stream.exchange;
     if (this.#server) {
       x.responseEnded = true;
-      // The answer did not wait for the whole request (RFC 9113 section 8.1). Opaque streams end each way by themselves.
-      if (!stream.remoteEnded && !x.opaque) {
+      // The answer did not wait for the whole request (RFC 9113 section 8.1). Opaque streams, and what Upgrade has made opaque, end each way by themselves.
+      if (!stream.remoteEnded && !x.opaque && x.upgrade !== 'done') {
         this.#frames.reset(stream.id, ErrorCode.none);
         const { sink } = stream;
         this.release(stream);

@@ -134,7 +134,7 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
 
   responseHead(x: Exchange, head: Head, end: boolean): void {
     const attempt = attemptOf(x);
-    if (head.status >= 200 || attempt.x.opaque) {
+    if (head.isFinal || attempt.x.opaque) {
       attempt.forget();
       if (attempt.place.kind === 'sent') this.onResponded(attempt, attempt.place.destination);
     }

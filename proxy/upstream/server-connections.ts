@@ -54,7 +54,7 @@ export class ServerConnections implements Upstream {
   }
 
   #poolFor(x: Exchange): Upstream {
-    if (x.opaque || !(x.http2 || this.#options.multiplexes)) return this.#http1;
+    if (x.opaque || x.upgrade !== 'no' || !(x.http2 || this.#options.multiplexes)) return this.#http1;
     return (this.#http2 ??= this.#openHttp2());
   }
 

@@ -49,7 +49,7 @@ export class TelemetryLayer extends StackLayer {
   }
 
   override responseHead(x: Exchange, head: Head, end: boolean): void {
-    if (head.status >= 200 && x.status === 0) {
+    if (head.isFinal && x.status === 0) {
       x.status = head.status;
       x.respondedAt = this.#options.now();
       markOf(x).grpcStatus = grpcStatusOf(head);

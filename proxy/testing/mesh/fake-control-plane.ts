@@ -31,6 +31,8 @@ export interface FakeEndpoint {
   /** Alone: an identity of Linkerd's kind. */
   dnsName?: string;
   authorityOverride?: string;
+  /** Linkerd's hint that its proxy takes HTTP/1.1 in HTTP/2. */
+  http2?: boolean;
   labels?: Record<string, string>;
 }
 
@@ -217,12 +219,15 @@ function end(stream: Stream, code: GrpcCode): void {
 }
 
 function weighted(one: FakeEndpoint): WeightedAddr {
-  const { address, port, inboundPort, spiffeId, dnsName, authorityOverride, labels = {} } = one;
+  const { address, port, inboundPort, spiffeId, dnsName, authorityOverride, http2, labels = {} } = one;
   return create(WeightedAddrSchema, {
     addr: tcp(address, port),
     weight: 10_000,
     metricLabels: labels,
-    ...(inboundPort === undefined ? {} : { protocolHint: { opaqueTransport: { inboundPort } } }),
+    protocolHint: {
+      ...(inboundPort === undefined ? {} : { opaqueTransport: { inboundPort } }),
+      ...(http2 === true ? { protocol: { case: 'h2', value: {} } } : {}),
+    },
     ...(authorityOverride === undefined ? {} : { authorityOverride: { authorityOverride } }),
     ...tlsIdentity(spiffeId, dnsName),
   });
