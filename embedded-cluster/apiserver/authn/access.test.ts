@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { createPublicKey, verify, type webcrypto } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { valueAt } from '../json.ts';
+import { type JsonObject, valueAt } from '../json.ts';
 import { CONFIG_MAPS, startTestServer, type TestServer } from '../testing/test-server.ts';
 
 const ACCOUNTS = '/api/v1/namespaces/default/serviceaccounts';
@@ -148,6 +152,53 @@ void test('nothing is allowed that no role allows: verbs, names, namespaces, sub
   assert.equal((await server.callAs('', 'GET', '/readyz')).code, 200);
   const anonymous = await server.callAs('', 'GET', '/apis');
   assert.equal(anonymous.body['message'], 'forbidden: User "system:anonymous" cannot get path "/apis"');
+});
+
+void test('an apply that finds no object needs the right to create; the audit log has who asked for what', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'audit-'));
+  t.after(() => rm(dir, { recursive: true }));
+  const auditLog = join(dir, 'audit.log');
+  const server = await startTestServer(t, { auditLog });
+  const rule = { apiGroups: [''], resources: ['configmaps'], verbs: ['patch'] };
+  await server.call('POST', `${RBAC}/namespaces/default/roles`, role('r', [rule]));
+  await server.call('POST', `${RBAC}/namespaces/default/rolebindings`, binding('b', 'r', 'a'));
+  const apply = () =>
+    server.call(
+      'PATCH',
+      `${CONFIG_MAPS}/c?fieldManager=m`,
+      { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'c' } },
+      {
+        'Content-Type': 'application/apply-patch+yaml',
+        'Impersonate-User': 'system:serviceaccount:default:a',
+      },
+    );
+  const refused = await apply();
+  assert.equal(refused.code, 403);
+  assert.match(
+    String(refused.body['message']),
+    /^configmaps "c" is forbidden: User .* cannot create resource "configmaps" in API group ""/,
+  );
+  await server.call('POST', CONFIG_MAPS, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'c' } });
+  assert.equal((await apply()).code, 200);
+
+  const events = readFileSync(auditLog, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as JsonObject)
+    .filter((event) => valueAt(event, 'user.username') === 'system:serviceaccount:default:a');
+  const DECISION = 'authorization.k8s.io/decision';
+  assert.deepEqual(
+    events.map((event) => [
+      event['verb'],
+      valueAt(event, 'objectRef.resource'),
+      (event['annotations'] as Record<string, string>)[DECISION],
+    ]),
+    [
+      ['patch', 'configmaps', 'allow'],
+      ['create', 'configmaps', 'forbid'],
+      ['patch', 'configmaps', 'allow'],
+    ],
+  );
 });
 
 void test('nobody grants what they do not hold', async (t) => {
