@@ -1,5 +1,6 @@
-/** The app behind the proxies: `GET /N` is answered with N bytes. Raw sockets, so that it costs little beside what is measured. */
-import { createServer, type AddressInfo } from 'node:net';
+/** The app behind the proxies where nginx is not installed: `GET /N` is answered with N bytes. Arguments: port, addresses. */
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
 
 const HEAD_END = '\r\n\r\n';
 const answers = new Map<string, Buffer>();
@@ -13,7 +14,7 @@ function answerOf(size: string): Buffer {
   return made;
 }
 
-const server = createServer({ noDelay: true }, (socket) => {
+function serve(socket: Socket): void {
   let rest = '';
   socket.on('error', () => socket.destroy());
   socket.on('data', (chunk: Buffer) => {
@@ -21,7 +22,11 @@ const server = createServer({ noDelay: true }, (socket) => {
     rest = heads.pop() ?? '';
     for (const head of heads) socket.write(answerOf(/\/(\d+) HTTP/.exec(head)?.[1] ?? '0'));
   });
-});
-server.listen(0, process.argv[2], () => {
-  process.send?.({ kind: 'listening', port: (server.address() as AddressInfo).port });
-});
+}
+
+const [port, ...hosts] = process.argv.slice(2);
+for (const host of hosts) {
+  const server = createServer({ noDelay: true }, serve).listen(Number(port), host);
+  await once(server, 'listening');
+}
+process.send?.({ kind: 'listening' });

@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
-import { findProgram, pinned } from './processes.ts';
+import { findProgram, message, pinned, type Processes } from './processes.ts';
 
 /** What is asked for, how often at once. */
 export interface Load {
@@ -24,10 +23,20 @@ export interface LoadResult {
 export type Drive = (load: Load) => Promise<LoadResult>;
 
 /** wrk where it is installed, else a generator of our own. `folder`: for the script that wrk needs. */
-export function generator(folder: string): { name: string; drive: Drive } {
+export function generator(processes: Processes, folder: string): { name: string; drive: Drive } {
   const wrk = findProgram('wrk');
-  if (wrk === undefined) return { name: 'own generator (wrk is not installed)', drive: driveOwn };
-  return { name: 'wrk', drive: (load) => driveWrk(wrk, folder, load) };
+  if (wrk !== undefined) return { name: 'wrk', drive: (load) => driveWrk(wrk, folder, load) };
+  return {
+    name: 'own generator (wrk is not installed)',
+    drive: (load) => ask(processes, 'load-http1.ts', load),
+  };
+}
+
+/** Runs a generator of this folder as a process: it gets what it needs as JSON, and answers with one message. */
+export async function ask<Answer>(processes: Processes, file: string, question: object): Promise<Answer> {
+  const path = join(import.meta.dirname, file);
+  const child = processes.startNode('load', path, [JSON.stringify(question)]);
+  return (await message<{ kind: 'result'; result: Answer }>(child, 'result')).result;
 }
 
 /** wrk knows no absolute form, and whole seconds only; a script sets the one and ends the other. */
@@ -59,36 +68,4 @@ end
       else resolve({ requests: Number(requests), failures: Number(failures) });
     });
   });
-}
-
-/** Keep-alive connections, each with one request under way; answers are told apart by their declared length. */
-async function driveOwn(load: Load): Promise<LoadResult> {
-  const request = Buffer.from(`GET ${load.target} HTTP/1.1\r\nHost: app\r\n\r\n`);
-  const result: LoadResult = { requests: 0, failures: 0 };
-  const end = Date.now() + load.durationMs;
-  const one = (): Promise<void> =>
-    new Promise((resolve) => {
-      const socket = connect({ host: load.host, port: load.port, noDelay: true });
-      let left = -1;
-      socket.once('connect', () => socket.write(request));
-      socket.on('data', (chunk: Buffer) => {
-        if (left < 0) left = lengthOf(chunk);
-        left -= chunk.length;
-        if (left > 0) return;
-        left = -1;
-        result.requests++;
-        if (Date.now() < end) socket.write(request);
-        else socket.destroy();
-      });
-      socket.once('error', () => result.failures++);
-      socket.once('close', () => resolve());
-    });
-  await Promise.all(Array.from({ length: load.connections }, one));
-  return result;
-}
-
-/** Bytes of a whole answer whose head is at the chunk's start. */
-function lengthOf(chunk: Buffer): number {
-  const head = chunk.toString('latin1', 0, chunk.indexOf('\r\n\r\n') + 4);
-  return head.length + Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0);
 }

@@ -13,9 +13,11 @@ export function cpuMicros(pid: number): number {
   return ns / 1_000;
 }
 
-/** KiB of memory in proportion to who shares it. */
-export function pssKib(pid: number): number {
-  return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
+/** MiB of memory: all that is mapped and present, and the part of it that no file stands behind. */
+export function memoryMib(pid: number): { rss: number; anonymous: number } {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const kib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0);
+  return { rss: kib('Rss') / 1_024, anonymous: kib('Anonymous') / 1_024 };
 }
 
 /** The middle of some numbers; of an even count the lower of the two. */

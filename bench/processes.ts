@@ -30,22 +30,25 @@ export class Processes {
   readonly #children = new Set<ChildProcess>();
 
   /** Starts a program whose output nobody needs; what it says on standard error is passed on. */
-  start(role: Role, program: string, args: readonly string[]): ChildProcess {
+  start(role: Role, name: string, args: readonly string[]): ChildProcess {
+    const program = findProgram(name) ?? name;
     const [first = program, ...rest] = pinned(role, [program, ...args]);
     return this.#keep(spawn(first, rest, { stdio: ['ignore', 'ignore', 'inherit'] }));
   }
 
-  /** Starts a file of this folder as a Node process that talks by messages. */
+  /** Starts a file as a Node process that talks by messages, as containers are started. */
   startNode(
     role: Role,
     file: string,
     args: readonly string[] = [],
     nodeArgs: readonly string[] = [],
+    env: NodeJS.ProcessEnv = {},
   ): ChildProcess {
-    const path = join(import.meta.dirname, file);
-    const command = [process.execPath, ...NODE_ARGS, ...nodeArgs, path, ...args];
+    const command = [process.execPath, ...NODE_ARGS, ...nodeArgs, file, ...args];
     const [first = process.execPath, ...rest] = pinned(role, command);
-    return this.#keep(spawn(first, rest, { env: NODE_ENV, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }));
+    return this.#keep(
+      spawn(first, rest, { env: { ...NODE_ENV, ...env }, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }),
+    );
   }
 
   async close(): Promise<void> {

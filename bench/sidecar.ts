@@ -1,10 +1,10 @@
-/** A sidecar as a process of its own, with a control plane of the test kind beside it; certificates come from the parent, by message. */
-import { port } from '../api/names.ts';
-import { DEFAULT_TIMES } from '../proxy/config.ts';
-import { startProxy } from '../proxy/index.ts';
-import { parseBlock } from '../proxy/policy/address-block.ts';
+/** A sidecar or a gateway as a process of its own, with a control plane of the test kind beside it; certificates come from the parent, by message. */
+import { env as variable } from '../api/names.ts';
+import { startGateway } from '../gateway/index.ts';
+import { proxyConfig } from '../proxy/config.ts';
+import { gatewayConfig, startProxy } from '../proxy/index.ts';
 import { FakeControlPlane } from '../proxy/testing/mesh/fake-control-plane.ts';
-import type { FakeEndpoint } from '../proxy/testing/mesh/fake-control-plane.ts';
+import type { FakeEndpoint, FakeExport } from '../proxy/testing/mesh/fake-control-plane.ts';
 import { createWorkloadIdentity, systemClock, type WorkloadNames } from '../workload-identity/index.ts';
 
 /** What the parent sends first. */
@@ -15,6 +15,10 @@ export interface SidecarSetup {
   anchorsFile: string;
   /** A service that the control plane knows. */
   service: { authority: string; endpoints: FakeEndpoint[] };
+  /** A sidecar when absent. */
+  part?: 'gateway';
+  /** What a gateway may serve. */
+  exports?: FakeExport[];
 }
 
 /** The parent's answer to a signing request: DER as base64. */
@@ -60,25 +64,16 @@ const identity = createWorkloadIdentity({
 await identity.ready;
 const controlPlane = new FakeControlPlane();
 controlPlane.setService(setup.service.authority, setup.service.endpoints);
-const cluster = parseBlock('127.0.0.0/8');
-await startProxy(
-  {
-    pod: { name: names.serviceAccount, namespace: names.namespace, ip, node: 'node' },
-    workload: names,
-    identity: undefined,
-    clusterDomain: 'cluster.local',
-    destinationAddress: 'destination:8086',
-    policyAddress: 'policy:8090',
-    logLevel: 'info',
-    times: DEFAULT_TIMES,
-    mode: 'explicit',
-    ports: port,
-    adminShutdown: false,
-    defaultPolicy: 'all-unauthenticated',
-    clusterNetworks: cluster === undefined ? [] : [cluster],
-    opaquePorts: new Set(),
-  },
-  { log, identity, channel: () => controlPlane.channel() },
-);
+controlPlane.setExports(setup.exports ?? []);
+const env = {
+  POD_NAME: names.serviceAccount,
+  POD_NAMESPACE: names.namespace,
+  POD_IP: ip,
+  SERVICE_ACCOUNT: names.serviceAccount,
+  [variable.clusterName]: names.clusterId,
+};
+const options = { log, identity, channel: () => controlPlane.channel() };
+if (setup.part === 'gateway') await startGateway(gatewayConfig(env), options);
+else await startProxy(proxyConfig(env), options);
 process.send?.({ kind: 'ready' });
 process.once('SIGTERM', () => process.exit(0));
