@@ -3,7 +3,7 @@ import { type Output, step } from '../cli/output.ts';
 import { type ClusterDefinition, linksBetween } from './clusters.ts';
 import { clustersAtOnce, inParallel } from './in-parallel.ts';
 import { createCluster, exportKubeconfig, loadImages, nodeState, startCluster } from './kind.ts';
-import { buildImages, ensureTrust, installMesh, linkClusters, restartMesh } from './mesh.ts';
+import { buildImages, ensureTrust, installMesh, linkClusters, linksWork, restartMesh } from './mesh.ts';
 
 /** What each step of these commands gets. */
 export interface Site {
@@ -53,10 +53,11 @@ export async function loadAnew({ clusters, output, signal }: Site): Promise<void
   });
 }
 
-/** Links each cluster to each other. */
+/** Links each cluster to each other, and waits until all links work: their controllers and probes start side by side. */
 export async function linkAll({ clusters, output, signal }: Site): Promise<void> {
   await inParallel(atOnce(), linksBetween(clusters), async (pair) => {
     const title = `link ${pair.source.name} to ${pair.target.name}`;
     await step(output, title, () => linkClusters(pair, signal));
   });
+  for (const { name } of clusters) await step(output, `links of ${name} work`, () => linksWork(name));
 }

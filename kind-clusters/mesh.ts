@@ -67,17 +67,29 @@ export async function rolledOut(name: string, namespace: string, deployment: str
   ]);
 }
 
-/** Links `source` to `target` by the addresses that pods reach; waits until the link works. */
+/** Makes the link from `source` to `target`, by the addresses that pods reach. */
 export async function linkClusters(
   { source, target }: { source: ClusterDefinition; target: ClusterDefinition },
   signal?: AbortSignal,
 ): Promise<void> {
   const contexts = ['--context', contextOf(source.name), '--to', contextOf(target.name)];
-  await isthmus(['link', ...contexts, '--api-server-address', internalApiServer(target.name)], signal);
+  const address = internalApiServer(target.name);
+  await isthmus(['link', ...contexts, '--api-server-address', address, '--no-wait'], signal);
 }
 
-export async function unlinkClusters(source: string, from: string): Promise<void> {
-  await isthmus(['unlink', '--context', contextOf(source), '--from', from]);
+/** Waits until every link of the cluster works. */
+export async function linksWork(name: string): Promise<void> {
+  for (const condition of ['ApiReachable', 'Synced', 'GatewayAlive']) {
+    await kubectl(name, [
+      '--namespace',
+      DEFAULT_MESH_NAMESPACE,
+      'wait',
+      'links.isthmus.dev',
+      '--all',
+      `--for=condition=${condition}`,
+      `--timeout=${ROLLOUT_SECONDS}s`,
+    ]);
+  }
 }
 
 /** The example: `web` in the one cluster, exported; in the other a client that calls it without end. */
