@@ -13,6 +13,7 @@ const commands: Record<string, () => Promise<unknown>> = {
   link: async () => (await import('./commands/link.ts')).linkCommand,
   unlink: async () => (await import('./commands/unlink.ts')).unlinkCommand,
   inject: async () => (await import('./commands/inject.ts')).injectCommand,
+  uninject: async () => (await import('./commands/uninject.ts')).uninjectCommand,
   check: async () => (await import('./commands/check.ts')).checkCommand,
   gateways: async () => (await import('./commands/gateways.ts')).gatewaysCommand,
   cluster: async () => (await import('./commands/cluster.ts')).clusterCommand,

@@ -1,18 +1,27 @@
 import type { KubernetesObject, ObjectMeta, PodTemplateSpec } from '../api/kubernetes-types.ts';
-import { annotation } from '../api/names.ts';
+import { annotation, DEFAULT_MESH_NAMESPACE } from '../api/names.ts';
 import type { InjectionContext } from './context.ts';
 import { injectPod } from './inject-pod.ts';
+import { shouldInject } from './should-inject.ts';
+import { hasPods, type Manifest, replaceTemplate, templateOf } from './workload-kinds.ts';
 import { unlessEmpty, withoutSidecar } from './without-sidecar.ts';
 
 /**
- * What is done to a workload's manifest: `annotate` asks for injection at admission, `manual` writes the sidecar into it, `disable` opts out,
+ * What is done to a workload's manifest: `annotate` asks for injection at admission, `manual` writes the sidecar into it as the webhook would, `disable` opts out,
  * `remove` takes out annotation and sidecar.
  */
 export type WorkloadTransform =
-  | { kind: 'annotate'; value: 'enabled' | 'ingress' }
+  | { kind: 'annotate'; value: 'enabled' | 'ingress'; namespace: string }
   | { kind: 'disable' }
   | { kind: 'remove' }
-  | { kind: 'manual'; context: InjectionContext; namespace: string };
+  | {
+      kind: 'manual';
+      context: InjectionContext;
+      /** Of objects that name none. */
+      namespace: string;
+      /** What is known of a namespace: its annotations count for its pods. */
+      namespaceMeta: (name: string) => ObjectMeta | undefined;
+    };
 
 export interface WorkloadReport {
   kind: string;
@@ -24,33 +33,16 @@ export interface WorkloadReport {
   warnings: string[];
 }
 
-/** What can stand in a manifest. */
-type Manifest = KubernetesObject & { items?: Manifest[]; spec?: Record<string, unknown> };
-
-/** Where the pod template stands in each kind of workload. */
-const TEMPLATES: Record<string, readonly string[]> = {
-  Deployment: ['spec', 'template'],
-  DaemonSet: ['spec', 'template'],
-  StatefulSet: ['spec', 'template'],
-  ReplicaSet: ['spec', 'template'],
-  ReplicationController: ['spec', 'template'],
-  Job: ['spec', 'template'],
-  CronJob: ['spec', 'jobTemplate', 'spec', 'template'],
-  Pod: [],
-};
-
-/** Transforms one document of a manifest, Lists included. Pure; everything that is no workload comes back as it was. */
+/**
+ * Transforms one document of a manifest, Lists included. Pure; what is no workload, or cannot be injected, comes back as it was: the same object.
+ */
 export function injectManifest(
   document: KubernetesObject,
   transform: WorkloadTransform,
 ): { document: KubernetesObject; reports: WorkloadReport[] } {
   const manifest = document as Manifest;
-  if (manifest.kind === 'List' && manifest.items !== undefined) {
-    const results = manifest.items.map((item) => injectManifest(item, transform));
-    return {
-      document: { ...manifest, items: results.map((result) => result.document) } as KubernetesObject,
-      reports: results.flatMap((result) => result.reports),
-    };
+  if (manifest.items !== undefined && manifest.kind?.endsWith('List') === true) {
+    return injectList(manifest, manifest.items, transform);
   }
   const { document: changed, reason, warnings } = transformed(manifest, transform);
   const report: WorkloadReport = {
@@ -64,6 +56,20 @@ export function injectManifest(
   return { document: changed ?? document, reports: [report] };
 }
 
+/** A `List` of anything, or a list of one kind, whose items need not repeat what they are. */
+function injectList(
+  list: Manifest,
+  items: readonly Manifest[],
+  transform: WorkloadTransform,
+): { document: KubernetesObject; reports: WorkloadReport[] } {
+  const own = list.kind === 'List' ? {} : { apiVersion: list.apiVersion, kind: list.kind?.slice(0, -4) };
+  const results = items.map((item) => injectManifest({ ...own, ...item } as Manifest, transform));
+  const reports = results.flatMap((result) => result.reports);
+  if (!reports.some(({ changed }) => changed)) return { document: list, reports };
+  const injected: Manifest = { ...list, items: results.map((result) => result.document) };
+  return { document: injected, reports };
+}
+
 interface Transformed {
   document: KubernetesObject | undefined;
   reason?: string;
@@ -71,38 +77,62 @@ interface Transformed {
 }
 
 function transformed(manifest: Manifest, transform: WorkloadTransform): Transformed {
-  const path = TEMPLATES[manifest.kind ?? ''];
-  if (path === undefined) {
+  if (!hasPods(manifest)) {
     // A namespace can ask for its pods, or stop asking.
-    if (manifest.kind !== 'Namespace' || transform.kind === 'manual') {
-      return { document: undefined, reason: 'this kind has no pods', warnings: [] };
-    }
-    return { document: withMeta(manifest, annotated(manifest.metadata, transform)), warnings: [] };
+    if (manifest.kind !== 'Namespace' || transform.kind === 'manual')
+      return unchanged('this kind has no pods');
+    return { document: { ...manifest, metadata: annotated(manifest.metadata, transform) }, warnings: [] };
   }
-  const template = at(manifest, path);
-  if (template === undefined) return { document: undefined, reason: 'it has no pod template', warnings: [] };
-  if (transform.kind === 'manual') return manual(manifest, path, template, transform);
-  const meta = annotated(template.metadata, transform);
-  const bare =
-    transform.kind === 'remove'
-      ? withoutSidecar({ ...template, metadata: meta })
-      : { ...template, metadata: meta };
-  return { document: replacedAt(manifest, path, bare), warnings: [] };
+  const template = templateOf(manifest);
+  if (template === undefined) return unchanged('it has no pod template');
+  if (transform.kind === 'annotate') return annotate(manifest, template, transform);
+  if (transform.kind === 'manual') return manual(manifest, template, transform);
+  const marked = { ...template, metadata: annotated(template.metadata, transform) };
+  return replaced(manifest, transform.kind === 'remove' ? withoutSidecar(marked) : marked);
 }
 
+/** What the webhook would leave alone is not asked to be injected: whoever reads the manifest would be misled. */
+function annotate(
+  manifest: Manifest,
+  template: PodTemplateSpec,
+  transform: Extract<WorkloadTransform, { kind: 'annotate' }>,
+): Transformed {
+  const asking = { ...template, metadata: annotated(template.metadata, transform) };
+  const name = manifest.metadata?.namespace ?? transform.namespace;
+  const decision = shouldInject(asking, { name }, OFFLINE);
+  if (!decision.inject) return unchanged(decision.skipped.message);
+  return { ...replaced(manifest, asking), warnings: decision.warnings };
+}
+
+/** What is so in every mesh: without a cluster nothing more is known. */
+const OFFLINE = {
+  meshNamespace: DEFAULT_MESH_NAMESPACE,
+  proxyMode: 'explicit',
+  ignoreLinkerdAnnotation: false,
+} as const;
+
+/** As the webhook would, of a namespace that asks for it. */
 function manual(
   manifest: Manifest,
-  path: readonly string[],
   template: PodTemplateSpec,
   transform: Extract<WorkloadTransform, { kind: 'manual' }>,
 ): Transformed {
   const name = manifest.metadata?.namespace ?? transform.namespace;
-  const namespace = { name, metadata: { annotations: { [annotation.inject]: 'enabled' } } };
-  const result = injectPod(template, namespace, transform.context);
-  if (!result.injected) return { document: undefined, reason: result.skipped.message, warnings: [] };
-  const { metadata = {}, spec } = result.pod;
-  const injected: PodTemplateSpec = { ...template, metadata, ...(spec === undefined ? {} : { spec }) };
-  return { document: replacedAt(manifest, path, injected), warnings: result.warnings };
+  const known = transform.namespaceMeta(name);
+  const metadata = { ...known, annotations: { ...known?.annotations, [annotation.inject]: 'enabled' } };
+  const result = injectPod(template, { name, metadata }, transform.context);
+  if (!result.injected) return unchanged(result.skipped.message);
+  const { metadata: meta = {}, spec } = result.pod;
+  const injected = { ...template, metadata: meta, ...(spec === undefined ? {} : { spec }) };
+  return { ...replaced(manifest, injected), warnings: result.warnings };
+}
+
+function unchanged(reason: string): Transformed {
+  return { document: undefined, reason, warnings: [] };
+}
+
+function replaced(manifest: Manifest, template: PodTemplateSpec): Transformed {
+  return { document: replaceTemplate(manifest, template), warnings: [] };
 }
 
 function annotated(
@@ -117,21 +147,4 @@ function annotated(
   }
   const value = transform.kind === 'disable' ? 'disabled' : transform.value;
   return { ...meta, annotations: { ...others, [annotation.inject]: value } };
-}
-
-function at(manifest: Manifest, path: readonly string[]): PodTemplateSpec | undefined {
-  let value: unknown = manifest;
-  for (const key of path) value = (value as Record<string, unknown> | undefined)?.[key];
-  return value === null || typeof value !== 'object' ? undefined : value;
-}
-
-function replacedAt<T extends object>(object: T, path: readonly string[], value: object): T {
-  const [key, ...rest] = path;
-  if (key === undefined) return { ...object, ...value };
-  const child = (object as Record<string, object>)[key] ?? {};
-  return { ...object, [key]: replacedAt(child, rest, value) };
-}
-
-function withMeta(manifest: Manifest, metadata: ObjectMeta): Manifest {
-  return { ...manifest, metadata };
 }

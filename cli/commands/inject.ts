@@ -1,40 +1,29 @@
-import { readFile } from 'node:fs/promises';
-import { text } from 'node:stream/consumers';
-import * as yaml from 'js-yaml';
-import type { KubernetesObject } from '../../api/kubernetes-types.ts';
-import { DEFAULT_OPAQUE_PORTS } from '../../api/names.ts';
-import { injectManifest, type WorkloadReport, type WorkloadTransform } from '../../injector/index.ts';
-import { asUser, openCluster } from '../cluster-access.ts';
+import type { WorkloadTransform } from '../../injector/index.ts';
+import { type ClusterAccess, openCluster } from '../cluster-access.ts';
 import { defineCommand } from '../define-command.ts';
 import { UserError } from '../errors.ts';
-import { applyObjects } from '../install/apply.ts';
+import { ignoresLinkerd, injectionContext, namespaceMetadata } from '../inject/injection-context.ts';
+import { type ManifestArguments, manifestOptions, positionalFiles } from '../inject/options.ts';
+import { type ManifestDocument, readManifests } from '../inject/read-manifests.ts';
+import { flat, transformManifests } from '../inject/transform-manifests.ts';
 import { requireInstallation } from '../install/installation.ts';
-import { type GlobalArguments, renderOptions, STANDARD_INPUT } from '../options.ts';
-import { mark, type ObjectFormat, renderObjects, standardOutput } from '../output.ts';
+import { standardOutput } from '../output.ts';
 
-interface InjectArguments extends GlobalArguments {
-  files: string[];
-  namespace: string;
+interface InjectArguments extends ManifestArguments {
   manual: boolean;
   ingress: boolean;
   disable: boolean;
-  output: ObjectFormat | undefined;
-  dryRun: boolean;
 }
 
 export const injectCommand = defineCommand<InjectArguments>({
   command: 'inject <files..>',
-  describe: 'Ask for the sidecar in the workloads of YAML files (- for standard input), and apply them',
+  describe:
+    'Ask for the sidecar in the workloads of YAML files, folders or standard input (-), and apply them',
   builder: (yargs) =>
     yargs
-      .positional('files', { type: 'string', array: true, demandOption: true, describe: 'YAML files, or -' })
+      .positional('files', positionalFiles)
       .options({
-        namespace: {
-          alias: 'n',
-          type: 'string',
-          default: 'default',
-          describe: 'Namespace of objects that name none',
-        },
+        ...manifestOptions,
         manual: {
           type: 'boolean',
           default: false,
@@ -42,24 +31,20 @@ export const injectCommand = defineCommand<InjectArguments>({
         },
         ingress: { type: 'boolean', default: false, describe: 'Annotate for ingress mode' },
         disable: { type: 'boolean', default: false, describe: 'Annotate so that no sidecar is added' },
-        ...renderOptions,
       })
       .example('kubectl get deploy web -o yaml | $0 inject - -o yaml | kubectl apply -f -', "Linkerd's way"),
   handler: async (args) => {
     refuseTwoWays(args);
-    const documents = (await Promise.all(args.files.map(readDocuments))).flat();
-    if (documents.length === 0) throw new UserError('there are no objects to inject', 'The input is empty.');
-    const render = args.dryRun || args.output !== undefined;
-    const cluster = render && !args.manual ? undefined : await openCluster(args);
+    const documents = await readManifests(args.files);
+    const print = args.dryRun || args.output !== undefined;
+    const cluster = print && !args.manual ? undefined : await openCluster(args);
     try {
-      const transform = await transformOf(args, cluster);
-      const results = documents.map((document) => injectManifest(document, transform));
-      const objects = results.map((result) => result.document);
-      if (render) standardOutput.out(renderObjects(objects, args.output ?? 'yaml'));
-      else if (cluster !== undefined) {
-        await asUser(cluster, () => applyObjects(cluster.client, objects.flatMap(flat), args.namespace));
-      }
-      for (const report of results.flatMap((result) => result.reports)) say(report);
+      const transform = await transformOf(args, documents, cluster);
+      const destination =
+        print || cluster === undefined
+          ? ({ kind: 'print', format: args.output ?? 'yaml' } as const)
+          : ({ kind: 'apply', cluster, namespace: args.namespace } as const);
+      await transformManifests(documents, transform, destination, standardOutput);
     } finally {
       await cluster?.client.close();
     }
@@ -75,56 +60,22 @@ function refuseTwoWays(args: InjectArguments): void {
   );
 }
 
-async function readDocuments(file: string): Promise<KubernetesObject[]> {
-  const isStandardInput = file === STANDARD_INPUT;
-  try {
-    // Read as a stream: what stands behind it may be a socket, which cannot be opened by its path.
-    const content = isStandardInput ? await text(process.stdin) : await readFile(file, 'utf8');
-    const documents = (yaml.loadAll(content) as (KubernetesObject | null)[]).filter(
-      (document) => document !== null,
-    );
-    const odd = documents.find(
-      (document) => typeof document !== 'object' || typeof document.kind !== 'string',
-    );
-    if (odd !== undefined) throw new Error('a document has no `kind`');
-    return documents;
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    const name = isStandardInput ? 'standard input' : file;
-    throw new UserError(
-      `${name} cannot be read: ${why}`,
-      'It must hold Kubernetes objects as YAML or JSON.',
-      {
-        cause: error,
-      },
-    );
-  }
-}
-
 async function transformOf(
   args: InjectArguments,
-  cluster: Awaited<ReturnType<typeof openCluster>> | undefined,
+  documents: readonly ManifestDocument[],
+  cluster: ClusterAccess | undefined,
 ): Promise<WorkloadTransform> {
+  const { namespace } = args;
   if (args.disable) return { kind: 'disable' };
-  if (!args.manual || cluster === undefined)
-    return { kind: 'annotate', value: args.ingress ? 'ingress' : 'enabled' };
+  if (!args.manual || cluster === undefined) {
+    return { kind: 'annotate', value: args.ingress ? 'ingress' : 'enabled', namespace };
+  }
   const values = await requireInstallation(cluster, args.isthmusNamespace);
+  const objects = documents.flatMap(({ object }) => flat(object));
+  const known = await namespaceMetadata(cluster, objects, namespace);
   const context = {
-    ...values,
-    opaquePorts: DEFAULT_OPAQUE_PORTS,
-    resources: {},
-    ignoreLinkerdAnnotation: false,
+    ...injectionContext(values),
+    ignoreLinkerdAnnotation: await ignoresLinkerd(cluster, values),
   };
-  return { kind: 'manual', namespace: args.namespace, context };
-}
-
-function flat(object: KubernetesObject): KubernetesObject[] {
-  return object.kind === 'List' && 'items' in object ? (object.items as KubernetesObject[]) : [object];
-}
-
-function say({ kind, name, changed, reason }: WorkloadReport): void {
-  const what = `${kind.toLowerCase()}/${name}`;
-  const why = reason === undefined ? '' : `: ${reason}`;
-  const sign = changed ? mark('ok', standardOutput.interactive) : '-';
-  standardOutput.err(`${sign} ${what} ${changed ? 'injected' : `unchanged${why}`}\n`);
+  return { kind: 'manual', namespace, namespaceMeta: (name) => known.get(name), context };
 }
