@@ -12,7 +12,7 @@ import type {
   Secret,
   Service,
 } from '../../api/kubernetes-types.ts';
-import { component, label, object } from '../../api/names.ts';
+import { component, label, LINKERD_WEBHOOK, object } from '../../api/names.ts';
 import { resources } from '../../kubernetes/resources.ts';
 import { type KubernetesClient, KubernetesError, type Resource } from '../../kubernetes/types.ts';
 import type { ClusterAccess } from '../cluster-access.ts';
@@ -252,9 +252,6 @@ export class Facts {
     return reading;
   }
 }
-
-/** Where a Linkerd control plane runs its webhook is there. */
-const LINKERD_WEBHOOK = 'linkerd-proxy-injector-webhook-config';
 
 /** The object, or undefined when there is none. */
 export async function found<T>(reading: Promise<T>): Promise<T | undefined> {

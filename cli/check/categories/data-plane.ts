@@ -2,7 +2,7 @@ import type { KubernetesObject, Pod } from '../../../api/kubernetes-types.ts';
 import { annotation, component } from '../../../api/names.ts';
 import { lacksSidecar } from '../../../injector/index.ts';
 import { type Check, error, none, ok, type Verdict, warning } from '../check.ts';
-import { type Facts, nameOf, takesPart } from '../facts.ts';
+import { type Facts, nameOf } from '../facts.ts';
 import { mapLimited } from '../map-limited.ts';
 import { askIdentity, type PodIdentity } from '../pod-identity.ts';
 import { imageVersion } from './versions.ts';
@@ -113,7 +113,7 @@ async function missingProxies(facts: Facts): Promise<Verdict> {
   const { dataPlaneNamespace } = facts.options;
   const missed = (await facts.pods()).filter((pod) => {
     const name = pod.metadata?.namespace ?? '';
-    if (!takesPart(pod) || (dataPlaneNamespace !== undefined && name !== dataPlaneNamespace)) return false;
+    if (dataPlaneNamespace !== undefined && name !== dataPlaneNamespace) return false;
     return lacksSidecar(pod, { name, metadata: namespaces.get(name) }, settings);
   });
   return none('warning', 'made while the webhook was away; restart', missed.map(nameOf));
