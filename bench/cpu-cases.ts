@@ -76,7 +76,8 @@ export async function pairCases(stage: Stage): Promise<void> {
   );
   const warm = http1(stage, 100, 32);
   for (const chain of chains) await warmUp(chain, warm);
-  for (const { name, bytes, connections, goals } of PAIR_CASES) {
+  const wanted = PAIR_CASES.filter(({ name }) => name.startsWith(stage.only));
+  for (const { name, bytes, connections, goals } of wanted) {
     await compare(stage, name, chains, http1(stage, bytes, connections), goals);
   }
 }

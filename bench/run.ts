@@ -27,7 +27,7 @@ const GROUPS: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
 
 const { values: options } = parseArgs({
   options: {
-    /** A group of cases; may stand several times. All when absent. */
+    /** A group of cases, or `pair:10 KB`: those of it whose names begin so. May stand several times. All when absent. */
     case: { type: 'string', multiple: true, default: Object.keys(GROUPS) },
     /** Another revision of ours has its turn, too. */
     compare: { type: 'string' },
@@ -61,7 +61,8 @@ try {
 }
 
 /** Each group has processes of its own: what one leaves behind is not another one's. */
-async function play(name: string): Promise<void> {
+async function play(wanted: string): Promise<void> {
+  const [name = '', only = ''] = wanted.split(':');
   const group = GROUPS[name];
   if (group === undefined)
     throw new Error(`there is no case ${name}: there are ${Object.keys(GROUPS).join(', ')}`);
@@ -79,6 +80,7 @@ async function play(name: string): Promise<void> {
       builds,
       drive,
       rounds: Number(options.rounds),
+      only,
       report,
     });
   } finally {

@@ -18,6 +18,8 @@ export interface Stage {
   readonly builds: readonly Build[];
   readonly drive: Drive;
   readonly rounds: number;
+  /** How the names of the wanted cases begin. */
+  readonly only: string;
   readonly report: Report;
 }
 

@@ -8,8 +8,11 @@ export const HIGH_WATER = 256 * 1024;
 /** Pending bytes below which they may go on: low enough to give a whole batch its room, high enough that the kernel's buffer never runs dry. */
 export const LOW_WATER = 64 * 1024;
 
-/** Pending bytes from which output waits for the end of the turn: one TLS record. Smaller output is an answer that somebody waits for. */
-const BULK = 16 * 1024;
+/**
+ * Pending bytes from which output waits for the end of the turn. Well below the payload of a TLS record (16 KiB less the frame header in it), since a large read
+ * comes in records, a callback each. Smaller output is an answer that somebody waits for.
+ */
+const BULK = 4 * 1024;
 
 /** Stands in until the owner has set its handler. */
 const NO_HANDLER: TransportHandler = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
