@@ -37,6 +37,8 @@ export const causes = {
   failFast: cause('fail-fast', 504, 7, 14, 'info'),
   discoveryFailed: cause('discovery-failed', 504, 7, 14, 'warn'),
   timeout: cause('timeout', 504, 8, 4, 'info'),
+  /** Nobody sees it: a try is taken back, since another one follows. */
+  retried: cause('retried', 503, 8, 14, 'debug'),
   stalled: cause('stalled', 408, 8, 4, 'info'),
   overloaded: cause('overloaded', 503, 11, 8, 'warn'),
   shuttingDown: cause('shutting-down', 503, 7, 14, 'info'),

@@ -25,6 +25,10 @@ const NAMES: readonly (readonly [FieldId, string])[] = [
   [FieldId.isthmusTarget, ':isthmus-target'],
   [FieldId.isthmusClient, ':isthmus-client'],
   [FieldId.isthmusProtocol, ':isthmus-protocol'],
+  [FieldId.isthmusTimeout, ':isthmus-timeout'],
+  [FieldId.grpcTimeout, 'grpc-timeout'],
+  [FieldId.grpcRetryPushback, 'grpc-retry-pushback-ms'],
+  [FieldId.retryAfter, 'retry-after'],
 ];
 
 interface Known {
@@ -94,7 +98,7 @@ export function isHopByHop(id: FieldId): boolean {
 
 /** The field is one of ours that only travels inside `isthmus/1`. */
 export function isIsthmusField(id: FieldId): boolean {
-  return id >= FieldId.isthmusPort && id <= FieldId.isthmusProtocol;
+  return id >= FieldId.isthmusPort && id <= FieldId.isthmusTimeout;
 }
 
 const H2C = Buffer.from('h2c');

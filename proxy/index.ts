@@ -15,7 +15,7 @@ export type { Exchange, RequestSink } from './message.ts';
 export { readAuthority } from './outbound/authority.ts';
 export type { Peers } from './outbound/peers.ts';
 export { Targets } from './outbound/targets.ts';
-export { createPeers, discoveryOptions, startProxy } from './proxy.ts';
+export { createPeers, discoveryOptions, outboundPolicyOptions, startProxy } from './proxy.ts';
 export type { Proxy } from './proxy.ts';
 export { run } from './run.ts';
 export type { Part } from './run.ts';

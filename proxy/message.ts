@@ -34,7 +34,11 @@ export const FieldId = {
   isthmusTarget: 20,
   isthmusClient: 21,
   isthmusProtocol: 22,
-  cookie: 23,
+  isthmusTimeout: 23,
+  cookie: 24,
+  grpcTimeout: 25,
+  grpcRetryPushback: 26,
+  retryAfter: 27,
 } as const;
 export type FieldId = (typeof FieldId)[keyof typeof FieldId];
 
@@ -260,8 +264,12 @@ export class Exchange {
   resetCode = 0;
   requestEnded = false;
   responseEnded = false;
-  /** Slots of the layers, typed where they are used: telemetry's cell, the balancer's endpoint, the policy's verdict. */
+  /** ms of the monotonic clock when the answer must be there, carried on to the next hop; 0: no deadline. */
+  deadline = 0;
+  /** Slots of the layers, typed where they are used: telemetry's cell, the route and its running limits, the balancer's endpoint, the policy's verdict. */
   telemetry: unknown = undefined;
+  route: unknown = undefined;
+  limits: unknown = undefined;
   endpoint: unknown = undefined;
   verdict: unknown = undefined;
   /** Identity that the other side proved by mTLS, and the one a gateway asserted (believed or absent). */

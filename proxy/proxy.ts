@@ -152,6 +152,7 @@ function createTargets(runtime: Runtime, peers: Peers, { opaquePorts }: ProxyCon
     ...runtime,
     peers,
     discovery: discoveryOptions(runtime),
+    policy: outboundPolicyOptions(runtime),
     failFastMs: runtime.config.times.failFastMs,
     beyond: { kind: 'dns', resolve: runtime.resolve },
     opaquePorts,
@@ -169,6 +170,12 @@ export function discoveryOptions(runtime: Runtime) {
     channel: destination,
     metrics: control.cells('destination'),
   };
+}
+
+/** How their policies are. */
+export function outboundPolicyOptions(runtime: Runtime) {
+  const { clock, random, contextToken, policy, control } = runtime;
+  return { clock, random, contextToken, channel: policy, metrics: control.cells('policy') };
 }
 
 function createOutbound(runtime: Runtime, targets: Targets): Outbound {

@@ -18,6 +18,7 @@ import { DetectMetrics } from './telemetry/detect-metrics.ts';
 import { HttpMetrics } from './telemetry/http-metrics.ts';
 import { registerIdentityMetrics, registerProcessMetrics } from './telemetry/process-metrics.ts';
 import { Registry, type Counter, type Family, type Gauge } from './telemetry/registry.ts';
+import { RouteMetrics } from './telemetry/route-metrics.ts';
 import { TcpMetrics } from './telemetry/tcp-metrics.ts';
 import { chooseTransport } from './transport/choose.ts';
 import { listen, type Listener } from './transport/listen.ts';
@@ -27,6 +28,8 @@ import type { Socket } from 'node:net';
 
 /** ms between sweeps for idle metrics. */
 const SWEEP_MS = 60_000;
+/** ms a tick of the wheel that requests' own times are kept in: they are told in tens of ms. */
+const DEADLINE_TICK_MS = 10;
 /** ms between looks at what a drain still waits for. */
 const DRAIN_LOOK_MS = 20;
 
@@ -37,6 +40,8 @@ export interface Runtime {
   readonly identity: WorkloadIdentity;
   readonly wrap: Wrap;
   readonly timers: TimerWheel;
+  /** For times of requests: back-offs, timeouts. Its ticks are short, and it rests when nothing is armed. */
+  readonly deadlines: TimerWheel;
   readonly clock: Clock;
   readonly resolve: Resolve;
   readonly random: () => number;
@@ -52,6 +57,8 @@ export interface Runtime {
   /** Endpoints of targets, by whether they can be asked. */
   readonly endpoints: Family<Gauge>;
   readonly refused: Family<Counter>;
+  /** Retries and ejections. */
+  readonly routes: RouteMetrics;
   /** Streams to the control plane. */
   readonly control: ControlMetrics;
   readonly destination: Channel;
@@ -84,6 +91,8 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
   const identity = options.identity ?? ownIdentity(config, log);
   const timers = new TimerWheel();
   timers.start();
+  const deadlines = new TimerWheel(undefined, DEADLINE_TICK_MS);
+  deadlines.startResting();
   const now = (): number => timers.now();
   const registry = new Registry();
   registerProcessMetrics(registry);
@@ -110,6 +119,7 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
     identity,
     wrap,
     timers,
+    deadlines,
     clock: systemClock,
     resolve,
     random: Math.random,
@@ -128,6 +138,7 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
       'inbound_connections_refused_total',
       'Connections closed before a request, by reason',
     ),
+    routes: new RouteMetrics(registry),
     control: new ControlMetrics(registry, now),
     destination,
     policy,
@@ -141,6 +152,7 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
       policy.close();
       if (options.identity === undefined) identity.stop();
       timers.stop();
+      deadlines.stop();
     },
   };
 }

@@ -1,46 +1,24 @@
-import { createBackOff, type BackOff, type Clock, type Timer } from '../../workload-identity/index.ts';
-import type { Endpoint } from './endpoint.ts';
-import { PeakEwma } from './peak-ewma.ts';
+import type { Clock } from '../../workload-identity/index.ts';
+import { backOffMs } from '../route/retry-policy.ts';
 import type { Destination } from '../upstream/dispatch.ts';
-import type { Upstream } from '../upstream/upstream.ts';
-import { type Candidate, Picker } from './picker.ts';
+import {
+  BalancedEndpoint,
+  PROBATION,
+  PROBING,
+  READY,
+  REMOVED,
+  type Availability,
+} from './balanced-endpoint.ts';
+import type { Endpoint } from './endpoint.ts';
+import { FailureAccrual, type AccrualConfig, type Outcome } from './failure-accrual.ts';
+import { DEFAULT_PENALTY, type PenaltyConfig } from './penalty.ts';
+import { Picker } from './picker.ts';
 
-/** ms: an endpoint that could not be reached is left alone that long, doubling up to the second: Linkerd's connect back-off. */
-const MIN_BACK_OFF_MS = 100;
-const MAX_BACK_OFF_MS = 60_000;
-
-/** `away`: could not be reached, and is tried again when the timer ends. */
-type Availability =
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'away'; readonly timer: Timer }
-  | { readonly kind: 'removed' };
-
-const READY: Availability = { kind: 'ready' };
-const REMOVED: Availability = { kind: 'removed' };
-
-/** An endpoint as one balancer sees it. @typeParam R what the owner keeps beside it: its connections, its metrics */
-export class BalancedEndpoint<R extends Destination = Destination> implements Candidate, Destination {
-  endpoint: Endpoint;
-  readonly load: PeakEwma;
-  readonly resource: R;
-  readonly backOff: BackOff;
-  availability: Availability = READY;
-
-  constructor(endpoint: Endpoint, resource: R, now: number, random: () => number) {
-    this.endpoint = endpoint;
-    this.resource = resource;
-    this.load = new PeakEwma(now);
-    this.backOff = createBackOff(MIN_BACK_OFF_MS, MAX_BACK_OFF_MS, random);
-  }
-
-  get weight(): number {
-    return this.endpoint.weight;
-  }
-
-  get upstream(): Upstream {
-    return this.resource.upstream;
-  }
-}
+/**
+ * Share of the endpoints that ejection leaves ready, and never less than one: when most of a service fails, sending everything to what is left would bring that down
+ * as well.
+ */
+export const MIN_READY_SHARE = 0.5;
 
 export interface BalancerOptions<R extends Destination> {
   clock: Clock;
@@ -54,6 +32,14 @@ export interface BalancerOptions<R extends Destination> {
   close: (resource: R) => void;
   /** A new picker stands. */
   onPicker: (picker: Picker<BalancedEndpoint<R>>) => void;
+  /** An endpoint was taken out for its failures. */
+  onEjected?: () => void;
+}
+
+/** What a policy asks of a balancer. */
+export interface BalancerRules {
+  readonly accrual: AccrualConfig | undefined;
+  readonly penalty: PenaltyConfig;
 }
 
 /** Endpoints -> picker. The slow side: told of changes and failures, publishes snapshots that the request path reads. */
@@ -61,6 +47,7 @@ export class Balancer<R extends Destination> {
   picker: Picker<BalancedEndpoint<R>>;
   readonly #options: BalancerOptions<R>;
   readonly #endpoints = new Map<string, BalancedEndpoint<R>>();
+  #rules: BalancerRules = { accrual: undefined, penalty: DEFAULT_PENALTY };
 
   constructor(options: BalancerOptions<R>) {
     this.#options = options;
@@ -82,21 +69,41 @@ export class Balancer<R extends Destination> {
         known.endpoint = endpoint;
         continue;
       }
-      this.#endpoints.set(key, new BalancedEndpoint(endpoint, open(endpoint), now(), random));
+      const added = new BalancedEndpoint(endpoint, open(endpoint), now(), random);
+      added.accrual = this.#newAccrual();
+      this.#endpoints.set(key, added);
     }
     this.#publish();
   }
 
+  /** What was counted so far is void, and who was ejected is back: the new rules judge anew. */
+  configure(rules: BalancerRules): void {
+    this.#rules = rules;
+    for (const endpoint of this.#endpoints.values()) {
+      endpoint.accrual = this.#newAccrual();
+      if (isOut(endpoint.availability)) this.#readmit(endpoint);
+    }
+    this.#publish();
+  }
+
+  /** The picked endpoint gets a request. */
+  picked(endpoint: BalancedEndpoint<R>): void {
+    if (endpoint.availability.kind === 'probation') this.#enter(endpoint, PROBING);
+  }
+
+  /** A request ended there without a word about the endpoint: its client left. */
+  left(endpoint: BalancedEndpoint<R>): void {
+    if (endpoint.availability.kind === 'probing') this.#enter(endpoint, PROBATION);
+  }
+
   /** The endpoint could not be reached: it is not picked until its back-off ends. */
   failed(endpoint: BalancedEndpoint<R>): void {
+    if (endpoint.availability.kind === 'probing') return this.#eject(endpoint, 0);
     if (endpoint.availability.kind !== 'ready') return;
     const timer = this.#options.clock.after(endpoint.backOff.next(), () => {
-      if (endpoint.availability.kind !== 'away') return;
-      endpoint.availability = READY;
-      this.#publish();
+      if (endpoint.availability.kind === 'away') this.#enter(endpoint, READY);
     });
-    endpoint.availability = { kind: 'away', timer };
-    this.#publish();
+    this.#enter(endpoint, { kind: 'away', timer });
   }
 
   /** The endpoint was reached. */
@@ -104,8 +111,23 @@ export class Balancer<R extends Destination> {
     endpoint.backOff.reset();
     if (endpoint.availability.kind !== 'away') return;
     endpoint.availability.timer.cancel();
-    endpoint.availability = READY;
-    this.#publish();
+    this.#enter(endpoint, READY);
+  }
+
+  /** How a request ended there. @param retryAfterMs how long the server asks to be left alone; 0: it does not */
+  record(endpoint: BalancedEndpoint<R>, outcome: Outcome, retryAfterMs: number): void {
+    const { accrual, load, availability } = endpoint;
+    const now = this.#options.now();
+    if (outcome !== 'success') load.penalise(now, this.#rules.penalty, retryAfterMs);
+    if (accrual === undefined) return;
+    if (availability.kind === 'probing') {
+      if (outcome !== 'success') return this.#eject(endpoint, retryAfterMs);
+      endpoint.ejections = 0;
+      accrual.reset();
+      this.#enter(endpoint, READY);
+    } else if (availability.kind === 'ready' && accrual.record(outcome, now)) {
+      if (this.picker.candidates.length > this.#minReady) this.#eject(endpoint, retryAfterMs);
+    }
   }
 
   close(): void {
@@ -113,16 +135,74 @@ export class Balancer<R extends Destination> {
     this.#publish();
   }
 
+  get #minReady(): number {
+    const share = Math.floor(this.#endpoints.size * MIN_READY_SHARE);
+    return Math.max(1, share, this.#rules.accrual?.minReady ?? 0);
+  }
+
+  #newAccrual(): FailureAccrual | undefined {
+    const { accrual } = this.#rules;
+    return accrual === undefined ? undefined : new FailureAccrual(accrual);
+  }
+
+  #eject(endpoint: BalancedEndpoint<R>, retryAfterMs: number): void {
+    const { accrual } = this.#rules;
+    if (accrual === undefined) return;
+    endpoint.accrual?.reset();
+    endpoint.ejections++;
+    const { clock, random, onEjected } = this.#options;
+    const { backOff, honoursRetryAfter } = accrual;
+    const asked = honoursRetryAfter ? Math.min(retryAfterMs, this.#rules.penalty.maxRetryAfterMs) : 0;
+    const ms = Math.max(asked, backOffMs(backOff, endpoint.ejections, random));
+    const timer = clock.after(ms, () => {
+      if (endpoint.availability.kind === 'ejected') this.#enter(endpoint, PROBATION);
+    });
+    this.#enter(endpoint, { kind: 'ejected', timer });
+    onEjected?.();
+  }
+
+  #readmit(endpoint: BalancedEndpoint<R>): void {
+    if (endpoint.availability.kind === 'ejected') endpoint.availability.timer.cancel();
+    endpoint.accrual?.reset();
+    endpoint.availability = READY;
+  }
+
   #remove(key: string, known: BalancedEndpoint<R>): void {
-    if (known.availability.kind === 'away') known.availability.timer.cancel();
+    const { availability } = known;
+    if ('timer' in availability) availability.timer.cancel();
     known.availability = REMOVED;
     this.#endpoints.delete(key);
     this.#options.close(known.resource);
   }
 
+  #enter(endpoint: BalancedEndpoint<R>, availability: Availability): void {
+    endpoint.availability = availability;
+    this.#publish();
+  }
+
   #publish(): void {
-    const ready = [...this.#endpoints.values()].filter((e) => e.availability.kind === 'ready');
-    this.picker = new Picker(ready, this.#options.random);
+    const all = [...this.#endpoints.values()];
+    this.#keepMinimum(all);
+    const ready = all.filter((e) => e.availability.kind === 'ready');
+    const probe = all.find((e) => e.availability.kind === 'probation');
+    this.picker = new Picker(ready, this.#options.random, probe);
     this.#options.onPicker(this.picker);
   }
+
+  /** Others went, or cannot be reached: those that were only ejected are better than nobody. */
+  #keepMinimum(all: readonly BalancedEndpoint<R>[]): void {
+    let missing = Math.min(this.#minReady, all.length);
+    for (const { availability } of all) if (availability.kind === 'ready') missing--;
+    for (const endpoint of all) {
+      if (missing <= 0) return;
+      if (!isOut(endpoint.availability)) continue;
+      this.#readmit(endpoint);
+      missing--;
+    }
+  }
+}
+
+/** Taken out for its failures. */
+function isOut({ kind }: Availability): boolean {
+  return kind === 'ejected' || kind === 'probation' || kind === 'probing';
 }

@@ -1,3 +1,5 @@
+import type { PenaltyConfig } from './penalty.ts';
+
 /** ms assumed of an endpoint that has not answered yet: Linkerd's. High enough that a new one is not flooded, low enough that it is tried. */
 export const DEFAULT_RTT_MS = 30;
 
@@ -6,11 +8,15 @@ export const DECAY_MS = 10_000;
 
 /**
  * Peak EWMA: a moving average of response times that jumps up to a worse one at once and decays slowly towards better ones.
- * The cost of an endpoint is that average times what is in flight there.
+ * The cost of an endpoint is that average, with a penalty while it fails, times what is in flight there.
  */
 export class PeakEwma {
   #average: number;
   #updatedAt: number;
+  /** ms, whole until `#penaltyFrom`, decaying from then on. */
+  #penalty = 0;
+  #penaltyFrom = 0;
+  #penaltyDecayMs = 1;
   inFlight = 0;
 
   /** @param now ms, monotonic */
@@ -29,12 +35,26 @@ export class PeakEwma {
     this.#updatedAt = now;
   }
 
+  /** It failed, or asked for less. @param retryAfterMs how long it asks to be left alone; 0: it does not */
+  penalise(now: number, { penaltyMs, decayMs, maxRetryAfterMs }: PenaltyConfig, retryAfterMs: number): void {
+    this.#penalty = penaltyMs;
+    this.#penaltyFrom = Math.max(this.#penaltyFrom, now + Math.min(retryAfterMs, maxRetryAfterMs));
+    this.#penaltyDecayMs = decayMs;
+  }
+
   /** Lower is better. An endpoint from which nothing is heard decays towards 0, so that it is tried again. */
   cost(now: number): number {
     const idle = now - this.#updatedAt;
     const average =
       idle > 0 && this.inFlight === 0 ? this.#average * Math.exp(-idle / DECAY_MS) : this.#average;
-    return (average + MIN_COST_MS) * (this.inFlight + 1);
+    return (average + MIN_COST_MS + this.#penaltyAt(now)) * (this.inFlight + 1);
+  }
+
+  #penaltyAt(now: number): number {
+    if (this.#penalty === 0 || now <= this.#penaltyFrom) return this.#penalty;
+    const left = this.#penalty * Math.exp(-(now - this.#penaltyFrom) / this.#penaltyDecayMs);
+    if (left < MIN_COST_MS) this.#penalty = 0;
+    return left;
   }
 }
 

@@ -10,16 +10,25 @@ export interface Candidate {
 /** An immutable snapshot of the endpoints that can take a request. Replaced whenever they change; picking is synchronous and allocates nothing. */
 export class Picker<C extends Candidate> {
   readonly candidates: readonly C[];
+  /** One that is tried with a single request before it counts again: given first. */
+  readonly #probe: C | undefined;
   readonly #random: () => number;
 
   /** @param random a number in [0, 1) */
-  constructor(candidates: readonly C[], random: () => number) {
+  constructor(candidates: readonly C[], random: () => number, probe?: C) {
     this.candidates = candidates;
     this.#random = random;
+    this.#probe = probe;
+  }
+
+  /** It has nothing to give. */
+  get empty(): boolean {
+    return this.candidates.length === 0 && this.#probe === undefined;
   }
 
   /** Power of two choices: of two different random candidates the one that is cheaper for its weight. @param now ms, monotonic */
   pick(now: number): C | undefined {
+    if (this.#probe !== undefined) return this.#probe;
     const n = this.candidates.length;
     if (n <= 1) return this.candidates[0];
     const first = Math.floor(this.#random() * n);
@@ -30,7 +39,7 @@ export class Picker<C extends Candidate> {
     return a.load.cost(now) / a.weight <= b.load.cost(now) / b.weight ? a : b;
   }
 
-  /** The same snapshot without one that just failed a request. */
+  /** The same snapshot without one that just failed a request, and without the probe: who has failed once already is not risked. */
   without(failed: C): Picker<C> {
     return new Picker(
       this.candidates.filter((candidate) => candidate !== failed),

@@ -1,5 +1,6 @@
 import { causes } from '../errors.ts';
 import { FieldId, type Exchange, type Head } from '../message.ts';
+import type { TimerWheel } from '../transport/timers.ts';
 import type { Attempt } from '../upstream/attempt.ts';
 import { Dispatch, type Destination } from '../upstream/dispatch.ts';
 import type { Apps } from './apps.ts';
@@ -18,8 +19,8 @@ export class Forward extends Dispatch {
   readonly #authorizer: Authorizer;
   readonly #waiting = new Set<Attempt>();
 
-  constructor(apps: Apps, port: number, authorizer: Authorizer) {
-    super();
+  constructor(apps: Apps, port: number, authorizer: Authorizer, timers: TimerWheel) {
+    super(timers);
     this.#apps = apps;
     this.#port = port;
     this.#authorizer = authorizer;

@@ -150,7 +150,7 @@ export class Inbound {
     };
     const subject: Subject = { address, authenticated: peer !== undefined, identity: name };
     const authorizer = new Authorizer(policies.port(port), subject, authz, labels);
-    const forward = new Forward(apps, port, authorizer);
+    const forward = new Forward(apps, port, authorizer, this.#options.timers);
     const fields = new IdentityFieldsLayer(forward, name, peer !== undefined && isOwnGateway(peer, own));
     const cells = http.cells(labels);
     return new TelemetryLayer(fields, {

@@ -1,15 +1,23 @@
-import { Balancer, type BalancedEndpoint } from '../balance/balancer.ts';
+import type { BalancedEndpoint } from '../balance/balanced-endpoint.ts';
+import { Balancer } from '../balance/balancer.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
+import { gatewayOutcome, isEndpointsFault, outcomeOf, retryAfterMs } from '../balance/outcome.ts';
 import { causes, type Cause } from '../errors.ts';
 import { Http2Connection } from '../http2/connection.ts';
 import { FieldId, type Exchange, type Head, type Span } from '../message.ts';
 import { addField } from '../upstream/fields.ts';
 import { markRequest, unmark } from '../upstream/orig-proto.ts';
+import { routeOf } from '../route/limits-layer.ts';
+import { defaultRules, type OutboundRules } from '../route/outbound-rules.ts';
+import { formatGrpcTimeout } from '../route/request-fields.ts';
+import { backOffMs, retriesGrpc, retriesStatus, type RetryPolicy } from '../route/retry-policy.ts';
+import { grpcStatusOf } from '../telemetry/classify.ts';
 import type { HttpCells } from '../telemetry/http-metrics.ts';
-import type { Gauge } from '../telemetry/registry.ts';
+import type { Counter, Gauge } from '../telemetry/registry.ts';
+import type { RetryCells } from '../telemetry/route-metrics.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import type { Attempt } from '../upstream/attempt.ts';
-import { attemptOf, Dispatch, type Destination } from '../upstream/dispatch.ts';
+import { attemptOf, Dispatch, NO_RETRY, type Destination } from '../upstream/dispatch.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Clock } from '../../workload-identity/index.ts';
 
@@ -28,12 +36,20 @@ export interface Reach extends Destination {
 
 export interface BalanceOptions {
   reach: (endpoint: Endpoint) => Reach;
+  /** A request that came before its route was known is going to be sent. */
+  late: (x: Exchange, head: Head, ended: boolean) => void;
   release: (reach: Reach) => void;
   /** How many endpoints can be asked now, and how many are left alone for a while after they could not be reached. */
   gauges: { readonly ready: Gauge; readonly pending: Gauge };
-  /** ms that requests wait for an endpoint before all of them fail. */
+  /** What becomes of retries; asked for at the first one, as most targets have none. */
+  retries: () => RetryCells;
+  /** Endpoints that were taken out for their failures; likewise. */
+  ejections: () => Counter;
+  /** ms that requests wait for an endpoint before all of them fail, where no policy says. */
   failFastMs: number;
   timers: TimerWheel;
+  /** Fine enough for tens of ms: back-offs, the time of one try. */
+  deadlines: TimerWheel;
   clock: Clock;
   now: () => number;
   random: () => number;
@@ -60,9 +76,10 @@ export class Balance extends Dispatch {
   readonly #failFast = new Timer(() => this.#giveUp());
   #gate: Gate = 'open';
   #supply: Supply = { kind: 'waiting' };
+  #rules: OutboundRules = defaultRules();
 
   constructor(options: BalanceOptions) {
-    super();
+    super(options.deadlines);
     this.#options = options;
     this.#balancer = new Balancer({
       clock: options.clock,
@@ -74,13 +91,20 @@ export class Balance extends Dispatch {
         const { ready, pending } = options.gauges;
         ready.set(picker.candidates.length);
         pending.set(this.#balancer.size - picker.candidates.length);
-        if (picker.candidates.length > 0) this.#release();
+        if (!picker.empty) this.#release();
       },
+      onEjected: () => options.ejections().add(),
     });
   }
 
   get endpoints(): number {
     return this.#balancer.size;
+  }
+
+  /** What the policy says now. */
+  configure(rules: OutboundRules): void {
+    this.#rules = rules;
+    this.#balancer.configure(rules);
   }
 
   /** What discovery says now. */
@@ -100,17 +124,22 @@ export class Balance extends Dispatch {
   protected override choose(_x: Exchange, failed: Destination | undefined): Destination | undefined {
     const { picker } = this.#balancer;
     const now = this.#options.now();
-    return (failed === undefined ? picker : picker.without(failed as BalancedEndpoint<Reach>)).pick(now);
+    const chosen = (failed === undefined ? picker : picker.without(failed as BalancedEndpoint<Reach>)).pick(
+      now,
+    );
+    if (chosen !== undefined) this.#balancer.picked(chosen);
+    return chosen;
   }
 
   protected override unplaced(attempt: Attempt): void {
     if (this.#supply.kind === 'none') return this.fail(attempt, this.#supply.cause);
     if (this.#gate === 'failing') return this.fail(attempt, this.#failFastCause());
-    if (this.#queue.size >= QUEUE_CAPACITY) return this.fail(attempt, causes.overloaded);
+    if (this.#queue.size >= (this.#rules.queueCapacity ?? QUEUE_CAPACITY))
+      return this.fail(attempt, causes.overloaded);
     this.#queue.add(attempt);
     if (this.#gate === 'waiting') return;
     this.#gate = 'waiting';
-    this.#options.timers.arm(this.#failFast, this.#options.failFastMs);
+    this.#options.timers.arm(this.#failFast, this.#rules.failFastMs ?? this.#options.failFastMs);
   }
 
   protected override abandoned(attempt: Attempt): void {
@@ -123,7 +152,10 @@ export class Balance extends Dispatch {
     head.remove(FieldId.isthmusTarget);
     head.remove(FieldId.isthmusClient);
     head.remove(FieldId.isthmusProtocol);
+    head.remove(FieldId.isthmusTimeout);
     head.remove(FieldId.l5dClientId);
+    const leftMs = x.deadline === 0 ? 0 : Math.max(1, Math.floor(x.deadline - this.#options.now()));
+    if (leftMs > 0 && attemptOf(x).grpc) setGrpcTimeout(head, leftMs);
     const shared = x.upstream instanceof Http2Connection ? x.upstream : undefined;
     if (shared?.isthmus !== true) {
       // A plain server, or Linkerd's way: the port and the name have gone ahead, and Linkerd's gateway wants to see that name.
@@ -137,6 +169,7 @@ export class Balance extends Dispatch {
     else addField(head, FieldId.isthmusPort, port);
     addField(head, FieldId.isthmusProtocol, x.opaque ? TCP : x.http2 ? HTTP2 : HTTP1);
     if (x.assertedClient !== undefined) addField(head, FieldId.isthmusClient, Buffer.from(x.assertedClient));
+    if (leftMs > 0) addField(head, FieldId.isthmusTimeout, Buffer.from(String(leftMs)));
   }
 
   override responseHead(x: Exchange, head: Head, end: boolean): void {
@@ -150,19 +183,97 @@ export class Balance extends Dispatch {
     if (!attempt.x.opaque) reachOf(destination).cells.request();
   }
 
+  protected override onUnsent(destination: Destination): void {
+    this.#balancer.left(destination as BalancedEndpoint<Reach>);
+  }
+
   protected override onConnectFailed(destination: Destination): void {
     this.#balancer.failed(destination as BalancedEndpoint<Reach>);
   }
 
-  protected override onResponded(attempt: Attempt, destination: Destination): void {
+  protected override onResponded(attempt: Attempt, destination: Destination, head: Head): void {
     const now = this.#options.now();
     const chosen = destination as BalancedEndpoint<Reach>;
     chosen.load.observe(now, now - attempt.sentAt);
     this.#balancer.succeeded(chosen);
+    const outcome =
+      chosen.endpoint.authorityOverride === undefined
+        ? outcomeOf(head.status, grpcStatusOf(head))
+        : gatewayOutcome(head);
+    // Trailers may still turn a success into a failure.
+    if (outcome === 'success') return;
+    attempt.judged = true;
+    this.#balancer.record(chosen, outcome, retryAfterMs(head, Date.now()));
   }
 
-  protected override onLeft(_attempt: Attempt, destination: Destination): void {
-    (destination as BalancedEndpoint<Reach>).load.inFlight--;
+  protected override onEnded(attempt: Attempt, destination: Destination, trailers: Head | undefined): void {
+    if (attempt.judged) return;
+    attempt.judged = true;
+    const chosen = destination as BalancedEndpoint<Reach>;
+    const isGateway = chosen.endpoint.authorityOverride !== undefined;
+    const status = trailers === undefined || isGateway ? undefined : grpcStatusOf(trailers);
+    const outcome = outcomeOf(200, status);
+    const pushback = outcome === 'success' || trailers === undefined ? 0 : retryAfterMs(trailers, Date.now());
+    this.#balancer.record(chosen, outcome, pushback);
+    if (outcome === 'success' && attempt.retries > 0) this.#options.retries().successes.add();
+  }
+
+  protected override onReset(attempt: Attempt, destination: Destination, cause: Cause): void {
+    if (attempt.judged || !isEndpointsFault(cause)) return;
+    attempt.judged = true;
+    this.#balancer.record(destination as BalancedEndpoint<Reach>, 'failure', 0);
+  }
+
+  protected override onLeft(attempt: Attempt, destination: Destination): void {
+    const chosen = destination as BalancedEndpoint<Reach>;
+    chosen.load.inFlight--;
+    if (!attempt.judged) this.#balancer.left(chosen);
+  }
+
+  // Retries
+
+  protected override retryDelay(attempt: Attempt, status: number, grpcStatus: string | undefined): number {
+    const retry = routeOf(attempt.x)?.retry;
+    if (retry === undefined) return NO_RETRY;
+    const wanted =
+      retriesStatus(retry, status) ||
+      (grpcStatus !== undefined && retriesGrpc(retry, grpcStatus) && attempt.grpc);
+    return wanted ? this.#retryDelay(attempt, retry) : NO_RETRY;
+  }
+
+  protected override tryLimit(attempt: Attempt): number {
+    const retry = routeOf(attempt.x)?.retry;
+    return retry !== undefined && attempt.retries < retry.limit ? retry.attemptMs : 0;
+  }
+
+  protected override retryAfterLimit(attempt: Attempt): number {
+    const retry = routeOf(attempt.x)?.retry;
+    return retry === undefined ? NO_RETRY : this.#retryDelay(attempt, retry);
+  }
+
+  protected override waitsForTrailers(attempt: Attempt, head: Head): boolean {
+    const retry = routeOf(attempt.x)?.retry;
+    return retry !== undefined && retry.grpcCodes !== 0 && head.status === 200 && attempt.grpc;
+  }
+
+  #retryDelay(attempt: Attempt, retry: RetryPolicy): number {
+    const { now, random } = this.#options;
+    const retries = this.#options.retries();
+    if (attempt.retries >= retry.limit) {
+      retries.limitExceeded.add();
+      return NO_RETRY;
+    }
+    if (attempt.keptBytes > retry.maxBytes) return NO_RETRY;
+    const delay = backOffMs(retry.backOff, attempt.retries + 1, random);
+    const { x } = attempt;
+    // It would come too late.
+    if (x.deadline !== 0 && now() + delay >= x.deadline) return NO_RETRY;
+    if (routeOf(x)?.budget.withdraw(now()) !== true) {
+      retries.overflow.add();
+      return NO_RETRY;
+    }
+    retries.requests.add();
+    return delay;
   }
 
   /** An endpoint is there: everyone who waits goes. */
@@ -171,7 +282,13 @@ export class Balance extends Dispatch {
     this.#gate = 'open';
     const queue = [...this.#queue];
     this.#queue.clear();
-    for (const attempt of queue) if (attempt.place.kind === 'unplaced') this.place(attempt);
+    for (const attempt of queue) {
+      const { x, head } = attempt;
+      if (!x.opaque && head !== undefined && routeOf(x) === undefined) {
+        this.#options.late(x, head, attempt.ended);
+      }
+      if (attempt.place.kind === 'unplaced') this.place(attempt);
+    }
   }
 
   #giveUp(): void {
@@ -188,6 +305,12 @@ export class Balance extends Dispatch {
   #failFastCause(): Cause {
     return this.#supply.kind === 'waiting' ? causes.discoveryFailed : causes.failFast;
   }
+}
+
+/** The app is told what is left of the time, whether its client said so or the route does. */
+function setGrpcTimeout(head: Head, leftMs: number): void {
+  head.remove(FieldId.grpcTimeout);
+  addField(head, FieldId.grpcTimeout, Buffer.from(formatGrpcTimeout(leftMs)));
 }
 
 function pointAt(span: Span, bytes: Buffer): void {

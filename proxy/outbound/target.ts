@@ -1,10 +1,14 @@
 import type { Clock, Logger, Resolve } from '../../workload-identity/index.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
 import { Discovery, type DiscoveryOptions, type Found } from '../control/discovery.ts';
+import { OutboundPolicyWatch, type OutboundPolicyOptions } from '../control/outbound-policies.ts';
 import { causes, type Cause } from '../errors.ts';
 import type { Exchange, RequestSink } from '../message.ts';
+import { LimitsLayer } from '../route/limits-layer.ts';
+import { defaultRules, type OutboundRules } from '../route/outbound-rules.ts';
 import { HttpCells, type HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { Family, Gauge } from '../telemetry/registry.ts';
+import type { RouteMetrics } from '../telemetry/route-metrics.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import { Attempt } from '../upstream/attempt.ts';
 import { TelemetryLayer } from '../upstream/telemetry-layer.ts';
@@ -14,11 +18,15 @@ import { tlsLabels, type Peers } from './peers.ts';
 
 export interface TargetOptions {
   discovery: DiscoveryOptions;
+  policy: OutboundPolicyOptions;
   peers: Pick<Peers, 'acquire' | 'release'>;
   http: HttpMetrics;
+  routes: RouteMetrics;
   /** `outbound_http_balancer_endpoints`. */
   endpoints: Family<Gauge>;
   timers: TimerWheel;
+  /** Fine enough for tens of ms. */
+  deadlines: TimerWheel;
   clock: Clock;
   now: () => number;
   random: () => number;
@@ -36,7 +44,8 @@ export interface TargetOptions {
  * One name that requests go to, with the stack of layers that take them there. Outermost first:
  *
  *   telemetry   counts everything that was asked, also what the layers inside refuse
- *   balance     queue, fail-fast, choice of the endpoint, one retry of what was not processed
+ *   limits      the request's route; its timeouts and its deadline, over all of its tries
+ *   balance     queue, fail-fast, choice of the endpoint, retries within the route's budget
  *   (peer)      shared connections: pool, mutual TLS
  */
 export class Target {
@@ -45,8 +54,12 @@ export class Target {
   readonly stack: RequestSink;
   readonly #options: TargetOptions;
   readonly #discovery: Discovery;
+  readonly #policy: OutboundPolicyWatch;
   readonly #balance: Balance;
+  readonly #limits: LimitsLayer;
   readonly #listeners = new Set<() => void>();
+  /** Undefined: neither the policy nor that there is none has been told. */
+  #rules: OutboundRules | undefined = undefined;
   #dns: { stop(): void } | undefined;
   #suspended = false;
   /** Requests under way. */
@@ -61,16 +74,27 @@ export class Target {
     this.lastUsed = options.now();
     this.#balance = new Balance({
       ...options,
+      retries: () => options.routes.retries({ authority }),
+      ejections: () => options.routes.ejections.cell({ authority }),
       gauges: {
         ready: options.endpoints.cell({ authority, endpoint_state: 'ready' }),
         pending: options.endpoints.cell({ authority, endpoint_state: 'pending' }),
       },
       reach: (one) => this.#reach(one),
+      late: (x, head, ended) => this.#limits.begin(x, head, ended),
       release: ({ endpoint: one }) => options.peers.release(one),
     });
     this.#discovery = new Discovery(authority, options.discovery, (found) => this.#onFound(found));
-    this.stack = this.#telemetry(this.#balance);
+    this.#policy = new OutboundPolicyWatch(
+      authority,
+      options.policy,
+      (rules) => this.#onRules(rules),
+      () => this.#onPolicySettled(),
+    );
+    this.#limits = this.#limitsAround(this.#balance);
+    this.stack = this.#telemetry(this.#limits);
     this.#discovery.resume();
+    this.#policy.start();
   }
 
   /** Its bytes are opaque; undefined while nothing is known. */
@@ -92,6 +116,7 @@ export class Target {
     this.lastUsed = this.#options.now();
     this.#suspended = false;
     this.#discovery.resume();
+    if (this.#discovery.found.kind !== 'no-service') this.#policy.start();
   }
 
   /** Nobody uses it: ends its streams and gives its connections back, and remembers where it led. */
@@ -100,6 +125,7 @@ export class Target {
     this.#suspended = true;
     this.#dns?.stop();
     this.#dns = undefined;
+    this.#policy.stop();
     this.#discovery.suspend();
   }
 
@@ -109,8 +135,13 @@ export class Target {
   }
 
   #onFound(found: Found): void {
-    if (found.kind === 'no-service') this.#goBeyond();
-    else if (found.kind === 'waiting') this.#balance.supply(found);
+    if (found.kind === 'no-service') {
+      // What is no Service has no policy.
+      this.#policy.stop();
+      this.#goBeyond();
+    } else if (found.kind === 'waiting') this.#balance.supply(found);
+    // The first requests wait for the policy as well: they are to have its timeouts.
+    else if (!this.#policy.settled) this.#balance.supply({ kind: 'waiting' });
     else {
       const foreign = found.endpoints.some((one) => one.authorityOverride !== undefined);
       if (foreign && !this.#options.throughGateways) this.#refuse(causes.gatewayLoop);
@@ -119,7 +150,18 @@ export class Target {
     for (const listener of this.#listeners) listener();
   }
 
+  #onRules(rules: OutboundRules): void {
+    this.#rules = rules;
+    this.#balance.configure(rules);
+  }
+
+  #onPolicySettled(): void {
+    this.#rules ??= defaultRules();
+    this.#onFound(this.#discovery.found);
+  }
+
   #goBeyond(): void {
+    this.#rules ??= defaultRules();
     const { beyond, clock, log } = this.#options;
     if (beyond.kind === 'refuse') return this.#refuse(causes.noSuchTarget);
     this.#dns?.stop();
@@ -133,7 +175,16 @@ export class Target {
     this.#balance.supply({ kind: 'none', cause });
   }
 
-  #telemetry(inner: Balance): TelemetryLayer {
+  #limitsAround(inner: Balance): LimitsLayer {
+    const { deadlines, now } = this.#options;
+    return new LimitsLayer(inner, {
+      route: (head) => this.#rules?.route(head),
+      timers: deadlines,
+      now,
+    });
+  }
+
+  #telemetry(inner: LimitsLayer): TelemetryLayer {
     const { http, now } = this.#options;
     return new TelemetryLayer(inner, {
       errors: http.errors,

@@ -5,6 +5,7 @@ import { ManualClock } from '../../workload-identity/testing/manual-clock.ts';
 import { ControlMetrics } from '../telemetry/control-metrics.ts';
 import { HttpMetrics } from '../telemetry/http-metrics.ts';
 import { MAX_SERIES, Registry, RETAIN_IDLE_MS } from '../telemetry/registry.ts';
+import { RouteMetrics } from '../telemetry/route-metrics.ts';
 import { FakeControlPlane } from '../testing/mesh/fake-control-plane.ts';
 import { testLog } from '../testing/mesh/test-mesh.ts';
 import { TimerWheel } from '../transport/timers.ts';
@@ -14,6 +15,8 @@ import type { TargetOptions } from './target.ts';
 
 const NOWHERE: Upstream = { take: () => undefined, wait() {}, cancel() {} };
 const LOOK_MS = 5_000;
+/** Of one target: its profile, its endpoints, its policy. */
+const STREAMS = 3;
 
 function harness() {
   let now = 0;
@@ -22,14 +25,13 @@ function harness() {
   const controlPlane = new FakeControlPlane();
   const registry = new Registry();
   const held = new Set<string>();
+  const metrics = new ControlMetrics(registry, () => now);
+  const asking = { channel: controlPlane.channel(), contextToken: '{}', clock, random: () => 0.5 };
   const options: TargetOptions = {
-    discovery: {
-      channel: controlPlane.channel(),
-      contextToken: '{}',
-      clock,
-      random: () => 0.5,
-      metrics: new ControlMetrics(registry, () => now).cells('destination'),
-    },
+    discovery: { ...asking, metrics: metrics.cells('destination') },
+    policy: { ...asking, metrics: metrics.cells('policy') },
+    routes: new RouteMetrics(registry),
+    deadlines: timers,
     peers: {
       acquire: ({ key }) => {
         held.add(key);
@@ -75,7 +77,7 @@ test('a thousand targets: idle ones give back streams and connections, their ser
   const { targets, controlPlane, registry, held, pass } = harness();
   ask(targets, controlPlane, 1_000);
   await settle();
-  assert.deepEqual([controlPlane.streams, held.size], [2_000, 1_000]);
+  assert.deepEqual([controlPlane.streams, held.size], [STREAMS * 1_000, 1_000]);
   const series = (): number => registry.families.find(({ name }) => name === 'endpoints')?.size ?? 0;
   assert.equal(series(), MAX_SERIES);
   pass(TARGET_IDLE_MS + LOOK_MS);
@@ -84,7 +86,7 @@ test('a thousand targets: idle ones give back streams and connections, their ser
   assert.equal(series(), 0);
   assert.ok(targets.get('s7.shop:80') !== undefined);
   await settle();
-  assert.deepEqual([controlPlane.streams, held.size], [2, 1]);
+  assert.deepEqual([controlPlane.streams, held.size], [STREAMS, 1]);
   // A series that was dropped comes back with the next sweep.
   pass(LOOK_MS);
   assert.equal(series(), 2);
@@ -95,7 +97,7 @@ test('more names than may be known: the least recently used idle one is forgotte
   const { targets, controlPlane, held } = harness();
   ask(targets, controlPlane, MAX_TARGETS + 10);
   await settle();
-  assert.deepEqual([controlPlane.streams, held.size], [2 * MAX_TARGETS, MAX_TARGETS]);
+  assert.deepEqual([controlPlane.streams, held.size], [STREAMS * MAX_TARGETS, MAX_TARGETS]);
   targets.close();
   assert.deepEqual([controlPlane.streams, held.size], [0, 0]);
 });

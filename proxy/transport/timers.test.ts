@@ -53,3 +53,16 @@ describe('timer wheel', () => {
     assert.equal(again.armed, false);
   });
 });
+
+test('a wheel that rests ticks only while something is armed', async () => {
+  const wheel = new TimerWheel(() => performance.now(), 5);
+  wheel.startResting();
+  const fired = (): Promise<void> => new Promise((resolve) => wheel.arm(new Timer(() => resolve()), 5));
+  await fired();
+  await fired();
+  const cancelled = new Timer(() => assert.fail('was cancelled'));
+  wheel.arm(cancelled, 20);
+  wheel.cancel(cancelled);
+  await fired();
+  wheel.stop();
+});

@@ -31,6 +31,9 @@ export class TimerWheel {
   readonly #origin: number;
   #current = 0;
   #interval: NodeJS.Timeout | undefined = undefined;
+  #armed = 0;
+  /** Ticks only while something is armed. */
+  #rests = false;
 
   /** `now`: ms of a monotonic clock. Nothing runs until `start` (tests call `tick`). */
   constructor(now: () => number = callbackClock, tickMs: number = DEFAULT_TICK_MS) {
@@ -44,7 +47,7 @@ export class TimerWheel {
     return this.#source();
   }
 
-  /** ms of the same clock at the last tick: for who looks often and needs no better. */
+  /** ms of the same clock at the last tick: for who looks often and needs no better. Of no use in a wheel that rests. */
   get lastTick(): number {
     return this.#origin + this.#current * this.#tickMs;
   }
@@ -68,7 +71,18 @@ export class TimerWheel {
     this.#interval ??= setInterval(() => this.tick(), this.#tickMs).unref();
   }
 
+  /** The same, but only while something is armed: a wheel with short ticks must not wake an idle process. */
+  startResting(): void {
+    this.#rests = true;
+    if (this.#armed > 0) this.start();
+  }
+
   stop(): void {
+    this.#rests = false;
+    this.#halt();
+  }
+
+  #halt(): void {
     clearInterval(this.#interval);
     this.#interval = undefined;
   }
@@ -80,6 +94,7 @@ export class TimerWheel {
     const first = Math.max(this.#current + 1, target - SLOTS + 1);
     this.#current = Math.max(this.#current, target);
     for (let tick = first; tick <= target; tick++) this.#fireSlot(tick & (SLOTS - 1), target);
+    if (this.#rests && this.#armed === 0) this.#halt();
   }
 
   #fireSlot(slot: number, target: number): void {
@@ -101,9 +116,12 @@ export class TimerWheel {
     timer.next = head;
     if (head !== undefined) head.previous = timer;
     this.#slots[slot] = timer;
+    this.#armed++;
+    if (this.#rests && this.#interval === undefined) this.start();
   }
 
   #unlink(timer: Timer): void {
+    this.#armed--;
     if (timer.next !== undefined) timer.next.previous = timer.previous;
     if (timer.previous === undefined) this.#slots[timer.due & (SLOTS - 1)] = timer.next;
     else timer.previous.next = timer.next;

@@ -1,10 +1,10 @@
 import type { Cause } from '../errors.ts';
-import { copyHead, type Exchange, type Head, type RequestSink } from '../message.ts';
+import { isGrpc } from '../field-names.ts';
+import { copyHead, FieldId, type Exchange, type Head, type RequestSink } from '../message.ts';
+import { MAX_KEPT_BYTES } from '../route/retry-policy.ts';
+import type { Timer } from '../transport/timers.ts';
 import type { Dispatch, Destination } from './dispatch.ts';
 import type { Waiter } from './upstream.ts';
-
-/** Bytes of a request's body that are kept until its response begins, so that it can be sent again where the first peer refused it: Linkerd's limit. */
-export const MAX_KEPT_BYTES = 65_536;
 
 /** Heads of finished requests, used again: a head is some kilobytes of arrays. Bounded by what a busy moment needs. */
 const spareHeads: Head[] = [];
@@ -12,12 +12,14 @@ const MAX_SPARE_HEADS = 256;
 
 /**
  * Where one exchange stands on its way out. One writer: its `Dispatch`.
- * `unplaced`: no destination could be chosen yet. `connecting`: waits for a connection to one. `sent`: its head is out.
+ * `unplaced`: no destination could be chosen yet. `connecting`: waits for a connection to one. `sent`: its head is out. `backing-off`: failed at one, waits before it
+ * is sent again.
  */
 export type Place =
   | { readonly kind: 'unplaced' }
   | { readonly kind: 'connecting'; readonly destination: Destination }
   | { readonly kind: 'sent'; readonly destination: Destination; readonly sink: RequestSink }
+  | { readonly kind: 'backing-off'; readonly failed: Destination }
   | { readonly kind: 'over' };
 
 /** A request on its way out, kept as long as it may have to be sent again. */
@@ -25,11 +27,22 @@ export class Attempt implements Waiter {
   readonly x: Exchange;
   readonly owner: Dispatch;
   place: Place = { kind: 'unplaced' };
+  /** It was sent, or about to be, before. */
   retried = false;
+  /** It has had its free second try, for not having been processed. */
+  moved = false;
+  /** Retries by the route's policy. */
+  retries = 0;
+  /** Ends the back-off, or the time that this try has for its answer. */
+  timer: Timer | undefined = undefined;
+  /** Head of an answer that is held until it is known whether its trailers say to try again. */
+  held: Head | undefined = undefined;
   /** Where it was sent to last. */
   lastDestination: Destination | undefined = undefined;
   /** The destination was told that it is done with this exchange; false again for the next destination. */
   left = false;
+  /** It was said how the destination did. */
+  judged = false;
   /** ms, monotonic: when the head was given to the connection. */
   sentAt = 0;
   /** Bytes of the request's body that the client was credited for. What is sent again must not be credited again. */
@@ -51,6 +64,24 @@ export class Attempt implements Waiter {
   /** The kept head: whole until the response begins, or more than MAX_KEPT_BYTES of the body are out. */
   get head(): Head | undefined {
     return this.#head;
+  }
+
+  /** Bytes of the body that are kept. */
+  get keptBytes(): number {
+    return this.#bodyBytes;
+  }
+
+  /** The whole request has come. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** The kept request is gRPC. */
+  get grpc(): boolean {
+    const head = this.#head;
+    const i = head?.find(FieldId.contentType) ?? -1;
+    const value = head?.valueBuffer[i];
+    return value !== undefined && isGrpc(value, head?.valueStart[i] ?? 0, head?.valueEnd[i] ?? 0);
   }
 
   connected(sink: RequestSink): void {

@@ -1,5 +1,7 @@
 import { causes, type Cause } from '../errors.ts';
-import type { Exchange, Head, RequestSink, ResponseSink } from '../message.ts';
+import { copyHead, type Exchange, type Head, type RequestSink, type ResponseSink } from '../message.ts';
+import { grpcStatusOf } from '../telemetry/classify.ts';
+import { Timer, type TimerWheel } from '../transport/timers.ts';
 import { Attempt } from './attempt.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -8,12 +10,23 @@ export interface Destination {
   readonly upstream: Upstream;
 }
 
+/** What `Dispatch.retryDelay` answers when the answer is to be passed on. */
+export const NO_RETRY = -1;
+
 /**
- * The innermost layer of a stack: chooses a destination, holds the request until a connection stands, and sends it once more to another one when nothing of it
- * was processed (no connection, or the peer refused the stream). Keeps an `Attempt` in the slot `x.endpoint`.
+ * The innermost layer of a stack: chooses a destination, holds the request until a connection stands, and sends it again
+ * - once and at once to another destination, when nothing of it was processed (no connection, or the peer refused the stream),
+ * - after a back-off, when the route's policy wants that for the answer or failure that came.
+ * Keeps an `Attempt` in the slot `x.endpoint`.
  */
 export abstract class Dispatch implements RequestSink, ResponseSink {
   #outer: ResponseSink | undefined;
+  readonly #timers: TimerWheel;
+
+  /** @param timers for back-offs and the time that a try has; fine enough for tens of ms */
+  constructor(timers: TimerWheel) {
+    this.#timers = timers;
+  }
 
   /** A destination, or undefined when there is none now. @param failed the one that this request just failed at */
   protected abstract choose(x: Exchange, failed: Destination | undefined): Destination | undefined;
@@ -23,11 +36,42 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   protected abstract abandoned(attempt: Attempt): void;
   /** Makes the head what the destination's proxy or app expects. May be called again for another destination. */
   protected abstract prepare(x: Exchange, head: Head, destination: Destination): void;
-  /** Told of what becomes of a request at a destination: for balancers. */
+
+  // Told of what becomes of a request at a destination: for balancers.
+
   protected onSent(_attempt: Attempt, _destination: Destination): void {}
   protected onConnectFailed(_destination: Destination): void {}
-  protected onResponded(_attempt: Attempt, _destination: Destination): void {}
+  /** It was chosen, and the client left before the request was sent. */
+  protected onUnsent(_destination: Destination): void {}
+  protected onResponded(_attempt: Attempt, _destination: Destination, _head: Head): void {}
+  /** The answer came to its end. @param trailers where there are some */
+  protected onEnded(_attempt: Attempt, _destination: Destination, _trailers: Head | undefined): void {}
+  /** It will not. */
+  protected onReset(_attempt: Attempt, _destination: Destination, _cause: Cause): void {}
+  /** After all others, once for each `onSent`. */
   protected onLeft(_attempt: Attempt, _destination: Destination): void {}
+
+  // What the route's policy says of retries. By default there are none.
+
+  /**
+   * ms until a request is sent again that got this answer, or failed so that it would be answered with it; `NO_RETRY`: it is passed on. Asked only while the request
+   * can be sent again; an answer takes one from the budget.
+   */
+  protected retryDelay(_attempt: Attempt, _status: number, _grpcStatus: string | undefined): number {
+    return NO_RETRY;
+  }
+  /** ms that a try has for its answer's head; 0: no limit. */
+  protected tryLimit(_attempt: Attempt): number {
+    return 0;
+  }
+  /** The same as `retryDelay`, for a try whose time is over. */
+  protected retryAfterLimit(_attempt: Attempt): number {
+    return NO_RETRY;
+  }
+  /** May trailers of this answer ask for a retry? */
+  protected waitsForTrailers(_attempt: Attempt, _head: Head): boolean {
+    return false;
+  }
 
   setOuter(outer: ResponseSink): void {
     this.#outer = outer;
@@ -63,7 +107,11 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     const attempt = attemptOf(x);
     const { place } = attempt;
     if (place.kind === 'unplaced') this.abandoned(attempt);
-    if (place.kind === 'connecting') place.destination.upstream.cancel(attempt);
+    if (place.kind === 'connecting') {
+      place.destination.upstream.cancel(attempt);
+      this.onUnsent(place.destination);
+    }
+    if (place.kind === 'sent') this.onReset(attempt, place.destination, cause);
     this.#over(attempt);
     if (place.kind === 'sent') place.sink.requestReset(x, cause);
   }
@@ -77,7 +125,10 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
 
   /** Finds a destination for the attempt; also called again for one that had none. */
   place(attempt: Attempt): void {
-    const destination = this.choose(attempt.x, undefined);
+    this.#placeAtOrQueue(attempt, this.choose(attempt.x, undefined));
+  }
+
+  #placeAtOrQueue(attempt: Attempt, destination: Destination | undefined): void {
     if (destination !== undefined) return this.#placeAt(attempt, destination);
     attempt.place = { kind: 'unplaced' };
     this.unplaced(attempt);
@@ -96,10 +147,13 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     const { destination } = place;
     attempt.place = { kind: 'sent', destination, sink };
     attempt.left = false;
+    attempt.judged = false;
     attempt.lastDestination = destination;
     x.upstream = sink;
     this.prepare(x, head, destination);
     this.onSent(attempt, destination);
+    const limit = this.tryLimit(attempt);
+    if (limit > 0) this.#arm(attempt, limit, () => this.#tryIsOver(attempt));
     attempt.replay(sink);
   }
 
@@ -108,7 +162,8 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     const { destination } = attempt.place;
     // A queue that is full says nothing about the peer.
     if (cause === causes.connectFailed || cause === causes.peerRefused) this.onConnectFailed(destination);
-    this.#again(attempt, this.choose(attempt.x, destination), cause);
+    else this.onUnsent(destination);
+    this.#unprocessed(attempt, destination, undefined, cause);
   }
 
   waitAnew(attempt: Attempt): void {
@@ -121,34 +176,113 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     this.outer(attempt.x).responseReset(attempt.x, cause);
   }
 
-  /** One retry, and only of what nobody has processed. */
-  #again(attempt: Attempt, other: Destination | undefined, cause: Cause): void {
+  /**
+   * Nobody has processed it: it may go elsewhere at once, once, without the policy's leave. It costs no app anything, so it can't multiply load.
+   * @param otherwise where it goes when there is nowhere else
+   */
+  #unprocessed(
+    attempt: Attempt,
+    failed: Destination,
+    otherwise: Destination | undefined,
+    cause: Cause,
+  ): void {
     attempt.place = { kind: 'unplaced' };
-    if (attempt.retried || attempt.head === undefined || other === undefined)
-      return this.fail(attempt, cause);
+    if (attempt.head === undefined) return this.fail(attempt, cause);
+    const other = attempt.moved ? undefined : (this.choose(attempt.x, failed) ?? otherwise);
+    if (other !== undefined) {
+      attempt.moved = true;
+      attempt.restart();
+      return this.#placeAt(attempt, other);
+    }
+    const delay = this.retryDelay(attempt, cause.status, String(cause.grpc));
+    if (delay === NO_RETRY) this.fail(attempt, cause);
+    else this.#backOff(attempt, failed, delay);
+  }
+
+  // Sending again, as the policy wants it
+
+  #sendAgain(attempt: Attempt, delay: number): void {
+    const { place, x } = attempt;
+    if (place.kind !== 'sent') return;
+    const { destination, sink } = place;
+    this.#left(attempt);
+    this.#backOff(attempt, destination, delay);
+    // No-op for a codec that is done with the exchange.
+    sink.requestReset(x, causes.retried);
+  }
+
+  #backOff(attempt: Attempt, failed: Destination, delay: number): void {
+    attempt.held = undefined;
+    attempt.retries++;
     attempt.restart();
-    this.#placeAt(attempt, other);
+    attempt.place = { kind: 'backing-off', failed };
+    this.#arm(attempt, delay, () => this.#backOffIsOver(attempt));
+  }
+
+  #backOffIsOver(attempt: Attempt): void {
+    const { place, x } = attempt;
+    if (place.kind !== 'backing-off') return;
+    this.#placeAtOrQueue(attempt, this.choose(x, place.failed) ?? this.choose(x, undefined));
+  }
+
+  #tryIsOver(attempt: Attempt): void {
+    const { place } = attempt;
+    if (place.kind !== 'sent' || attempt.head === undefined) return;
+    const delay = this.retryAfterLimit(attempt);
+    if (delay === NO_RETRY) return;
+    this.onReset(attempt, place.destination, causes.timeout);
+    this.#sendAgain(attempt, delay);
+  }
+
+  #arm(attempt: Attempt, ms: number, fire: () => void): void {
+    this.#disarm(attempt);
+    attempt.timer = new Timer(fire);
+    this.#timers.arm(attempt.timer, ms);
+  }
+
+  #disarm(attempt: Attempt): void {
+    if (attempt.timer === undefined) return;
+    this.#timers.cancel(attempt.timer);
+    attempt.timer = undefined;
   }
 
   // Responses
 
   responseHead(x: Exchange, head: Head, end: boolean): void {
     const attempt = attemptOf(x);
-    if (head.isFinal || attempt.x.opaque) {
+    const { place } = attempt;
+    if (place.kind !== 'sent') return;
+    if (!head.isFinal && !x.opaque) return this.outer(x).responseHead(x, head, end);
+    this.#disarm(attempt);
+    this.onResponded(attempt, place.destination, head);
+    if (attempt.head !== undefined) {
+      const delay = this.retryDelay(attempt, head.status, grpcStatusOf(head));
+      if (delay !== NO_RETRY) return this.#sendAgain(attempt, delay);
+      if (!end && this.waitsForTrailers(attempt, head)) return this.#hold(attempt, head);
       attempt.forget();
-      if (attempt.place.kind === 'sent') this.onResponded(attempt, attempt.place.destination);
     }
-    if (end) this.#left(attempt);
+    if (end) this.#ended(attempt, undefined);
     this.outer(x).responseHead(x, head, end);
   }
 
   responseData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
-    if (last) this.#left(attemptOf(x));
+    const attempt = attemptOf(x);
+    if (attempt.held !== undefined) this.#passHeld(attempt);
+    if (last) this.#ended(attempt, undefined);
     this.outer(x).responseData(x, buffer, start, end, last);
   }
 
   responseTrailers(x: Exchange, trailers: Head): void {
-    this.#left(attemptOf(x));
+    const attempt = attemptOf(x);
+    if (attempt.held !== undefined) {
+      const delay = this.retryDelay(attempt, attempt.held.status, grpcStatusOf(trailers));
+      if (delay !== NO_RETRY) {
+        this.#ended(attempt, trailers);
+        return this.#sendAgain(attempt, delay);
+      }
+      this.#passHeld(attempt);
+    }
+    this.#ended(attempt, trailers);
     this.outer(x).responseTrailers(x, trailers);
   }
 
@@ -156,11 +290,18 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     const attempt = attemptOf(x);
     const { place } = attempt;
     if (place.kind !== 'sent') return;
-    this.#left(attempt);
+    this.#disarm(attempt);
+    const { destination } = place;
     if (x.refused) {
       x.refused = false;
+      this.#left(attempt);
       // The peer is there and only closes this connection: better it by another one than nobody.
-      return this.#again(attempt, this.choose(x, place.destination) ?? place.destination, cause);
+      return this.#unprocessed(attempt, destination, destination, cause);
+    }
+    this.onReset(attempt, destination, cause);
+    if (attempt.head !== undefined) {
+      const delay = this.retryDelay(attempt, cause.status, String(cause.grpc));
+      if (delay !== NO_RETRY) return this.#sendAgain(attempt, delay);
     }
     this.fail(attempt, cause);
   }
@@ -168,6 +309,28 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   requestConsumed(x: Exchange, n: number): void {
     const fresh = attemptOf(x).credit(n);
     if (fresh > 0) this.outer(x).requestConsumed(x, fresh);
+  }
+
+  /**
+   * Holds the head of an answer for the rest of the turn: a call that fails at once sends its trailers along. A stream that begins slowly must not wait: its client
+   * may be waiting for the head.
+   */
+  #hold(attempt: Attempt, head: Head): void {
+    attempt.held = copyHead(head);
+    setImmediate(() => this.#passHeld(attempt));
+  }
+
+  #passHeld(attempt: Attempt): void {
+    const { held, x } = attempt;
+    if (held === undefined) return;
+    attempt.held = undefined;
+    attempt.forget();
+    this.outer(x).responseHead(x, held, false);
+  }
+
+  #ended(attempt: Attempt, trailers: Head | undefined): void {
+    if (attempt.place.kind === 'sent') this.onEnded(attempt, attempt.place.destination, trailers);
+    this.#left(attempt);
   }
 
   /** The destination is done with the exchange. Its request may still be under way (a response that came before the request's end). */
@@ -178,7 +341,9 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   }
 
   #over(attempt: Attempt): void {
+    this.#disarm(attempt);
     this.#left(attempt);
+    attempt.held = undefined;
     attempt.place = { kind: 'over' };
     attempt.forget();
   }

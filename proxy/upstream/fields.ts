@@ -6,6 +6,8 @@ const names = new Map<FieldId, Buffer>([
   [FieldId.isthmusTarget, Buffer.from(pseudoHeader.target)],
   [FieldId.isthmusClient, Buffer.from(pseudoHeader.client)],
   [FieldId.isthmusProtocol, Buffer.from(pseudoHeader.protocol)],
+  [FieldId.isthmusTimeout, Buffer.from(pseudoHeader.timeout)],
+  [FieldId.grpcTimeout, Buffer.from('grpc-timeout')],
   [FieldId.l5dClientId, Buffer.from('l5d-client-id')],
   [FieldId.forwarded, Buffer.from('forwarded')],
 ]);

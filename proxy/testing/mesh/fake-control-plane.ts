@@ -12,6 +12,11 @@ import {
   ServerSchema,
   type Server,
 } from '../../../api/proto/gen/linkerd/inbound_pb.js';
+import {
+  OutboundPolicies,
+  OutboundPolicySchema,
+  type OutboundPolicy,
+} from '../../../api/proto/gen/linkerd/outbound_pb.js';
 import type { TcpAddress } from '../../../api/proto/gen/linkerd/net_pb.js';
 import {
   GrpcError,
@@ -49,7 +54,7 @@ interface Service {
 }
 
 interface Stream {
-  kind: 'profile' | 'get' | 'policy' | 'exports';
+  kind: 'profile' | 'get' | 'policy' | 'outbound' | 'exports';
   path: string;
   handlers: StreamHandlers<never>;
   cancelled: boolean;
@@ -60,6 +65,7 @@ interface Stream {
 export class FakeControlPlane {
   readonly #services = new Map<string, Service>();
   readonly #policies = new Map<number, Server>();
+  readonly #outbound = new Map<string, OutboundPolicy>();
   #exports: FakeExport[] = [];
   #streams = new Set<Stream>();
   #alive = true;
@@ -96,6 +102,14 @@ export class FakeControlPlane {
     this.#policies.set(port, server);
     for (const stream of this.#streams) {
       if (stream.kind === 'policy' && stream.path === String(port)) send(stream, server);
+    }
+  }
+
+  /** Policy of clients towards a target; without one, that there is nothing particular. */
+  setOutbound(authority: string, policy: OutboundPolicy): void {
+    this.#outbound.set(authority, policy);
+    for (const stream of this.#streams) {
+      if (stream.kind === 'outbound' && stream.path === authority) send(stream, policy);
     }
   }
 
@@ -151,6 +165,7 @@ export class FakeControlPlane {
     if (stream.kind === 'profile') this.#sendProfile(stream);
     else if (stream.kind === 'get') this.#sendEndpoints(stream);
     else if (stream.kind === 'exports') this.#sendExports(stream);
+    else if (stream.kind === 'outbound') send(stream, this.#outbound.get(stream.path) ?? NO_POLICY);
     else {
       send(stream, this.#policies.get(Number(stream.path)) ?? OPEN_POLICY);
     }
@@ -201,14 +216,23 @@ function kindOf(method: DescMethodServerStreaming): Stream['kind'] {
   if (method === Destination.method.getProfile) return 'profile';
   if (method === Destination.method.get) return 'get';
   if (method === InboundServerPolicies.method.watchPort) return 'policy';
+  if (method === OutboundPolicies.method.watch) return 'outbound';
   if (method === Exports.method.watch) return 'exports';
   throw new Error(`the fake control plane has no ${method.name}`);
 }
 
 function pathOf(message: object): string {
   if ('path' in message) return String(message.path);
+  if ('target' in message) return authorityOf(message.target);
   return 'port' in message ? String(message.port) : '';
 }
+
+/** What a client names as its target in TrafficSpec. */
+function authorityOf(target: unknown): string {
+  return typeof target === 'object' && target !== null && 'value' in target ? String(target.value) : '';
+}
+
+const NO_POLICY = create(OutboundPolicySchema, {});
 
 function send(stream: Stream, message: MessageShape<DescMethodServerStreaming['output']>): void {
   stream.handlers.message(message as never);

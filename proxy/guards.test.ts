@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { Agent } from 'node:http';
+import { after, before, describe, test } from 'node:test';
+import { ask, causeOf, metricSum, startApp, type Answer, type TestApp } from './testing/mesh/http.ts';
+import { duration, trafficPolicy } from './testing/mesh/outbound-policy.ts';
+import { meshedEndpoint, TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
+
+/** Statuses that are retried. */
+const ON_5XX = { conditions: { statusRanges: [{ start: 500, end: 599 }] } };
+/** Short, so that tests do not wait. */
+const BACK_OFF = { minBackoff: duration(1), maxBackoff: duration(2), jitterRatio: 0 };
+
+interface Server {
+  readonly pod: TestPod;
+  readonly app: TestApp;
+  requests: number;
+}
+
+describe('guards of the outbound side', () => {
+  let mesh: TestMesh;
+  let east: TestCluster;
+  let client: TestPod;
+  const agent = new Agent({ keepAlive: true, maxSockets: 16 });
+
+  before(async () => {
+    mesh = await TestMesh.create();
+    east = await mesh.cluster('east');
+    client = mesh.pod(east, 'client');
+    await mesh.sidecar(east, client);
+  });
+  after(async () => {
+    agent.destroy();
+    await mesh.close();
+  });
+
+  async function startServer(listener: RequestListener): Promise<Server> {
+    const pod = mesh.pod(east, 'server');
+    await mesh.sidecar(east, pod);
+    const server: Server = {
+      pod,
+      requests: 0,
+      app: await startApp(mesh, pod.ip, (incoming, response) => {
+        server.requests++;
+        listener(incoming, response);
+      }),
+    };
+    return server;
+  }
+
+  function service(name: string, ...servers: Server[]): void {
+    east.controlPlane.setService(
+      `${name}:80`,
+      servers.map(({ pod, app }) => meshedEndpoint(pod, app.port)),
+    );
+  }
+
+  /** Asks n times, 16 at a time. */
+  async function load(name: string, n: number): Promise<Answer[]> {
+    return Promise.all(Array.from({ length: n }, () => ask(client.ip, `http://${name}/`, { agent })));
+  }
+
+  const count = (answers: Answer[], status: number): number =>
+    answers.filter((answer) => answer.status === status).length;
+
+  test('a request that takes longer than its timeout is answered with 504, and taken back', async () => {
+    let taken: Promise<unknown> | undefined;
+    const slow = await startServer((_incoming, response) => {
+      taken = once(response, 'close');
+    });
+    service('slow.shop', slow);
+    east.controlPlane.setOutbound('slow.shop:80', trafficPolicy({ timeouts: { request: duration(50) } }));
+    const answer = await ask(client.ip, 'http://slow.shop/');
+    assert.deepEqual([answer.status, causeOf(answer)], [504, 'timeout']);
+    await taken;
+    assert.equal(await metricSum(client.ip, 'http_errors_total', 'error="timeout"'), 1);
+  });
+
+  test('the response and the idle timeout end what has begun', async () => {
+    const endless = (incoming: IncomingMessage, response: ServerResponse): void => {
+      if (incoming.url === '/warm') response.end();
+      else response.write('the first part');
+    };
+    const server = await startServer(endless);
+    for (const [name, timeouts] of [
+      ['idle.shop', { idle: duration(1_000) }],
+      ['response.shop', { response: duration(1_000) }],
+    ] as const) {
+      service(name, server);
+      east.controlPlane.setOutbound(`${name}:80`, trafficPolicy({ timeouts }));
+      await ask(client.ip, `http://${name}/warm`);
+      await assert.rejects(ask(client.ip, `http://${name}/`), /aborted|socket hang up/);
+    }
+  });
+
+  test('an answer that the route retries is asked for at another endpoint, with its body', async () => {
+    const bad = await startServer((_incoming, response) => {
+      response.statusCode = 503;
+      response.end('no');
+    });
+    const good = await startServer((incoming, response) => void incoming.pipe(response));
+    service('half.shop', bad, good);
+    east.controlPlane.setOutbound(
+      'half.shop:80',
+      trafficPolicy({ retry: { ...ON_5XX, maxRetries: 1, backoff: BACK_OFF } }),
+    );
+    // At once: in flight, they spread over both.
+    const ask1 = (i: number): Promise<Answer> =>
+      ask(client.ip, 'http://half.shop/', { method: 'POST', body: `body ${i}`, agent });
+    const answers = await Promise.all(Array.from({ length: 16 }, (_, i) => ask1(i)));
+    for (const [i, answer] of answers.entries())
+      assert.deepEqual([answer.status, answer.body.toString()], [200, `body ${i}`]);
+    assert.ok(bad.requests > 0);
+    assert.equal(good.requests, 16);
+    const retried = await metricSum(client.ip, 'outbound_http_route_retry_successes_total', 'half.shop');
+    assert.equal(retried, bad.requests);
+  });
+
+  test('a try that takes too long is given up for another one', async () => {
+    const silent = await startServer(() => {});
+    const good = await startServer((_incoming, response) => void response.end('good'));
+    service('silent.shop', silent, good);
+    east.controlPlane.setOutbound(
+      'silent.shop:80',
+      trafficPolicy({ retry: { ...ON_5XX, maxRetries: 1, timeout: duration(30), backoff: BACK_OFF } }),
+    );
+    const answers = await load('silent.shop', 8);
+    for (const answer of answers) assert.equal(answer.body.toString(), 'good');
+    assert.ok(silent.requests > 0);
+  });
+
+  test('whatever each request may retry, the budget bounds all of them', async () => {
+    const bad = await startServer((_incoming, response) => {
+      response.statusCode = 500;
+      response.end();
+    });
+    service('bad.shop', bad);
+    east.controlPlane.setOutbound(
+      'bad.shop:80',
+      trafficPolicy({ retry: { ...ON_5XX, maxRetries: 3, backoff: BACK_OFF } }),
+    );
+    const from = performance.now();
+    const answers = await load('bad.shop', 300);
+    const seconds = (performance.now() - from) / 1_000;
+    assert.equal(count(answers, 500), 300);
+    const retries = bad.requests - 300;
+    // A fifth, and ten a second: of the ten seconds before, and of those that it took.
+    const bound = 300 * 0.2 + 10 * (10 + seconds);
+    assert.ok(retries > 0 && retries <= bound, `${retries} retries, at most ${bound}`);
+    assert.ok((await metricSum(client.ip, 'outbound_http_route_retry_overflow_total', 'bad.shop')) > 0);
+  });
+
+  test('an endpoint that fails in a row is left alone', async () => {
+    const bad = await startServer((_incoming, response) => {
+      response.statusCode = 500;
+      response.end();
+    });
+    const good = await startServer((_incoming, response) => void response.end());
+    service('ejects.shop', bad, good);
+    const backoff = { minBackoff: duration(60_000), maxBackoff: duration(60_000) };
+    east.controlPlane.setOutbound(
+      'ejects.shop:80',
+      trafficPolicy({}, { kind: { case: 'consecutiveFailures', value: { maxFailures: 3, backoff } } }),
+    );
+    await load('ejects.shop', 16);
+    const { requests } = bad;
+    assert.ok(requests >= 3);
+    assert.equal(count(await load('ejects.shop', 50), 200), 50);
+    assert.equal(bad.requests, requests);
+    assert.equal(await metricSum(client.ip, 'outbound_http_balancer_ejections_total', 'ejects.shop'), 1);
+    assert.equal(await metricSum(client.ip, 'outbound_http_balancer_endpoints', 'ejects.shop', 'ready'), 1);
+  });
+
+  test('the last endpoint is never ejected', async () => {
+    const bad = await startServer((_incoming, response) => {
+      response.statusCode = 500;
+      response.end();
+    });
+    service('alone.shop', bad);
+    east.controlPlane.setOutbound(
+      'alone.shop:80',
+      trafficPolicy({}, { kind: { case: 'consecutiveFailures', value: { maxFailures: 2 } } }),
+    );
+    assert.equal(count(await load('alone.shop', 10), 500), 10);
+    assert.equal(bad.requests, 10);
+  });
+
+  test('a request sets its own limits only where the route allows it; the app never sees them', async () => {
+    let seen: IncomingMessage['headers'] = {};
+    const server = await startServer((incoming, response) => {
+      seen = incoming.headers;
+      if (incoming.url !== '/never') response.end();
+    });
+    service('asks.shop', server);
+    east.controlPlane.setOutbound('asks.shop:80', trafficPolicy({ allowL5dRequestHeaders: true }));
+    await ask(client.ip, 'http://asks.shop/warm');
+    const headers = { 'l5d-timeout': '1s', 'l5d-retry-http': '5xx', 'x-kept': 'yes' };
+    const answer = await ask(client.ip, 'http://asks.shop/never', { headers });
+    assert.deepEqual([answer.status, causeOf(answer)], [504, 'timeout']);
+    assert.deepEqual(
+      Object.keys(seen).filter((name) => name.startsWith('l5d-')),
+      ['l5d-client-id'],
+    );
+    assert.equal(seen['x-kept'], 'yes');
+    east.controlPlane.setOutbound('asks.shop:80', trafficPolicy({}));
+    const now = await ask(client.ip, 'http://asks.shop/now', { headers: { 'l5d-timeout': '1ms' } });
+    assert.equal(now.status, 200);
+    assert.equal(seen['l5d-timeout'], undefined);
+  });
+});

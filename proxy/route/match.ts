@@ -1,0 +1,201 @@
+import { equalsIgnoreCase } from '../field-names.ts';
+import { spanText, type Head } from '../message.ts';
+
+/** Longest text that a regular expression is tried on, in bytes: its time may grow steeply with the text, which the app's clients choose. */
+const MAX_REGEX_INPUT = 2_048;
+
+/** Does a request fit? Compiled once; called for each request. */
+export interface Matcher {
+  matches(head: Head): boolean;
+  /** Higher goes first (Gateway API: the more specific match wins). Compared member by member. */
+  readonly precedence: readonly number[];
+}
+
+const EXACT = 3;
+const PREFIX = 2;
+const REGEX = 1;
+
+/** All of several. */
+export class AllOf implements Matcher {
+  readonly precedence: readonly number[];
+  readonly #parts: readonly Matcher[];
+
+  /** @param precedence of the whole */
+  constructor(parts: readonly Matcher[], precedence: readonly number[]) {
+    this.#parts = parts;
+    this.precedence = precedence;
+  }
+
+  matches(head: Head): boolean {
+    for (const part of this.#parts) if (!part.matches(head)) return false;
+    return true;
+  }
+}
+
+/** The path without its query, byte by byte. */
+export class PathExact implements Matcher {
+  readonly precedence: readonly number[];
+  readonly #path: Buffer;
+
+  constructor(path: string) {
+    this.#path = Buffer.from(path, 'latin1');
+    this.precedence = [EXACT, this.#path.length];
+  }
+
+  matches({ path }: Head): boolean {
+    const end = pathEnd(path);
+    return (
+      end - path.start === this.#path.length &&
+      path.buffer.compare(this.#path, 0, this.#path.length, path.start, end) === 0
+    );
+  }
+}
+
+/** Whole segments (Gateway API): `/a` fits `/a` and `/a/b`, and not `/ab`. */
+export class PathPrefix implements Matcher {
+  readonly precedence: readonly number[];
+  readonly #prefix: Buffer;
+
+  constructor(prefix: string) {
+    this.#prefix = Buffer.from(prefix.endsWith('/') ? prefix.slice(0, -1) : prefix, 'latin1');
+    this.precedence = [PREFIX, this.#prefix.length];
+  }
+
+  matches({ path }: Head): boolean {
+    const { length } = this.#prefix;
+    if (length === 0) return true;
+    const end = pathEnd(path);
+    const stop = path.start + length;
+    if (stop > end || path.buffer.compare(this.#prefix, 0, length, path.start, stop) !== 0) return false;
+    return stop === end || path.buffer[stop] === SLASH;
+  }
+}
+
+/** The whole path. */
+export class PathRegex implements Matcher {
+  readonly precedence: readonly number[];
+  readonly #regex: RegExp;
+
+  /** Throws a SyntaxError for an expression that is none. */
+  constructor(expression: string) {
+    this.#regex = wholeRegex(expression);
+    this.precedence = [REGEX, expression.length];
+  }
+
+  matches({ path }: Head): boolean {
+    return fits(this.#regex, path.buffer, path.start, pathEnd(path));
+  }
+}
+
+export class MethodIs implements Matcher {
+  readonly precedence = [1];
+  readonly #method: Buffer;
+
+  constructor(method: string) {
+    this.#method = Buffer.from(method, 'latin1');
+  }
+
+  matches({ method }: Head): boolean {
+    const { length } = this.#method;
+    return (
+      method.end - method.start === length &&
+      method.buffer.compare(this.#method, 0, length, method.start, method.end) === 0
+    );
+  }
+}
+
+/** Any field of that name whose whole value fits. */
+export class FieldMatches implements Matcher {
+  readonly precedence = [1];
+  readonly #name: Buffer;
+  readonly #value: string | RegExp;
+
+  /** @param value a text, or an expression for the whole value */
+  constructor(name: string, value: string | RegExp) {
+    this.#name = Buffer.from(name.toLowerCase(), 'latin1');
+    this.#value = value;
+  }
+
+  matches(head: Head): boolean {
+    for (let i = 0; i < head.count; i++) {
+      const name = head.nameBuffer[i];
+      if (name === undefined) continue;
+      if (!equalsIgnoreCase(name, head.nameStart[i] ?? 0, head.nameEnd[i] ?? 0, this.#name)) continue;
+      if (fitsText(this.#value, head.value(i))) return true;
+    }
+    return false;
+  }
+}
+
+/** A parameter of the query, decoded. */
+export class QueryMatches implements Matcher {
+  readonly precedence = [1];
+  readonly #name: string;
+  readonly #value: string | RegExp;
+
+  constructor(name: string, value: string | RegExp) {
+    this.#name = name;
+    this.#value = value;
+  }
+
+  matches({ path }: Head): boolean {
+    const query = path.buffer.toString('latin1', pathEnd(path) + 1, path.end);
+    if (query === '') return false;
+    // The first of a name counts (Gateway API).
+    const value = new URLSearchParams(query).get(this.#name);
+    return value !== null && fitsText(this.#value, value);
+  }
+}
+
+/** The name of the authority, without its port. */
+export class HostMatches implements Matcher {
+  readonly precedence: readonly number[];
+  readonly #exact: string | undefined;
+  readonly #suffix: string;
+
+  /** @param suffix what must stand below: `.example.com` */
+  constructor(exact: string | undefined, suffix: string) {
+    this.#exact = exact?.toLowerCase();
+    this.#suffix = suffix.toLowerCase();
+    this.precedence = exact === undefined ? [PREFIX, suffix.length] : [EXACT, exact.length];
+  }
+
+  matches({ authority }: Head): boolean {
+    const host = spanText(authority)
+      .toLowerCase()
+      .replace(/:[0-9]+$/, '');
+    return this.#exact === undefined ? host.endsWith(this.#suffix) : host === this.#exact;
+  }
+}
+
+/** An expression for a whole text. Throws a SyntaxError for one that is none. */
+export function wholeRegex(expression: string): RegExp {
+  return new RegExp(`^(?:${expression})$`, 'u');
+}
+
+/** Higher precedence first; equal ones keep their order. */
+export function byPrecedence(a: Matcher, b: Matcher): number {
+  const length = Math.max(a.precedence.length, b.precedence.length);
+  for (let i = 0; i < length; i++) {
+    const difference = (b.precedence[i] ?? 0) - (a.precedence[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+const SLASH = 47;
+const QUESTION = 63;
+
+function pathEnd({ buffer, start, end }: Head['path']): number {
+  for (let i = start; i < end; i++) if (buffer[i] === QUESTION) return i;
+  return end;
+}
+
+function fits(regex: RegExp, buffer: Buffer, start: number, end: number): boolean {
+  return end - start <= MAX_REGEX_INPUT && regex.test(buffer.toString('latin1', start, end));
+}
+
+function fitsText(value: string | RegExp, text: string): boolean {
+  if (typeof value === 'string') return text === value;
+  return text.length <= MAX_REGEX_INPUT && value.test(text);
+}

@@ -1,0 +1,274 @@
+import type { Duration } from '@bufbuild/protobuf/wkt';
+import type {
+  Backend,
+  ExponentialBackoff,
+  FailureAccrual,
+  GrpcRoute,
+  GrpcRoute_Rule,
+  HttpRoute,
+  HttpRoute_Rule,
+  OutboundPolicy,
+} from '../../api/proto/gen/linkerd/outbound_pb.js';
+import type { Metadata } from '../../api/proto/gen/linkerd/meta_pb.js';
+import type { AccrualConfig } from '../balance/failure-accrual.ts';
+import { DEFAULT_PENALTY, type PenaltyConfig } from '../balance/penalty.ts';
+import type { Head } from '../message.ts';
+import { compileGrpcMatch, compileHttpMatch, RouteTable, type RouteSource } from './compile-match.ts';
+import { RetryBudget } from './retry-budget.ts';
+import {
+  DEFAULT_BACK_OFF,
+  grpcCodes,
+  MAX_KEPT_BYTES,
+  type BackOffConfig,
+  type RetryPolicy,
+} from './retry-policy.ts';
+
+/** What holds for the requests of one route. */
+export interface Route {
+  /** For metrics: the object that it is from, or `default`. */
+  readonly name: string;
+  readonly timeouts: Timeouts;
+  readonly retry: RetryPolicy | undefined;
+  readonly budget: RetryBudget;
+  /** Requests may set their own limits (`l5d-timeout`, `l5d-retry-…`). */
+  readonly requestHeaders: boolean;
+}
+
+/** ms; 0: no limit. */
+export interface Timeouts {
+  /** From the request's head to the response's end. */
+  readonly request: number;
+  /** From the request's end to the response's. */
+  readonly response: number;
+  /** Without a byte in either direction. */
+  readonly idle: number;
+}
+
+/** What holds for a target. Immutable; a change makes a new one. */
+export interface OutboundRules {
+  /** The route of a request; where none is for it, the target's default. */
+  route(head: Head): Route;
+  readonly accrual: AccrualConfig | undefined;
+  readonly penalty: PenaltyConfig;
+  /** ms that requests wait for an endpoint; undefined: the proxy's own. */
+  readonly failFastMs: number | undefined;
+  /** Requests that wait for an endpoint; undefined: the proxy's own. */
+  readonly queueCapacity: number | undefined;
+}
+
+/** One object, so that the request path sees at once that there are none. */
+export const NO_TIMEOUTS: Timeouts = { request: 0, response: 0, idle: 0 };
+
+/** Rules of a target that no policy is known of. */
+export function defaultRules(): OutboundRules {
+  const route = defaultRoute();
+  return {
+    route: () => route,
+    accrual: undefined,
+    penalty: DEFAULT_PENALTY,
+    failFastMs: undefined,
+    queueCapacity: undefined,
+  };
+}
+
+/** Compiles what the policy API says of a target. A route that cannot be compiled (a bad expression) is left out. */
+export function compileOutboundPolicy({ protocol }: OutboundPolicy): OutboundRules {
+  const kind = protocol?.kind;
+  if (kind?.case === 'detect') {
+    const { http1, http2 } = kind.value;
+    // The same routes stand in both, but for policies that name the protocol.
+    const routes = http2?.routes ?? http1?.routes ?? [];
+    return rulesOf(
+      routes.map(httpSource),
+      firstBackend(routes),
+      http2?.failureAccrual ?? http1?.failureAccrual,
+    );
+  }
+  if (kind?.case === 'http1' || kind?.case === 'http2') {
+    const { routes, failureAccrual } = kind.value;
+    return rulesOf(routes.map(httpSource), firstBackend(routes), failureAccrual);
+  }
+  if (kind?.case === 'grpc') {
+    const { routes, failureAccrual } = kind.value;
+    return rulesOf(routes.map(grpcSource), firstBackend(routes), failureAccrual);
+  }
+  return defaultRules();
+}
+
+/** Rules by routes, the first that fits. */
+export function rulesOf(
+  sources: readonly RouteSource<Route>[],
+  backend: Backend | undefined,
+  accrual: FailureAccrual | undefined,
+): OutboundRules {
+  const table = new RouteTable(sources);
+  const fallback = defaultRoute();
+  const { capacity = 0, failfastTimeout } = backend?.queue ?? {};
+  return {
+    route: soleRoute(sources) ?? ((head) => table.find(head) ?? fallback),
+    accrual: compileAccrual(accrual),
+    penalty: compilePenalty(backend),
+    failFastMs: msOf(failfastTimeout) || undefined,
+    queueCapacity: capacity || undefined,
+  };
+}
+
+function defaultRoute(): Route {
+  return {
+    name: 'default',
+    timeouts: NO_TIMEOUTS,
+    retry: undefined,
+    budget: new RetryBudget(),
+    requestHeaders: false,
+  };
+}
+
+/** The usual policy, one route for every path, needs no look at the request. */
+function soleRoute(sources: readonly RouteSource<Route>[]): OutboundRules['route'] | undefined {
+  const [source, ...others] = sources;
+  const [rule, ...otherRules] = source?.rules ?? [];
+  if (rule === undefined || source?.hosts.length !== 0 || others.length + otherRules.length > 0)
+    return undefined;
+  const fitsAll = rule.matches.every(({ precedence }) => precedence.slice(1).every((n) => n === 0));
+  return fitsAll ? () => rule.value : undefined;
+}
+
+function httpSource({ metadata, hosts, rules }: HttpRoute): RouteSource<Route> {
+  return {
+    hosts,
+    rules: rules.flatMap((rule) => {
+      const matches = compiled(() => rule.matches.map(compileHttpMatch));
+      if (matches === undefined) return [];
+      const statuses =
+        rule.retry?.conditions?.statusRanges.map(({ start, end }) => [start, end] as const) ?? [];
+      const codes = grpcCodes(rule.retry?.conditions?.grpcCodes ?? []);
+      return [{ matches, value: routeOf(metadata, rule, statuses, codes) }];
+    }),
+  };
+}
+
+function grpcSource({ metadata, hosts, rules }: GrpcRoute): RouteSource<Route> {
+  return {
+    hosts,
+    rules: rules.flatMap((rule) => {
+      const matches = compiled(() => rule.matches.map(compileGrpcMatch));
+      if (matches === undefined) return [];
+      return [{ matches, value: routeOf(metadata, rule, [], grpcConditions(rule)) }];
+    }),
+  };
+}
+
+function grpcConditions({ retry }: GrpcRoute_Rule): number {
+  const { cancelled, deadineExceeded, resourceExhausted, internal, unavailable } = retry?.conditions ?? {};
+  const codes: [boolean | undefined, number][] = [
+    [cancelled, 1],
+    [deadineExceeded, 4],
+    [resourceExhausted, 8],
+    [internal, 13],
+    [unavailable, 14],
+  ];
+  return grpcCodes(codes.flatMap(([set, code]) => (set === true ? [code] : [])));
+}
+
+function routeOf(
+  metadata: Metadata | undefined,
+  rule: HttpRoute_Rule | GrpcRoute_Rule,
+  statuses: RetryPolicy['statuses'],
+  codes: number,
+): Route {
+  const { timeouts, requestTimeout, retry } = rule;
+  return {
+    name: nameOf(metadata),
+    timeouts: timeoutsOf(msOf(timeouts?.request) || msOf(requestTimeout), timeouts),
+    retry:
+      retry === undefined || statuses.length + codes === 0
+        ? undefined
+        : {
+            statuses,
+            grpcCodes: codes,
+            limit: retry.maxRetries,
+            maxBytes: Math.min(retry.maxRequestBytes || MAX_KEPT_BYTES, MAX_KEPT_BYTES),
+            attemptMs: msOf(retry.timeout),
+            backOff: backOffOf(retry.backoff, DEFAULT_BACK_OFF),
+          },
+    budget: new RetryBudget(),
+    requestHeaders: rule.allowL5dRequestHeaders,
+  };
+}
+
+function timeoutsOf(request: number, told: HttpRoute_Rule['timeouts']): Timeouts {
+  const timeouts = { request, response: msOf(told?.response), idle: msOf(told?.idle) };
+  return timeouts.request + timeouts.response + timeouts.idle === 0 ? NO_TIMEOUTS : timeouts;
+}
+
+/** Undefined: an expression in it is none. */
+function compiled<T>(make: () => T): T | undefined {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** Name of the object, or the kind of the default. */
+export function nameOf(metadata: Metadata | undefined): string {
+  const kind = metadata?.kind;
+  if (kind?.case === 'resource') return kind.value.name;
+  return kind?.case === 'default' ? kind.value : 'default';
+}
+
+function firstBackend(routes: readonly (HttpRoute | GrpcRoute)[]): Backend | undefined {
+  const kind = routes[0]?.rules[0]?.backends?.kind;
+  if (kind?.case === 'firstAvailable') return kind.value.backends[0]?.backend;
+  return kind?.case === 'randomAvailable' ? kind.value.backends[0]?.backend?.backend : undefined;
+}
+
+/** Linkerd's, where the policy leaves them out. */
+const ACCRUAL_BACK_OFF: BackOffConfig = { minMs: 1_000, maxMs: 60_000, jitter: 0.5 };
+const MAX_FAILURES = 7;
+
+function compileAccrual(accrual: FailureAccrual | undefined): AccrualConfig | undefined {
+  const kind = accrual?.kind;
+  if (kind?.case === undefined) return undefined;
+  const common = {
+    backOff: backOffOf(kind.value.backoff, ACCRUAL_BACK_OFF),
+    honoursRetryAfter: kind.value.backoff?.respectRetryAfterHint ?? false,
+    minReady: accrual?.ejection?.minReadyEndpoints ?? 0,
+  };
+  if (kind.case === 'consecutiveFailures') {
+    return { ...common, maxFailures: kind.value.maxFailures || MAX_FAILURES, successRate: undefined };
+  }
+  const { successRateThreshold, decay, minRequests, maxConsecutiveFailures } = kind.value;
+  return {
+    ...common,
+    maxFailures: maxConsecutiveFailures || MAX_FAILURES,
+    successRate: { threshold: successRateThreshold, windowMs: msOf(decay) || 10_000, minRequests },
+  };
+}
+
+function compilePenalty(backend: Backend | undefined): PenaltyConfig {
+  const load = backend?.kind.case === 'balancer' ? backend.kind.value.load : undefined;
+  if (load?.case !== 'penaltyPeakEwma') return DEFAULT_PENALTY;
+  const { penalty, penaltyDecay, maxRetryAfter } = load.value;
+  return {
+    penaltyMs: msOf(penalty) || DEFAULT_PENALTY.penaltyMs,
+    decayMs: msOf(penaltyDecay) || DEFAULT_PENALTY.decayMs,
+    maxRetryAfterMs: msOf(maxRetryAfter) || DEFAULT_PENALTY.maxRetryAfterMs,
+  };
+}
+
+function backOffOf(backOff: ExponentialBackoff | undefined, fallback: BackOffConfig): BackOffConfig {
+  if (backOff === undefined) return fallback;
+  const minMs = msOf(backOff.minBackoff) || fallback.minMs;
+  return {
+    minMs,
+    maxMs: Math.max(minMs, msOf(backOff.maxBackoff) || fallback.maxMs),
+    jitter: backOff.jitterRatio,
+  };
+}
+
+/** ms of a duration; 0 for none. */
+export function msOf(duration: Duration | undefined): number {
+  return duration === undefined ? 0 : Number(duration.seconds) * 1_000 + duration.nanos / 1_000_000;
+}
