@@ -2,7 +2,7 @@ import { EXAMPLE_IMAGE, IMAGE } from '../api/names.ts';
 import { UserError } from '../cli/errors.ts';
 import { waitFor } from '../cli/wait.ts';
 import { type ClusterDefinition, contextOf, kindConfig, nodeOf } from './clusters.ts';
-import { run } from './command.ts';
+import { run, type RunOptions } from './command.ts';
 
 /** Names the image of the nodes; kind's own default when it is not set. */
 export const NODE_IMAGE_VARIABLE = 'KIND_NODE_IMAGE';
@@ -105,6 +105,11 @@ export async function loadImages(name: string): Promise<void> {
   await run(['kind', 'load', 'docker-image', IMAGE, EXAMPLE_IMAGE, '--name', name]);
 }
 
-export async function kubectl(name: string, args: readonly string[]): Promise<string> {
-  return run(['kubectl', '--context', contextOf(name), ...args]);
+/** Runs kubectl on the cluster and answers its standard output. */
+export async function kubectl(
+  name: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<string> {
+  return run(['kubectl', '--context', contextOf(name), ...args], options);
 }

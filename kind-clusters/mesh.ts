@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +18,8 @@ const STATE = join(root, '.isthmus/kind');
 const TRUST = join(STATE, 'trust');
 /** Images are there already; the rest is the start of a few processes on a machine that starts many. */
 const ROLLOUT_SECONDS = 300;
+/** Requests per second. */
+const EXAMPLE_RATE = 10;
 
 async function isthmus(args: readonly string[], signal?: AbortSignal): Promise<string> {
   return run([process.execPath, launcher, ...args], signal === undefined ? {} : { signal });
@@ -92,11 +94,12 @@ export async function linksWork(name: string): Promise<void> {
   }
 }
 
-/** The example: `web` in the one cluster, exported; in the other a client that calls it without end. */
+/** The example: `web` in the one cluster, exported; in the other a client that calls it without end, gently: the clusters are to be used for other things. */
 export async function deployExample(client: string, server: string): Promise<void> {
-  const file = (name: string): string => join(root, 'examples', name);
-  await kubectl(server, ['apply', '--filename', file('web.yaml')]);
-  await kubectl(client, ['apply', '--filename', file('client.yaml')]);
+  const example = (name: string): Promise<string> => readFile(join(root, 'examples', name), 'utf8');
+  const gentle = (await example('client.yaml')).replace(/(name: RATE, value: )'\d+'/, `$1'${EXAMPLE_RATE}'`);
+  await kubectl(server, ['apply', '--filename', '-'], { input: await example('web.yaml') });
+  await kubectl(client, ['apply', '--filename', '-'], { input: gentle });
   await rolledOut(server, 'demo', 'web');
   await rolledOut(client, 'demo', 'client');
 }
