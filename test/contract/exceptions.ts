@@ -32,3 +32,50 @@ export function skipped(theme: string, scenario: string): string | undefined {
       (entry.when?.() ?? true),
   )?.reason;
 }
+
+/** The embedded cluster's meant differences, by what its README says of each in bold. */
+export const meantDifferences = [
+  // How its pods are processes.
+  'Endpoint addresses are in 127.0.0.0/8.',
+  'Nothing can be redirected.',
+  'The injector sets',
+  "Proxies dial a peer's port 4143",
+  'Webhooks are called at a ready endpoint',
+  'Pods share one user id and one address space',
+  // Of its API.
+  'Some kinds are not served',
+  'Some subresources of pods are not served',
+  'CEL is not evaluated',
+  'Pod Security, quotas and limit ranges are not enforced',
+  'Kinds without a controller stay as they were written',
+  'Texts that quote Go',
+] as const;
+
+/** Kinds that a real server has and the embedded one has no use for, as `resource.group/version`. */
+export const unservedKinds: ReadonlySet<string> = new Set([
+  'apiservices.apiregistration.k8s.io/v1',
+  'certificatesigningrequests.certificates.k8s.io/v1',
+  'componentstatuses/v1',
+  'csidrivers.storage.k8s.io/v1',
+  'csinodes.storage.k8s.io/v1',
+  'csistoragecapacities.storage.k8s.io/v1',
+  'deviceclasses.resource.k8s.io/v1',
+  'flowschemas.flowcontrol.apiserver.k8s.io/v1',
+  'prioritylevelconfigurations.flowcontrol.apiserver.k8s.io/v1',
+  'resourceclaims.resource.k8s.io/v1',
+  'resourceclaimtemplates.resource.k8s.io/v1',
+  'resourceslices.resource.k8s.io/v1',
+  'storageclasses.storage.k8s.io/v1',
+  'volumeattachments.storage.k8s.io/v1',
+  'volumeattributesclasses.storage.k8s.io/v1',
+]);
+
+/** Subresources of pods that need a stream into a container, or a node's own API. */
+export const unservedSubresources: ReadonlySet<string> = new Set([
+  'attach',
+  'ephemeralcontainers',
+  'exec',
+  'portforward',
+  'proxy',
+  'resize',
+]);

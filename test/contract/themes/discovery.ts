@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { at, isObject, type Json, listAt } from '../json.ts';
-import type { Theme } from '../scenario.ts';
+import { unservedKinds, unservedSubresources } from '../exceptions.ts';
+import type { Scenario, Theme } from '../scenario.ts';
 
 /** What both kinds of server serve. */
 const GROUP_VERSIONS = [
@@ -56,10 +57,21 @@ function resourcesOf(body: Json, groupVersion: string): unknown {
   const wanted = new Set(RESOURCES[groupVersion]);
   return listAt(body, 'resources')
     .filter((entry) => wanted.has(String(at(entry, 'name')).split('/', 1)[0] ?? ''))
-    .filter(
-      (entry) =>
-        !/\/(attach|exec|portforward|proxy|ephemeralcontainers|resize)$/.test(String(at(entry, 'name'))),
-    );
+    .filter((entry) => !unservedSubresources.has(String(at(entry, 'name')).split('/')[1] ?? ''));
+}
+
+const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+
+/** `resource.group/version` of each kind in a group version; none when it has just gone. */
+async function kindsOf(s: Scenario, groupVersion: string): Promise<string[]> {
+  const path = groupVersion === 'v1' ? '/api/v1' : `/apis/${groupVersion}`;
+  const { code, body } = await s.client.call('GET', path);
+  if (code !== 200) return [];
+  const [version = '', group] = groupVersion.split('/').reverse();
+  return listAt(body, 'resources')
+    .map((entry) => String(at(entry, 'name')))
+    .filter((name) => !name.includes('/'))
+    .map((name) => `${group === undefined ? name : `${name}.${group}`}/${version}`);
 }
 
 export const discovery: Theme = {
@@ -83,6 +95,23 @@ export const discovery: Theme = {
           pick: (body) => ({ ...body, resources: resourcesOf(body, groupVersion) }),
         });
       }
+    },
+    'every kind of a fresh server is served, the listed ones apart': async (s) => {
+      const { groups } = await s.expect(200, 'GET', '/apis', { record: false });
+      const versions = [
+        'v1',
+        ...(groups as Json[])
+          .flatMap((group) => listAt(group, 'versions'))
+          .map((version) => String(at(version, 'groupVersion'))),
+      ];
+      const served = (await Promise.all(versions.map((version) => kindsOf(s, version)))).flat();
+      // Whatever a CustomResourceDefinition has added is its own.
+      const definitions = await s.expect(200, 'GET', DEFINITIONS, { record: false });
+      const custom = new Set(listAt(definitions, 'items').map((item) => String(at(item, 'metadata.name'))));
+      const kinds = served.filter(
+        (kind) => !unservedKinds.has(kind) && !custom.has(kind.slice(0, kind.indexOf('/'))),
+      );
+      s.exchanges.push({ request: 'kinds', body: kinds.sort() });
     },
     'aggregated discovery tells it all at once': async (s) => {
       for (const root of ['/api', '/apis']) {
@@ -158,11 +187,10 @@ export const discovery: Theme = {
 /** Streams into containers and what needs a node's own API are not served by the embedded cluster. */
 function withoutStreams(entry: unknown): unknown {
   if (!isObject(entry) || !Array.isArray(entry['subresources'])) return entry;
-  const names = new Set(['attach', 'exec', 'portforward', 'proxy', 'ephemeralcontainers', 'resize']);
   return {
     ...entry,
     subresources: entry['subresources'].filter(
-      (subresource) => !names.has(String(at(subresource, 'subresource'))),
+      (subresource) => !unservedSubresources.has(String(at(subresource, 'subresource'))),
     ),
   };
 }

@@ -21,6 +21,8 @@ async function podOnNode(s: Scenario, name: string, ready: boolean, metadata: Js
     ),
     record: false,
   });
+  // No kubelet will ever say that it has ended: its namespace would wait for it.
+  s.after(() => s.client.call('DELETE', `${s.path('pods')}/${name}?gracePeriodSeconds=0`));
   const condition = { type: 'Ready', status: ready ? 'True' : 'False', lastProbeTime: null };
   await s.patch(
     200,
