@@ -2,6 +2,7 @@ import { port as wellKnown } from '../../api/names.ts';
 import type { PeerIdentity, WorkloadNames } from '../../workload-identity/index.ts';
 import type { ProxyPorts } from '../config.ts';
 import type { InboundPolicies } from '../control/inbound-policies.ts';
+import { parseDecimal } from '../characters.ts';
 import { causes, type Cause } from '../errors.ts';
 import { FieldId, type Exchange, type Head, type RequestSink } from '../message.ts';
 import type { Subject } from '../policy/inbound-policy.ts';
@@ -80,7 +81,7 @@ export class Inbound {
     const { own, http, podIp, ports, apps } = this.#options;
     const stacks = new Stacks((port, asserted) => this.#stack(client, { podIp, port, apps }, asserted));
     return (x, head) => {
-      const port = readPort(soleValue(head, FieldId.isthmusPort), ports);
+      const port = readPort(head, ports);
       if (typeof port !== 'number') return refuse(port, http.errors);
       x.peer = client.peer;
       const refusal = checkOpaque(x, head);
@@ -93,7 +94,7 @@ export class Inbound {
   /** Serves a connection of `transport.l5d.io/v1`. A sidecar is no gateway: a header with a name is refused. */
   linkerd(client: MeshClient, header: TransportHeader, transport: Transport, rest: Buffer): void {
     const { http, ports } = this.#options;
-    const port = header.name === '' ? readPort(String(header.port), ports) : causes.noSuchTarget;
+    const port = header.name === '' ? checkPort(header.port, ports) : causes.noSuchTarget;
     if (typeof port !== 'number') {
       http.errors.cell({ error: port.code }).add();
       transport.destroy();
@@ -166,11 +167,22 @@ export class Inbound {
 /** As Linkerd's proxy labels a plaintext client. */
 export const NO_TLS = { tls: 'no_identity', no_tls_reason: 'no_tls_from_remote' } as const;
 
-/** A port of an app in this pod; a cause when it is missing, is no port, or is one of the proxy's own. */
-function readPort(text: string | undefined, own: ProxyPorts): number | Cause {
-  if (text === undefined) return causes.noSuchTarget;
-  const port = Number(text);
-  if (!/^[1-9][0-9]{0,4}$/.test(text) || port > 65_535) return causes.badRequest;
+/** The port of an app in this pod that a head names; a cause when it names none, or one that is not to be had. */
+function readPort(head: Head, own: ProxyPorts): number | Cause {
+  const i = head.find(FieldId.isthmusPort);
+  const value = head.valueBuffer[i];
+  const start = head.valueStart[i] ?? 0;
+  const end = head.valueEnd[i] ?? 0;
+  if (value === undefined || start === end || head.find(FieldId.isthmusPort, i + 1) >= 0)
+    return causes.noSuchTarget;
+  // One way to write a number: no zeros before it.
+  return value[start] === ZERO ? causes.badRequest : checkPort(parseDecimal(value, start, end), own);
+}
+
+const ZERO = 48;
+
+function checkPort(port: number, own: ProxyPorts): number | Cause {
+  if (port < 1 || port > 65_535) return causes.badRequest;
   return isOwnPort(port, own) ? causes.ownPort : port;
 }
 

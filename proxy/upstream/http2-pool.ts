@@ -43,7 +43,8 @@ interface Member {
 /** The shared HTTP/2 connections to one peer proxy under one expected identity, or to one server. */
 export class Http2Pool implements Upstream {
   readonly #options: Http2PoolOptions;
-  readonly #members = new Set<Member>();
+  /** Few, and looked through for every request. */
+  readonly #members: Member[] = [];
   /** Dialled, and no SETTINGS yet. */
   readonly #handshaking = new Set<Http2Connection>();
   readonly #dials = new Set<() => void>();
@@ -55,11 +56,11 @@ export class Http2Pool implements Upstream {
   }
 
   get connections(): number {
-    return this.#members.size;
+    return this.#members.length;
   }
 
   get unused(): boolean {
-    return this.#members.size + this.#opening + this.#waiters.size === 0;
+    return this.#members.length + this.#opening + this.#waiters.size === 0;
   }
 
   take(x: Exchange): RequestSink | undefined {
@@ -88,7 +89,7 @@ export class Http2Pool implements Upstream {
     for (const cancel of this.#dials) cancel();
     this.#dials.clear();
     for (const connection of this.#handshaking) connection.destroy();
-    for (const { connection } of this.#members) connection.destroy();
+    for (const { connection } of [...this.#members]) connection.destroy();
     this.#failWaiters(causes.shuttingDown);
   }
 
@@ -113,7 +114,7 @@ export class Http2Pool implements Upstream {
 
   /** Makes one more connection, unless one is being made or the bound is reached. */
   #grow(): void {
-    if (this.#closed || this.#opening > 0 || this.#members.size >= MAX_CONNECTIONS) return;
+    if (this.#closed || this.#opening > 0 || this.#members.length >= MAX_CONNECTIONS) return;
     let cancel: (() => void) | undefined = undefined;
     let done = false;
     const give = this.#options.connect('http2', (connected) => {
@@ -129,7 +130,7 @@ export class Http2Pool implements Upstream {
 
   #otherWay(): void {
     // Behind one address there may be peers of both kinds: those that stand go on.
-    if (this.#members.size > 0) return;
+    if (this.#members.length > 0) return;
     const waiters = [...this.#waiters];
     this.#waiters.clear();
     for (const waiter of waiters) waiter.again();
@@ -173,7 +174,7 @@ export class Http2Pool implements Upstream {
       maxAgeMs: MAX_AGE_MS * (1 - random() / 5),
       timer: new Timer(() => this.#look(member)),
     };
-    this.#members.add(member);
+    this.#members.push(member);
     timers.arm(member.timer, IDLE_MS);
     return member;
   }
@@ -193,7 +194,9 @@ export class Http2Pool implements Upstream {
   }
 
   #remove(member: Member): void {
-    if (!this.#members.delete(member)) return;
+    const i = this.#members.indexOf(member);
+    if (i < 0) return;
+    this.#members.splice(i, 1);
     this.#options.timers.cancel(member.timer);
     if (this.#waiters.size > 0) this.#grow();
     if (this.unused) this.#options.onUnused?.();
@@ -214,7 +217,7 @@ export class Http2Pool implements Upstream {
 
   /** A connection could not be made. While another one stands, those who wait get its streams as they end. */
   #lost(cause: Cause): void {
-    if (this.#members.size === 0) this.#failWaiters(cause);
+    if (this.#members.length === 0) this.#failWaiters(cause);
     if (this.unused) this.#options.onUnused?.();
   }
 
