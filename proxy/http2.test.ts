@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { constants, type ClientHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import { createServer, type AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { Flag, FrameType, PREFACE } from './http2/frames.ts';
+import { Flag, FrameType } from './http2/frames.ts';
 import type { Proxy } from './proxy.ts';
-import { frame, readFrames, SETTINGS, wordFrame } from './testing/http2-frames.ts';
+import { frame, wordFrame } from './testing/http2-frames.ts';
+import { serveFrames } from './testing/mesh/frame-server.ts';
 import { metricSum, startApp } from './testing/mesh/http.ts';
 import { http2Through, startHttp2App, type Http2App } from './testing/mesh/http2.ts';
 import { ask2 } from './testing/mesh/mesh-client.ts';
@@ -55,21 +56,8 @@ describe('HTTP/2 of apps', () => {
   /** An app that answers the head of a request by frames of the test's own. */
   async function startRawApp(answer: (id: number) => Buffer[]): Promise<number> {
     const app = createServer((socket) => {
-      socket.on('error', () => {});
       mesh.onClose(() => void socket.destroy());
-      let bytes: Buffer = Buffer.alloc(0);
-      let prefaced = false;
-      socket.write(SETTINGS);
-      socket.on('data', (chunk: Buffer) => {
-        bytes = Buffer.concat([bytes, chunk]);
-        if (!prefaced && bytes.length < PREFACE.length) return;
-        if (!prefaced) bytes = bytes.subarray(PREFACE.length);
-        prefaced = true;
-        for (const { type, id, payload } of readFrames(bytes)) {
-          bytes = bytes.subarray(9 + payload.length);
-          if (type === FrameType.headers) for (const one of answer(id)) socket.write(one);
-        }
-      });
+      serveFrames(socket, 0, answer);
     });
     app.listen(0, server.ip);
     await once(app, 'listening');
