@@ -6,6 +6,7 @@ import {
   type Labels,
   type MeshClient,
 } from '../proxy/index.ts';
+import { ForwardedElements } from './forwarded.ts';
 
 /** Targets whose cells are kept for one connection; registries bound the rest. */
 const MAX_TARGETS = 256;
@@ -21,11 +22,15 @@ export class Asked {
   readonly #authz: AuthzMetrics;
   readonly #client: Labels;
   readonly #targets = new Map<string, Cells>();
+  /** What is told of it in `forwarded`; undefined of a client that names no cluster. */
+  readonly forwarded: ForwardedElements | undefined;
 
-  constructor(client: MeshClient, http: HttpMetrics, authz: AuthzMetrics) {
+  /** @param gateway its SPIFFE ID */
+  constructor(client: MeshClient, gateway: string, http: HttpMetrics, authz: AuthzMetrics) {
     this.#http = http;
     this.#authz = authz;
     const { spiffeId, dnsName } = client.peer;
+    this.forwarded = spiffeId === undefined ? undefined : new ForwardedElements(gateway, spiffeId);
     this.#client = { direction: 'inbound', tls: 'true', client_id: spiffeId ?? dnsName ?? '' };
   }
 

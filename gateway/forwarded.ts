@@ -1,3 +1,5 @@
+import { equalBytes, spanText, type Span } from '../proxy/index.ts';
+
 /**
  * The `forwarded` field (RFC 7239) as gateways use it: `by=<gateway>;for=<client>;host=<authority>;proto=https`, with SPIFFE IDs in quotes. Shows a loop.
  */
@@ -17,6 +19,29 @@ export function cameBy(value: string, gateway: string): boolean {
 /** The element that a gateway writes. */
 export function forwardedElement(gateway: string, client: string, host: string): string {
   return `by=${quote(gateway)};for=${quote(client)};host=${quote(host)};proto=https`;
+}
+
+/** The elements of one client's requests. Clients name few hosts: the last one is remembered as bytes, so that most requests cost a comparison. */
+export class ForwardedElements {
+  readonly #gateway: string;
+  readonly #client: string;
+  #host = Buffer.alloc(0);
+  #element: Buffer | undefined = undefined;
+
+  constructor(gateway: string, client: string) {
+    this.#gateway = gateway;
+    this.#client = client;
+  }
+
+  /** The element for a request to `host`. */
+  of(host: Span): Buffer {
+    if (this.#element !== undefined && equalBytes(host.buffer, host.start, host.end, this.#host))
+      return this.#element;
+    const text = spanText(host);
+    this.#host = Buffer.from(text, 'latin1');
+    this.#element = Buffer.from(forwardedElement(this.#gateway, this.#client, text), 'latin1');
+    return this.#element;
+  }
 }
 
 /** Splits at a separator outside of quoted strings. */

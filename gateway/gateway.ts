@@ -15,7 +15,6 @@ import {
   refuse,
   serveConnection,
   soleValue,
-  spanText,
   startAdmin,
   Targets,
   untilIdle,
@@ -35,7 +34,6 @@ import {
 import { admit, isLoop, readTarget } from './admission.ts';
 import { Asked } from './asked.ts';
 import { ExportWatch } from './exports.ts';
-import { forwardedElement } from './forwarded.ts';
 import { Probe } from './probe.ts';
 
 /** A running gateway. */
@@ -195,17 +193,17 @@ class Door {
     x.verdict = asked.allowed(name, x.opaque);
     x.peer = client.peer;
     x.assertedClient = client.peer.spiffeId;
-    if (head !== undefined && client.peer.spiffeId !== undefined) {
+    if (head !== undefined && asked.forwarded !== undefined) {
       // What came in `forwarded` is a claim of the other cluster's app: only what the gateway itself saw goes on.
       head.remove(FieldId.forwarded);
-      const element = forwardedElement(identity.spiffeId, client.peer.spiffeId, spanText(head.authority));
-      addField(head, FieldId.forwarded, Buffer.from(element, 'latin1'));
+      addField(head, FieldId.forwarded, asked.forwarded.of(head.authority));
     }
     return target.stack;
   }
 
   #asked(client: MeshClient): Asked {
-    return new Asked(client, this.#runtime.http, this.#authz);
+    const { identity, http } = this.#runtime;
+    return new Asked(client, identity.spiffeId, http, this.#authz);
   }
 
   #refuse(cause: Cause): RequestSink {

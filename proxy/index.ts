@@ -1,5 +1,6 @@
 /** The door of the data plane: what the gateway and tests put together from its layers. */
 export { startAdmin } from './admin.ts';
+export { equalBytes } from './bytes.ts';
 export { gatewayConfig } from './config.ts';
 export type { MeshConfig, ProxyConfig } from './config.ts';
 export { Watch } from './control/watch.ts';
@@ -11,7 +12,7 @@ export { MeshAcceptor } from './inbound/mesh-acceptor.ts';
 export type { MeshClient } from './inbound/mesh-acceptor.ts';
 export { serveConnection } from './inbound/serve-connection.ts';
 export { FieldId, Head, spanText } from './message.ts';
-export type { Exchange, RequestSink } from './message.ts';
+export type { Exchange, RequestSink, Span } from './message.ts';
 export { readAuthority } from './outbound/authority.ts';
 export type { Peers } from './outbound/peers.ts';
 export { Targets } from './outbound/targets.ts';

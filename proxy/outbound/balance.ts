@@ -74,6 +74,7 @@ export class Balance extends Dispatch {
   readonly #balancer: Balancer<Reach>;
   readonly #queue = new Set<Attempt>();
   readonly #failFast = new Timer(() => this.#giveUp());
+  #client = { name: '', bytes: Buffer.alloc(0) };
   #gate: Gate = 'open';
   #supply: Supply = { kind: 'waiting' };
   #rules: OutboundRules = defaultRules();
@@ -146,6 +147,12 @@ export class Balance extends Dispatch {
     this.#queue.delete(attempt);
   }
 
+  /** The last client's name as bytes: of a gateway's connection all requests have the same. */
+  #clientBytes(name: string): Buffer {
+    if (this.#client.name !== name) this.#client = { name, bytes: Buffer.from(name) };
+    return this.#client.bytes;
+  }
+
   protected override prepare(x: Exchange, head: Head, destination: Destination): void {
     const { port, target } = reachOf(destination);
     head.remove(FieldId.isthmusPort);
@@ -168,7 +175,8 @@ export class Balance extends Dispatch {
     if (target !== undefined) addField(head, FieldId.isthmusTarget, target);
     else addField(head, FieldId.isthmusPort, port);
     addField(head, FieldId.isthmusProtocol, x.opaque ? TCP : x.http2 ? HTTP2 : HTTP1);
-    if (x.assertedClient !== undefined) addField(head, FieldId.isthmusClient, Buffer.from(x.assertedClient));
+    if (x.assertedClient !== undefined)
+      addField(head, FieldId.isthmusClient, this.#clientBytes(x.assertedClient));
     if (leftMs > 0) addField(head, FieldId.isthmusTimeout, Buffer.from(String(leftMs)));
   }
 

@@ -89,7 +89,7 @@ export class Http2Pool implements Upstream {
     for (const cancel of this.#dials) cancel();
     this.#dials.clear();
     for (const connection of this.#handshaking) connection.destroy();
-    for (const { connection } of [...this.#members]) connection.destroy();
+    for (const { connection } of this.#members.slice()) connection.destroy();
     this.#failWaiters(causes.shuttingDown);
   }
 
