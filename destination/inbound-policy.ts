@@ -46,7 +46,7 @@ export function inboundPolicy(
   });
 }
 
-/** A policy's name in an annotation; one that does not exist is passed over, since refusing would cut the pod off for a typing error. */
+/** A policy's name in an annotation, ours before Linkerd's; one that does not exist is passed over, since refusing would cut the pod off for a typing error. */
 function namedPolicy(
   annotations: Readonly<Record<string, string>> | undefined,
 ): DefaultInboundPolicy | undefined {
@@ -67,6 +67,7 @@ const ADMITTED: Record<
   'cluster-unauthenticated': { from: 'cluster', clients: 'anyone' },
   'cluster-authenticated': { from: 'cluster', clients: 'meshed' },
   deny: undefined,
+  audit: { from: 'anywhere', clients: 'anyone' },
 };
 
 function authorizationsOf(policy: DefaultInboundPolicy, settings: DestinationSettings): AuthzInit[] {
@@ -104,7 +105,10 @@ function detect(
   policy: DefaultInboundPolicy,
   authorizations: AuthzInit[],
 ): MessageInitShape<typeof ProxyProtocolSchema> {
-  const httpRoutes = policy === 'all-unauthenticated' ? [] : probeRoutes(pod, port, policy, authorizations);
+  const httpRoutes =
+    policy === 'all-unauthenticated' || policy === 'audit'
+      ? []
+      : probeRoutes(pod, port, policy, authorizations);
   return { kind: { case: 'detect', value: { timeout: DETECT_TIMEOUT, httpRoutes } } };
 }
 

@@ -59,6 +59,7 @@ const policies: [name: string, expected: string[]][] = [
   ['cluster-unauthenticated', ['anyone 10.0.0.0/8']],
   ['cluster-authenticated', ['meshed 10.0.0.0/8']],
   ['deny', []],
+  ['audit', EVERYWHERE.map((net) => `anyone ${net}`)],
 ];
 
 for (const [name, expected] of policies) {

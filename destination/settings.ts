@@ -1,12 +1,13 @@
 import { ipNetwork } from './ip-address.ts';
 
-/** The five default inbound policies, by Linkerd's names. */
+/** The five default inbound policies by Linkerd's names, and its `audit`: everybody passes, and metrics tell that no rule was there for it. */
 export const DEFAULT_INBOUND_POLICIES = [
   'all-unauthenticated',
   'all-authenticated',
   'cluster-unauthenticated',
   'cluster-authenticated',
   'deny',
+  'audit',
 ] as const;
 
 export type DefaultInboundPolicy = (typeof DEFAULT_INBOUND_POLICIES)[number];

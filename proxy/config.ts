@@ -18,13 +18,14 @@ import {
 } from '../workload-identity/index.ts';
 import { type AddressBlock, parseBlock } from './policy/address-block.ts';
 
-/** Linkerd's default policies, for ports that no policy names. */
+/** Linkerd's five default policies and its `audit`, for ports that no policy names. */
 export const DEFAULT_POLICIES = [
   'all-unauthenticated',
   'all-authenticated',
   'cluster-unauthenticated',
   'cluster-authenticated',
   'deny',
+  'audit',
 ] as const;
 export type DefaultPolicy = (typeof DEFAULT_POLICIES)[number];
 

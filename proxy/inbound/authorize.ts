@@ -1,5 +1,6 @@
 import type { PolicyCell } from '../control/inbound-policies.ts';
-import type { PortPolicy, Subject } from '../policy/inbound-policy.ts';
+import type { Head } from '../message.ts';
+import type { Decider, PortPolicy, Subject } from '../policy/inbound-policy.ts';
 import type { Counter, Family, Labels, Registry } from '../telemetry/registry.ts';
 
 /** `inbound_http_authz_…` and `inbound_tcp_authz_…`: Linkerd's names. */
@@ -18,7 +19,7 @@ export class AuthzMetrics {
 }
 
 interface Decided {
-  readonly policy: PortPolicy;
+  readonly rules: Decider;
   readonly allowed: boolean;
   readonly http: Counter;
   readonly tcp: Counter;
@@ -30,8 +31,11 @@ export class Authorizer {
   readonly #subject: Subject;
   readonly #metrics: AuthzMetrics;
   readonly #labels: Labels;
-  /** The verdict is made again only when the policy has changed. */
+  /** Verdicts are made again only when the policy has changed. */
+  #decidedBy: PortPolicy | undefined;
+  /** The last one: mostly there is one route. */
   #decided: Decided | undefined;
+  readonly #others = new Map<Decider, Decided>();
 
   constructor(policy: PolicyCell, subject: Subject, metrics: AuthzMetrics, labels: Labels) {
     this.#policy = policy;
@@ -40,13 +44,18 @@ export class Authorizer {
     this.#labels = labels;
   }
 
-  /** The verdict over one request, which is counted; undefined: the policy is not known yet, `whenKnown` tells. */
-  decide(opaque: boolean): 'allowed' | 'denied' | undefined {
+  /**
+   * The verdict over one request, which is counted; undefined: the policy is not known yet, `whenKnown` tells.
+   * @param head undefined: the stream is opaque
+   */
+  decide(head: Head | undefined): 'allowed' | 'denied' | undefined {
     const policy = this.#policy.current;
     if (policy === undefined) return undefined;
-    if (this.#decided?.policy !== policy) this.#decided = this.#compile(policy);
+    if (this.#decidedBy !== policy) this.#forget(policy);
+    const rules = head === undefined ? policy : policy.rulesFor(head);
+    if (this.#decided?.rules !== rules) this.#decided = this.#find(rules);
     const { allowed, http, tcp } = this.#decided;
-    (opaque ? tcp : http).add();
+    (head === undefined ? tcp : http).add();
     return allowed ? 'allowed' : 'denied';
   }
 
@@ -54,12 +63,27 @@ export class Authorizer {
     this.#policy.whenKnown(callback);
   }
 
-  #compile(policy: PortPolicy): Decided {
-    const { allowed, labels: verdictLabels } = policy.decide(this.#subject);
+  #forget(policy: PortPolicy): void {
+    this.#decidedBy = policy;
+    this.#decided = undefined;
+    this.#others.clear();
+  }
+
+  #find(rules: Decider): Decided {
+    let decided = this.#others.get(rules);
+    if (decided === undefined) {
+      decided = this.#compile(rules);
+      this.#others.set(rules, decided);
+    }
+    return decided;
+  }
+
+  #compile(rules: Decider): Decided {
+    const { allowed, labels: verdictLabels } = rules.decide(this.#subject);
     const { httpAllow, httpDeny, tcpAllow, tcpDeny } = this.#metrics;
     const labels = { ...this.#labels, ...verdictLabels };
     return {
-      policy,
+      rules,
       allowed,
       http: (allowed ? httpAllow : httpDeny).cell(labels),
       tcp: (allowed ? tcpAllow : tcpDeny).cell(labels),

@@ -2,7 +2,7 @@ import { causes } from '../errors.ts';
 import { FieldId, type Exchange, type Head } from '../message.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Attempt } from '../upstream/attempt.ts';
-import { Dispatch, type Destination } from '../upstream/dispatch.ts';
+import { attemptOf, Dispatch, type Destination } from '../upstream/dispatch.ts';
 import type { Apps } from './apps.ts';
 import type { Authorizer } from './authorize.ts';
 
@@ -28,7 +28,7 @@ export class Forward extends Dispatch {
 
   protected override choose(x: Exchange, failed: Destination | undefined): Destination | undefined {
     if (failed !== undefined) return undefined;
-    x.verdict = this.#authorizer.decide(x.opaque);
+    x.verdict = this.#authorizer.decide(x.opaque ? undefined : attemptOf(x).head);
     return x.verdict === 'allowed' ? this.#apps.app(this.#port) : undefined;
   }
 

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type AuthnSchema, ServerSchema } from '../../api/proto/gen/linkerd/inbound_pb.js';
+import { HttpMethod_Registered } from '../../api/proto/gen/linkerd/http_types_pb.js';
 import { DEFAULT_POLICIES, type DefaultPolicy } from '../config.ts';
+import { Head, setSpan } from '../message.ts';
 import { parseBlock } from './address-block.ts';
 import { compilePortPolicy, defaultPortPolicy, type Subject } from './inbound-policy.ts';
 
@@ -17,6 +19,7 @@ const EXPECTED: Record<DefaultPolicy, [boolean, boolean, boolean, boolean]> = {
   'cluster-unauthenticated': [true, false, true, false],
   'cluster-authenticated': [true, false, false, false],
   deny: [false, false, false, false],
+  audit: [true, true, true, true],
 };
 
 for (const name of DEFAULT_POLICIES) {
@@ -37,11 +40,11 @@ function policyOf(authentication: MessageInitShape<typeof AuthnSchema> | undefin
       authorizations: [
         {
           networks,
-          labels: { authz_name: 'a' },
+          labels: { name: 'a' },
           ...(authentication === undefined ? {} : { authentication }),
         },
       ],
-      labels: { srv_name: 's' },
+      labels: { name: 's' },
     }),
   );
 }
@@ -90,6 +93,56 @@ test('networks with exceptions', () => {
 test('no rule, and a rule without authentication, let nobody in', () => {
   assert.equal(compilePortPolicy(create(ServerSchema, {})).decide(INSIDE).allowed, false);
   assert.equal(policyOf(undefined).decide(INSIDE).allowed, false);
+});
+
+function request(method: string, path: string): Head {
+  const head = new Head();
+  setSpan(head.method, method);
+  setSpan(head.path, path);
+  setSpan(head.authority, 'web.shop');
+  return head;
+}
+
+test('routes have rules of their own: exactly what they name is open, and what no route is for is closed', () => {
+  const anyone = { authentication: { permit: { case: 'unauthenticated', value: {} } } } as const;
+  const get = { type: { case: 'registered', value: HttpMethod_Registered.GET } } as const;
+  const exact = (path: string) => ({ kind: { case: 'exact', value: path } }) as const;
+  const under = (path: string) => ({ kind: { case: 'prefix', value: path } }) as const;
+  const httpRoutes = [
+    {
+      metadata: { kind: { case: 'default', value: 'probe' } } as const,
+      authorizations: [{ ...anyone, labels: { name: 'probe' } }],
+      rules: [{ matches: [{ path: exact('/healthz'), method: get }] }],
+    },
+    { authorizations: [], rules: [{ matches: [{ path: under('/private') }] }] },
+    {
+      authorizations: [],
+      rules: [{ matches: [{ path: { kind: { case: 'regex', value: '(' } } as const }] }],
+    },
+  ];
+  const policy = compilePortPolicy(
+    create(ServerSchema, {
+      protocol: { kind: { case: 'detect', value: { httpRoutes } } },
+      labels: { name: 's' },
+    }),
+  );
+  const may = (method: string, path: string): boolean =>
+    policy.rulesFor(request(method, path)).decide(STRANGER).allowed;
+  assert.deepEqual(policy.rulesFor(request('GET', '/healthz')).decide(STRANGER).labels, {
+    srv_name: 's',
+    route_kind: 'default',
+    route_name: 'probe',
+    authz_name: 'probe',
+  });
+  assert.equal(may('GET', '/healthz?verbose'), true);
+  for (const path of ['/healthz/', '/healthz/x', '/health', '/private', '/', '/%68ealthz', '//healthz'])
+    assert.equal(may('GET', path), false, path);
+  assert.equal(may('POST', '/healthz'), false);
+  assert.equal(
+    policy.rulesFor(request('GET', '/healthz')),
+    policy.rulesFor(request('GET', '/healthz')),
+    'a verdict can be kept',
+  );
 });
 
 test('address blocks', () => {

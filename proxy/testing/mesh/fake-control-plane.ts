@@ -298,9 +298,9 @@ export function identitiesPolicy(names: string[]): Server {
             },
           },
         },
-        labels: { authz_name: 'test' },
+        labels: { name: 'test' },
       },
     ],
-    labels: { srv_name: 'test' },
+    labels: { name: 'test' },
   });
 }
