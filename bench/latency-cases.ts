@@ -10,8 +10,10 @@ const CONNECTIONS = 32;
 /** ms of one candidate's turn, of which the first do not count. */
 const TURN_MS = 2_000;
 const SKIP_MS = 300;
-/** ms after the start in which a sidecar may be slower. */
+/** ms of the first load of a sidecar, in which it may be slower. */
 const YOUNG_MS = 5_000;
+/** ms from readiness to the first request: so long at least others need to learn of a new endpoint. */
+const LEARN_MS = 1_000;
 
 /** What a pair adds to the 99th percentile at a fixed rate, and how much slower a young pair is than a warm one. */
 export async function latencyCases(stage: Stage): Promise<void> {
@@ -19,6 +21,7 @@ export async function latencyCases(stage: Stage): Promise<void> {
   const [build] = stage.builds;
   if (build === undefined) return;
   const young = await isthmus.pair(build, app);
+  await new Promise((resolve) => setTimeout(resolve, LEARN_MS));
   const first = await latency(stage, young, YOUNG_MS, 0);
   const chains = await startChains(
     stage,

@@ -3,6 +3,7 @@ import { env as variable } from '../api/names.ts';
 import { startGateway } from '../gateway/index.ts';
 import { proxyConfig } from '../proxy/config.ts';
 import { gatewayConfig, startProxy } from '../proxy/index.ts';
+import { warmUp } from '../proxy/warm-up.ts';
 import { FakeControlPlane } from '../proxy/testing/mesh/fake-control-plane.ts';
 import type { FakeEndpoint, FakeExport } from '../proxy/testing/mesh/fake-control-plane.ts';
 import { createWorkloadIdentity, systemClock, type WorkloadNames } from '../workload-identity/index.ts';
@@ -74,6 +75,11 @@ const env = {
 };
 const options = { log, identity, channel: () => controlPlane.channel() };
 if (setup.part === 'gateway') await startGateway(gatewayConfig(env), options);
-else await startProxy(proxyConfig(env), options);
+else {
+  const config = proxyConfig(env);
+  const proxy = await startProxy(config, options);
+  // As `proxy/main.ts` does.
+  warmUp(config, identity, () => proxy.busy).catch(() => process.exit(1));
+}
 process.send?.({ kind: 'ready' });
 process.once('SIGTERM', () => process.exit(0));

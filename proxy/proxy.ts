@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Logger } from '../workload-identity/index.ts';
+import type { Logger, WorkloadIdentity } from '../workload-identity/index.ts';
 import { startAdmin } from './admin.ts';
 import type { ProxyConfig } from './config.ts';
 import { InboundPolicies } from './control/inbound-policies.ts';
@@ -28,8 +28,11 @@ const ANY_ADDRESS = '::';
 /** A running sidecar. */
 export interface Proxy {
   readonly registry: Registry;
+  readonly identity: WorkloadIdentity;
   /** Mutual TLS connections to peers that stand. */
   readonly peerConnections: number;
+  /** Somebody is connected, or a request is under way. */
+  readonly busy: boolean;
   /** Why it is not ready; undefined: it is. */
   unready(): string | undefined;
   /** Stops accepting, lets what is under way end within the grace, and closes. Resolves when all is closed. */
@@ -67,8 +70,18 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
     ...(config.adminShutdown && options.shutDown !== undefined ? { shutDown: options.shutDown } : {}),
   });
   runtime.log.info({ pod: config.pod.name, address: ip }, 'proxy started');
+  const left = (): Left => ({
+    inboundRequests: inbound.active,
+    outboundRequests: targets.active,
+    peers: acceptor.connections,
+    apps: outbound.open,
+  });
   return {
     registry: runtime.registry,
+    identity: runtime.identity,
+    get busy() {
+      return total(left()) > 0;
+    },
     get peerConnections() {
       return peers.peerConnections;
     },
@@ -79,12 +92,6 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
       acceptor.drain();
       inbound.drain();
       outbound.drain();
-      const left = (): Left => ({
-        inboundRequests: inbound.active,
-        outboundRequests: targets.active,
-        peers: acceptor.connections,
-        apps: outbound.open,
-      });
       const clean = await untilIdle(runtime.timers, () => total(left()) > 0, config.times.graceMs);
       tellEnd(runtime.log, clean, left());
       policies.stop();

@@ -1,0 +1,81 @@
+import { create, type DescMethodServerStreaming, type MessageShape } from '@bufbuild/protobuf';
+import {
+  Destination,
+  DestinationProfileSchema,
+  UpdateSchema,
+} from '../api/proto/gen/linkerd/destination_pb.js';
+import { InboundServerPolicies, ServerSchema } from '../api/proto/gen/linkerd/inbound_pb.js';
+import {
+  GrpcError,
+  grpcStatus,
+  type Call,
+  type Channel,
+  type StreamHandlers,
+} from '../workload-identity/index.ts';
+
+/** Where the one service of a warm-up runs: behind the inbound side of the proxy itself. */
+export interface WarmUpEndpoint {
+  readonly address: string;
+  readonly port: number;
+  readonly inboundPort: number;
+  readonly spiffeId: string;
+  readonly dnsName: string;
+}
+
+/** The control plane of a warm-up: every name is one service with one endpoint, and everybody may ask it. */
+export class WarmUpControlPlane implements Channel {
+  readonly #endpoint: WarmUpEndpoint;
+
+  constructor(endpoint: WarmUpEndpoint) {
+    this.#endpoint = endpoint;
+  }
+
+  unary(): Promise<never> {
+    return Promise.reject(new GrpcError(grpcStatus.unimplemented, 'a warm-up only streams'));
+  }
+
+  bidiStream(): never {
+    throw new GrpcError(grpcStatus.unimplemented, 'a warm-up has no streams in both directions');
+  }
+
+  serverStream<M extends DescMethodServerStreaming>(
+    method: M,
+    _message: unknown,
+    handlers: StreamHandlers<MessageShape<M['output']>>,
+  ): Call {
+    // As over a network: never an answer within the call.
+    const immediate = setImmediate(() => {
+      const answer = this.#answer(method);
+      if (answer === undefined) handlers.end(new GrpcError(grpcStatus.notFound, 'nothing is said of it'));
+      else handlers.message(answer as MessageShape<M['output']>);
+    });
+    return { cancel: () => clearImmediate(immediate) };
+  }
+
+  close(): void {}
+
+  #answer(method: DescMethodServerStreaming): object | undefined {
+    if (method === Destination.method.getProfile) return create(DestinationProfileSchema, {});
+    if (method === Destination.method.get) return this.#endpoints();
+    return method === InboundServerPolicies.method.watchPort ? EVERYBODY : undefined;
+  }
+
+  #endpoints(): object {
+    const { address, port, inboundPort, spiffeId, dnsName } = this.#endpoint;
+    const ip = address.split('.').reduce((n, part) => n * 256 + Number(part), 0);
+    const addr = {
+      addr: { port, ip: { ip: { case: 'ipv4' as const, value: ip } } },
+      protocolHint: { opaqueTransport: { inboundPort } },
+      tlsIdentity: {
+        strategy: { case: 'uriLikeIdentity' as const, value: { uri: spiffeId } },
+        serverName: { name: dnsName },
+      },
+    };
+    return create(UpdateSchema, { update: { case: 'add', value: { addrs: [addr] } } });
+  }
+}
+
+const EVERYBODY = create(ServerSchema, {
+  protocol: { kind: { case: 'detect', value: {} } },
+  authorizations: [{ authentication: { permit: { case: 'unauthenticated', value: {} } } }],
+});

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { ProxyConfig } from './config.ts';
+import { port } from '../api/names.ts';
+import type { Proxy } from './proxy.ts';
+import { exposition } from './telemetry/exposition.ts';
+import { TestMesh } from './testing/mesh/test-mesh.ts';
+import { warmUp } from './warm-up.ts';
+
+describe('warm-up', () => {
+  let mesh: TestMesh;
+  let proxy: Proxy;
+  let config: ProxyConfig;
+
+  before(async () => {
+    mesh = await TestMesh.create();
+    const east = await mesh.cluster('east');
+    const pod = mesh.pod(east, 'web');
+    ({ proxy } = await mesh.sidecar(east, pod));
+    config = {
+      ...mesh.meshConfig(pod),
+      ports: port,
+      adminShutdown: false,
+      mode: 'explicit',
+      defaultPolicy: 'deny',
+      clusterNetworks: [],
+      opaquePorts: new Set(),
+    };
+  });
+  after(() => mesh.close());
+
+  test('goes out and in again over mutual TLS, and leaves no trace in the metrics', async () => {
+    const answered = await warmUp(config, proxy.identity, () => false, 50);
+    assert.ok(answered >= 50, `${answered} were answered`);
+    let text = '';
+    for await (const slice of exposition(proxy.registry)) text += slice;
+    assert.match(text, /^# HELP/m);
+    assert.doesNotMatch(text, /^(request_total|tcp_open_total)\{/m);
+    assert.equal(proxy.busy, false);
+  });
+
+  test('ends when there is real work', async () => {
+    let looks = 0;
+    const answered = await warmUp(config, proxy.identity, () => ++looks > 10, 1_000_000);
+    assert.ok(answered < 40, `${answered} were answered`);
+  });
+
+  test('is left out when there is real work already', async () => {
+    assert.equal(await warmUp(config, proxy.identity, () => true), 0);
+  });
+});
