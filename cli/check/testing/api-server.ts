@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createApiServer } from '../../../embedded-cluster/apiserver/index.ts';
 import { createClient } from '../../../kubernetes/client.ts';
 import { linkCredentials } from '../../../kubernetes/credentials.ts';
+import type { KubernetesClient } from '../../../kubernetes/types.ts';
 import type { ClusterAccess } from '../../cluster-access.ts';
 
 /** Work to be undone when a suite ends, the last first. */
@@ -26,7 +27,8 @@ export interface TestServer extends ClusterAccess {
   withToken(token: string): ClusterAccess;
   /** A token of a ServiceAccount, which is made where it is missing. */
   token(namespace: string, account: string, seconds?: number): Promise<string>;
-  stop(): Promise<void>;
+  /** Another client of the admin, for who closes it. */
+  another(): KubernetesClient;
 }
 
 /** @param aheadMs by how much the server's clock is wrong */
@@ -43,11 +45,9 @@ export async function startApiServer(cleanups: Cleanups, name: string, aheadMs =
   });
   const config = linkCredentials(server.adminKubeconfig());
   const client = createClient(config);
-  let stopping: Promise<void> | undefined;
-  const stop = (): Promise<void> => (stopping ??= server.close());
   cleanups.add(async () => {
     await client.close();
-    await stop();
+    await server.close();
     await rm(dataDir, { recursive: true, force: true });
   });
   const { auth: _admin, ...anyone } = config;
@@ -55,7 +55,7 @@ export async function startApiServer(cleanups: Cleanups, name: string, aheadMs =
     context: name,
     config,
     client,
-    stop,
+    another: () => createClient(config),
     withToken(token) {
       const own = { ...anyone, auth: { kind: 'token' as const, token: () => token } };
       const access = { context: name, config: own, client: createClient(own) };
