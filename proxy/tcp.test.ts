@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { port } from '../api/names.ts';
+import { makeCertificates } from './testing/certificates.ts';
 import { identitiesPolicy } from './testing/mesh/fake-control-plane.ts';
 import { metricSum, startApp } from './testing/mesh/http.ts';
 import { meshedEndpoint, TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
@@ -86,6 +88,49 @@ describe('opaque TCP through a pair of sidecars', () => {
     const { socket } = await tunnel(client.ip, 'smtp.shop:25');
     assert.equal((await readAll(socket)).toString(), '220 welcome');
     socket.destroy();
+  });
+
+  test('a server that speaks first on a port that is marked, without a Service: at once', async () => {
+    const number = await tcpApp((socket) => socket.end('5.7.0 ready'));
+    const pod = mesh.pod(east, 'database-client');
+    await mesh.sidecar(east, pod, { opaquePorts: new Set([number]) });
+    const { socket } = await tunnel(pod.ip, `${server.ip}:${number}`);
+    assert.equal((await readAll(socket)).toString(), '5.7.0 ready');
+    const labels = ['direction="outbound"', 'protocol="opaque"', 'reason="marked"'];
+    assert.equal(await metricSum(pod.ip, 'protocol_detections_total', ...labels), 1);
+    socket.destroy();
+  });
+
+  test('a server that speaks first and is not marked: when the time of detection is over, which is counted', async () => {
+    const number = await tcpApp((socket) => socket.end('late'));
+    const pod = mesh.pod(east, 'waiting-client');
+    await mesh.sidecar(east, pod, { times: { ...mesh.fast(pod).times, outboundDetectMs: 50 } });
+    const { socket } = await tunnel(pod.ip, `${server.ip}:${number}`);
+    assert.equal((await readAll(socket)).toString(), 'late');
+    const labels = ['direction="outbound"', 'protocol="opaque"', 'reason="timeout"'];
+    assert.equal(await metricSum(pod.ip, 'protocol_detections_total', ...labels), 1);
+    socket.destroy();
+  });
+
+  test("TLS of the app's own passes as it is: inside a CONNECT, or to the server that it names", async () => {
+    const certificate = await makeCertificates('secure.shop');
+    const secure = createTlsServer(certificate, (socket) => {
+      socket.on('error', () => {});
+      socket.once('data', (chunk: Buffer) => socket.end(`${chunk.toString()} by ${socket.getProtocol()}`));
+    });
+    secure.listen(0, server.ip);
+    await once(secure, 'listening');
+    mesh.onClose(() => void secure.close());
+    const { port: number } = secure.address() as AddressInfo;
+    east.controlPlane.setService('secure.shop:443', [meshedEndpoint(server, number)]);
+    const { socket: tunnelled } = await tunnel(client.ip, 'secure.shop:443');
+    const direct = connect({ host: client.ip, port: port.outbound });
+    for (const socket of [tunnelled, direct]) {
+      const tls = connectTls({ socket, servername: 'secure.shop', ca: certificate.ca });
+      tls.write('hello');
+      assert.equal((await readAll(tls)).toString(), 'hello by TLSv1.3');
+    }
+    assert.equal(await metricSum(client.ip, 'protocol_detections_total', 'protocol="tls"'), 2);
   });
 
   test('a megabyte each way at the same time, not looked at', async () => {

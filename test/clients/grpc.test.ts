@@ -80,10 +80,10 @@ const implementation: UntypedServiceImplementation = {
     call.on('data', (chunk: Buffer) => call.write(Buffer.from(`re: ${chunk.toString()}`)));
     call.on('end', () => call.end());
   },
-  fail(call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) {
+  fail(_call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) {
     const metadata = new Metadata();
     metadata.set('x-why', 'it says so');
-    done({ code: Number(call.request.toString()), details: 'no, really: ünïcode', metadata });
+    done({ code: status.NOT_FOUND, details: 'no, really: ünïcode', metadata });
   },
   hang(call: ServerUnaryCall<Buffer, Buffer>) {
     hanging.push(call);
@@ -236,7 +236,7 @@ for (const way of WAYS) {
     test('a status with its details, and it counts as a failure', async () => {
       const labels = ['direction="outbound"', 'classification="failure"'];
       const failures = await metricSum(pod.ip, 'response_total', ...labels);
-      await assert.rejects(call('Fail', String(status.NOT_FOUND)), (error: ServiceError) => {
+      await assert.rejects(call('Fail', ''), (error: ServiceError) => {
         assert.deepEqual([error.code, error.details], [status.NOT_FOUND, 'no, really: ünïcode']);
         assert.deepEqual(error.metadata.get('x-why'), ['it says so']);
         return true;

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { alpn, port } from '../api/names.ts';
+import type { FakeEndpoint } from '../proxy/testing/mesh/fake-control-plane.ts';
+import { ask, startApp } from '../proxy/testing/mesh/http.ts';
+import { http2Through, startHttp2App } from '../proxy/testing/mesh/http2.ts';
+import { ask2 } from '../proxy/testing/mesh/mesh-client.ts';
+import {
+  meshedEndpoint,
+  mirrorEndpoint,
+  TestMesh,
+  type TestCluster,
+  type TestPod,
+} from '../proxy/testing/mesh/test-mesh.ts';
+import { dialWire, startWireApp } from '../proxy/testing/mesh/wire.ts';
+import { startGateway } from './index.ts';
+
+const END = '\r\n\r\n';
+
+/** What apps of one cluster speak is what apps of the other get, whichever way their sidecar and the gateway speak to each other. */
+for (const { name, protocols, hinted } of [
+  { name: 'isthmus/1', protocols: [alpn.isthmus], hinted: false },
+  { name: "Linkerd's way", protocols: [alpn.linkerd], hinted: false },
+  { name: "Linkerd's way, HTTP/1.1 in HTTP/2", protocols: [alpn.linkerd], hinted: true },
+]) {
+  describe(`through a gateway by ${name}`, () => {
+    let mesh: TestMesh;
+    let east: TestCluster;
+    let west: TestCluster;
+    let client: TestPod;
+    let server: TestPod;
+    let gateway: TestPod;
+
+    before(async () => {
+      mesh = await TestMesh.create();
+      east = await mesh.cluster('east');
+      west = await mesh.cluster('west');
+      client = mesh.pod(east, 'client');
+      server = mesh.pod(west, 'server');
+      gateway = mesh.gatewayPod(west);
+      await mesh.sidecar(east, client, mesh.fast(client), { alpn: protocols });
+      await mesh.sidecar(west, server);
+      const running = await startGateway(mesh.meshConfig(gateway), await mesh.options(west, gateway));
+      mesh.onClose(() => running.drain());
+    });
+    after(() => mesh.close());
+
+    /** Exports what listens on a port of the server as `<name>:80`; its mirror is `<name>-west.shop`. */
+    function exported(service: string, appPort: number): string {
+      const target = `${service}.shop.svc.cluster.local:80`;
+      west.controlPlane.setExports([{ namespace: 'shop', name: service, ports: [80] }]);
+      west.controlPlane.setService(target, [meshedEndpoint(server, appPort)]);
+      const mirror: FakeEndpoint = { ...mirrorEndpoint(gateway, target), http2: hinted };
+      east.controlPlane.setService(`${service}-west.shop:80`, [mirror]);
+      return `${service}-west.shop`;
+    }
+
+    test('HTTP/1.1', async () => {
+      const app = await startApp(mesh, server.ip, (incoming, response) =>
+        response.end(JSON.stringify([incoming.httpVersion, incoming.headers])),
+      );
+      const mirror = exported('old', app.port);
+      const answer = await ask(client.ip, `http://${mirror}/`);
+      assert.deepEqual([answer.status, answer.headers['l5d-orig-proto']], [200, undefined]);
+      const [version, headers] = JSON.parse(answer.body.toString()) as [string, Record<string, string>];
+      assert.equal(version, '1.1');
+      assert.equal(headers['l5d-client-id'], client.spiffeId);
+      assert.equal(headers['l5d-orig-proto'], undefined);
+    });
+
+    test('HTTP/2', async () => {
+      const app = await startHttp2App(mesh, server.ip, (stream, headers) => {
+        stream.respond({ ':status': 200, 'x-seen': JSON.stringify(headers) });
+        stream.pipe(stream);
+      });
+      const mirror = exported('new', app.port);
+      const session = await http2Through(mesh, client.ip, `${mirror}:80`);
+      const body = 'isthmus '.repeat(50_000);
+      const answer = await ask2(session, { ':method': 'POST', ':path': '/' }, body);
+      assert.ok(answer.body === body);
+      const seen = JSON.parse(String(answer.headers['x-seen'])) as Record<string, string>;
+      assert.deepEqual([seen['l5d-client-id'], seen['l5d-orig-proto']], [client.spiffeId, undefined]);
+    });
+
+    test('a WebSocket', async () => {
+      const at = await startWireApp(mesh, server.ip, async (app) => {
+        await app.until(END);
+        app.socket.write(
+          'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+        );
+        app.socket.end(`heard ${await app.rest()}`);
+      });
+      const mirror = exported('chat', at);
+      const wire = await dialWire(mesh, client.ip, port.outbound);
+      wire.socket.write(
+        `GET http://${mirror}/ HTTP/1.1\r\nHost: ${mirror}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+      );
+      assert.match(await wire.until(END), /^HTTP\/1.1 101 /);
+      wire.socket.end('a word');
+      assert.equal(await wire.rest(), 'heard a word');
+    });
+  });
+}
