@@ -69,13 +69,12 @@ const PAIR_CASES: readonly PairCase[] = [
 /** CPU of both sidecars for each request. */
 export async function pairCases(stage: Stage): Promise<void> {
   const { isthmus, app, peers: others } = stage;
-  const chains = await startChains(
+  const started = await startChains(
     stage,
     (build) => isthmus.pair(build, app),
     peers.map((peer) => [peer.name, others?.pair(peer, app)]),
   );
-  const warm = http1(stage, 100, 32);
-  for (const chain of chains) await warmUp(chain, warm);
+  const chains = await warmUp(stage, started, http1(stage, 100, 32));
   const wanted = PAIR_CASES.filter(({ name }) => name.startsWith(stage.only));
   for (const { name, bytes, connections, goals } of wanted) {
     await compare(stage, name, chains, http1(stage, bytes, connections), goals);
@@ -85,13 +84,13 @@ export async function pairCases(stage: Stage): Promise<void> {
 /** CPU of a gateway alone, mutual TLS on both sides. */
 export async function gatewayCase(stage: Stage): Promise<void> {
   const { isthmus, app, peers: others } = stage;
-  const chains = await startChains(
+  const started = await startChains(
     stage,
     (build) => isthmus.gateway(build, app),
     peers.map((peer) => [peer.name, others?.gateway(peer, app)]),
   );
   const play = http1(stage, 100, 32);
-  for (const chain of chains) await warmUp(chain, play);
+  const chains = await warmUp(stage, started, play);
   await compare(stage, 'gateway, 100 B, 32 clients', chains, play, [
     { key: 'gateway-100B-c32', against: ['haproxy', 'haproxy-h2'], most: 0.4 },
   ]);
@@ -103,7 +102,7 @@ export async function http2Case(stage: Stage): Promise<void> {
   const { http2Port } = app;
   if (http2Port === undefined) return stage.report.note('nginx is not installed: no app that speaks HTTP/2');
   const candidates: readonly Peer[] = peers.filter((peer) => peer.name === 'haproxy');
-  const chains = await startChains(
+  const started = await startChains(
     stage,
     (build) => isthmus.hop(build, app, http2Port),
     candidates.map((peer) => [peer.name, others?.hop(peer, app, http2Port)]),
@@ -120,7 +119,7 @@ export async function http2Case(stage: Stage): Promise<void> {
     };
     return answered(name, await ask<LoadResult>(stage.processes, 'load-http2.ts', load));
   };
-  for (const chain of chains) await warmUp(chain, play);
+  const chains = await warmUp(stage, started, play);
   await compare(stage, 'HTTP/2 hop, 100 B, 4 x 16', chains, play, [
     { key: 'h2-hop-100B', against: ['haproxy'], most: 1 },
   ]);
@@ -140,9 +139,20 @@ function answered(name: string, { requests, failures }: LoadResult): number {
   return requests;
 }
 
-async function warmUp(chain: Chain, play: Play): Promise<void> {
-  const end = performance.now() + WARM_UP_MS;
-  for (let n = 0; n < WARM_UP_REQUESTS && performance.now() < end;) n += await play(chain);
+/** @returns the chains that answer: an older revision may not know what is asked of it */
+async function warmUp(stage: Stage, chains: readonly Chain[], play: Play): Promise<Chain[]> {
+  const warm: Chain[] = [];
+  for (const chain of chains) {
+    const end = performance.now() + WARM_UP_MS;
+    try {
+      for (let n = 0; n < WARM_UP_REQUESTS && performance.now() < end;) n += await play(chain);
+      warm.push(chain);
+    } catch (error) {
+      if (chain === chains[0]) throw error;
+      stage.report.note(`${chain.name} is left out: ${(error as Error).message}`);
+    }
+  }
+  return warm;
 }
 
 /** Rounds in which every candidate has its turn: what else happens on the machine then meets all of them. Medians count. */

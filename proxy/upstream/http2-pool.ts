@@ -8,8 +8,8 @@ import type { Upstream, Waiter } from './upstream.ts';
 
 /** Connections to one peer: few, so that their windows, TLS records and buffers are shared; more than one, so that no single one holds everything up. */
 export const MAX_CONNECTIONS = 4;
-/** Streams on each connection at which another one is made beside them. */
-export const STREAMS_BEFORE_NEXT = 64;
+/** Streams on each connection at which another one is made beside them. Each connection more means smaller batches: as many streams as one read brings. */
+export const STREAMS_BEFORE_NEXT = 128;
 /** Bytes that wait in a connection for slow receivers, above which it gets no new streams while another can take them. */
 export const MAX_BUFFERED_BYTES = 8 * 1024 * 1024;
 /** ms after which a connection is replaced, so that load spreads over new replicas and new certificates are used. Up to a fifth is taken off at random. */
