@@ -1,6 +1,7 @@
 import type { AdmissionReview, Namespace, Pod } from '../api/kubernetes-types.ts';
 import type { InjectionContext } from './context.ts';
 import { injectPod, type InjectionResult } from './inject-pod.ts';
+import type { SkipCode } from './should-inject.ts';
 
 /** What an admission needs, and whom it tells. */
 export interface AdmissionDeps {
@@ -48,11 +49,26 @@ export async function admit(body: string, deps: AdmissionDeps): Promise<Admissio
   const metadata = (await deps.namespace(name))?.metadata;
   const result = injectPod(pod, { name, metadata }, deps.context());
   deps.decided({ pod, namespace: name, dryRun: request.dryRun === true, result });
-  const warnings = result.warnings.length === 0 ? {} : { warnings: result.warnings };
+  const told = [...result.warnings, ...skipWarnings(result)];
+  const warnings = told.length === 0 ? {} : { warnings: told };
   if (!result.injected) return respond(warnings);
   const patch = Buffer.from(JSON.stringify(result.patch)).toString('base64');
   return respond({ patchType: 'JSONPatch', patch, ...warnings });
 }
+
+/** Who applies a pod by hand sees at once why it gets no sidecar; of others' pods an event tells. */
+function skipWarnings(result: InjectionResult): string[] {
+  if (result.injected || !CONTRADICTIONS.has(result.skipped.code)) return [];
+  return [`no sidecar is added: ${result.skipped.message}`];
+}
+
+/** A sidecar was asked for and cannot be. */
+const CONTRADICTIONS: ReadonlySet<SkipCode> = new Set<SkipCode>([
+  'host_network_enabled',
+  'proxy_uid_in_use',
+  'invalid_inject_annotation_at_workload',
+  'invalid_inject_annotation_at_ns',
+]);
 
 function parseReview(body: string): NonNullable<AdmissionReview['request']> {
   let review: Partial<AdmissionReview> | null;

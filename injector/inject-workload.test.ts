@@ -103,6 +103,15 @@ test('what the webhook would leave alone is left alone, with its reason', () => 
   assert.match(injectManifest(system, ANNOTATE).reports[0]?.reason ?? '', /never injected/);
 });
 
+test('what is so already comes back as it was', () => {
+  const asking = injectManifest(deployment(), ANNOTATE).document;
+  assert.equal(injectManifest(asking, ANNOTATE).document, asking);
+  const bare = deployment();
+  const { document, reports } = injectManifest(bare, { kind: 'remove' });
+  assert.equal(document, bare);
+  assert.deepEqual([reports[0]?.changed, reports[0]?.reason], [false, 'it is so already']);
+});
+
 test('a kind of the same name in another group is none of ours', () => {
   const foreign = { ...deployment(), apiVersion: 'example.com/v1' };
   const { document, reports } = injectManifest(foreign, ANNOTATE);

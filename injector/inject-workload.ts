@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+
 import type { KubernetesObject, ObjectMeta, PodTemplateSpec } from '../api/kubernetes-types.ts';
 import { annotation, DEFAULT_MESH_NAMESPACE } from '../api/names.ts';
 import type { InjectionContext } from './context.ts';
@@ -81,7 +83,9 @@ function transformed(manifest: Manifest, transform: WorkloadTransform): Transfor
     // A namespace can ask for its pods, or stop asking.
     if (manifest.kind !== 'Namespace' || transform.kind === 'manual')
       return unchanged('this kind has no pods');
-    return { document: { ...manifest, metadata: annotated(manifest.metadata, transform) }, warnings: [] };
+    const metadata = annotated(manifest.metadata, transform);
+    if (isDeepStrictEqual(metadata, manifest.metadata)) return unchanged('it is so already');
+    return { document: { ...manifest, metadata }, warnings: [] };
   }
   const template = templateOf(manifest);
   if (template === undefined) return unchanged('it has no pod template');
@@ -132,6 +136,7 @@ function unchanged(reason: string): Transformed {
 }
 
 function replaced(manifest: Manifest, template: PodTemplateSpec): Transformed {
+  if (isDeepStrictEqual(template, templateOf(manifest))) return unchanged('it is so already');
   return { document: replaceTemplate(manifest, template), warnings: [] };
 }
 

@@ -34,6 +34,7 @@ const values: [setting: keyof ProxyConfig, text: string, means: unknown][] = [
   ['imagePullPolicy', 'Always', 'Always'],
   ['imagePullPolicy', 'always', undefined],
   ['defaultInboundPolicy', 'cluster-authenticated', 'cluster-authenticated'],
+  ['defaultInboundPolicy', 'audit', 'audit'],
   ['defaultInboundPolicy', 'cluster', undefined],
   ['proxyUid', '2102', 2102],
   ['proxyUid', '0', undefined],

@@ -84,8 +84,8 @@ export const SETTINGS: { readonly [K in keyof ProxyConfig]-?: Setting<NonNullabl
   ),
   defaultInboundPolicy: setting(
     'default-inbound-policy',
-    'all-unauthenticated, all-authenticated, cluster-unauthenticated, cluster-authenticated or deny',
-    matching(/^(all|cluster)-(un)?authenticated$|^deny$/),
+    'all-unauthenticated, all-authenticated, cluster-unauthenticated, cluster-authenticated, deny or audit',
+    matching(/^(all|cluster)-(un)?authenticated$|^deny$|^audit$/),
   ),
   opaquePorts: setting('opaque-ports', 'ports', (text) => text),
   proxyUid: setting('proxy-uid', 'a user id above 0', id),

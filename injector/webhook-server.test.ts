@@ -93,6 +93,20 @@ test('a pod that asks for it gets a patch, and mistakes in its annotations are w
   assert.equal(world.decisions[0]?.result.injected, true);
 });
 
+test('a pod that asks and can have none is allowed with a warning; other webhooks’ second calls are not warned of', async () => {
+  const world = await start();
+  const onHost = await admitted(world, review(pod(ASKED, { hostNetwork: true })));
+  assert.deepEqual([onHost.patch, onHost.warnings?.length], [undefined, 1]);
+  assert.match(onHost.warnings?.[0] ?? '', /no sidecar is added: .*hostNetwork/);
+  const again = review(pod(ASKED, { initContainers: [{ name: 'isthmus-proxy' }] }));
+  assert.equal((await admitted(world, again)).warnings, undefined);
+});
+
+test('a container that is added to a running pod is none of the webhook’s business', async () => {
+  const subject = review(pod(ASKED), { subResource: 'ephemeralcontainers', operation: 'UPDATE' });
+  assert.equal((await admitted(await start(), subject)).patch, undefined);
+});
+
 const untouched: [what: string, body: string][] = [
   ['a pod that does not ask', review(pod())],
   ['an update', review(pod(ASKED), { operation: 'UPDATE' })],
