@@ -24,10 +24,12 @@ const CONTRACT = ['test/contract/contract.test.ts'];
 const CONTROLLERS = [
   'identity/certify.test.ts',
   'identity/trust.test.ts',
+  'destination/services.test.ts',
+  'injector/webhook-by-url.test.ts',
   'mirror-controller/link-sync.test.ts',
 ];
 /** A real API server takes its time over restarts. */
-const TEST_TIMEOUT_MS = 300_000;
+const TEST_TIMEOUT_MS = 600_000;
 
 interface Counts {
   passed: number;

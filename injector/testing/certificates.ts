@@ -11,6 +11,8 @@ const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as con
 /** A CA and a certificate of it, by the X.509 library. */
 export async function makeTestCertificate(options: {
   dnsNames: readonly string[];
+  /** IP addresses, beside the names. */
+  addresses?: readonly string[];
   notBefore: number;
   notAfter: number;
 }): Promise<MadeCertificate> {
@@ -32,9 +34,10 @@ export async function makeTestCertificate(options: {
     signingKey: caKeys.privateKey,
     signingAlgorithm: ALGORITHM,
     extensions: [
-      new x509.SubjectAlternativeNameExtension(
-        options.dnsNames.map((value) => ({ type: 'dns' as const, value })),
-      ),
+      new x509.SubjectAlternativeNameExtension([
+        ...options.dnsNames.map((value) => ({ type: 'dns' as const, value })),
+        ...(options.addresses ?? []).map((value) => ({ type: 'ip' as const, value })),
+      ]),
     ],
   });
   const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));

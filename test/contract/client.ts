@@ -43,7 +43,7 @@ export interface WatchStream {
 /** Name that the server records as field manager of requests that name none. */
 const USER_AGENT = 'contract/1';
 /** A server that hangs must fail the scenario, not the whole run. */
-const REQUEST_TIMEOUT_MS = 45_000;
+const REQUEST_TIMEOUT_MS = 150_000;
 
 /** Requests over HTTPS without any client library between the test and the bytes. */
 export class Client {

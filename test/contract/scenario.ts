@@ -174,7 +174,7 @@ export class Scenario {
 }
 
 /** Longest that a controller's work is waited for. */
-const UNTIL_SECONDS = 30;
+const UNTIL_SECONDS = 120;
 
 const PATCH_TYPES = {
   json: 'application/json-patch+json',

@@ -29,7 +29,7 @@ export const restart: Theme = {
         Number(at(list, 'metadata.resourceVersion')) >= Number(at(listed, 'metadata.resourceVersion')),
       );
       const stream = await s.watch(
-        `${path}?watch=1&${OWN}&resourceVersion=${stringAt(list, 'metadata.resourceVersion')}&timeoutSeconds=20`,
+        `${path}?watch=1&${OWN}&resourceVersion=${stringAt(list, 'metadata.resourceVersion')}&timeoutSeconds=120`,
       );
       await s.patch(200, 'merge', `${path}/a`, { data: { x: '2' } });
       const event = await stream.next();
@@ -44,7 +44,7 @@ export const restart: Theme = {
       await s.patch(200, 'merge', `${path}/a`, { data: { x: '2' } });
       await s.restart({ compact: true });
       const version = stringAt(made, 'metadata.resourceVersion');
-      const stream = await s.watch(`${path}?watch=1&resourceVersion=${version}&timeoutSeconds=20`);
+      const stream = await s.watch(`${path}?watch=1&resourceVersion=${version}&timeoutSeconds=120`);
       const event = await stream.next();
       assert.equal(stream.code, 200);
       assert.deepEqual(
