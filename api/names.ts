@@ -76,6 +76,10 @@ export const object = {
   injectorTlsSecret: 'isthmus-injector-tls',
   injectorWebhook: 'isthmus-injector',
   trustBundle: 'isthmus',
+  /** Who of the mirror controller's replicas works. */
+  mirrorLease: 'isthmus-mirror-controller',
+  /** Who of the control plane's replicas tells of pods without sidecar. */
+  reportLease: 'isthmus-injector-report',
 } as const;
 
 /** Linkerd's own webhook: where it stands, a Linkerd control plane runs, and its annotations are its business. */

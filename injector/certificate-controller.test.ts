@@ -25,15 +25,32 @@ afterEach(async () => {
   for (const cleanUp of cleanups.splice(0).reverse()) await cleanUp();
 });
 
-/** Wall time that the test sets. The controller's own looks at it never come: tests bring them about by changes. */
-function wallClock(): Clock & { wall: number } {
+interface WallClock extends Clock {
+  wall: number;
+  /** Resolves when the next pass has ended: it has set the time of the one after. */
+  passed: () => Promise<void>;
+  /** Brings the next pass about. */
+  fire: () => void;
+}
+
+/** Wall time that the test sets. The controller's own looks at it come when the test brings them about, by changes or by `fire`. */
+function wallClock(): WallClock {
+  let ended = Promise.withResolvers<void>();
+  let next: (() => void) | undefined;
   return {
     wall: Date.now(),
     now: () => systemClock.now(),
     wallNow() {
       return this.wall;
     },
-    after: () => ({ cancel: () => {} }),
+    after(_ms, work) {
+      next = work;
+      ended.resolve();
+      ended = Promise.withResolvers();
+      return { cancel: () => {} };
+    },
+    passed: () => ended.promise,
+    fire: () => next?.(),
   };
 }
 
@@ -76,7 +93,7 @@ function start(client: ReturnType<typeof createClient>, make: MakeServingCertifi
       });
     }
   };
-  return { clock, served, count };
+  return { controller, clock, served, count };
 }
 
 function caBundle(api: FakeApiServer): string {
@@ -96,6 +113,30 @@ test('the first start makes the Secret and writes its CA into the webhook config
   await api.until(() => caBundle(api) === served[0]?.caBundle);
   assert.equal(held(api, 'tls.crt'), served[0]?.certificate);
   assert.ok(new X509Certificate(served[0]?.certificate ?? '').checkHost(NAME));
+});
+
+test('it is published once the API server knows who signed the certificate, or has no configuration to tell', async () => {
+  const { api, client } = await world();
+  let writesFail = true;
+  api.fault = ({ method, path }) =>
+    writesFail && method === 'PUT' && path.includes('mutatingwebhookconfigurations')
+      ? { kind: 'status', code: 503 }
+      : undefined;
+  const { controller, clock, served, count } = start(client);
+  await count(1);
+  await clock.passed();
+  assert.equal(controller.published, false);
+  writesFail = false;
+  clock.fire();
+  while (!controller.published) await clock.passed();
+  assert.equal(caBundle(api), served[0]?.caBundle);
+
+  const other = await world((server) =>
+    server.remove(resources.mutatingWebhookConfigurations, undefined, object.injectorWebhook),
+  );
+  const alone = start(other.client);
+  await alone.count(1);
+  while (!alone.controller.published) await alone.clock.passed();
 });
 
 test('what another replica made is taken', async () => {

@@ -20,6 +20,8 @@ const RETRY = { initialMs: 200, maxMs: 30_000 };
 
 /** Keeps the webhook's certificate fresh in its Secret, and the webhook configuration's caBundle right. Replicas share the Secret. */
 export interface CertificateController {
+  /** The API server has been told by whom the certificate is signed, or has no webhook configuration to tell. */
+  readonly published: boolean;
   start(): void;
   stop(): Promise<void>;
 }
@@ -52,6 +54,7 @@ class SecretCertificateController implements CertificateController {
   #stopped = false;
   #served: ServingPair | undefined;
   #failures = 0;
+  #published = false;
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -65,6 +68,10 @@ class SecretCertificateController implements CertificateController {
       fieldSelector: `metadata.name=${object.injectorWebhook}`,
       logger,
     });
+  }
+
+  get published(): boolean {
+    return this.#published;
   }
 
   start(): void {
@@ -103,7 +110,7 @@ class SecretCertificateController implements CertificateController {
     let next = CHECK_MS;
     try {
       const pair = await this.#currentPair();
-      if (pair !== undefined) await this.#publishCa(pair.caBundle);
+      if (pair !== undefined && (await this.#publishCa(pair.caBundle))) this.#published = true;
       this.#failures = 0;
     } catch (error) {
       this.#failures += 1;
@@ -145,14 +152,16 @@ class SecretCertificateController implements CertificateController {
     return unlessStale(client.replace(resources.secrets, { ...fresh, metadata }));
   }
 
-  async #publishCa(caBundle: string): Promise<void> {
+  /** False when the configuration is not read yet, or has changed since: it will be looked at again. */
+  async #publishCa(caBundle: string): Promise<boolean> {
+    if (!this.#webhooks.hasSynced) return false;
     const configuration = this.#webhooks.get(object.injectorWebhook);
     const wanted = Buffer.from(caBundle).toString('base64');
     const stale =
       configuration?.webhooks?.some(({ clientConfig }) => clientConfig.caBundle !== wanted) ?? false;
-    if (configuration === undefined || !stale) return;
+    if (configuration === undefined || !stale) return true;
     const fresh = withCaBundle(configuration, wanted);
-    await unlessStale(this.#deps.client.replace(resources.mutatingWebhookConfigurations, fresh));
+    return unlessStale(this.#deps.client.replace(resources.mutatingWebhookConfigurations, fresh));
   }
 }
 

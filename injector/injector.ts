@@ -1,6 +1,6 @@
 import { Counter, type Registry } from 'prom-client';
 import type { Namespace } from '../api/kubernetes-types.ts';
-import { component, LINKERD_WEBHOOK } from '../api/names.ts';
+import { component, LINKERD_WEBHOOK, object } from '../api/names.ts';
 import { type Clock, systemClock, type Timer } from '../kubernetes/clock.ts';
 import { createEventRecorder } from '../kubernetes/events.ts';
 import { runLeaderElection } from '../kubernetes/lease.ts';
@@ -16,9 +16,6 @@ import { MissingSidecars } from './missing-sidecars.ts';
 import { createPodOwner } from './pod-owner.ts';
 import type { MakeServingCertificate, ServingPair } from './serving-secret.ts';
 import { startWebhookServer, type WebhookServer } from './webhook-server.ts';
-
-/** Lease of the replica that tells of pods without sidecar. */
-const REPORT_LEASE = 'isthmus-injector-report';
 
 /** Until the address is tried again that another process held. Milliseconds. */
 const LISTEN_RETRY_MS = 5_000;
@@ -107,6 +104,8 @@ class WebhookInjector implements Injector {
 
   notReady(): string | undefined {
     if (this.#server === undefined) return "the webhook's certificate is not there yet";
+    if (!this.#certificates.published)
+      return "the API server does not know who signed the webhook's certificate";
     if (!this.#namespaces.hasSynced || !this.#linkerd.hasSynced) return 'namespaces are not read yet';
     return undefined;
   }
@@ -131,7 +130,7 @@ class WebhookInjector implements Injector {
 
   #missingSidecars(): MissingSidecars {
     const { client, podName, context, clock = systemClock, random = Math.random, log } = this.#deps;
-    const candidate = { namespace: context.meshNamespace, name: REPORT_LEASE, identity: podName };
+    const candidate = { namespace: context.meshNamespace, name: object.reportLease, identity: podName };
     return new MissingSidecars({
       ...this.#deps,
       clock,

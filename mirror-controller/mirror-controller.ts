@@ -1,5 +1,5 @@
 import type { Registry } from 'prom-client';
-import { component } from '../api/names.ts';
+import { object } from '../api/names.ts';
 import { createClient } from '../kubernetes/client.ts';
 import { systemClock } from '../kubernetes/clock.ts';
 import { startAdmin } from '../kubernetes/http-admin.ts';
@@ -56,7 +56,7 @@ export async function startMirrorController(options: MirrorControllerOptions): P
     client,
     {
       namespace: config.meshNamespace,
-      name: component.mirrorController,
+      name: object.mirrorLease,
       identity: config.podName,
       logger,
       lead: async (signal) => {

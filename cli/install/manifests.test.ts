@@ -5,10 +5,12 @@ import type {
   Deployment,
   KubernetesObject,
   MutatingWebhookConfiguration,
+  PodDisruptionBudget,
   RoleBinding,
   Service,
 } from '../../api/kubernetes-types.ts';
-import { component, IMAGE } from '../../api/names.ts';
+import { component, IMAGE, label } from '../../api/names.ts';
+import { settingsFromEnvironment } from '../../control-plane/environment.ts';
 import { meshObjects } from './manifests.ts';
 import type { GivenValues } from './asked-values.ts';
 import { type AskedValues, type ClusterTraits, installValues } from './values.ts';
@@ -131,4 +133,82 @@ test('the control plane is told which networks are the cluster, those of embedde
   const variables = plane?.spec?.template.spec?.containers[0]?.env ?? [];
   const networks = variables.find(({ name }) => name === 'ISTHMUS_CLUSTER_NETWORKS')?.value?.split(',') ?? [];
   assert.ok(networks.includes('10.0.0.0/8') && networks.includes('127.0.0.0/8'));
+});
+
+test('high availability: three replicas apart, one may go at a time, and no pod without its sidecar', () => {
+  const ha = rendered({ highAvailability: true }, { embedded: false });
+  const budgets = ha.filter((o) => o.kind === 'PodDisruptionBudget') as PodDisruptionBudget[];
+  const all = ha.filter((o) => o.kind === 'Deployment') as Deployment[];
+  assert.equal(all.length, 3);
+  for (const { metadata, spec } of all) {
+    assert.equal(spec?.replicas, 3);
+    const apart = spec?.template.spec?.affinity?.['podAntiAffinity'] as {
+      requiredDuringSchedulingIgnoredDuringExecution: { labelSelector: object; topologyKey: string }[];
+    };
+    const selector = { matchLabels: spec?.selector.matchLabels };
+    assert.deepEqual(apart.requiredDuringSchedulingIgnoredDuringExecution, [
+      { labelSelector: selector, topologyKey: 'kubernetes.io/hostname' },
+    ]);
+    // With as many nodes as replicas a new one has no place before an old one has gone.
+    assert.deepEqual(spec?.strategy?.rollingUpdate, { maxSurge: 0, maxUnavailable: 1 });
+    const budget = budgets.find((b) => b.metadata?.name === metadata?.name);
+    assert.deepEqual(budget?.spec, { maxUnavailable: 1, selector });
+  }
+  const [webhook] = ha.filter(
+    (o) => o.kind === 'MutatingWebhookConfiguration',
+  ) as MutatingWebhookConfiguration[];
+  assert.equal(webhook?.webhooks?.[0]?.failurePolicy, 'Fail');
+});
+
+test('without it a single replica is never away in an upgrade, has no budget that keeps its node, and prefers to be apart', () => {
+  const budgets = ofKind('PodDisruptionBudget').map((o) => o.metadata?.name);
+  assert.deepEqual(budgets, [component.gateway], 'the gateway alone has two replicas here');
+  const plane = deployments.find((d) => d.metadata?.name === component.controlPlane);
+  assert.deepEqual(plane?.spec?.strategy?.rollingUpdate, { maxSurge: 1, maxUnavailable: 0 });
+  const affinity = plane?.spec?.template.spec?.affinity?.['podAntiAffinity'] ?? {};
+  assert.deepEqual(Object.keys(affinity), ['preferredDuringSchedulingIgnoredDuringExecution']);
+});
+
+test('every object bears the mark by which it is pruned and removed, and the pods do not', () => {
+  for (const o of objects)
+    assert.equal(o.metadata?.labels?.[label.installation], 'mesh', `${o.kind} ${o.metadata?.name}`);
+  for (const { spec } of deployments)
+    assert.equal(spec?.template.metadata?.labels?.[label.installation], undefined);
+});
+
+test('what was asked for reaches the components, and the sidecars by way of the control plane', () => {
+  const set = rendered({
+    image: 'registry.example/isthmus:9',
+    imagePullPolicy: 'Always',
+    priorityClassName: 'system-cluster-critical',
+    'gateway.serviceType': 'NodePort',
+    'gateway.resources.limits.memory': '1Gi',
+    'proxy.resources.requests.cpu': '15m',
+    'proxy.resources.limits.memory': '300Mi',
+    'proxy.logLevel': 'debug',
+    adoptLinkerd: true,
+  });
+  const all = set.filter((o) => o.kind === 'Deployment') as Deployment[];
+  const of = (name: string): Deployment['spec'] => all.find((o) => o.metadata?.name === name)?.spec;
+  for (const name of [component.controlPlane, component.gateway, component.mirrorController]) {
+    const pod = of(name)?.template.spec;
+    assert.equal(pod?.priorityClassName, 'system-cluster-critical');
+    assert.equal(pod?.containers[0]?.image, 'registry.example/isthmus:9');
+    assert.equal(pod?.containers[0]?.imagePullPolicy, 'Always');
+  }
+  assert.deepEqual(of(component.gateway)?.template.spec?.containers[0]?.resources?.limits, { memory: '1Gi' });
+  const service = set.find((o) => o.kind === 'Service' && o.metadata?.name === component.gateway) as Service;
+  assert.equal(service.spec?.type, 'NodePort');
+  const { env = [] } = of(component.controlPlane)?.template.spec?.containers[0] ?? {};
+  const environment = Object.fromEntries(env.map(({ name, value = '' }) => [name, value]));
+  const { injection, adoptLinkerd } = settingsFromEnvironment({
+    ...environment,
+    POD_NAME: 'control-plane-1',
+    POD_IP: '10.1.0.1',
+  });
+  assert.ok(adoptLinkerd);
+  assert.equal(injection.image, 'registry.example/isthmus:9');
+  assert.equal(injection.imagePullPolicy, 'Always');
+  assert.equal(injection.logLevel, 'debug');
+  assert.deepEqual(injection.resources, { cpuRequest: '15m', memoryRequest: '64Mi', memoryLimit: '300Mi' });
 });

@@ -12,8 +12,14 @@ import type { InstallValues } from './values.ts';
 const RBAC = 'rbac.authorization.k8s.io';
 /** What a cache needs: it lists, then watches. */
 const FOLLOW = ['list', 'watch'];
-/** What an election needs. */
-const ELECT = ['get', 'create', 'update'];
+/** What an election for one Lease needs; a name can not bound its creation. */
+function election(lease: string): PolicyRule[] {
+  const leases = { apiGroups: ['coordination.k8s.io'], resources: ['leases'] };
+  return [
+    { ...leases, verbs: ['create'] },
+    { ...leases, resourceNames: [lease], verbs: ['get', 'update'] },
+  ];
+}
 
 /** ClusterRole of a linked cluster's ServiceAccount: what its mirror controller must see here, and nothing else. */
 export const LINK_ACCESS_ROLE = 'isthmus-link-access';
@@ -70,7 +76,7 @@ const CONTROL_PLANE_RULES: PolicyRule[] = [
   { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
   { apiGroups: [''], resources: ['secrets'], resourceNames: [object.injectorTlsSecret], verbs: ['update'] },
   // One replica tells of pods without sidecar.
-  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ELECT },
+  ...election(object.reportLease),
 ];
 
 const MIRROR_CLUSTER_RULES: PolicyRule[] = [
@@ -85,17 +91,18 @@ const MIRROR_CLUSTER_RULES: PolicyRule[] = [
     verbs: ['get', ...FOLLOW, 'create', 'update', 'delete'],
   },
   { apiGroups: [''], resources: ['namespaces'], verbs: FOLLOW },
-  { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
 ];
 
 const MIRROR_RULES: PolicyRule[] = [
+  // On the Link: what can not be mirrored.
+  { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
   { apiGroups: ['isthmus.dev'], resources: ['links'], verbs: FOLLOW },
   { apiGroups: ['isthmus.dev'], resources: ['links/status'], verbs: ['patch'] },
   // Any of them may be a Link's.
   { apiGroups: [''], resources: ['secrets'], verbs: FOLLOW },
   // The gateway's: where no load balancer leads to it, linked clusters are told its nodes.
   { apiGroups: [''], resources: ['pods'], verbs: FOLLOW },
-  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ELECT },
+  ...election(object.mirrorLease),
 ];
 
 /** Accounts of the components and their rights: what each really asks for, no more. */

@@ -25,6 +25,7 @@ interface AuditEvent {
     name?: string;
     apiGroup?: string;
   };
+  responseStatus?: { code?: number };
   annotations?: Record<string, string>;
 }
 
@@ -33,14 +34,14 @@ export function readAuditLog(file: string): AuditedRequest[] {
   return readFileSync(file, 'utf8')
     .split('\n')
     .filter((line) => line !== '')
-    .flatMap((line) => requestOf(JSON.parse(line) as AuditEvent) ?? []);
+    .flatMap((line) => requestsOf(JSON.parse(line) as AuditEvent));
 }
 
-function requestOf({ verb, user, objectRef, annotations }: AuditEvent): AuditedRequest | undefined {
+function requestsOf({ verb, user, objectRef, responseStatus, annotations }: AuditEvent): AuditedRequest[] {
   const decision = annotations?.['authorization.k8s.io/decision'];
-  if (objectRef === undefined || decision === undefined) return undefined;
+  if (objectRef === undefined || decision === undefined) return [];
   const { resource, subresource, namespace = '', name = '', apiGroup = '' } = objectRef;
-  return {
+  const request: AuditedRequest = {
     user: user.username,
     verb,
     group: apiGroup,
@@ -49,4 +50,7 @@ function requestOf({ verb, user, objectRef, annotations }: AuditEvent): AuditedR
     name,
     allowed: decision === 'allow',
   };
+  // An apply that has made its object has needed the right to create, which the real server's log does not have a line for.
+  const created = verb === 'patch' && responseStatus?.code === 201;
+  return created ? [request, { ...request, verb: 'create' }] : [request];
 }
