@@ -35,14 +35,14 @@ function canonicalCodes(): { code: number; bits: number }[] {
   return codes;
 }
 
-/** The decoder works a byte at a time: a state is an inner node of the code's tree. */
+/** The decoder works four bits at a time, since the tables are made at each start: by the byte they are sixteen times as large. A state is an inner node of the code's tree. */
 const MAX_STATES = 256;
+const STEPS = 16;
 const DEAD = -1;
-/** Next state by state and byte; DEAD: no such code. */
-const nextState = new Int16Array(MAX_STATES * 256).fill(DEAD);
-/** Up to two symbols that the byte completes; -1: none. */
-const firstSymbol = new Int16Array(MAX_STATES * 256).fill(-1);
-const secondSymbol = new Int16Array(MAX_STATES * 256).fill(-1);
+/** Next state by state and four bits; DEAD: no such code. */
+const nextState = new Int16Array(MAX_STATES * STEPS).fill(DEAD);
+/** The symbol that the four bits complete, at most one, since the shortest code has five; -1: none. */
+const symbols = new Int16Array(MAX_STATES * STEPS).fill(-1);
 /** The state may stand at the end: at most 7 bits of padding, all ones (RFC 7541 section 5.2). */
 const mayEnd = new Uint8Array(MAX_STATES);
 buildTables();
@@ -61,7 +61,7 @@ function buildTables(): void {
     (children[node] ?? [0, 0])[code & 1] = ~symbol;
   });
   for (let state = 0; state < children.length; state++) {
-    for (let byte = 0; byte < 256; byte++) fillTransition(children, state, byte);
+    for (let bits = 0; bits < STEPS; bits++) fillTransition(children, state, bits);
   }
   mayEnd[0] = 1;
   for (let node = 0, depth = 1; depth <= 7; depth++) {
@@ -70,19 +70,18 @@ function buildTables(): void {
   }
 }
 
-function fillTransition(children: [number, number][], state: number, byte: number): void {
-  const at = state * 256 + byte;
+function fillTransition(children: [number, number][], state: number, bits: number): void {
+  const at = state * STEPS + bits;
   let node = state;
-  for (let i = 7; i >= 0; i--) {
-    const child = children[node]?.[(byte >> i) & 1] ?? 0;
+  for (let i = 3; i >= 0; i--) {
+    const child = children[node]?.[(bits >> i) & 1] ?? 0;
     if (child >= 0) {
       node = child;
       continue;
     }
     const symbol = ~child;
     if (symbol === EOS) return;
-    if ((firstSymbol[at] ?? -1) < 0) firstSymbol[at] = symbol;
-    else secondSymbol[at] = symbol;
+    symbols[at] = symbol;
     node = 0;
   }
   nextState[at] = node;
@@ -98,14 +97,15 @@ export function decodeHuffman(b: Buffer, start: number, end: number, out: Buffer
   let o = at;
   let state = 0;
   for (let i = start; i < end; i++) {
-    const k = state * 256 + b[i]!;
-    state = nextState[k]!;
+    const byte = b[i]!;
+    const high = state * STEPS + (byte >> 4);
+    state = nextState[high]!;
     if (state === DEAD) return -1;
-    const first = firstSymbol[k]!;
-    if (first < 0) continue;
-    out[o++] = first;
-    const second = secondSymbol[k]!;
-    if (second >= 0) out[o++] = second;
+    if (symbols[high]! >= 0) out[o++] = symbols[high]!;
+    const low = state * STEPS + (byte & 15);
+    state = nextState[low]!;
+    if (state === DEAD) return -1;
+    if (symbols[low]! >= 0) out[o++] = symbols[low]!;
   }
   return mayEnd[state] === 1 ? o : -1;
 }
