@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openCluster } from '../cli/cluster-access.ts';
+import type { KubernetesClient } from '../kubernetes/types.ts';
 import { describeUse, leftOvers, removeMade, snapshot } from './testing/cluster-use.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -57,24 +58,31 @@ function refuse(why: string): void {
 
 /** Answers the exit code. */
 async function testServer(): Promise<number> {
+  const before = await withClient(snapshot);
+  const use = describeUse(before);
+  if (use !== undefined && process.env['TEST_API_SERVER_IN_USE'] !== 'yes') {
+    refuse(`the cluster seems to be in use (${use}): TEST_API_SERVER_IN_USE=yes tests it nevertheless`);
+    return 2;
+  }
+  const embedded = runSuites('');
+  const real = runSuites(kubeconfig);
+  const left = await withClient(async (client) => {
+    await removeMade(client, before);
+    return leftOvers(client, before);
+  });
+  tell('embedded', embedded);
+  tell('real', real);
+  const alike = embedded.passed === real.passed + real.skipped - embedded.skipped;
+  if (!alike) process.stdout.write('the two kinds of server did not pass the same tests\n');
+  if (left.length > 0) process.stdout.write(`left behind: ${left.join(', ')}\n`);
+  return embedded.failed + real.failed === 0 && alike && left.length === 0 ? 0 : 1;
+}
+
+/** A connection of its own: while the suites run nobody would see that the server has closed it. */
+async function withClient<T>(work: (client: KubernetesClient) => Promise<T>): Promise<T> {
   const { client } = await openCluster({ kubeconfig });
   try {
-    const before = await snapshot(client);
-    const use = describeUse(before);
-    if (use !== undefined && process.env['TEST_API_SERVER_IN_USE'] !== 'yes') {
-      refuse(`the cluster seems to be in use (${use}): TEST_API_SERVER_IN_USE=yes tests it nevertheless`);
-      return 2;
-    }
-    const embedded = runSuites('');
-    const real = runSuites(kubeconfig);
-    await removeMade(client, before);
-    const left = await leftOvers(client, before);
-    tell('embedded', embedded);
-    tell('real', real);
-    const alike = embedded.passed === real.passed + real.skipped - embedded.skipped;
-    if (!alike) process.stdout.write('the two kinds of server did not pass the same tests\n');
-    if (left.length > 0) process.stdout.write(`left behind: ${left.join(', ')}\n`);
-    return embedded.failed + real.failed === 0 && alike && left.length === 0 ? 0 : 1;
+    return await work(client);
   } finally {
     await client.close();
   }
