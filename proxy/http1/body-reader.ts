@@ -3,6 +3,9 @@ import { HeadReader, HeadStatus } from './head-reader.ts';
 import { Framing, parseTrailers } from './head-parser.ts';
 import { Head } from '../message.ts';
 
+/** What a trailer section says of framing is refused at once: one for all. */
+const framing = new Framing();
+
 /** How a body ends. */
 export type BodyKind = 'none' | 'length' | 'chunked' | 'close';
 
@@ -136,7 +139,7 @@ export class BodyReader {
   }
 
   #trailers(b: Buffer, start: number, end: number): BodyEvent {
-    const { head, reader, framing } = this.#trailersOf();
+    const { head, reader } = this.#trailersOf();
     const consumed = reader.push(b, start, end);
     if (consumed === HeadStatus.more) {
       this.position = end;
@@ -151,7 +154,7 @@ export class BodyReader {
   }
 
   #trailersOf(): TrailerReader {
-    return (this.#trailerReader ??= { head: new Head(), reader: new HeadReader(), framing: new Framing() });
+    return (this.#trailerReader ??= { head: new Head(), reader: new HeadReader() });
   }
 }
 
@@ -159,5 +162,4 @@ export class BodyReader {
 interface TrailerReader {
   readonly head: Head;
   readonly reader: HeadReader;
-  readonly framing: Framing;
 }

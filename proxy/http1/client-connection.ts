@@ -32,13 +32,14 @@ export interface Http1ClientOptions {
 type State = 'idle' | 'head' | 'body' | 'drained' | 'tunnel' | 'closed';
 
 const NO_BYTES = Buffer.alloc(0);
+/** How the head that was parsed last is framed: looked at before anything else can be parsed, so all connections share it. */
+const framing = new Framing();
 
 /** One HTTP/1.1 connection to a server: one exchange at a time; the caller pools it. */
 export class Http1ClientConnection implements TransportHandler, RequestSink {
   readonly #transport: Transport;
   readonly #options: Http1ClientOptions;
   readonly #head = new Head();
-  readonly #framing = new Framing();
   readonly #reader = new HeadReader();
   readonly #body = new BodyReader();
   readonly #request = new BodyWriter();
@@ -159,7 +160,7 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
     }
     const { buffer: b, start: from, end: to } = this.#reader;
     const head = this.#head;
-    const bad = parseResponse(b, from, to, head, this.#framing);
+    const bad = parseResponse(b, from, to, head, framing);
     const switches = head.status === SWITCHING_PROTOCOLS;
     if (bad !== undefined || (switches && (x.upgrade !== 'asked' || this.#requestEnded))) {
       this.#fail(causes.protocolError);
@@ -219,7 +220,7 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
 
   #bodyKind(x: Exchange, head: Head): BodyKind {
     if (x.isHead || head.status === 204 || head.status === 304) return 'none';
-    if (this.#framing.chunked) return 'chunked';
+    if (framing.chunked) return 'chunked';
     return head.contentLength >= 0 ? 'length' : 'close';
   }
 

@@ -32,6 +32,8 @@ export interface Http1ServerOptions {
 
 const CONNECTED = Buffer.from('HTTP/1.1 200 Connection Established\r\n\r\n');
 const NO_BYTES = Buffer.alloc(0);
+/** How the head that was parsed last is framed: looked at before anything else can be parsed, so all connections share it. */
+const framing = new Framing();
 
 /**
  * Where the connection stands. One writer: this class.
@@ -46,7 +48,6 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
   readonly #transport: Transport;
   readonly #options: Http1ServerOptions;
   readonly #head = new Head();
-  readonly #framing = new Framing();
   readonly #reader = new HeadReader();
   readonly #body = new BodyReader();
   readonly #response: ResponseWriter;
@@ -168,12 +169,12 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
       return at;
     }
     this.#leadingLines = 0;
-    const bad = parseRequest(b, from, to, this.#head, this.#framing);
+    const bad = parseRequest(b, from, to, this.#head, framing);
     if (bad !== undefined) {
       this.#refuse(bad);
       return end;
     }
-    if (this.#framing.isConnect) {
+    if (framing.isConnect) {
       this.#connect(buffer, at, end);
       return end;
     }
@@ -183,7 +184,6 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
 
   #begin(): void {
     const head = this.#head;
-    const framing = this.#framing;
     const x = new Exchange(this);
     x.startedAt = this.#options.timers.now();
     x.isHead = framing.isHead;
