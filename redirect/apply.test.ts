@@ -79,7 +79,16 @@ test('the process names what is wrong with its environment and ends with 64', ()
 
 test('without any tool the process says so and ends with 1', () => {
   const main = fileURLToPath(new URL('main.ts', import.meta.url));
-  const done = spawnSync(process.execPath, [main], { env: { PATH: '' }, encoding: 'utf8' });
+  const env = { PATH: '', ISTHMUS_REDIRECT_PROXY_UID: '2102' };
+  const done = spawnSync(process.execPath, [main], { env, encoding: 'utf8' });
   assert.equal(done.status, 1);
   assert.match(done.stderr, /could not be set/);
+});
+
+test('started by hand, outside of a pod, the process sets no rules', () => {
+  const main = fileURLToPath(new URL('main.ts', import.meta.url));
+  // Were the rules set all the same, no tool would be found to set them with.
+  const done = spawnSync(process.execPath, [main], { env: { PATH: '' }, encoding: 'utf8' });
+  assert.equal(done.status, 64);
+  assert.match(done.stderr, /ISTHMUS_REDIRECT_PROXY_UID is not set: the injector sets it/);
 });

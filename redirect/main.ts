@@ -1,6 +1,6 @@
 /** The init container that redirects a pod's connections to its sidecar. */
 import { pino } from 'pino';
-import { env as name } from '../api/names.ts';
+import { env as name, redirectEnv } from '../api/names.ts';
 import { applyRedirect } from './apply.ts';
 import { redirectConfig } from './config.ts';
 import { redirectPlan } from './plan.ts';
@@ -16,6 +16,7 @@ function main(): number {
   );
   let plan;
   try {
+    requireInjector(process.env);
     plan = redirectPlan(redirectConfig(process.env));
   } catch (error) {
     process.stderr.write(`isthmus redirect: ${(error as Error).message}\n`);
@@ -29,6 +30,14 @@ function main(): number {
     process.stderr.write(`isthmus redirect: ${(error as Error).message}\n`);
     return EXIT_FAILED;
   }
+}
+
+/** The injector always names the sidecar's user. Started by hand on a machine, this program would turn all of the machine's connections to a sidecar that is not there. */
+function requireInjector(env: NodeJS.ProcessEnv): void {
+  if (env[redirectEnv.proxyUid] !== undefined) return;
+  throw new Error(
+    `${redirectEnv.proxyUid} is not set: the injector sets it, and this runs nowhere but in a pod`,
+  );
 }
 
 process.exitCode = main();

@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { dnsIdentity, PROXY_UID, spiffeId } from '../../api/names.ts';
+import { dnsIdentity, PROXY_UID, redirectEnv, spiffeId } from '../../api/names.ts';
 import type { FakeEndpoint } from '../../proxy/testing/mesh/fake-control-plane.ts';
 import { redirectConfig } from '../../redirect/config.ts';
 import type { WorkloadNames } from '../../workload-identity/index.ts';
@@ -188,7 +188,8 @@ export class TestPods {
     const path = tools === 'all' ? (process.env['PATH'] ?? '') : this.#iptablesAlone();
     const command = ['env', `PATH=${path}`, process.execPath, script('../../redirect/main.ts')];
     const [program = '', ...words] = [...namespace.exec, ...command];
-    const done = spawnSync(program, words, { encoding: 'utf8', env: { ...process.env, ...env } });
+    const own = { [redirectEnv.proxyUid]: String(PROXY_UID) };
+    const done = spawnSync(program, words, { encoding: 'utf8', env: { ...process.env, ...own, ...env } });
     if (done.status !== 0) throw new Error(`redirect: ${done.stderr}`);
     return done.stdout;
   }
