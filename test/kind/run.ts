@@ -16,7 +16,12 @@ import { forgetTrust } from '../../kind-clusters/mesh.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** In order: what the failures leave behind must not meet the traffic. */
-const FILES = ['test/kind/traffic.test.ts', 'test/kind/failures.test.ts', 'test/kind/unlink.test.ts'];
+const FILES = [
+  'test/kind/traffic.test.ts',
+  'test/kind/injection.test.ts',
+  'test/kind/failures.test.ts',
+  'test/kind/unlink.test.ts',
+];
 /** A file; most of it is the time that nodes and pods take on a busy machine. */
 const FILE_TIMEOUT_MS = 1_200_000;
 
