@@ -53,7 +53,8 @@ end
 `,
   );
   const seconds = Math.max(1, Math.round(load.durationMs / 1_000));
-  const args = ['-t1', `-c${load.connections}`, `-d${seconds}s`, '-s', script];
+  // Slow is no failure here.
+  const args = ['--timeout', '30s', '-t1', `-c${load.connections}`, `-d${seconds}s`, '-s', script];
   const [first = wrk, ...rest] = pinned('load', [wrk, ...args, `http://${load.host}:${load.port}/`]);
   const child = spawn(first, rest, {
     stdio: ['ignore', 'pipe', 'inherit'],
