@@ -4,10 +4,12 @@ import {
   AuthzMetrics,
   causes,
   checkOpaque,
+  connectionLimit,
   createPeers,
   createRuntime,
   discoveryOptions,
   FieldId,
+  InFlight,
   listenOn,
   outboundPolicyOptions,
   MeshAcceptor,
@@ -59,7 +61,12 @@ export async function startGateway(config: MeshConfig, options: RuntimeOptions):
     return exports.known ? undefined : 'the control plane has not told what is exported';
   };
   const door = new Door(runtime, targets, exports, unready);
-  const listener = await listenOn(ip, port.inbound, (socket) => door.acceptor.accept(socket));
+  const listener = await listenOn(
+    ip,
+    port.inbound,
+    (socket) => door.acceptor.accept(socket),
+    connectionLimit(runtime),
+  );
   const admin = await startAdmin({
     host: ip,
     port: port.admin,
@@ -96,6 +103,7 @@ function createTargets(runtime: Runtime, peers: Peers): Targets {
     peers,
     discovery: discoveryOptions(runtime),
     policy: outboundPolicyOptions(runtime),
+    inFlight: new InFlight(runtime.config.limits.maxInFlight),
     failFastMs: runtime.config.times.failFastMs,
     beyond: { kind: 'refuse' },
     opaquePorts: new Set(),

@@ -40,6 +40,19 @@ export const DEFAULT_TIMES = {
   graceMs: 30_000,
 } as const;
 
+/** Limits of one process. */
+export const DEFAULT_LIMITS = {
+  /**
+   * Requests under way in each direction. Linkerd's is 100,000; each holds some 10 KiB here, and up to 64 KiB of its body, so this is the number at which a sidecar
+   * stays below a few hundred MiB.
+   */
+  maxInFlight: 10_000,
+  /** Connections of each listener: each holds a descriptor and, with TLS, some 70 KiB. */
+  maxConnections: 10_000,
+} as const;
+
+export type Limits = { readonly [K in keyof typeof DEFAULT_LIMITS]: number };
+
 export type Times = { readonly [K in keyof typeof DEFAULT_TIMES]: number };
 
 const MODES = ['explicit', 'redirect'] as const;
@@ -60,6 +73,7 @@ export interface MeshConfig {
   readonly policyAddress: string;
   readonly logLevel: string;
   readonly times: Times;
+  readonly limits: Limits;
 }
 
 /** Where a sidecar listens. */
@@ -149,6 +163,7 @@ function meshConfig(read: Reader): MeshConfig {
     ),
     policyAddress: read.hostPort(name.policyAddress, service(component.policy, port.policy)),
     logLevel: read.oneOf(name.logLevel, LOG_LEVELS, 'info'),
+    limits: DEFAULT_LIMITS,
     times: {
       ...DEFAULT_TIMES,
       inboundDetectMs: read.milliseconds(proxyEnv.inboundDetectMs, DEFAULT_TIMES.inboundDetectMs),

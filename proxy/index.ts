@@ -20,7 +20,8 @@ export { createPeers, discoveryOptions, outboundPolicyOptions, startProxy } from
 export type { Proxy } from './proxy.ts';
 export { run } from './run.ts';
 export type { Part } from './run.ts';
-export { createRuntime, listenOn, untilIdle } from './runtime.ts';
+export { InFlight } from './in-flight.ts';
+export { connectionLimit, createRuntime, listenOn, untilIdle } from './runtime.ts';
 export type { Runtime, RuntimeOptions } from './runtime.ts';
 export type { HttpCells, HttpMetrics } from './telemetry/http-metrics.ts';
 export type { Labels, Registry } from './telemetry/registry.ts';

@@ -5,6 +5,7 @@ import type { ProxyConfig } from './config.ts';
 import { InboundPolicies } from './control/inbound-policies.ts';
 import { Apps } from './inbound/apps.ts';
 import { AuthzMetrics } from './inbound/authorize.ts';
+import { InFlight } from './in-flight.ts';
 import { Inbound } from './inbound/inbound.ts';
 import { MeshAcceptor } from './inbound/mesh-acceptor.ts';
 import { RedirectedAcceptor } from './inbound/redirected-acceptor.ts';
@@ -18,7 +19,14 @@ import {
   listenRedirected,
   originalDestinationOrLess,
 } from './redirect-mode.ts';
-import { createRuntime, listenOn, untilIdle, type Runtime, type RuntimeOptions } from './runtime.ts';
+import {
+  connectionLimit,
+  createRuntime,
+  listenOn,
+  untilIdle,
+  type Runtime,
+  type RuntimeOptions,
+} from './runtime.ts';
 import type { Registry } from './telemetry/registry.ts';
 import type { Listener } from './transport/listen.ts';
 
@@ -49,12 +57,13 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
   const policies = createPolicies(runtime, config);
   const ownApps = createApps(runtime, ip);
   const apps = new AppsByAddress(ip, ownApps, (address) => createApps(runtime, address));
-  const inbound = createInbound(runtime, config, policies, ownApps);
+  const inFlight = new InFlight(config.limits.maxInFlight);
+  const inbound = createInbound(runtime, config, policies, ownApps, inFlight);
   const acceptor = createAcceptor(runtime, inbound);
   const sides: Sides = { outbound, inbound, acceptor, apps, policies };
   const listeners = await (config.mode === 'redirect'
     ? redirected(runtime, config, sides)
-    : explicit(config, sides));
+    : explicit(runtime, config, sides));
   let draining = false;
   const unready = (): string | undefined => {
     if (draining) return 'draining';
@@ -71,7 +80,7 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
   });
   runtime.log.info({ pod: config.pod.name, address: ip }, 'proxy started');
   const left = (): Left => ({
-    inboundRequests: inbound.active,
+    inboundRequests: inFlight.active,
     outboundRequests: targets.active,
     peers: acceptor.connections,
     apps: outbound.open,
@@ -115,11 +124,16 @@ interface Sides {
 }
 
 /** Apps and peers come to the pod's address. */
-async function explicit(config: ProxyConfig, { outbound, acceptor }: Sides): Promise<Listener[]> {
+async function explicit(
+  runtime: Runtime,
+  config: ProxyConfig,
+  { outbound, acceptor }: Sides,
+): Promise<Listener[]> {
   const { pod, ports } = config;
+  const limit = connectionLimit(runtime);
   return [
-    await listenOn(pod.ip, ports.outbound, (socket) => outbound.accept(socket)),
-    await listenOn(pod.ip, ports.inbound, (socket) => acceptor.accept(socket)),
+    await listenOn(pod.ip, ports.outbound, (socket) => outbound.accept(socket), limit),
+    await listenOn(pod.ip, ports.inbound, (socket) => acceptor.accept(socket), limit),
   ];
 }
 
@@ -143,9 +157,10 @@ async function redirected(runtime: Runtime, config: ProxyConfig, sides: Sides): 
           detectMs: config.times.inboundDetectMs,
           handshakeMs: config.times.handshakeMs,
         });
-  return listenRedirected(log, config.ports, acceptOutbound(outbound, original), (socket) =>
-    redirectedAcceptor === undefined ? direct(socket) : redirectedAcceptor.accept(socket),
-  );
+  const accept = (socket: Socket): void =>
+    redirectedAcceptor === undefined ? direct(socket) : redirectedAcceptor.accept(socket);
+  const limit = connectionLimit(runtime);
+  return listenRedirected(log, config.ports, acceptOutbound(outbound, original), accept, limit);
 }
 
 /** Connections to other pods, shared by all targets. */
@@ -160,6 +175,7 @@ function createTargets(runtime: Runtime, peers: Peers, { opaquePorts }: ProxyCon
     peers,
     discovery: discoveryOptions(runtime),
     policy: outboundPolicyOptions(runtime),
+    inFlight: new InFlight(runtime.config.limits.maxInFlight),
     failFastMs: runtime.config.times.failFastMs,
     beyond: { kind: 'dns', resolve: runtime.resolve },
     opaquePorts,
@@ -211,6 +227,7 @@ function createInbound(
   config: ProxyConfig,
   policies: InboundPolicies,
   apps: Apps,
+  inFlight: InFlight,
 ): Inbound {
   const { registry } = runtime;
   const authz = new AuthzMetrics(registry);
@@ -222,6 +239,7 @@ function createInbound(
     policies,
     apps,
     authz,
+    inFlight,
   });
 }
 

@@ -5,7 +5,7 @@ import type { ProxyPorts } from './config.ts';
 import type { Apps } from './inbound/apps.ts';
 import { loadOriginalDestination, type OriginalDestination } from './original-destination.ts';
 import type { Outbound } from './outbound/outbound.ts';
-import { listenOn } from './runtime.ts';
+import { listenOn, type ConnectionLimit } from './runtime.ts';
 import type { Listener } from './transport/listen.ts';
 
 /** Where the rules of `redirect/` turn connections to: outbound ones to loopback, inbound ones to the interface that they came by. */
@@ -21,6 +21,7 @@ export async function listenRedirected(
   ports: ProxyPorts,
   outbound: (socket: Socket) => void,
   inbound: (socket: Socket) => void,
+  limit: ConnectionLimit,
 ): Promise<Listener[]> {
   const listeners: Listener[] = [];
   const wanted = [
@@ -29,7 +30,7 @@ export async function listenRedirected(
   ];
   for (const { host, port: number, accept } of wanted) {
     try {
-      listeners.push(await listenOn(host, number, accept));
+      listeners.push(await listenOn(host, number, accept, limit));
     } catch (error) {
       if (!host.includes(':') || !NO_IPV6.has(codeOf(error))) throw error;
       log.info({ host }, 'there is no IPv6 here');

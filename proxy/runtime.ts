@@ -21,7 +21,7 @@ import { Registry, type Counter, type Family, type Gauge } from './telemetry/reg
 import { RouteMetrics } from './telemetry/route-metrics.ts';
 import { TcpMetrics } from './telemetry/tcp-metrics.ts';
 import { chooseTransport } from './transport/choose.ts';
-import { listen, type Listener } from './transport/listen.ts';
+import { listen, type Listener, type ListenOptions } from './transport/listen.ts';
 import { Timer, TimerWheel } from './transport/timers.ts';
 import type { Wrap } from './transport/transport.ts';
 import type { Socket } from 'node:net';
@@ -169,14 +169,23 @@ function controlPlane(config: MeshConfig): ExpectedPeer {
   return { dnsName: dnsIdentity(names), spiffeId: spiffeId(names) };
 }
 
+/** How many connections a listener holds; what comes beyond is closed, and counted. */
+export type ConnectionLimit = Required<Pick<ListenOptions, 'maxConnections' | 'onDropped'>>;
+
+export function connectionLimit({ config, refused }: Runtime): ConnectionLimit {
+  const { maxConnections } = config.limits;
+  return { maxConnections, onDropped: () => refused.cell({ reason: 'too-many-connections' }).add() };
+}
+
 /** Binds a port of the pod. Rejects with an error that names the address. */
 export function listenOn(
   host: string,
   port: number,
   onConnection: (socket: Socket) => void,
+  limit: ConnectionLimit,
 ): Promise<Listener> {
   return new Promise((resolve, reject) => {
-    listen({ host, port, onConnection }, (error, listener) => {
+    listen({ host, port, onConnection, ...limit }, (error, listener) => {
       if (listener === undefined) reject(error ?? new Error(`${host}:${port} cannot be bound`));
       else resolve(listener);
     });

@@ -1,5 +1,6 @@
 import { causes } from '../errors.ts';
 import { FieldId, type Exchange, type Head } from '../message.ts';
+import type { InFlight } from '../in-flight.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Attempt } from '../upstream/attempt.ts';
 import { attemptOf, Dispatch, type Destination } from '../upstream/dispatch.ts';
@@ -17,10 +18,12 @@ export class Forward extends Dispatch {
   readonly #apps: Apps;
   readonly #port: number;
   readonly #authorizer: Authorizer;
+  readonly #inFlight: InFlight;
   readonly #waiting = new Set<Attempt>();
 
-  constructor(apps: Apps, port: number, authorizer: Authorizer, timers: TimerWheel) {
+  constructor(apps: Apps, port: number, authorizer: Authorizer, inFlight: InFlight, timers: TimerWheel) {
     super(timers);
+    this.#inFlight = inFlight;
     this.#apps = apps;
     this.#port = port;
     this.#authorizer = authorizer;
@@ -28,6 +31,10 @@ export class Forward extends Dispatch {
 
   protected override choose(x: Exchange, failed: Destination | undefined): Destination | undefined {
     if (failed !== undefined) return undefined;
+    if (this.#inFlight.over) {
+      x.verdict = 'shed';
+      return undefined;
+    }
     x.verdict = this.#authorizer.decide(x.opaque ? undefined : attemptOf(x).head);
     return x.verdict === 'allowed' ? this.#apps.app(this.#port) : undefined;
   }
@@ -35,7 +42,7 @@ export class Forward extends Dispatch {
   protected override unplaced(attempt: Attempt): void {
     const { verdict } = attempt.x;
     if (verdict === 'denied') return this.fail(attempt, causes.unauthorized);
-    if (verdict === 'allowed' || this.#waiting.size >= MAX_WAITING)
+    if (verdict === 'shed' || verdict === 'allowed' || this.#waiting.size >= MAX_WAITING)
       return this.fail(attempt, causes.overloaded);
     this.#waiting.add(attempt);
     if (this.#waiting.size === 1) this.#authorizer.whenKnown(() => this.#release());

@@ -5,6 +5,9 @@ import type { InboundPolicies } from '../control/inbound-policies.ts';
 import { parseDecimal } from '../characters.ts';
 import { causes, type Cause } from '../errors.ts';
 import { FieldId, type Exchange, type Head, type RequestSink } from '../message.ts';
+import type { InFlight } from '../in-flight.ts';
+import { LimitsLayer } from '../route/limits-layer.ts';
+import { defaultRoute } from '../route/outbound-rules.ts';
 import type { Subject } from '../policy/inbound-policy.ts';
 import type { HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { TimerWheel } from '../transport/timers.ts';
@@ -33,6 +36,9 @@ export interface InboundOptions {
   http: HttpMetrics;
   authz: AuthzMetrics;
   timers: TimerWheel;
+  /** Fine enough for tens of ms. */
+  deadlines: TimerWheel;
+  inFlight: InFlight;
   /** ms, monotonic. */
   now: () => number;
 }
@@ -63,13 +69,12 @@ const MAX_STACKS = 256;
  *   route                this file: which port, and for whom (is the assertion believed?)
  *   telemetry            counts also what is denied
  *   identity fields      what the app is told
+ *   limits               the deadline that came with the request
  *   authorize, forward   by request, by the policy as it is now; then the app's connection. Innermost, for a request may have to wait for the policy, and what
  *                        waits is kept by the layer that sends
  */
 export class Inbound {
   readonly #options: InboundOptions;
-  /** Requests under way. */
-  active = 0;
   readonly #connections = new Set<{ drain(): void }>();
 
   constructor(options: InboundOptions) {
@@ -151,18 +156,23 @@ export class Inbound {
     };
     const subject: Subject = { address, authenticated: peer !== undefined, identity: name };
     const authorizer = new Authorizer(policies.port(port), subject, authz, labels);
-    const forward = new Forward(apps, port, authorizer, this.#options.timers);
-    const fields = new IdentityFieldsLayer(forward, name, peer !== undefined && isOwnGateway(peer, own));
+    const { inFlight, timers, deadlines } = this.#options;
+    const forward = new Forward(apps, port, authorizer, inFlight, timers);
+    const limits = new LimitsLayer(forward, { route: () => NO_LIMITS, timers: deadlines, now });
+    const fields = new IdentityFieldsLayer(limits, name, peer !== undefined && isOwnGateway(peer, own));
     const cells = http.cells(labels);
     return new TelemetryLayer(fields, {
       errors: http.errors,
       now,
       asked: () => cells,
-      onStart: () => this.active++,
-      onEnd: () => this.active--,
+      onStart: () => inFlight.active++,
+      onEnd: () => inFlight.active--,
     });
   }
 }
+
+/** The inbound side has no limits of its own. */
+const NO_LIMITS = defaultRoute();
 
 /** As Linkerd's proxy labels a plaintext client. */
 export const NO_TLS = { tls: 'no_identity', no_tls_reason: 'no_tls_from_remote' } as const;

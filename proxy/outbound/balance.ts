@@ -7,6 +7,7 @@ import { Http2Connection } from '../http2/connection.ts';
 import { FieldId, type Exchange, type Head, type Span } from '../message.ts';
 import { addField } from '../upstream/fields.ts';
 import { markRequest, unmark } from '../upstream/orig-proto.ts';
+import type { InFlight } from '../in-flight.ts';
 import { routeOf } from '../route/limits-layer.ts';
 import { defaultRules, type OutboundRules } from '../route/outbound-rules.ts';
 import { formatGrpcTimeout } from '../route/request-fields.ts';
@@ -47,6 +48,8 @@ export interface BalanceOptions {
   ejections: () => Counter;
   /** ms that requests wait for an endpoint before all of them fail, where no policy says. */
   failFastMs: number;
+  /** Requests under way, of all targets. */
+  inFlight: InFlight;
   timers: TimerWheel;
   /** Fine enough for tens of ms: back-offs, the time of one try. */
   deadlines: TimerWheel;
@@ -123,6 +126,7 @@ export class Balance extends Dispatch {
   }
 
   protected override choose(_x: Exchange, failed: Destination | undefined): Destination | undefined {
+    if (failed === undefined && this.#options.inFlight.over) return undefined;
     const { picker } = this.#balancer;
     const now = this.#options.now();
     const chosen = (failed === undefined ? picker : picker.without(failed as BalancedEndpoint<Reach>)).pick(
@@ -133,6 +137,7 @@ export class Balance extends Dispatch {
   }
 
   protected override unplaced(attempt: Attempt): void {
+    if (this.#options.inFlight.over) return this.fail(attempt, causes.overloaded);
     if (this.#supply.kind === 'none') return this.fail(attempt, this.#supply.cause);
     if (this.#gate === 'failing') return this.fail(attempt, this.#failFastCause());
     if (this.#queue.size >= (this.#rules.queueCapacity ?? QUEUE_CAPACITY))

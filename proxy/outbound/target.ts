@@ -4,6 +4,7 @@ import { Discovery, type DiscoveryOptions, type Found } from '../control/discove
 import { OutboundPolicyWatch, type OutboundPolicyOptions } from '../control/outbound-policies.ts';
 import { causes, type Cause } from '../errors.ts';
 import type { Exchange, RequestSink } from '../message.ts';
+import type { InFlight } from '../in-flight.ts';
 import { LimitsLayer } from '../route/limits-layer.ts';
 import { defaultRules, type OutboundRules } from '../route/outbound-rules.ts';
 import { HttpCells, type HttpMetrics } from '../telemetry/http-metrics.ts';
@@ -31,6 +32,8 @@ export interface TargetOptions {
   now: () => number;
   random: () => number;
   failFastMs: number;
+  /** Of all targets. */
+  inFlight: InFlight;
   /** Where a name goes that is no Service of this cluster: to itself by DNS, or nowhere (gateway). */
   beyond: { kind: 'dns'; resolve: Resolve } | { kind: 'refuse' };
   /** Ports whose bytes are opaque where no Service says anything: those of servers that speak first. */
@@ -192,8 +195,14 @@ export class Target {
       asked: (x) => (x.verdict instanceof HttpCells ? x.verdict : undefined),
       went: cellsOf,
       unplaced: http.cells({ direction: 'outbound', authority: this.authority }),
-      onStart: () => this.active++,
-      onEnd: () => this.active--,
+      onStart: () => {
+        this.active++;
+        this.#options.inFlight.active++;
+      },
+      onEnd: () => {
+        this.active--;
+        this.#options.inFlight.active--;
+      },
     });
   }
 

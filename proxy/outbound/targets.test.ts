@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { test } from 'node:test';
 import { ManualClock } from '../../workload-identity/testing/manual-clock.ts';
+import { InFlight } from '../in-flight.ts';
 import { ControlMetrics } from '../telemetry/control-metrics.ts';
 import { HttpMetrics } from '../telemetry/http-metrics.ts';
 import { MAX_SERIES, Registry, RETAIN_IDLE_MS } from '../telemetry/registry.ts';
@@ -46,6 +47,7 @@ function harness() {
     now: () => now,
     random: () => 0.5,
     failFastMs: 3_000,
+    inFlight: new InFlight(1_000),
     beyond: { kind: 'refuse' },
     opaquePorts: new Set(),
     throughGateways: true,

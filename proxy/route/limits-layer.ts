@@ -79,7 +79,7 @@ export class LimitsLayer extends StackLayer {
     const found = this.#options.route(head);
     if (found === undefined) return;
     const route = takeRequestFields(head, found);
-    route.budget.deposit(startedAt);
+    if (route.retry !== undefined) route.budget.deposit(startedAt);
     x.route = route;
     const { timeouts } = route;
     const told = toldTimeout(head);

@@ -113,7 +113,8 @@ export function rulesOf(
   };
 }
 
-function defaultRoute(): Route {
+/** A route without limits. */
+export function defaultRoute(): Route {
   return {
     name: 'default',
     timeouts: NO_TIMEOUTS,

@@ -10,6 +10,10 @@ export interface ListenOptions {
   /** 0: any free port. */
   port: number;
   backlog?: number;
+  /** Open connections beyond which new ones are closed at once. */
+  maxConnections?: number;
+  /** One was. */
+  onDropped?: () => void;
   /** A new connection, not read from yet. Its errors are caught; who takes it over hears of them by 'close'. */
   onConnection(socket: Socket): void;
 }
@@ -29,6 +33,8 @@ export function listen(
   callback: (error: Error | undefined, listener: Listener | undefined) => void,
 ): void {
   const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
+  if (options.maxConnections !== undefined) server.maxConnections = options.maxConnections;
+  server.on('drop', () => options.onDropped?.());
   server.on('connection', (socket) => {
     socket.on('error', ignoreError);
     options.onConnection(socket);

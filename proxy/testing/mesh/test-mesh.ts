@@ -18,7 +18,7 @@ import {
   TRUST_DOMAIN,
   type Made,
 } from '../../../workload-identity/testing/test-ca.ts';
-import { DEFAULT_TIMES, type MeshConfig, type ProxyConfig } from '../../config.ts';
+import { DEFAULT_LIMITS, DEFAULT_TIMES, type MeshConfig, type ProxyConfig } from '../../config.ts';
 import { parseBlock } from '../../policy/address-block.ts';
 import { startProxy, type Proxy } from '../../proxy.ts';
 import type { RuntimeOptions } from '../../runtime.ts';
@@ -137,6 +137,7 @@ export class TestMesh {
       destinationAddress: 'destination:8086',
       policyAddress: 'policy:8090',
       logLevel: 'info',
+      limits: DEFAULT_LIMITS,
       times: { ...DEFAULT_TIMES, graceMs: 3_000, ...times },
     };
   }
