@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, suite, test } from 'node:test';
 import { Registry } from 'prom-client';
 import type { Link } from '../../api/isthmus-types.ts';
-import type { Secret, Service } from '../../api/kubernetes-types.ts';
+import type { Service } from '../../api/kubernetes-types.ts';
 import { CLUSTER_ID_PROPERTY, component, label } from '../../api/names.ts';
 import { silentLog } from '../../kubernetes/log.ts';
 import { resources } from '../../kubernetes/resources.ts';
@@ -109,7 +109,7 @@ suite('checks of links', () => {
       MESH,
     );
     for (const object of objects) {
-      if (object.kind === 'Secret') await changes.add(resources.secrets, object as Secret);
+      if (object.kind === 'Secret') await changes.add(resources.secrets, object);
       else {
         const link = object as Link;
         link.spec.gateway.port = gatewayPort;
