@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { alpn, port } from '../api/names.ts';
 import { metricSum, startApp } from './testing/mesh/http.ts';
 import { startLinkerdPeer } from './testing/mesh/linkerd-peer.ts';
+import { duration, trafficPolicy } from './testing/mesh/outbound-policy.ts';
 import { meshedEndpoint, TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
 import { dialWire, startWireApp, type Wire } from './testing/mesh/wire.ts';
 
@@ -178,6 +179,25 @@ describe('Upgrade', () => {
     await other.until(END);
     other.socket.resetAndDestroy();
     await gone;
+  });
+
+  test('the timeout of its route is for the handshake, not for what follows', async () => {
+    const name = await service('timed', async (app) => {
+      if ((await app.until(END)).startsWith('GET /hang')) return;
+      app.socket.write(SWITCHING);
+      app.socket.end(await app.until('still there?'));
+    });
+    const policy = trafficPolicy({ timeouts: { request: duration(2_000), response: duration(2_000) } });
+    east.controlPlane.setOutbound(`${name}:80`, policy);
+    const wire = await dial();
+    wire.socket.write(handshake(name));
+    await wire.until(END);
+    // Asked after the handshake: when its time is over, so is the handshake's.
+    const slow = await dial();
+    slow.socket.write(`GET http://${name}/hang HTTP/1.1\r\nHost: ${name}\r\n\r\n`);
+    assert.match(await slow.until(END), /^HTTP\/1.1 504 /);
+    wire.socket.write('still there?');
+    assert.equal(await wire.rest(), 'still there?');
   });
 
   test('to a server outside of the mesh, and to one behind Linkerd’s proxy', async () => {

@@ -1,5 +1,5 @@
 import { causes, type Cause } from '../errors.ts';
-import type { Exchange, Head } from '../message.ts';
+import { SWITCHING_PROTOCOLS, type Exchange, type Head } from '../message.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import { type Inner, StackLayer } from '../upstream/stack-layer.ts';
 import { NO_TIMEOUTS, type Route, type Timeouts } from './outbound-rules.ts';
@@ -48,6 +48,7 @@ export class LimitsLayer extends StackLayer {
 
   override responseHead(x: Exchange, head: Head, end: boolean): void {
     if (x.limits !== undefined) {
+      if (head.status === SWITCHING_PROTOCOLS) limitsOf(x).answered();
       if (end) this.#over(x);
       else this.#seen(limitsOf(x), false);
     }
@@ -109,6 +110,7 @@ export class LimitsLayer extends StackLayer {
   #look(limits: Limits): void {
     const { timers, now } = this.#options;
     const left = limits.due() - now();
+    if (left === Infinity) return;
     if (left > 0) return timers.arm(limits.timer, left);
     const { x } = limits;
     this.#over(x);
@@ -131,6 +133,7 @@ class Limits {
   /** ms, monotonic: of the last byte in either direction. */
   lastSeen: number;
   #responseBy = Infinity;
+  #isAnswered = false;
 
   constructor(x: Exchange, timeouts: Timeouts, now: number, fire: () => void) {
     this.x = x;
@@ -141,7 +144,14 @@ class Limits {
 
   requestEnded(now: number): void {
     const { response } = this.#timeouts;
-    if (response > 0 && this.#responseBy === Infinity) this.#responseBy = now + response;
+    if (response > 0 && !this.#isAnswered && this.#responseBy === Infinity) this.#responseBy = now + response;
+  }
+
+  /** The request has been answered by what takes HTTP's place on its connection: how long that lasts is the two ends' own. */
+  answered(): void {
+    this.x.deadline = 0;
+    this.#isAnswered = true;
+    this.#responseBy = Infinity;
   }
 
   /** ms, monotonic: when the first of the limits is reached, as things stand. */

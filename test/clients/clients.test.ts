@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Server, ServerCredentials, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
 import { port } from '../../api/names.ts';
 import { metricSum, startApp } from '../../proxy/testing/mesh/http.ts';
+import { startHttp2App } from '../../proxy/testing/mesh/http2.ts';
 import { meshedEndpoint, TestMesh, type TestPod } from '../../proxy/testing/mesh/test-mesh.ts';
 
 /**
@@ -28,6 +29,11 @@ before(async () => {
     );
   });
   east.controlPlane.setService('web.shop:80', [meshedEndpoint(server, app.port)]);
+  const native = await startHttp2App(mesh, server.ip, (stream, headers) => {
+    stream.respond({ ':status': 200 });
+    stream.end(`client ${String(headers['l5d-client-id'])}`);
+  });
+  east.controlPlane.setService('new.shop:80', [meshedEndpoint(server, native.port)]);
   const grpcPort = await startGrpc(server.ip);
   east.controlPlane.setService('echo.shop:50051', [meshedEndpoint(server, grpcPort)]);
 });
@@ -96,6 +102,11 @@ function absent(command: string): string | false {
   return spawnSync(command, ['--version']).error === undefined ? false : `${command} is not installed`;
 }
 
+function withoutHttp2(): string | false {
+  const { stdout } = spawnSync('curl', ['--version'], { encoding: 'utf8' });
+  return absent('curl') || (stdout.includes('HTTP2') ? false : 'this curl knows no HTTP/2');
+}
+
 /** Compiling Go's standard library takes half a minute where nothing is cached. */
 const withoutGo =
   process.env['ISTHMUS_TEST_GO'] === undefined ? 'set ISTHMUS_TEST_GO=1 to run it' : absent('go');
@@ -136,6 +147,18 @@ for (const { name, command, args, skip } of CLIENTS) {
     assert.equal(await run(command, args()), `client ${client.dnsName} asked web.shop`);
   });
 }
+
+test('curl by HTTP/2 with prior knowledge, through a tunnel', { skip: withoutHttp2() }, async () => {
+  const args = [
+    '-sS',
+    '--proxytunnel',
+    '--http2-prior-knowledge',
+    '-w',
+    ' %{http_version}',
+    'http://new.shop/',
+  ];
+  assert.equal(await run('curl', args), `client ${client.dnsName} 2`);
+});
 
 test('grpc-js by grpc_proxy: CONNECT, and its HTTP/2 inside request by request', async () => {
   const answer = await run(process.execPath, [file('grpc-client.ts'), 'echo.shop:50051']);
