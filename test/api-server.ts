@@ -28,6 +28,7 @@ const CONTROLLERS = [
   'destination/services.test.ts',
   'injector/webhook-by-url.test.ts',
   'mirror-controller/link-sync.test.ts',
+  'test/install/install.test.ts',
 ];
 /** A real API server takes its time over restarts. */
 const TEST_TIMEOUT_MS = 600_000;
