@@ -43,7 +43,7 @@ suite('injection', () => {
     cluster = await openTestCluster(CLUSTER);
     const metadata = { name: NAMESPACE, annotations: { [annotation.inject]: 'enabled' } };
     await applyObjects(cluster.client, [
-      { apiVersion: 'v1', kind: 'Namespace', metadata } as KubernetesObject,
+      { apiVersion: 'v1', kind: 'Namespace', metadata },
       service(),
       // Its peers find it at other ports than usual.
       deployment('web', server(), {
@@ -110,10 +110,9 @@ suite('injection', () => {
     const pod = items[0]?.metadata?.name ?? '';
     const script = `console.log(await (await fetch('http://web/')).text())`;
     const command = ['node', '--input-type=module', '--eval', script];
-    await kubectl(CLUSTER, [
-      ...['--namespace', NAMESPACE, 'debug', pod, '--profile', 'sysadmin', '--container', 'debugger'],
-      ...['--image', EXAMPLE_IMAGE, '--', ...command],
-    ]);
+    const debug = ['--namespace', NAMESPACE, 'debug', pod, '--profile', 'sysadmin'];
+    const options = ['--container', 'debugger', '--image', EXAMPLE_IMAGE];
+    await kubectl(CLUSTER, [...debug, ...options, '--', ...command]);
     await eventually('the debugger to have asked', async () =>
       MESHED.test(await kubectl(CLUSTER, ['--namespace', NAMESPACE, 'logs', pod, '--container', 'debugger'])),
     );

@@ -1,5 +1,5 @@
 /** A sidecar of a network namespace: the real one in redirect mode, with the fake control plane of the proxy's own tests. */
-import { DEFAULT_TIMES, type ProxyConfig } from '../../proxy/config.ts';
+import { DEFAULT_LIMITS, DEFAULT_TIMES, type ProxyConfig } from '../../proxy/config.ts';
 import { startProxy } from '../../proxy/proxy.ts';
 import {
   FakeControlPlane,
@@ -55,6 +55,7 @@ async function start({ names, ip, anchorsFile, opaquePorts, ports }: Start): Pro
     logLevel: 'info',
     // A test waits for nothing that fails.
     times: { ...DEFAULT_TIMES, failFastMs: 1_000 },
+    limits: DEFAULT_LIMITS,
     mode: 'redirect',
     ports,
     adminShutdown: true,
