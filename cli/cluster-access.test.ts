@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { KubernetesError } from '../kubernetes/types.ts';
-import { asUser, type ClusterAccess } from './cluster-access.ts';
+import { asUser, type ClusterAccess, openClusterById } from './cluster-access.ts';
 import { UserError } from './errors.ts';
 
 const cluster = { context: 'east', config: { server: 'https://east:6443' } } as ClusterAccess;
@@ -41,4 +44,26 @@ test('an object that is not there, and a fault of the server, go on as they are'
     missing,
   );
   await assert.rejects(failing(500, 'boom'), KubernetesError);
+});
+
+test("a cluster's context is found by its id, also where tools put something before it", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'isthmus-access-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const file = join(folder, 'kubeconfig');
+  const names = ['midwest', 'kind-west', 'admin@east', 'east'];
+  const entry = (name: string): object => ({ name, context: { cluster: 'one', user: 'one' } });
+  const config = {
+    clusters: [{ name: 'one', cluster: { server: 'https://127.0.0.1:1' } }],
+    users: [{ name: 'one', user: { token: 'token' } }],
+    contexts: names.map(entry),
+  };
+  await writeFile(file, JSON.stringify(config));
+  const contextOf = async (id: string): Promise<string> => {
+    const { context, client } = await openClusterById(id, file);
+    await client.close();
+    return context;
+  };
+  assert.equal(await contextOf('west'), 'kind-west');
+  assert.equal(await contextOf('east'), 'east');
+  await assert.rejects(contextOf('north'), /context "north" is not in the kubeconfig/);
 });

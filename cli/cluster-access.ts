@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { RequestOptions } from 'node:https';
+import type { KubeConfig } from '@kubernetes/client-node';
 import { CLUSTER_ID_PROPERTY } from '../api/names.ts';
 import { createClient } from '../kubernetes/client.ts';
 import { resources } from '../kubernetes/resources.ts';
@@ -21,39 +22,7 @@ export async function openCluster(where: {
   context?: string | undefined;
   kubeconfig?: string | undefined;
 }): Promise<ClusterAccess> {
-  const paths = kubeconfigPaths(where.kubeconfig);
-  const { KubeConfig } = await import('@kubernetes/client-node');
-  const kubeConfig = new KubeConfig();
-  let found = 0;
-  for (const path of paths) {
-    try {
-      const text = await readFile(path, 'utf8');
-      const one = new KubeConfig();
-      one.loadFromString(text);
-      one.makePathsAbsolute(join(path, '..'));
-      // As kubectl merges: of two entries with the same name the first counts.
-      kubeConfig.loadFromOptions({
-        clusters: joined(kubeConfig.clusters, one.clusters),
-        users: joined(kubeConfig.users, one.users),
-        contexts: joined(kubeConfig.contexts, one.contexts),
-        currentContext: kubeConfig.currentContext || one.currentContext,
-      });
-      found++;
-    } catch (error) {
-      if (isMissing(error) && where.kubeconfig === undefined) continue;
-      const why = error instanceof Error ? error.message : String(error);
-      throw new UserError(
-        `kubeconfig ${path} cannot be read: ${why}`,
-        'Name a readable kubeconfig with --kubeconfig or $KUBECONFIG.',
-      );
-    }
-  }
-  if (found === 0) {
-    throw new UserError(
-      `no kubeconfig at ${paths.join(', ')}`,
-      'Name one with --kubeconfig, or make a cluster with `isthmus cluster create NAME`.',
-    );
-  }
+  const kubeConfig = await readKubeconfig(where.kubeconfig);
   const context = where.context ?? kubeConfig.getCurrentContext();
   if (context === undefined || context === '') {
     throw new UserError(
@@ -77,6 +46,56 @@ export async function openCluster(where: {
   }
   const config = await clientConfig(kubeConfig, cluster.server);
   return { context, config, client: cliClient(config) };
+}
+
+/**
+ * Opens the context that seems to be of the cluster with this id: the one of that name, or else the first whose name ends with it, as tools name theirs (`kind-west`, `admin@west`). A name
+ * proves nothing: ask `readClusterId`. Throws a UserError as `openCluster`.
+ */
+export async function openClusterById(id: string, kubeconfig: string | undefined): Promise<ClusterAccess> {
+  const names = (await readKubeconfig(kubeconfig)).contexts.map(({ name }) => name);
+  const context = names.includes(id)
+    ? id
+    : names.find((name) => name.endsWith(id) && /[-_@:/.]/.test(name.at(-id.length - 1) ?? ''));
+  return openCluster({ context: context ?? id, kubeconfig });
+}
+
+/** The kubeconfig files of the flag, `$KUBECONFIG` or the home folder, merged as kubectl merges them. */
+async function readKubeconfig(file: string | undefined): Promise<KubeConfig> {
+  const paths = kubeconfigPaths(file);
+  const { KubeConfig } = await import('@kubernetes/client-node');
+  const kubeConfig = new KubeConfig();
+  let found = 0;
+  for (const path of paths) {
+    try {
+      const text = await readFile(path, 'utf8');
+      const one = new KubeConfig();
+      one.loadFromString(text);
+      one.makePathsAbsolute(join(path, '..'));
+      // As kubectl merges: of two entries with the same name the first counts.
+      kubeConfig.loadFromOptions({
+        clusters: joined(kubeConfig.clusters, one.clusters),
+        users: joined(kubeConfig.users, one.users),
+        contexts: joined(kubeConfig.contexts, one.contexts),
+        currentContext: kubeConfig.currentContext || one.currentContext,
+      });
+      found++;
+    } catch (error) {
+      if (isMissing(error) && file === undefined) continue;
+      const why = error instanceof Error ? error.message : String(error);
+      throw new UserError(
+        `kubeconfig ${path} cannot be read: ${why}`,
+        'Name a readable kubeconfig with --kubeconfig or $KUBECONFIG.',
+      );
+    }
+  }
+  if (found === 0) {
+    throw new UserError(
+      `no kubeconfig at ${paths.join(', ')}`,
+      'Name one with --kubeconfig, or make a cluster with `isthmus cluster create NAME`.',
+    );
+  }
+  return kubeConfig;
 }
 
 /** As client-go. */

@@ -26,8 +26,8 @@ export interface CheckOptions {
   meshNamespace: string;
   /** Opens the cluster as the person's kubeconfig says; throws a `UserError`. */
   open: () => Promise<ClusterAccess>;
-  /** Opens another context of the same kubeconfig. */
-  openContext: (context: string) => Promise<ClusterAccess>;
+  /** Opens the context of the same kubeconfig that seems to be of the cluster with this id; throws a `UserError`. */
+  openById: (clusterId: string) => Promise<ClusterAccess>;
   /** ms since the epoch. */
   now: () => number;
   /** `--namespace`: whose proxies are looked at; all when absent. */

@@ -212,8 +212,8 @@ suite('checks of links', () => {
     const changes = new Changes(east.client);
     await linked(changes, 'south', { address: `https://127.0.0.1:${CLOSED_PORT}` });
     const south = await cluster('south');
-    const by = (openContext: CheckOptions['openContext']): Promise<{ result: string }> =>
-      verdictOf('link-clocks', optionsFor(east, { openContext }));
+    const by = (openById: CheckOptions['openById']): Promise<{ result: string }> =>
+      verdictOf('link-clocks', optionsFor(east, { openById }));
     const { config } = south;
     const reached = await by(async () => ({ context: 'south', config, client: south.another() }));
     const wrong = await by(async () => ({ context: 'south', config, client: west.another() }));

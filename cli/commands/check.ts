@@ -1,7 +1,7 @@
 import { checksToJson, CheckPrinter } from '../check/report.ts';
 import { checksFor } from '../check/registry.ts';
 import { type CheckResult, runChecks, succeeded } from '../check/run.ts';
-import { type ClusterAccess, openCluster } from '../cluster-access.ts';
+import { type ClusterAccess, openCluster, openClusterById } from '../cluster-access.ts';
 import { defineCommand } from '../define-command.ts';
 import { parseDuration } from '../durations.ts';
 import { EXIT_USER, UserError } from '../errors.ts';
@@ -61,7 +61,7 @@ export const checkCommand = defineCommand<CheckArguments>({
       const results = await runChecks(checksFor(args), {
         meshNamespace: args.isthmusNamespace,
         open: cluster.get,
-        openContext: (context) => openCluster({ context, kubeconfig: args.kubeconfig }),
+        openById: (clusterId) => openClusterById(clusterId, args.kubeconfig),
         now: Date.now,
         dataPlaneNamespace: args.namespace,
         expectedVersion: args.expectedVersion,

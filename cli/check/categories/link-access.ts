@@ -96,7 +96,7 @@ async function clocksAgree(facts: Facts, link: Link): Promise<Verdict> {
   return clockVerdict(`the clock of cluster ${target}`, difference, CLOCK_SKEW_MS);
 }
 
-/** By the link's own credential, or, where its address is for pods only, by the person's context of that name. */
+/** By the link's own credential, or, where its address is for pods only, by the person's context of that cluster. */
 async function targetClock(facts: Facts, link: Link): Promise<ClockReading | undefined> {
   const config = await accessOf(facts, link);
   if (config !== undefined) {
@@ -105,7 +105,7 @@ async function targetClock(facts: Facts, link: Link): Promise<ClockReading | und
     if (reading !== undefined) return reading;
   }
   try {
-    const access = await facts.options.openContext(link.spec.targetClusterName);
+    const access = await facts.options.openById(link.spec.targetClusterName);
     return await closing(access.client, async (client) =>
       (await readClusterId(access)) === link.spec.targetClusterName
         ? readClock(client, facts.options.now)

@@ -11,7 +11,7 @@ export function optionsFor(cluster: ClusterAccess, more: Partial<CheckOptions> =
   return {
     meshNamespace: 'isthmus',
     open: () => Promise.resolve(cluster),
-    openContext: (context) => Promise.reject(new UserError(`context "${context}" is not in the kubeconfig`)),
+    openById: (context) => Promise.reject(new UserError(`context "${context}" is not in the kubeconfig`)),
     now: Date.now,
     ...more,
   };
