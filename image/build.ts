@@ -18,9 +18,9 @@ const IMAGES = { example: EXAMPLE_IMAGE, isthmus: IMAGE } as const;
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { 'bundle-only': { type: 'boolean', default: false } } });
   const files = await bundle();
-  copyNft(join(DIST, folder.tools));
   process.stdout.write(`bundled ${files.join(', ')}\n`);
   if (values['bundle-only']) return 0;
+  copyNft(join(DIST, folder.tools));
   for (const [target, tag] of Object.entries(IMAGES)) {
     const done = spawnSync(
       'docker',
