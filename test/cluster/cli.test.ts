@@ -123,7 +123,13 @@ suite('isthmus with two clusters', () => {
         undefined,
         object.injectorWebhook,
       );
-      return webhook.webhooks?.every((w) => Boolean(w.clientConfig.caBundle));
+      // The bundle's status moves until everyone that the installation started has acknowledged it.
+      const bundles = await west.client.list(resources.trustBundles);
+      const acknowledged = bundles.items.every(
+        ({ status }) =>
+          status?.conditions?.some((c) => c.type === 'Acknowledged' && c.status === 'True') === true,
+      );
+      return acknowledged && webhook.webhooks?.every((w) => Boolean(w.clientConfig.caBundle));
     });
     const earlier = await versionsOf(west);
     const { code, stderr } = await install('west', 'trust');

@@ -74,8 +74,12 @@ suite(`an installation in the API (${serverKind})`, () => {
 
   const apply = (asked: AskedValues = EAST): Promise<unknown> => applyInstallation(cluster, asked, trust);
 
-  /** What is in the API once the cluster's own controllers have nothing more to do. */
+  /** What is in the API once the cluster's own controllers have nothing more to do: namespaces of other suites may be on their way out. */
   async function settledContents(): Promise<Map<string, string>> {
+    await eventually('namespaces that are deleted to be gone', async () => {
+      const { items } = await cluster.client.list(resources.namespaces);
+      return items.every(({ metadata }) => metadata?.deletionTimestamp === undefined);
+    });
     let last = await clusterContents(cluster.client);
     return eventually('the cluster to come to rest', async () => {
       const now = await clusterContents(cluster.client);
