@@ -11,19 +11,32 @@ interface Discovered {
   verbs: string[];
 }
 
-/** Every object of a cluster, of every kind that can be listed, by `kind.group namespace/name`; with its resource version as the value. */
-export async function clusterContents(client: KubernetesClient): Promise<Map<string, string>> {
+/**
+ * Every object of a cluster, of every kind that can be listed, by `kind.group namespace/name`; with its resource version as the value. Left out are the namespaces
+ * `except`, and what is in them.
+ */
+export async function clusterContents(
+  client: KubernetesClient,
+  except: ReadonlySet<string> = new Set(),
+): Promise<Map<string, string>> {
   const kinds = await listableKinds(client);
   const lists = await Promise.all(
     kinds.map(async (resource) => {
       const { items } = await client.list<KubernetesObject>(resource);
-      return items.map(({ metadata }): [string, string] => [
-        `${resource.plural}.${resource.group} ${metadata?.namespace ?? ''}/${metadata?.name}`,
-        metadata?.resourceVersion ?? '',
-      ]);
+      return items
+        .filter(({ metadata }) => !except.has(namespaceOf(resource, metadata)))
+        .map(({ metadata }): [string, string] => [
+          `${resource.plural}.${resource.group} ${metadata?.namespace ?? ''}/${metadata?.name}`,
+          metadata?.resourceVersion ?? '',
+        ]);
     }),
   );
   return new Map(lists.flat());
+}
+
+function namespaceOf(resource: Resource, metadata: KubernetesObject['metadata']): string {
+  const isNamespace = resource.group === '' && resource.plural === 'namespaces';
+  return (isNamespace ? metadata?.name : metadata?.namespace) ?? '';
 }
 
 async function listableKinds(client: KubernetesClient): Promise<Resource[]> {

@@ -47,6 +47,8 @@ suite(`an installation in the API (${serverKind})`, () => {
   let cluster: ClusterAccess;
   let trust = '';
   let other = '';
+  /** Namespaces of suites before this one, on their way out. */
+  let leaving: ReadonlySet<string> = new Set();
   const cleanups: (() => Promise<void>)[] = [];
 
   before(async () => {
@@ -55,6 +57,10 @@ suite(`an installation in the API (${serverKind})`, () => {
     await Promise.all([createTrustFolder(trust), createTrustFolder(other)]);
     server = await apiServerUnderTest();
     cluster = { context: 'test', config: server.config, client: cliClient(server.config) };
+    const { items } = await cluster.client.list(resources.namespaces);
+    const deleted = items.filter(({ metadata }) => metadata?.deletionTimestamp !== undefined);
+    leaving = new Set(deleted.map(({ metadata }) => metadata?.name ?? ''));
+    await forgetOurKinds();
     // The CRDs of the standards are never removed: there before, they are no difference after.
     await applyCustomResourceDefinitions(
       cluster.client,
@@ -72,17 +78,23 @@ suite(`an installation in the API (${serverKind})`, () => {
     });
   });
 
+  /** An uninstall takes them away, and a suite before this one may have left them. */
+  async function forgetOurKinds(): Promise<void> {
+    for (const crd of customResourceDefinitions().filter(isOurs)) await deleteObject(cluster.client, crd);
+    await eventually('our kinds to be gone', async () => {
+      const { groups } = await cluster.client.raw<{ groups: { name: string }[] }>('GET', '/apis');
+      return groups.every(({ name }) => name !== 'isthmus.dev');
+    });
+  }
+
+  const contents = (): Promise<Map<string, string>> => clusterContents(cluster.client, leaving);
   const apply = (asked: AskedValues = EAST): Promise<unknown> => applyInstallation(cluster, asked, trust);
 
-  /** What is in the API once the cluster's own controllers have nothing more to do: namespaces of other suites may be on their way out. */
+  /** What is in the API once the cluster's own controllers have nothing more to do. */
   async function settledContents(): Promise<Map<string, string>> {
-    await eventually('namespaces that are deleted to be gone', async () => {
-      const { items } = await cluster.client.list(resources.namespaces);
-      return items.every(({ metadata }) => metadata?.deletionTimestamp === undefined);
-    });
-    let last = await clusterContents(cluster.client);
+    let last = await contents();
     return eventually('the cluster to come to rest', async () => {
-      const now = await clusterContents(cluster.client);
+      const now = await contents();
       const same = differences(last, now).length === 0;
       last = now;
       return same ? now : undefined;
@@ -91,7 +103,7 @@ suite(`an installation in the API (${serverKind})`, () => {
 
   async function expectSame(earlier: Map<string, string>): Promise<void> {
     await eventually('nothing to differ', async () => {
-      const found = differences(earlier, await clusterContents(cluster.client));
+      const found = differences(earlier, await contents());
       assert.deepEqual(found, []);
       return true;
     });
@@ -103,7 +115,7 @@ suite(`an installation in the API (${serverKind})`, () => {
   test('it is taken, and removing it leaves the cluster as it was', async () => {
     const earlier = await settledContents();
     await apply();
-    assert.ok(differences(earlier, await clusterContents(cluster.client)).length > 30);
+    assert.ok(differences(earlier, await contents()).length > 30);
     await uninstall(cluster, NAMESPACE, silentOutput);
     await expectSame(earlier);
   });
@@ -126,9 +138,7 @@ suite(`an installation in the API (${serverKind})`, () => {
     await apply();
     const left = (await cluster.client.list(resources.podDisruptionBudgets, { namespace: NAMESPACE })).items;
     assert.deepEqual(left, []);
-    const ours = [...(await clusterContents(cluster.client)).keys()].filter(
-      (key) => !/^(pods|replicasets|endpoints)/.test(key),
-    );
+    const ours = [...(await contents()).keys()].filter((key) => !/^(pods|replicasets|endpoints)/.test(key));
     assert.deepEqual(
       ours.filter((key) => !plain.has(key)),
       [],
@@ -164,7 +174,7 @@ suite(`an installation in the API (${serverKind})`, () => {
     assert.equal(values.logLevel, 'warn');
     assert.deepEqual((await read(resources.secrets, object.issuerSecret)).data, issuer.data);
     assert.equal((await read(resources.deployments, component.gateway)).spec?.replicas, 3);
-    const keys = [...(await clusterContents(cluster.client)).keys()];
+    const keys = [...(await contents()).keys()];
     assert.deepEqual(
       keys.filter((key) => key.includes('relic')),
       [],
@@ -193,7 +203,7 @@ suite(`an installation in the API (${serverKind})`, () => {
       await uninstall(cluster, NAMESPACE, silentOutput);
       // The namespace has been written to, and is what it was.
       await eventually('the rest to be as before', async () => {
-        const found = differences(earlier, await clusterContents(cluster.client));
+        const found = differences(earlier, await contents());
         assert.deepEqual(found, [`changed: namespaces. /${NAMESPACE}`]);
         return true;
       });
