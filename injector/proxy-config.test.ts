@@ -6,7 +6,6 @@ import fc from 'fast-check';
 import { proxyConfig } from './annotations.ts';
 import { durationMs } from './duration.ts';
 import { type ProxyConfig, SETTINGS } from './proxy-config.ts';
-import { quantityValue } from './quantity.ts';
 
 /** What one annotation comes to. */
 function read(name: keyof ProxyConfig, value: string): unknown {
@@ -74,14 +73,6 @@ test('durations add up, in any order of any units', () => {
       assert.equal(durationMs(text), sum);
     }),
   );
-});
-
-test('a quantity means the same in any of its spellings', () => {
-  assert.equal(quantityValue('0.5'), quantityValue('500m'));
-  assert.equal(quantityValue('1Ki'), 1024);
-  assert.equal(quantityValue('2k'), quantityValue('2e3'));
-  assert.equal(quantityValue('lots'), undefined);
-  assert.equal(quantityValue(''), undefined);
 });
 
 test('no annotation of any text keeps a pod from its sidecar', () => {

@@ -1,6 +1,6 @@
+import { quantityValue } from '../api/quantity.ts';
 import { isIP } from 'node:net';
 import { durationMs } from './duration.ts';
-import { quantityValue } from './quantity.ts';
 
 /** Resource quantities by name of their annotation, as Kubernetes writes them (`100m`, `64Mi`). */
 export interface Quantities {
@@ -120,7 +120,7 @@ function setting<T>(
 
 function quantity(annotation: string, example: string): Setting<string> {
   return setting(annotation, `a quantity such as ${example}`, (text) =>
-    quantityValue(text) === undefined ? undefined : text,
+    (quantityValue(text) ?? -1) < 0 ? undefined : text,
   );
 }
 

@@ -1,6 +1,6 @@
 import type { Container } from '../api/kubernetes-types.ts';
+import { quantityValue } from '../api/quantity.ts';
 import type { Quantities } from './proxy-config.ts';
-import { quantityValue } from './quantity.ts';
 
 const RESOURCES = [
   ['cpu', 'cpuRequest', 'cpuLimit'],

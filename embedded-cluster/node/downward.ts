@@ -1,5 +1,5 @@
 import type { Container, Pod } from '../../api/kubernetes-types.ts';
-import { parseQuantity } from './quantity.ts';
+import { quantityValue } from '../../api/quantity.ts';
 
 /** Where a pod runs: what its fields say only once the node has set them. */
 export interface PodPlace {
@@ -53,8 +53,8 @@ export function resourceField(
   if (kind !== 'limits' && kind !== 'requests') return undefined;
   const { limits, requests } = container.resources ?? {};
   const given = kind === 'limits' ? limits?.[name] : (requests?.[name] ?? limits?.[name]);
-  const value = (given === undefined ? undefined : parseQuantity(given)) ?? allocatable(kind, name, place);
-  const unit = parseQuantity(divisor === '0' ? '1' : divisor);
+  const value = (given === undefined ? undefined : quantityValue(given)) ?? allocatable(kind, name, place);
+  const unit = quantityValue(divisor === '0' ? '1' : divisor);
   if (value === undefined || unit === undefined) return undefined;
   return String(Math.ceil(value / unit));
 }

@@ -2,7 +2,7 @@ import { ApiError } from '../types.ts';
 import type { StoredObject } from '../types.ts';
 import { fixedDefaults } from './builtin-defaults.ts';
 import { shortDefinitionName } from './defaults.ts';
-import { canonicalQuantity } from './quantity.ts';
+import { canonicalQuantity } from '../../api/quantity.ts';
 import type { TypeNode } from './type-node.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { Container, ContainerPort, EnvVar } from '../../../api/kubernetes-types.ts';
 import { duplicate, forbidden, invalid, notFound, notSupported, required } from '../errors.ts';
-import { quantityValue } from '../quantity.ts';
+import { quantityValue } from '../../../api/quantity.ts';
 import type { FieldError } from '../types.ts';
 import { dns1123LabelProblem, portNameProblems, portNumberProblem } from './names.ts';
 import { validateLifecycle, validateProbes } from './probe.ts';
@@ -185,19 +185,24 @@ function validateMounts(container: Container, path: string, volumes: ReadonlySet
   return errors;
 }
 
+/** What is no quantity is refused by its type. */
+function valueOf(quantity: string): number {
+  return quantityValue(quantity) ?? 0;
+}
+
 function validateResources(container: Container, path: string): FieldError[] {
   const { limits = {}, requests = {} } = container.resources ?? {};
   const errors: FieldError[] = [];
   for (const [list, values] of Object.entries({ limits, requests })) {
     for (const [name, quantity] of Object.entries(values)) {
-      if (quantityValue(quantity) < 0) {
+      if (valueOf(quantity) < 0) {
         errors.push(invalid(`${path}.${list}[${name}]`, quantity, 'must be greater than or equal to 0'));
       }
     }
   }
   for (const [name, quantity] of Object.entries(requests)) {
     const limit = limits[name];
-    if (limit !== undefined && quantityValue(quantity) > quantityValue(limit)) {
+    if (limit !== undefined && valueOf(quantity) > valueOf(limit)) {
       errors.push(
         invalid(`${path}.requests`, quantity, `must be less than or equal to ${name} limit of ${limit}`),
       );

@@ -17,13 +17,15 @@ const decimalSuffixes: Readonly<Record<string, number>> = {
   P: 15,
   E: 18,
 };
+/** Sign, number, suffix or exponent. */
+const QUANTITY =
+  /^([+-]?)([0-9]+(?:\.[0-9]*)?|\.[0-9]+)((?:[KMGTPE]i)|[numkMGTPE]|(?:[eE][+-]?[0-9]{1,3}))?$/;
 /** Finer than a nano is rounded up, as the real type does. */
 const smallestExponent = -9;
 
 /** The canonical text of a quantity, or undefined where it is none. */
 export function canonicalQuantity(text: string): string | undefined {
-  const parts =
-    /^([+-]?)([0-9]+(?:\.[0-9]*)?|\.[0-9]+)((?:[KMGTPE]i)|[numkMGTPE]|(?:[eE][+-]?[0-9]{1,3}))?$/.exec(text);
+  const parts = QUANTITY.exec(text);
   if (parts === null) return undefined;
   const [, sign = '', number = '', suffix = ''] = parts;
   const nanos = toNanos(number, suffix);
@@ -37,12 +39,14 @@ export function canonicalQuantity(text: string): string | undefined {
   return minus + (/^[eE]/.test(suffix) ? exponentText(nanos) : decimalText(nanos));
 }
 
-/** The value in units, for comparisons. Precise to a nano; NaN where the text is no quantity. */
-export function quantityValue(text: string): number {
-  const parts = /^([+-]?)([0-9.]+)(.*)$/.exec(text);
-  const nanos = parts === null ? undefined : toNanos(parts[2] ?? '', parts[3] ?? '');
-  if (nanos === undefined) return Number.NaN;
-  return (parts?.[1] === '-' ? -1 : 1) * (Number(nanos) / 1e9);
+/** The value in units (cores, bytes), for comparisons and sums; precise to a nano. Undefined where the text is no quantity. */
+export function quantityValue(text: string): number | undefined {
+  const parts = QUANTITY.exec(text);
+  if (parts === null) return undefined;
+  const [, sign = '', number = '', suffix = ''] = parts;
+  const nanos = toNanos(number, suffix);
+  if (nanos === undefined) return undefined;
+  return (sign === '-' ? -1 : 1) * (Number(nanos) / 1e9);
 }
 
 function toNanos(number: string, suffix: string): bigint | undefined {

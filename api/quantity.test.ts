@@ -38,3 +38,11 @@ test('the canonical form is its own and keeps the value', () => {
     }),
   );
 });
+
+test('a quantity means the same in any of its spellings', () => {
+  assert.equal(quantityValue('0.5'), quantityValue('500m'));
+  assert.equal(quantityValue('1Ki'), 1024);
+  assert.equal(quantityValue('2k'), quantityValue('2e3'));
+  assert.equal(quantityValue('-1'), -1);
+  for (const text of ['lots', '', '1.2.3', '1x', '1e3Ki']) assert.equal(quantityValue(text), undefined, text);
+});
