@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer as createHttp2Server } from 'node:http2';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { connect, createServer } from 'node:net';
@@ -9,16 +9,9 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { TLSSocket } from 'node:tls';
 import { spiffeId } from '../api/names.ts';
-import { silentLog } from '../kubernetes/log.ts';
-import { createWorkloadIdentity } from '../workload-identity/index.ts';
 import type { WorkloadIdentity, WorkloadNames } from '../workload-identity/index.ts';
-import {
-  makeAnchor,
-  makeIssuer,
-  makeLeaf,
-  requestedKey,
-  workload,
-} from '../workload-identity/testing/test-ca.ts';
+import { localIdentity } from '../workload-identity/testing/local-identity.ts';
+import { makeAnchor, workload } from '../workload-identity/testing/test-ca.ts';
 import type { Made } from '../workload-identity/testing/test-ca.ts';
 import { createProbe } from './probe-connection.ts';
 import type { ProbeResult } from './probe-connection.ts';
@@ -29,7 +22,6 @@ after(async () => {
   for (const cleanup of cleanups.reverse()) await cleanup();
 });
 
-let files = 0;
 const anchor = await makeAnchor();
 const stranger = await makeAnchor('another root');
 const controllerNames = workload('isthmus-mirror-controller', 'east', 'isthmus');
@@ -39,26 +31,8 @@ const gateway = await identity(gatewayNames, anchor, [anchor]);
 const expected = spiffeId(gatewayNames);
 
 async function identity(names: WorkloadNames, root: Made, trusted: Made[]): Promise<WorkloadIdentity> {
-  const anchorsFile = join(dir, `anchors-${(files += 1)}`);
-  await writeFile(anchorsFile, trusted.map((t) => t.pem).join(''));
-  const issuer = await makeIssuer(root, names.clusterId);
-  const made = createWorkloadIdentity({
-    names,
-    podName: 'pod',
-    anchorsFile,
-    certify: {
-      kind: 'local',
-      certifier: async ({ csr }) => {
-        const leaf = await makeLeaf(issuer, names, { publicKey: requestedKey(csr) });
-        const validUntil = Date.parse(leaf.x509.validTo);
-        return { leaf: leaf.x509.raw, intermediates: [issuer.x509.raw], validUntil };
-      },
-    },
-    resolve: () => Promise.reject(new Error('nothing to resolve')),
-    logger: silentLog,
-  });
+  const made = await localIdentity(names, root, trusted, dir);
   cleanups.push(() => made.stop());
-  await made.ready;
   return made;
 }
 

@@ -1,38 +1,17 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { port } from '../api/names.ts';
-import { meshedEndpoint, TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
-import { dialWire, startWireApp, type Wire } from './testing/mesh/wire.ts';
+import { startWirePair, type WirePair } from './testing/mesh/wire-pair.ts';
 
 const END = '\r\n\r\n';
 
 /** What HTTP/1.x leaves to the two ends, byte by byte through a pair of sidecars. */
 describe('HTTP/1.x of apps', () => {
-  let mesh: TestMesh;
-  let east: TestCluster;
-  let client: TestPod;
-  let server: TestPod;
+  let pair: WirePair;
 
   before(async () => {
-    mesh = await TestMesh.create();
-    east = await mesh.cluster('east');
-    client = mesh.pod(east, 'client');
-    server = mesh.pod(east, 'server');
-    await mesh.sidecar(east, client, mesh.fast(client));
-    await mesh.sidecar(east, server);
+    pair = await startWirePair();
   });
-  after(() => mesh.close());
-
-  /** A meshed app that is called by its name; each connection is served by hand. */
-  async function service(name: string, serve: (app: Wire) => Promise<void>): Promise<string> {
-    const at = await startWireApp(mesh, server.ip, serve);
-    east.controlPlane.setService(`${name}.shop:80`, [meshedEndpoint(server, at)]);
-    return `${name}.shop`;
-  }
-
-  function dial(): Promise<Wire> {
-    return dialWire(mesh, client.ip, port.outbound);
-  }
+  after(() => pair.mesh.close());
 
   function get(name: string, path = '/', more = '', version = '1.1'): string {
     return `GET http://${name}${path} HTTP/${version}\r\nHost: ${name}\r\n${more}\r\n`;
@@ -43,39 +22,39 @@ describe('HTTP/1.x of apps', () => {
   }
 
   test('requests that come in one write are answered in their order', async () => {
-    const name = await service('pipeline', async (app) => {
+    const name = await pair.service('pipeline', async (app) => {
       for (;;) {
         const request = await app.until(END);
         const path = /^GET (\S+) /.exec(request)?.[1] ?? '';
         app.socket.write(ok(`answer to ${path}.`));
       }
     });
-    const wire = await dial();
+    const wire = await pair.dial();
     wire.socket.write(['/1', '/2', '/3'].map((path) => get(name, path)).join(''));
     const answers = await wire.until('answer to /3.');
     assert.deepEqual(answers.match(/answer to \/\d/g), ['answer to /1', 'answer to /2', 'answer to /3']);
   });
 
   test('Expect: 100-continue is between the two ends', async () => {
-    const name = await service('patient', async (app) => {
+    const name = await pair.service('patient', async (app) => {
       const head = await app.until(END);
       assert.match(head, /expect: 100-continue/i);
       app.socket.write('HTTP/1.1 100 Continue\r\n\r\n');
       const body = await app.until('the body');
       app.socket.write(ok(`got ${body}`));
     });
-    const wire = await dial();
+    const wire = await pair.dial();
     wire.socket.write(
       `POST http://${name}/ HTTP/1.1\r\nHost: ${name}\r\nExpect: 100-continue\r\nContent-Length: 8\r\n\r\n`,
     );
     assert.equal(await wire.until(END), 'HTTP/1.1 100 Continue\r\n\r\n');
     wire.socket.write('the body');
     assert.ok((await wire.until('got the body')).startsWith('HTTP/1.1 200 '));
-    const refusing = await service('refusing', async (app) => {
+    const refusing = await pair.service('refusing', async (app) => {
       await app.until(END);
       app.socket.write('HTTP/1.1 417 Expectation Failed\r\ncontent-length: 0\r\n\r\n');
     });
-    const other = await dial();
+    const other = await pair.dial();
     other.socket.write(
       `POST http://${refusing}/ HTTP/1.1\r\nHost: ${refusing}\r\nExpect: 100-continue\r\nContent-Length: 8\r\n\r\n`,
     );
@@ -83,26 +62,26 @@ describe('HTTP/1.x of apps', () => {
   });
 
   test('what informs comes before the answer; a client of HTTP/1.0 is not told', async () => {
-    const name = await service('hints', async (app) => {
+    const name = await pair.service('hints', async (app) => {
       for (;;) {
         await app.until(END);
         app.socket.write(`HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n${ok('whole')}`);
       }
     });
-    const wire = await dial();
+    const wire = await pair.dial();
     wire.socket.write(get(name));
     assert.deepEqual((await wire.until('whole')).match(/HTTP\/1.1 \d+|link: \S+/g), [
       'HTTP/1.1 103',
       'link: </a.css>',
       'HTTP/1.1 200',
     ]);
-    const old = await dial();
+    const old = await pair.dial();
     old.socket.write(get(name, '/', '', '1.0'));
     assert.deepEqual((await old.rest()).match(/HTTP\/1.1 \d+/g), ['HTTP/1.1 200']);
   });
 
   test('HTTP/1.0: the end of the connection ends a body of unknown length; keep-alive where it is asked for', async () => {
-    const name = await service('old', async (app) => {
+    const name = await pair.service('old', async (app) => {
       for (;;) {
         const request = await app.until(END);
         if (request.startsWith('GET /sized')) app.socket.write(ok('sized'));
@@ -112,7 +91,7 @@ describe('HTTP/1.x of apps', () => {
           );
       }
     });
-    const wire = await dial();
+    const wire = await pair.dial();
     wire.socket.write(get(name, '/sized', 'Connection: keep-alive\r\n', '1.0'));
     assert.match(await wire.until('sized'), /connection: keep-alive/);
     wire.socket.write(get(name, '/chunked', 'Connection: keep-alive\r\n', '1.0'));
@@ -122,7 +101,7 @@ describe('HTTP/1.x of apps', () => {
   });
 
   test('HEAD, 204 and 304 have no body, whatever their head says of one', async () => {
-    const name = await service('bodiless', async (app) => {
+    const name = await pair.service('bodiless', async (app) => {
       for (;;) {
         const [, method, path] = /^(\S+) (\S+) /.exec(await app.until(END)) ?? [];
         if (method === 'HEAD') app.socket.write('HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n');
@@ -132,7 +111,7 @@ describe('HTTP/1.x of apps', () => {
         else app.socket.write(ok('last'));
       }
     });
-    const wire = await dial();
+    const wire = await pair.dial();
     wire.socket.write(
       get(name).replace('GET', 'HEAD') + get(name, '/204') + get(name, '/304') + get(name, '/200'),
     );
@@ -148,7 +127,7 @@ describe('HTTP/1.x of apps', () => {
 
   test('fields of one connection stay on it; trace contexts go on as they are', async () => {
     let seen = '';
-    const name = await service('hops', async (app) => {
+    const name = await pair.service('hops', async (app) => {
       seen = await app.until(END);
       app.socket.write(
         ok('x', 'keep-alive: timeout=9\r\nconnection: x-secret\r\nx-secret: 1\r\nx-open: 2\r\n'),
@@ -169,12 +148,12 @@ describe('HTTP/1.x of apps', () => {
       'Proxy-Authorization: Basic xyz',
       'TE: trailers',
     ];
-    const wire = await dial();
+    const wire = await pair.dial();
     wire.socket.write(get(name, '/', `${[...hops, ...trace].join('\r\n')}\r\n`));
     const answer = await wire.rest();
     assert.deepEqual(
       seen.trim().split('\r\n').slice(1).toSorted(),
-      [`host: ${name}`, `l5d-client-id: ${client.dnsName}`, ...trace].toSorted(),
+      [`host: ${name}`, `l5d-client-id: ${pair.client.dnsName}`, ...trace].toSorted(),
     );
     assert.match(answer, /x-open: 2/);
     assert.doesNotMatch(answer, /x-secret|keep-alive/);
@@ -183,13 +162,13 @@ describe('HTTP/1.x of apps', () => {
 
   test('the absolute form is the authority, whatever Host says; OPTIONS * and queries go on as they are', async () => {
     const lines: string[] = [];
-    const name = await service('forms', async (app) => {
+    const name = await pair.service('forms', async (app) => {
       for (;;) {
         lines.push(...(await app.until(END)).split('\r\n').slice(0, 2));
         app.socket.write(ok('.'));
       }
     });
-    const wire = await dial();
+    const wire = await pair.dial();
     wire.socket.write(`GET http://${name}/p?a=/%20b HTTP/1.1\r\nHost: other.shop\r\n\r\n`);
     await wire.until('.');
     wire.socket.write(`OPTIONS * HTTP/1.1\r\nHost: ${name}\r\n\r\n`);

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { alpn, port } from '../api/names.ts';
+import { alpn } from '../api/names.ts';
 import { metricSum, startApp } from './testing/mesh/http.ts';
 import { startLinkerdPeer } from './testing/mesh/linkerd-peer.ts';
 import { duration, trafficPolicy } from './testing/mesh/outbound-policy.ts';
-import { meshedEndpoint, TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
-import { dialWire, startWireApp, type Wire } from './testing/mesh/wire.ts';
+import { meshedEndpoint } from './testing/mesh/test-mesh.ts';
+import { startWireApp } from './testing/mesh/wire.ts';
+import { startWirePair, type WirePair } from './testing/mesh/wire-pair.ts';
 
 /** RFC 6455 section 1.3. */
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
@@ -20,35 +21,16 @@ function handshake(authority: string, more = ''): string {
 const SWITCHING = `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${ACCEPT}\r\n\r\n`;
 
 describe('Upgrade', () => {
-  let mesh: TestMesh;
-  let east: TestCluster;
-  let client: TestPod;
-  let server: TestPod;
+  let pair: WirePair;
 
   before(async () => {
-    mesh = await TestMesh.create();
-    east = await mesh.cluster('east');
-    client = mesh.pod(east, 'client');
-    server = mesh.pod(east, 'server');
-    await mesh.sidecar(east, client, mesh.fast(client));
-    await mesh.sidecar(east, server);
+    pair = await startWirePair();
   });
-  after(() => mesh.close());
-
-  /** A meshed app that serves its connections by hand. */
-  async function service(name: string, serve: (app: Wire) => Promise<void>): Promise<string> {
-    const at = await startWireApp(mesh, server.ip, serve);
-    east.controlPlane.setService(`${name}.shop:80`, [meshedEndpoint(server, at)]);
-    return `${name}.shop`;
-  }
-
-  function dial(): Promise<Wire> {
-    return dialWire(mesh, client.ip, port.outbound);
-  }
+  after(() => pair.mesh.close());
 
   test('a WebSocket: the handshake reaches the app whole, then bytes pass both ways', async () => {
     const seen: string[] = [];
-    const name = await service('chat', async (app) => {
+    const name = await pair.service('chat', async (app) => {
       seen.push(await app.until(END));
       app.socket.write(`${SWITCHING}greeting`);
       seen.push(await app.until('question'));
@@ -56,7 +38,7 @@ describe('Upgrade', () => {
       seen.push(await app.rest());
       app.socket.end('last words');
     });
-    const wire = await dial();
+    const wire = await pair.dial();
     wire.socket.write(handshake(name));
     const [head, rest] = (await wire.until('greeting')).split(END);
     assert.equal(rest, 'greeting');
@@ -80,7 +62,7 @@ describe('Upgrade', () => {
       [
         'connection: upgrade',
         `host: ${name}`,
-        `l5d-client-id: ${client.dnsName}`,
+        `l5d-client-id: ${pair.client.dnsName}`,
         `sec-websocket-key: ${KEY.toLowerCase()}`,
         'sec-websocket-version: 13',
         'upgrade: websocket',
@@ -90,24 +72,24 @@ describe('Upgrade', () => {
   });
 
   test('what the client sends before it is answered waits for the answer', async () => {
-    const name = await service('eager', async (app) => {
+    const name = await pair.service('eager', async (app) => {
       await app.until(END);
       app.socket.write(SWITCHING);
       app.socket.end(await app.until('early'));
     });
-    const wire = await dial();
+    const wire = await pair.dial();
     wire.socket.write(`${handshake(name)}early`);
     assert.ok((await wire.rest()).endsWith(`${END}early`));
   });
 
   test('a megabyte each way', async () => {
     const megabyte = 'isthmus '.repeat(131_072);
-    const name = await service('bulk', async (app) => {
+    const name = await pair.service('bulk', async (app) => {
       await app.until(END);
       app.socket.write(SWITCHING);
       app.socket.end(await app.rest());
     });
-    const wire = await dial();
+    const wire = await pair.dial();
     wire.socket.write(handshake(name));
     await wire.until(END);
     wire.socket.end(megabyte);
@@ -115,9 +97,9 @@ describe('Upgrade', () => {
   });
 
   test('an app that declines answers as to any request, and the connection goes on', async () => {
-    const app = await startApp(mesh, server.ip, (incoming, response) => response.end(incoming.url));
-    east.controlPlane.setService('plain.shop:80', [meshedEndpoint(server, app.port)]);
-    const wire = await dial();
+    const app = await startApp(pair.mesh, pair.server.ip, (incoming, response) => response.end(incoming.url));
+    pair.east.controlPlane.setService('plain.shop:80', [meshedEndpoint(pair.server, app.port)]);
+    const wire = await pair.dial();
     wire.socket.write(
       `${handshake('plain.shop')}GET http://plain.shop/next HTTP/1.1\r\nHost: plain.shop\r\n\r\n`,
     );
@@ -134,12 +116,12 @@ describe('Upgrade', () => {
     ['an Upgrade that Connection does not name', 'Upgrade: websocket\r\n'],
   ] as const) {
     test(`${what}: the Upgrade stays here, the request goes on without it`, async () => {
-      const app = await startApp(mesh, server.ip, (incoming, response) => {
+      const app = await startApp(pair.mesh, pair.server.ip, (incoming, response) => {
         incoming.resume();
         response.end(JSON.stringify(incoming.headers));
       });
-      east.controlPlane.setService('ignore.shop:80', [meshedEndpoint(server, app.port)]);
-      const wire = await dial();
+      pair.east.controlPlane.setService('ignore.shop:80', [meshedEndpoint(pair.server, app.port)]);
+      const wire = await pair.dial();
       wire.socket.write(
         `POST http://ignore.shop/ HTTP/1.1\r\nHost: ignore.shop\r\n${more}\r\n${what.endsWith('body') ? 'x' : ''}`,
       );
@@ -151,30 +133,30 @@ describe('Upgrade', () => {
   }
 
   test('a 101 that nobody asked for: 502', async () => {
-    const name = await service('liar', async (app) => {
+    const name = await pair.service('liar', async (app) => {
       await app.until(END);
       app.socket.write(SWITCHING);
     });
-    const wire = await dial();
+    const wire = await pair.dial();
     wire.socket.write(`GET http://${name}/ HTTP/1.1\r\nHost: ${name}\r\n\r\n`);
     assert.match(await wire.until(END), /^HTTP\/1.1 502 /);
   });
 
   test('an app that breaks off breaks the client’s connection, and the other way round', async () => {
     let gone: Promise<unknown> | undefined;
-    const name = await service('brittle', async (app) => {
+    const name = await pair.service('brittle', async (app) => {
       await app.until(END);
       app.socket.write(SWITCHING);
       gone = new Promise((resolve) => app.socket.once('close', resolve));
       await app.until('break');
       app.socket.resetAndDestroy();
     });
-    const wire = await dial();
+    const wire = await pair.dial();
     wire.socket.write(handshake(name));
     await wire.until(END);
     wire.socket.write('break');
     await assert.rejects(wire.rest(), /broken/);
-    const other = await dial();
+    const other = await pair.dial();
     other.socket.write(handshake(name));
     await other.until(END);
     other.socket.resetAndDestroy();
@@ -182,18 +164,18 @@ describe('Upgrade', () => {
   });
 
   test('the timeout of its route is for the handshake, not for what follows', async () => {
-    const name = await service('timed', async (app) => {
+    const name = await pair.service('timed', async (app) => {
       if ((await app.until(END)).startsWith('GET /hang')) return;
       app.socket.write(SWITCHING);
       app.socket.end(await app.until('still there?'));
     });
     const policy = trafficPolicy({ timeouts: { request: duration(2_000), response: duration(2_000) } });
-    east.controlPlane.setOutbound(`${name}:80`, policy);
-    const wire = await dial();
+    pair.east.controlPlane.setOutbound(`${name}:80`, policy);
+    const wire = await pair.dial();
     wire.socket.write(handshake(name));
     await wire.until(END);
     // Asked after the handshake: when its time is over, so is the handshake's.
-    const slow = await dial();
+    const slow = await pair.dial();
     slow.socket.write(`GET http://${name}/hang HTTP/1.1\r\nHost: ${name}\r\n\r\n`);
     assert.match(await slow.until(END), /^HTTP\/1.1 504 /);
     wire.socket.write('still there?');
@@ -201,31 +183,31 @@ describe('Upgrade', () => {
   });
 
   test('to a server outside of the mesh, and to one behind Linkerd’s proxy', async () => {
-    const plain = await startWireApp(mesh, server.ip, async (app) => {
+    const plain = await startWireApp(pair.mesh, pair.server.ip, async (app) => {
       await app.until(END);
       app.socket.end(`${SWITCHING}plain`);
     });
-    const wire = await dial();
-    wire.socket.write(handshake(`${server.ip}:${plain}`));
+    const wire = await pair.dial();
+    wire.socket.write(handshake(`${pair.server.ip}:${plain}`));
     assert.ok((await wire.rest()).endsWith(`${END}plain`));
 
-    const pod = mesh.pod(east, 'linkerd');
-    const peer = await startLinkerdPeer(mesh, pod, alpn.linkerd, ({ socket }) => {
+    const pod = pair.mesh.pod(pair.east, 'linkerd');
+    const peer = await startLinkerdPeer(pair.mesh, pod, alpn.linkerd, ({ socket }) => {
       socket.on('data', (chunk: Buffer) => {
         if (chunk.includes('upgrade: websocket')) socket.end(`${SWITCHING}linkerd`);
       });
     });
-    east.controlPlane.setService('linkerd.shop:80', [
+    pair.east.controlPlane.setService('linkerd.shop:80', [
       { address: pod.ip, port: 80, dnsName: pod.dnsName, inboundPort: peer.port, http2: true },
     ]);
-    const third = await dial();
+    const third = await pair.dial();
     third.socket.write(handshake('linkerd.shop'));
     assert.ok((await third.rest()).endsWith(`${END}linkerd`));
   });
 
   test('counted as a request with the status 101', async () => {
     assert.ok(
-      (await metricSum(server.ip, 'response_total', 'direction="inbound"', 'status_code="101"')) >= 3,
+      (await metricSum(pair.server.ip, 'response_total', 'direction="inbound"', 'status_code="101"')) >= 3,
     );
   });
 });

@@ -1,17 +1,13 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TLSSocket } from 'node:tls';
 import { alpn } from '../../../api/names.ts';
-import { silentLog } from '../../../kubernetes/log.ts';
-import {
-  createWorkloadIdentity,
-  type WorkloadIdentity,
-  type WorkloadNames,
-} from '../../../workload-identity/index.ts';
-import { type Made, makeIssuer, makeLeaf, requestedKey } from '../../../workload-identity/testing/test-ca.ts';
+import type { WorkloadIdentity, WorkloadNames } from '../../../workload-identity/index.ts';
+import { localIdentity } from '../../../workload-identity/testing/local-identity.ts';
+import type { Made } from '../../../workload-identity/testing/test-ca.ts';
 import type { Cleanups } from './api-server.ts';
 
 /** A workload's identity below `anchor`, which it also trusts. */
@@ -22,26 +18,8 @@ export async function identityOf(
 ): Promise<WorkloadIdentity> {
   const dir = await mkdtemp(join(tmpdir(), 'isthmus-check-'));
   cleanups.add(() => rm(dir, { recursive: true }));
-  const anchorsFile = join(dir, 'anchors');
-  await writeFile(anchorsFile, anchor.pem);
-  const issuer = await makeIssuer(anchor, names.clusterId);
-  const identity = createWorkloadIdentity({
-    names,
-    podName: 'pod',
-    anchorsFile,
-    certify: {
-      kind: 'local',
-      certifier: async ({ csr }) => {
-        const leaf = await makeLeaf(issuer, names, { publicKey: requestedKey(csr) });
-        const validUntil = Date.parse(leaf.x509.validTo);
-        return { leaf: leaf.x509.raw, intermediates: [issuer.x509.raw], validUntil };
-      },
-    },
-    resolve: () => Promise.reject(new Error('nothing to resolve')),
-    logger: silentLog,
-  });
+  const identity = await localIdentity(names, anchor, [anchor], dir);
   cleanups.add(() => identity.stop());
-  await identity.ready;
   return identity;
 }
 

@@ -1,0 +1,40 @@
+import { randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createWorkloadIdentity, type Logger, type WorkloadIdentity, type WorkloadNames } from '../index.ts';
+import { type Made, makeIssuer, makeLeaf, requestedKey } from './test-ca.ts';
+
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+/**
+ * The identity of a workload without a control plane: an issuer of its cluster below `root` signs its leaf in this process. Resolves when it is ready; the caller stops it.
+ * @param trusted the anchors it believes
+ * @param dir a folder of the test's, for the file of anchors
+ */
+export async function localIdentity(
+  names: WorkloadNames,
+  root: Made,
+  trusted: readonly Made[],
+  dir: string,
+): Promise<WorkloadIdentity> {
+  const anchorsFile = join(dir, `anchors-${randomUUID()}`);
+  await writeFile(anchorsFile, trusted.map((t) => t.pem).join(''));
+  const issuer = await makeIssuer(root, names.clusterId);
+  const identity = createWorkloadIdentity({
+    names,
+    podName: 'pod',
+    anchorsFile,
+    certify: {
+      kind: 'local',
+      certifier: async ({ csr }) => {
+        const leaf = await makeLeaf(issuer, names, { publicKey: requestedKey(csr) });
+        const validUntil = Date.parse(leaf.x509.validTo);
+        return { leaf: leaf.x509.raw, intermediates: [issuer.x509.raw], validUntil };
+      },
+    },
+    resolve: () => Promise.reject(new Error('nothing to resolve')),
+    logger: SILENT,
+  });
+  await identity.ready;
+  return identity;
+}
