@@ -95,10 +95,12 @@ export class TestApi {
     return written;
   }
 
-  /** Deletes an object as another client would; resolves when the view has it no more. */
+  /** Deletes an object as another client would; resolves when the view has that very object no more. */
   async remove(resource: Resource, namespace: string | undefined, name: string): Promise<void> {
+    const { uid } = (await this.client.get(resource, namespace, name)).metadata ?? {};
     await this.client.delete(resource, namespace, name, { propagationPolicy: 'Background' });
-    await this.until(() => this.#view(resource)?.get(keyOf(namespace, name)) === undefined);
+    // A controller may have made its successor before anybody looks: the name alone may never be seen to be free.
+    await this.until(() => this.#view(resource)?.get(keyOf(namespace, name))?.metadata?.uid !== uid);
   }
 
   /** An object as the view has it. Throws when its resource is not watched. */
