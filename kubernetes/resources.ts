@@ -19,6 +19,17 @@ import type {
   Service,
   ServiceAccount,
 } from '../api/kubernetes-types.ts';
+import { POLICY_GROUP } from '../api/policy-types.ts';
+import type {
+  AuthorizationPolicy,
+  HttpLocalRateLimitPolicy,
+  MeshTlsAuthentication,
+  NetworkAuthentication,
+  PolicyServer,
+  ServerAuthorization,
+  ServiceProfile,
+} from '../api/policy-types.ts';
+import { GATEWAY_GROUP, type GrpcRoute, type HttpRoute } from '../api/route-types.ts';
 import type { Resource } from './types.ts';
 
 function resource<T extends KubernetesObject>(
@@ -89,6 +100,42 @@ export const resources = {
     'ClusterProperty',
     false,
   ),
+  servers: resource<PolicyServer>(POLICY_GROUP, 'v1beta3', 'servers', 'Server'),
+  serverAuthorizations: resource<ServerAuthorization>(
+    POLICY_GROUP,
+    'v1beta1',
+    'serverauthorizations',
+    'ServerAuthorization',
+  ),
+  authorizationPolicies: resource<AuthorizationPolicy>(
+    POLICY_GROUP,
+    'v1alpha1',
+    'authorizationpolicies',
+    'AuthorizationPolicy',
+  ),
+  meshTlsAuthentications: resource<MeshTlsAuthentication>(
+    POLICY_GROUP,
+    'v1alpha1',
+    'meshtlsauthentications',
+    'MeshTLSAuthentication',
+  ),
+  networkAuthentications: resource<NetworkAuthentication>(
+    POLICY_GROUP,
+    'v1alpha1',
+    'networkauthentications',
+    'NetworkAuthentication',
+  ),
+  httpLocalRateLimitPolicies: resource<HttpLocalRateLimitPolicy>(
+    POLICY_GROUP,
+    'v1alpha1',
+    'httplocalratelimitpolicies',
+    'HTTPLocalRateLimitPolicy',
+  ),
+  /** Linkerd's, from before the Gateway API had a stable one. */
+  policyHttpRoutes: resource<HttpRoute>(POLICY_GROUP, 'v1beta3', 'httproutes', 'HTTPRoute'),
+  httpRoutes: resource<HttpRoute>(GATEWAY_GROUP, 'v1', 'httproutes', 'HTTPRoute'),
+  grpcRoutes: resource<GrpcRoute>(GATEWAY_GROUP, 'v1', 'grpcroutes', 'GRPCRoute'),
+  serviceProfiles: resource<ServiceProfile>('linkerd.io', 'v1alpha2', 'serviceprofiles', 'ServiceProfile'),
 };
 
 /** URL path of a resource's collection, or of one object. */

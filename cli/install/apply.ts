@@ -67,16 +67,18 @@ export async function applyCustomResourceDefinitions(
   client: KubernetesClient,
   crds: readonly CustomResourceDefinition[],
 ): Promise<void> {
-  const { customResourceDefinitions } = resources;
   for (const crd of crds) {
-    const name = crd.metadata?.name ?? '';
     if (isOurs(crd)) await applyObjects(client, [crd]);
     else await createIfAbsent(client, crd);
-    await waitFor(`CustomResourceDefinition ${name} to be established`, async () => {
-      const live = await client.get(customResourceDefinitions, undefined, name);
-      return live.status?.conditions?.some((c) => c.type === 'Established' && c.status === 'True') === true;
-    });
   }
+  await Promise.all(crds.map(({ metadata }) => established(client, metadata?.name ?? '')));
+}
+
+async function established(client: KubernetesClient, name: string): Promise<void> {
+  await waitFor(`CustomResourceDefinition ${name} to be established`, async () => {
+    const live = await client.get(resources.customResourceDefinitions, undefined, name);
+    return live.status?.conditions?.some((c) => c.type === 'Established' && c.status === 'True') === true;
+  });
 }
 
 async function createIfAbsent(client: KubernetesClient, object: KubernetesObject): Promise<void> {

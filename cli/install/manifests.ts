@@ -22,7 +22,21 @@ import type { AskedValues, InstallValues, TrustMaterial } from './values.ts';
 import { webhook } from './webhook.ts';
 import { workloads } from './workloads.ts';
 
-const CRD_FILES = ['link.yaml', 'trust-bundle.yaml', 'cluster-property.yaml'];
+const CRD_FILES = [
+  'link.yaml',
+  'trust-bundle.yaml',
+  'cluster-property.yaml',
+  'server.yaml',
+  'server-authorization.yaml',
+  'authorization-policy.yaml',
+  'mesh-tls-authentication.yaml',
+  'network-authentication.yaml',
+  'http-local-rate-limit-policy.yaml',
+  'policy-http-route.yaml',
+  'http-route.yaml',
+  'grpc-route.yaml',
+  'service-profile.yaml',
+];
 
 /** CustomResourceDefinitions that an installation needs: our own, and those of the standards, which are installed only where they are absent. */
 export function customResourceDefinitions(): CustomResourceDefinition[] {

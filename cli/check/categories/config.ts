@@ -94,9 +94,10 @@ const notServed: DefinitionProblem = (live, wanted) => {
   if (established?.status !== 'True')
     return [`it is not established: ${established?.message ?? 'not judged yet'}`];
   const served = new Set(live.spec.versions.filter((v) => v.served).map((v) => v.name));
-  return wanted.spec.versions
-    .filter((v) => v.served && !served.has(v.name))
-    .map((v) => `${v.name} is not served`);
+  const missing = wanted.spec.versions.filter((v) => v.served && !served.has(v.name));
+  // Of the kinds of others any version that we know is enough.
+  if (!isOurs(wanted) && missing.length < wanted.spec.versions.length) return [];
+  return missing.map((v) => `${v.name} is not served`);
 };
 
 /** Those of others are theirs to change. */
