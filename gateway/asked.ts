@@ -1,4 +1,5 @@
 import {
+  NO_GRPC_STATUS,
   type AuthzMetrics,
   type Cause,
   type HttpCells,
@@ -53,7 +54,13 @@ export class Asked {
     if (opaque) return;
     const cells = this.#http.cells(this.#client);
     cells.request();
-    cells.response(cause.status, false, 0);
+    cells.response({
+      status: cause.status,
+      success: false,
+      latencyMs: 0,
+      grpcStatus: NO_GRPC_STATUS,
+      error: cause.code,
+    });
   }
 
   #make(target: string): Cells {

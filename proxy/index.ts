@@ -23,6 +23,7 @@ export type { Part } from './run.ts';
 export { InFlight } from './in-flight.ts';
 export { connectionLimit, createRuntime, listenOn, untilIdle } from './runtime.ts';
 export type { Runtime, RuntimeOptions } from './runtime.ts';
+export { NO_GRPC_STATUS } from './telemetry/classify.ts';
 export type { HttpCells, HttpMetrics } from './telemetry/http-metrics.ts';
 export type { Labels, Registry } from './telemetry/registry.ts';
 export type { Transport } from './transport/transport.ts';

@@ -175,6 +175,8 @@ describe('a pair of sidecars', () => {
     assert.equal(withBody.status, 403);
     assert.equal(await metricSum(server.ip, 'inbound_http_authz_deny_total', 'authz_name="test"'), 0);
     assert.equal(await metricSum(server.ip, 'inbound_http_authz_deny_total', 'srv_name="test"'), 2);
+    const refusals = ['direction="inbound"', 'srv_name="test"', 'status_code="403"', 'error="unauthorized"'];
+    assert.equal(await metricSum(server.ip, 'response_total', ...refusals), 2);
     east.controlPlane.setPolicy(app.port, identitiesPolicy(['someone.else', client.dnsName]));
     assert.equal((await ask(client.ip, 'http://web.shop/')).status, 200);
   });

@@ -22,7 +22,13 @@ const REVALIDATE_MS = 1_000;
 export type Found =
   /** No answer yet. */
   | { readonly kind: 'waiting' }
-  | { readonly kind: 'endpoints'; readonly endpoints: readonly Endpoint[]; readonly opaque: boolean }
+  | {
+      readonly kind: 'endpoints';
+      readonly endpoints: readonly Endpoint[];
+      readonly opaque: boolean;
+      /** The one name of the Service, without its port; empty where a single pod was asked for. */
+      readonly name: string;
+    }
   /** The name is no Service of this cluster. */
   | { readonly kind: 'no-service' };
 
@@ -48,6 +54,7 @@ export class Discovery {
   readonly #get: Watch<Update>;
   readonly #endpoints = new EndpointSet();
   #opaque = false;
+  #name = '';
   #found: Found = WAITING;
   #remembered: Found | undefined;
   #revalidation: Timer | undefined;
@@ -96,6 +103,7 @@ export class Discovery {
 
   #onProfile(profile: DestinationProfile): void {
     this.#opaque = profile.opaqueProtocol;
+    this.#name = profile.fullyQualifiedName;
     if (profile.endpoint !== undefined) {
       const only = toEndpoint(profile.endpoint, {});
       this.#get.stop();
@@ -135,6 +143,7 @@ export class Discovery {
     this.#publish({
       kind: 'endpoints',
       endpoints,
+      name: this.#name,
       opaque: this.#opaque || (endpoints.length > 0 && endpoints.every((one) => one.opaque)),
     });
   }

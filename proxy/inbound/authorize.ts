@@ -1,6 +1,7 @@
 import type { PolicyCell } from '../control/inbound-policies.ts';
 import type { Head } from '../message.ts';
 import type { Decider, PortPolicy, Subject } from '../policy/inbound-policy.ts';
+import type { HttpCells, HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { Counter, Family, Labels, Registry } from '../telemetry/registry.ts';
 
 /** `inbound_http_authz_…` and `inbound_tcp_authz_…`: Linkerd's names. */
@@ -18,11 +19,29 @@ export class AuthzMetrics {
   }
 }
 
-interface Decided {
+/** A verdict over requests, with what counts them: their series carry the policy's labels. */
+export class Decided {
   readonly rules: Decider;
   readonly allowed: boolean;
-  readonly http: Counter;
-  readonly tcp: Counter;
+  /** Of the requests themselves. */
+  readonly cells: HttpCells;
+  readonly #http: Counter;
+  readonly #tcp: Counter;
+
+  constructor(rules: Decider, allowed: boolean, cells: HttpCells, http: Counter, tcp: Counter) {
+    this.rules = rules;
+    this.allowed = allowed;
+    this.cells = cells;
+    this.#http = http;
+    this.#tcp = tcp;
+  }
+
+  /** One more. */
+  count(opaque: boolean): void {
+    if (opaque) return this.#tcp.add();
+    this.#http.add();
+    this.cells.request();
+  }
 }
 
 /** Decides over the requests of one client to one port, by the policy as it is now: a change counts for connections that are open. */
@@ -30,6 +49,7 @@ export class Authorizer {
   readonly #policy: PolicyCell;
   readonly #subject: Subject;
   readonly #metrics: AuthzMetrics;
+  readonly #requests: HttpMetrics;
   readonly #labels: Labels;
   /** Verdicts are made again only when the policy has changed. */
   #decidedBy: PortPolicy | undefined;
@@ -37,10 +57,17 @@ export class Authorizer {
   #decided: Decided | undefined;
   readonly #others = new Map<Decider, Decided>();
 
-  constructor(policy: PolicyCell, subject: Subject, metrics: AuthzMetrics, labels: Labels) {
+  constructor(
+    policy: PolicyCell,
+    subject: Subject,
+    metrics: AuthzMetrics,
+    requests: HttpMetrics,
+    labels: Labels,
+  ) {
     this.#policy = policy;
     this.#subject = subject;
     this.#metrics = metrics;
+    this.#requests = requests;
     this.#labels = labels;
   }
 
@@ -48,15 +75,14 @@ export class Authorizer {
    * The verdict over one request, which is counted; undefined: the policy is not known yet, `whenKnown` tells.
    * @param head undefined: the stream is opaque
    */
-  decide(head: Head | undefined): 'allowed' | 'denied' | undefined {
+  decide(head: Head | undefined): Decided | undefined {
     const policy = this.#policy.current;
     if (policy === undefined) return undefined;
     if (this.#decidedBy !== policy) this.#forget(policy);
     const rules = head === undefined ? policy : policy.rulesFor(head);
     if (this.#decided?.rules !== rules) this.#decided = this.#find(rules);
-    const { allowed, http, tcp } = this.#decided;
-    (head === undefined ? tcp : http).add();
-    return allowed ? 'allowed' : 'denied';
+    this.#decided.count(head === undefined);
+    return this.#decided;
   }
 
   whenKnown(callback: () => void): void {
@@ -82,11 +108,12 @@ export class Authorizer {
     const { allowed, labels: verdictLabels } = rules.decide(this.#subject);
     const { httpAllow, httpDeny, tcpAllow, tcpDeny } = this.#metrics;
     const labels = { ...this.#labels, ...verdictLabels };
-    return {
+    return new Decided(
       rules,
       allowed,
-      http: (allowed ? httpAllow : httpDeny).cell(labels),
-      tcp: (allowed ? tcpAllow : tcpDeny).cell(labels),
-    };
+      this.#requests.cells(labels),
+      (allowed ? httpAllow : httpDeny).cell(labels),
+      (allowed ? tcpAllow : tcpDeny).cell(labels),
+    );
   }
 }

@@ -5,7 +5,7 @@ import type { TimerWheel } from '../transport/timers.ts';
 import type { Attempt } from '../upstream/attempt.ts';
 import { attemptOf, Dispatch, type Destination } from '../upstream/dispatch.ts';
 import type { Apps } from './apps.ts';
-import type { Authorizer } from './authorize.ts';
+import { Decided, type Authorizer } from './authorize.ts';
 
 /** Requests of one connection and port that wait for the port's policy. */
 const MAX_WAITING = 1_000;
@@ -35,14 +35,15 @@ export class Forward extends Dispatch {
       x.verdict = 'shed';
       return undefined;
     }
-    x.verdict = this.#authorizer.decide(x.opaque ? undefined : attemptOf(x).head);
-    return x.verdict === 'allowed' ? this.#apps.app(this.#port) : undefined;
+    const decided = this.#authorizer.decide(x.opaque ? undefined : attemptOf(x).head);
+    x.verdict = decided;
+    return decided?.allowed === true ? this.#apps.app(this.#port) : undefined;
   }
 
   protected override unplaced(attempt: Attempt): void {
     const { verdict } = attempt.x;
-    if (verdict === 'denied') return this.fail(attempt, causes.unauthorized);
-    if (verdict === 'shed' || verdict === 'allowed' || this.#waiting.size >= MAX_WAITING)
+    if (verdict instanceof Decided && !verdict.allowed) return this.fail(attempt, causes.unauthorized);
+    if (verdict !== undefined || this.#waiting.size >= MAX_WAITING)
       return this.fail(attempt, causes.overloaded);
     this.#waiting.add(attempt);
     if (this.#waiting.size === 1) this.#authorizer.whenKnown(() => this.#release());

@@ -9,7 +9,7 @@ import type { InFlight } from '../in-flight.ts';
 import { LimitsLayer } from '../route/limits-layer.ts';
 import { defaultRoute } from '../route/outbound-rules.ts';
 import type { Subject } from '../policy/inbound-policy.ts';
-import type { HttpMetrics } from '../telemetry/http-metrics.ts';
+import type { HttpCells, HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { TransportHeader } from '../transport-header.ts';
@@ -19,7 +19,7 @@ import { OrigProtoServer } from '../upstream/orig-proto.ts';
 import { refuse } from '../upstream/refuse.ts';
 import { TelemetryLayer } from '../upstream/telemetry-layer.ts';
 import type { Apps } from './apps.ts';
-import { Authorizer, type AuthzMetrics } from './authorize.ts';
+import { Authorizer, Decided, type AuthzMetrics } from './authorize.ts';
 import { believedClient, clientName, isOwnGateway } from './client-identity.ts';
 import { Forward } from './forward.ts';
 import { IdentityFieldsLayer } from './identity-fields.ts';
@@ -155,16 +155,17 @@ export class Inbound {
       ...(peer === undefined ? NO_TLS : { tls: 'true', client_id: asserted ?? peer.spiffeId ?? name }),
     };
     const subject: Subject = { address, authenticated: peer !== undefined, identity: name };
-    const authorizer = new Authorizer(policies.port(port), subject, authz, labels);
+    const authorizer = new Authorizer(policies.port(port), subject, authz, http, labels);
     const { inFlight, timers, deadlines } = this.#options;
     const forward = new Forward(apps, port, authorizer, inFlight, timers);
     const limits = new LimitsLayer(forward, { route: () => NO_LIMITS, timers: deadlines, now });
     const fields = new IdentityFieldsLayer(limits, name, peer !== undefined && isOwnGateway(peer, own));
-    const cells = http.cells(labels);
+    let undecided: HttpCells | undefined;
     return new TelemetryLayer(fields, {
       errors: http.errors,
       now,
-      asked: () => cells,
+      went: (x) => (x.verdict instanceof Decided ? x.verdict.cells : undefined),
+      unplaced: () => (undecided ??= http.cells(labels)),
       onStart: () => inFlight.active++,
       onEnd: () => inFlight.active--,
     });

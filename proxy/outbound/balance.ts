@@ -14,13 +14,12 @@ import { formatGrpcTimeout } from '../route/request-fields.ts';
 import { backOffMs, retriesGrpc, retriesStatus, type RetryPolicy } from '../route/retry-policy.ts';
 import { grpcStatusOf } from '../telemetry/classify.ts';
 import type { HttpCells } from '../telemetry/http-metrics.ts';
-import type { Counter, Gauge } from '../telemetry/registry.ts';
-import type { RetryCells } from '../telemetry/route-metrics.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import type { Attempt } from '../upstream/attempt.ts';
 import { attemptOf, Dispatch, NO_RETRY, type Destination } from '../upstream/dispatch.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Clock } from '../../workload-identity/index.ts';
+import type { TargetMetrics } from './target-metrics.ts';
 
 /** Requests that wait for an endpoint: Linkerd's queue capacity. */
 export const QUEUE_CAPACITY = 10_000;
@@ -40,12 +39,8 @@ export interface BalanceOptions {
   /** A request that came before its route was known is going to be sent. */
   late: (x: Exchange, head: Head, ended: boolean) => void;
   release: (reach: Reach) => void;
-  /** How many endpoints can be asked now, and how many are left alone for a while after they could not be reached. */
-  gauges: { readonly ready: Gauge; readonly pending: Gauge };
-  /** What becomes of retries; asked for at the first one, as most targets have none. */
-  retries: () => RetryCells;
-  /** Endpoints that were taken out for their failures; likewise. */
-  ejections: () => Counter;
+  /** Endpoints, retries, ejections. The cells of the latter two are asked for when there are any, as most targets have none. */
+  metrics: Pick<TargetMetrics, 'endpoints' | 'retries' | 'ejections'>;
   /** ms that requests wait for an endpoint before all of them fail, where no policy says. */
   failFastMs: number;
   /** Requests under way, of all targets. */
@@ -92,12 +87,11 @@ export class Balance extends Dispatch {
       open: options.reach,
       close: options.release,
       onPicker: (picker) => {
-        const { ready, pending } = options.gauges;
-        ready.set(picker.candidates.length);
-        pending.set(this.#balancer.size - picker.candidates.length);
+        const ready = picker.candidates.length;
+        options.metrics.endpoints(ready, this.#balancer.size - ready);
         if (!picker.empty) this.#release();
       },
-      onEjected: () => options.ejections().add(),
+      onEjected: () => options.metrics.ejections().add(),
     });
   }
 
@@ -228,7 +222,7 @@ export class Balance extends Dispatch {
     const outcome = outcomeOf(200, status);
     const pushback = outcome === 'success' || trailers === undefined ? 0 : retryAfterMs(trailers, Date.now());
     this.#balancer.record(chosen, outcome, pushback);
-    if (outcome === 'success' && attempt.retries > 0) this.#options.retries().successes.add();
+    if (outcome === 'success' && attempt.retries > 0) this.#options.metrics.retries().successes.add();
   }
 
   protected override onReset(attempt: Attempt, destination: Destination, cause: Cause): void {
@@ -271,7 +265,7 @@ export class Balance extends Dispatch {
 
   #retryDelay(attempt: Attempt, retry: RetryPolicy): number {
     const { now, random } = this.#options;
-    const retries = this.#options.retries();
+    const retries = this.#options.metrics.retries();
     if (attempt.retries >= retry.limit) {
       retries.limitExceeded.add();
       return NO_RETRY;

@@ -7,24 +7,19 @@ import type { Exchange, RequestSink } from '../message.ts';
 import type { InFlight } from '../in-flight.ts';
 import { LimitsLayer } from '../route/limits-layer.ts';
 import { defaultRules, type OutboundRules } from '../route/outbound-rules.ts';
-import { HttpCells, type HttpMetrics } from '../telemetry/http-metrics.ts';
-import type { Family, Gauge } from '../telemetry/registry.ts';
-import type { RouteMetrics } from '../telemetry/route-metrics.ts';
+import { HttpCells } from '../telemetry/http-metrics.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import { Attempt } from '../upstream/attempt.ts';
 import { TelemetryLayer } from '../upstream/telemetry-layer.ts';
 import { Balance, reachOf, type Reach } from './balance.ts';
 import { resolveName } from './dns-endpoints.ts';
-import { tlsLabels, type Peers } from './peers.ts';
+import type { Peers } from './peers.ts';
+import { TargetMetrics, type TargetMetricsOptions } from './target-metrics.ts';
 
-export interface TargetOptions {
+export interface TargetOptions extends TargetMetricsOptions {
   discovery: DiscoveryOptions;
   policy: OutboundPolicyOptions;
   peers: Pick<Peers, 'acquire' | 'release'>;
-  http: HttpMetrics;
-  routes: RouteMetrics;
-  /** `outbound_http_balancer_endpoints`. */
-  endpoints: Family<Gauge>;
   timers: TimerWheel;
   /** Fine enough for tens of ms. */
   deadlines: TimerWheel;
@@ -60,6 +55,7 @@ export class Target {
   readonly #policy: OutboundPolicyWatch;
   readonly #balance: Balance;
   readonly #limits: LimitsLayer;
+  readonly #metrics: TargetMetrics;
   readonly #listeners = new Set<() => void>();
   /** Undefined: neither the policy nor that there is none has been told. */
   #rules: OutboundRules | undefined = undefined;
@@ -75,14 +71,10 @@ export class Target {
     this.authority = authority;
     this.#options = options;
     this.lastUsed = options.now();
+    this.#metrics = new TargetMetrics(authority, options);
     this.#balance = new Balance({
       ...options,
-      retries: () => options.routes.retries({ authority }),
-      ejections: () => options.routes.ejections.cell({ authority }),
-      gauges: {
-        ready: options.endpoints.cell({ authority, endpoint_state: 'ready' }),
-        pending: options.endpoints.cell({ authority, endpoint_state: 'pending' }),
-      },
+      metrics: this.#metrics,
       reach: (one) => this.#reach(one),
       late: (x, head, ended) => this.#limits.begin(x, head, ended),
       release: ({ endpoint: one }) => options.peers.release(one),
@@ -135,9 +127,11 @@ export class Target {
   close(): void {
     this.suspend();
     this.#balance.close();
+    this.#metrics.endpoints(0, 0);
   }
 
   #onFound(found: Found): void {
+    if (found.kind === 'endpoints') this.#metrics.named(found.name);
     if (found.kind === 'no-service') {
       // What is no Service has no policy.
       this.#policy.stop();
@@ -194,7 +188,7 @@ export class Target {
       now,
       asked: (x) => (x.verdict instanceof HttpCells ? x.verdict : undefined),
       went: cellsOf,
-      unplaced: http.cells({ direction: 'outbound', authority: this.authority }),
+      unplaced: () => this.#metrics.unplaced(),
       onStart: () => {
         this.active++;
         this.#options.inFlight.active++;
@@ -207,18 +201,10 @@ export class Target {
   }
 
   #reach(one: Endpoint): Reach {
-    const { peers, http } = this.#options;
-    const cells = http.cells({
-      direction: 'outbound',
-      authority: this.authority,
-      target_addr: `${one.address}:${one.port}`,
-      ...tlsLabels(one),
-      ...destinationLabels(one),
-    });
     return {
       endpoint: one,
-      upstream: peers.acquire(one),
-      cells,
+      upstream: this.#options.peers.acquire(one),
+      cells: this.#metrics.reach(one),
       port: Buffer.from(String(one.port)),
       target: one.authorityOverride === undefined ? undefined : Buffer.from(one.authorityOverride),
     };
@@ -229,11 +215,4 @@ function cellsOf(x: Exchange): HttpCells | undefined {
   if (!(x.endpoint instanceof Attempt)) return undefined;
   const last = x.endpoint.lastDestination;
   return last === undefined ? undefined : reachOf(last).cells;
-}
-
-/** Linkerd's `dst_…` labels. */
-function destinationLabels(one: Endpoint): Record<string, string> {
-  const labels: Record<string, string> = {};
-  for (const [name, value] of Object.entries(one.labels)) labels[`dst_${name}`] = value;
-  return labels;
 }

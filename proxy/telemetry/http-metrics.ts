@@ -1,13 +1,36 @@
+import { MAX_GRPC_STATUS, NO_GRPC_STATUS } from './classify.ts';
 import type { Counter, Family, Histogram, Labels, Registry } from './registry.ts';
 
 export type Direction = 'inbound' | 'outbound';
+
+/** How a request ended. One object is used again and again: what is told is read at once. */
+export interface Outcome {
+  /** Status of the response; of a request that got none, the one that it was answered with. */
+  status: number;
+  success: boolean;
+  /** ms from the request's head to the end of the response. */
+  latencyMs: number;
+  /** One of gRPC's codes, or `NO_GRPC_STATUS`. */
+  grpcStatus: number;
+  /** Code of `errors.ts` of what ended it before its time; empty: nothing did. */
+  error: string;
+}
+
+interface OutcomeCells {
+  readonly responses: Counter;
+  readonly latency: Histogram;
+}
+
+/** Distinct values of a gRPC status in an outcome's key, "none" included. */
+const GRPC_VALUES = MAX_GRPC_STATUS + 2;
 
 /** Cells of one (target, endpoint, client): handed to a stack once. */
 export class HttpCells {
   readonly #families: HttpMetrics;
   readonly #labels: Labels;
   readonly #requests: Counter;
-  readonly #byOutcome = new Map<number, { responses: Counter; latency: Histogram }>();
+  readonly #byOutcome = new Map<number, OutcomeCells>();
+  readonly #byError = new Map<string, OutcomeCells>();
 
   constructor(families: HttpMetrics, labels: Labels) {
     this.#families = families;
@@ -19,24 +42,44 @@ export class HttpCells {
     this.#requests.add();
   }
 
-  /** @param latencyMs from the request's head to the end of the response */
-  response(status: number, success: boolean, latencyMs: number): void {
-    const key = success ? status : -status;
+  response(outcome: Outcome): void {
+    const { responses, latency } = outcome.error === '' ? this.#ended(outcome) : this.#broken(outcome);
+    responses.add();
+    latency.observe(outcome.latencyMs);
+  }
+
+  #ended(outcome: Outcome): OutcomeCells {
+    const { status, success, grpcStatus } = outcome;
+    const key = (status * GRPC_VALUES + grpcStatus + 1) * 2 + (success ? 1 : 0);
     let cells = this.#byOutcome.get(key);
     if (cells === undefined) {
-      const labels = {
-        ...this.#labels,
-        status_code: String(status),
-        classification: success ? 'success' : 'failure',
-      };
-      cells = {
-        responses: this.#families.responses.cell(labels),
-        latency: this.#families.latency.cell({ ...this.#labels, status_code: String(status) }),
-      };
+      cells = this.#make(outcome);
       this.#byOutcome.set(key, cells);
     }
-    cells.responses.add();
-    cells.latency.observe(latencyMs);
+    return cells;
+  }
+
+  #broken(outcome: Outcome): OutcomeCells {
+    const key = `${outcome.error} ${outcome.status} ${outcome.success}`;
+    let cells = this.#byError.get(key);
+    if (cells === undefined) {
+      cells = this.#make(outcome);
+      this.#byError.set(key, cells);
+    }
+    return cells;
+  }
+
+  #make({ status, success, grpcStatus, error }: Outcome): OutcomeCells {
+    const labels = { ...this.#labels, status_code: String(status) };
+    return {
+      responses: this.#families.responses.cell({
+        ...labels,
+        classification: success ? 'success' : 'failure',
+        grpc_status: grpcStatus === NO_GRPC_STATUS ? '' : String(grpcStatus),
+        error,
+      }),
+      latency: this.#families.latency.cell(labels),
+    };
   }
 }
 
@@ -49,7 +92,10 @@ export class HttpMetrics {
 
   constructor(registry: Registry) {
     this.requests = registry.counter('request_total', 'Requests that were forwarded');
-    this.responses = registry.counter('response_total', 'Responses, by status and classification');
+    this.responses = registry.counter(
+      'response_total',
+      'Responses, by status and classification; `error` where the proxy ended the request',
+    );
     this.latency = registry.histogram(
       'response_latency_ms',
       "Milliseconds from a request's head to its response's end",

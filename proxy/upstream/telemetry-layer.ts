@@ -1,23 +1,28 @@
 import type { Cause } from '../errors.ts';
 import type { Exchange, Head } from '../message.ts';
-import { grpcStatusOf, isFailure } from '../telemetry/classify.ts';
-import type { HttpCells } from '../telemetry/http-metrics.ts';
+import { grpcCodeOf, isFailure, NO_GRPC_STATUS } from '../telemetry/classify.ts';
+import type { HttpCells, Outcome } from '../telemetry/http-metrics.ts';
+import type { Observed, RequestObserver } from '../telemetry/observer.ts';
 import type { Counter, Family } from '../telemetry/registry.ts';
 import { type Inner, StackLayer } from './stack-layer.ts';
 
 /** What the layer keeps of one exchange, in its slot `x.telemetry`. */
 class Mark {
-  grpcStatus: string | undefined = undefined;
+  grpcStatus = NO_GRPC_STATUS;
   over = false;
+  /** Undefined: nobody follows this request. */
+  observed: Observed | undefined = undefined;
 }
 
 export interface TelemetryOptions {
   /** Cells that count a request as it comes in, with its response: by who asks. */
   asked?: (x: Exchange) => HttpCells | undefined;
-  /** Cells of the endpoint that it went to, which has counted the request itself; undefined: it went nowhere. */
+  /** Cells of where it went, which have counted the request by then; undefined: it went nowhere. */
   went?: (x: Exchange) => HttpCells | undefined;
   /** Count what went nowhere. */
-  unplaced?: HttpCells;
+  unplaced?: () => HttpCells;
+  /** Follows single requests: access log, traces. Absent: nobody wants that. */
+  observer?: RequestObserver | undefined;
   errors: Family<Counter>;
   /** ms, monotonic. */
   now: () => number;
@@ -29,6 +34,13 @@ export interface TelemetryOptions {
 /** Counts requests and responses and measures their time. Outermost: it sees also what the layers inside answer by themselves. */
 export class TelemetryLayer extends StackLayer {
   readonly #options: TelemetryOptions;
+  readonly #outcome: Outcome = {
+    status: 0,
+    success: true,
+    latencyMs: 0,
+    grpcStatus: NO_GRPC_STATUS,
+    error: '',
+  };
 
   constructor(inner: Inner, options: TelemetryOptions) {
     super(inner);
@@ -36,61 +48,91 @@ export class TelemetryLayer extends StackLayer {
   }
 
   override requestHead(x: Exchange, head: Head, end: boolean): void {
-    x.startedAt = this.#options.now();
-    x.telemetry = new Mark();
-    this.#options.onStart?.();
-    if (!x.opaque) this.#options.asked?.(x)?.request();
+    const { now, observer, onStart, asked } = this.#options;
+    x.startedAt = now();
+    const mark = new Mark();
+    x.telemetry = mark;
+    onStart?.();
+    if (!x.opaque) {
+      asked?.(x)?.request();
+      if (observer !== undefined) mark.observed = observer.begin(x, head);
+    }
     super.requestHead(x, head, end);
   }
 
+  override requestData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
+    const { observed } = markOf(x);
+    if (observed !== undefined) observed.requestBytes += end - start;
+    super.requestData(x, buffer, start, end, last);
+  }
+
   override requestReset(x: Exchange, cause: Cause): void {
-    this.#end(x, cause.status, true);
+    this.#end(x, cause.status, true, NO_GRPC_STATUS, cause.code);
     super.requestReset(x, cause);
   }
 
   override responseHead(x: Exchange, head: Head, end: boolean): void {
+    const mark = markOf(x);
     if (head.isFinal && x.status === 0) {
       x.status = head.status;
       x.respondedAt = this.#options.now();
-      markOf(x).grpcStatus = grpcStatusOf(head);
+      mark.grpcStatus = grpcCodeOf(head);
     }
-    if (end) this.#end(x, x.status, isFailure(x.status, markOf(x).grpcStatus));
+    if (end) this.#whole(x, mark.grpcStatus);
     super.responseHead(x, head, end);
   }
 
   override responseData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
-    if (last) this.#end(x, x.status, isFailure(x.status, markOf(x).grpcStatus));
+    const { observed, grpcStatus } = markOf(x);
+    if (observed !== undefined) observed.responseBytes += end - start;
+    if (last) this.#whole(x, grpcStatus);
     super.responseData(x, buffer, start, end, last);
   }
 
   override responseTrailers(x: Exchange, trailers: Head): void {
-    this.#end(x, x.status, isFailure(x.status, grpcStatusOf(trailers) ?? markOf(x).grpcStatus));
+    const told = grpcCodeOf(trailers);
+    this.#whole(x, told === NO_GRPC_STATUS ? markOf(x).grpcStatus : told);
     super.responseTrailers(x, trailers);
   }
 
   override responseReset(x: Exchange, cause: Cause): void {
     this.#options.errors.cell({ error: cause.code }).add();
-    this.#end(x, x.status === 0 ? cause.status : x.status, x.status !== 0 || cause.status >= 500);
+    const failed = x.status !== 0 || cause.status >= 500;
+    this.#end(x, x.status === 0 ? cause.status : x.status, failed, NO_GRPC_STATUS, cause.code);
     super.responseReset(x, cause);
   }
 
-  #end(x: Exchange, status: number, failed: boolean): void {
+  /** The response came to its end. */
+  #whole(x: Exchange, grpcStatus: number): void {
+    this.#end(x, x.status, isFailure(x.status, grpcStatus), grpcStatus, '');
+  }
+
+  #end(x: Exchange, status: number, failed: boolean, grpcStatus: number, error: string): void {
     const mark = markOf(x);
     if (mark.over) return;
     mark.over = true;
-    if (!x.opaque) this.#count(x, status, !failed);
+    if (!x.opaque) {
+      const outcome = this.#outcome;
+      outcome.status = status;
+      outcome.success = !failed;
+      outcome.latencyMs = this.#options.now() - x.startedAt;
+      outcome.grpcStatus = grpcStatus;
+      outcome.error = error;
+      this.#count(x, outcome);
+      if (mark.observed !== undefined) mark.observed.end(x, outcome);
+    }
     this.#options.onEnd?.();
   }
 
-  #count(x: Exchange, status: number, success: boolean): void {
-    const { asked, went, unplaced, now } = this.#options;
-    const latencyMs = now() - x.startedAt;
-    asked?.(x)?.response(status, success, latencyMs);
+  #count(x: Exchange, outcome: Outcome): void {
+    const { asked, went, unplaced } = this.#options;
+    asked?.(x)?.response(outcome);
     const cells = went?.(x);
-    if (cells !== undefined) cells.response(status, success, latencyMs);
+    if (cells !== undefined) cells.response(outcome);
     else if (unplaced !== undefined) {
-      unplaced.request();
-      unplaced.response(status, success, latencyMs);
+      const nowhere = unplaced();
+      nowhere.request();
+      nowhere.response(outcome);
     }
   }
 }

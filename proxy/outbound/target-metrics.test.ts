@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { endpoint } from '../balance/endpoint.ts';
+import { HttpMetrics } from '../telemetry/http-metrics.ts';
+import { Registry } from '../telemetry/registry.ts';
+import { RouteMetrics } from '../telemetry/route-metrics.ts';
+import { TargetMetrics } from './target-metrics.ts';
+
+function setUp() {
+  const registry = new Registry();
+  const options = {
+    http: new HttpMetrics(registry),
+    routes: new RouteMetrics(registry),
+    endpoints: registry.gauge('endpoints', 'help'),
+  };
+  const ready = (authority: string): number | undefined =>
+    [...options.endpoints.cells()].find(
+      ({ labels }) => labels === `authority="${authority}",endpoint_state="ready"`,
+    )?.value;
+  return { ready, of: (authority: string) => new TargetMetrics(authority, options), options };
+}
+
+const ONE = endpoint({
+  address: '10.0.0.1',
+  port: 80,
+  dialPort: 80,
+  identity: undefined,
+  authorityOverride: undefined,
+  opaque: false,
+  http2: false,
+  weight: 1,
+  labels: { pod: 'web-1' },
+});
+
+test('however a Service is asked for, its series carry its own name', () => {
+  const { of, options } = setUp();
+  for (const authority of ['web:80', 'web.shop:80', '10.96.0.1:80']) {
+    const metrics = of(authority);
+    metrics.named('web.shop.svc.cluster.local');
+    metrics.unplaced().request();
+    metrics.reach(ONE).request();
+  }
+  assert.deepEqual(
+    [...options.http.requests.cells()].map(({ labels, value }) => [labels, value]),
+    [
+      ['direction="outbound",authority="web.shop.svc.cluster.local:80"', 3],
+      [
+        'direction="outbound",authority="web.shop.svc.cluster.local:80",target_addr="10.0.0.1:80",' +
+          'tls="no_identity",no_tls_reason="not_provided_by_service_discovery",dst_pod="web-1"',
+        3,
+      ],
+    ],
+  );
+});
+
+test('what has no name is shown as it was asked for', () => {
+  const { of, ready } = setUp();
+  const metrics = of('10.0.0.1:80');
+  metrics.named('');
+  metrics.endpoints(1, 0);
+  assert.equal(ready('10.0.0.1:80'), 1);
+});
+
+test('targets of one Service share its gauges: each takes back only what is its own', () => {
+  const { of, ready } = setUp();
+  const [short, long] = [of('web:80'), of('web.shop:80')];
+  for (const metrics of [short, long]) metrics.named('web.shop.svc');
+  short.endpoints(3, 1);
+  long.endpoints(2, 2);
+  assert.equal(ready('web.shop.svc:80'), 5);
+  short.endpoints(0, 0);
+  assert.equal(ready('web.shop.svc:80'), 2);
+});
+
+test('a Service that gets its name late leaves nothing behind under the old one', () => {
+  const { of, ready } = setUp();
+  const metrics = of('web:80');
+  metrics.endpoints(2, 0);
+  metrics.named('web.shop.svc');
+  assert.deepEqual([ready('web:80'), ready('web.shop.svc:80')], [0, 2]);
+});

@@ -1,0 +1,91 @@
+import type { Endpoint } from '../balance/endpoint.ts';
+import type { HttpCells, HttpMetrics } from '../telemetry/http-metrics.ts';
+import type { Counter, Family, Gauge } from '../telemetry/registry.ts';
+import type { RetryCells, RouteMetrics } from '../telemetry/route-metrics.ts';
+import { tlsLabels } from './peers.ts';
+
+export interface TargetMetricsOptions {
+  http: HttpMetrics;
+  routes: RouteMetrics;
+  /** `outbound_http_balancer_endpoints`. */
+  endpoints: Family<Gauge>;
+}
+
+/** How many endpoints can be asked now, and how many are left alone for a while. */
+interface Counts {
+  ready: number;
+  pending: number;
+}
+
+/**
+ * The cells of one target. Its label `authority` is the name of the Service behind it, however the app named it (a short name, the address that a redirected
+ * connection was going to), as Linkerd's proxy shows it; what is no Service is shown as it was asked for.
+ */
+export class TargetMetrics {
+  readonly #options: TargetMetricsOptions;
+  readonly #port: string;
+  #authority: string;
+  #unplaced: HttpCells | undefined;
+  /** What of the gauges is this target's: several may lead to one Service. Undefined: nothing was told yet. */
+  #counted: Counts | undefined;
+
+  /** @param authority `host:port` as the app named it */
+  constructor(authority: string, options: TargetMetricsOptions) {
+    this.#options = options;
+    this.#authority = authority;
+    this.#port = authority.slice(authority.lastIndexOf(':'));
+  }
+
+  /** What the Service is called; empty: it has no name. Counts from now on. */
+  named(service: string): void {
+    const authority = `${service}${this.#port}`;
+    if (service === '' || authority === this.#authority) return;
+    const counted = this.#counted;
+    if (counted !== undefined) this.endpoints(0, 0);
+    this.#authority = authority;
+    this.#unplaced = undefined;
+    if (counted !== undefined) this.endpoints(counted.ready, counted.pending);
+  }
+
+  /** Of requests that reached no endpoint. */
+  unplaced(): HttpCells {
+    const authority = this.#authority;
+    this.#unplaced ??= this.#options.http.cells({ direction: 'outbound', authority });
+    return this.#unplaced;
+  }
+
+  reach(one: Endpoint): HttpCells {
+    return this.#options.http.cells({
+      direction: 'outbound',
+      authority: this.#authority,
+      target_addr: `${one.address}:${one.port}`,
+      ...tlsLabels(one),
+      ...destinationLabels(one),
+    });
+  }
+
+  endpoints(ready: number, pending: number): void {
+    this.#gauge('ready', ready - (this.#counted?.ready ?? 0));
+    this.#gauge('pending', pending - (this.#counted?.pending ?? 0));
+    this.#counted = { ready, pending };
+  }
+
+  retries(): RetryCells {
+    return this.#options.routes.retries({ authority: this.#authority });
+  }
+
+  ejections(): Counter {
+    return this.#options.routes.ejections.cell({ authority: this.#authority });
+  }
+
+  #gauge(state: keyof Counts, change: number): void {
+    this.#options.endpoints.cell({ authority: this.#authority, endpoint_state: state }).add(change);
+  }
+}
+
+/** Linkerd's `dst_…` labels. */
+function destinationLabels(one: Endpoint): Record<string, string> {
+  const labels: Record<string, string> = {};
+  for (const [name, value] of Object.entries(one.labels)) labels[`dst_${name}`] = value;
+  return labels;
+}
