@@ -1,6 +1,7 @@
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
 import type { Exchange, Head, RequestSink, ResponseSink } from '../message.ts';
+import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
 import { errorHead } from './error-head.ts';
 import { ErrorCode } from './frames.ts';
@@ -19,6 +20,11 @@ import type { StreamTable } from './stream-table.ts';
 
 /** Up to this many streams there is nothing to batch: output leaves with the read callback. */
 const EAGER_STREAMS = 2;
+/**
+ * ms, to a tick of the wheel, that a connection has had no more streams than that before it counts as quiet. Of a busy one's batch the first stream would leave by
+ * itself, and wake the peer for one request.
+ */
+const QUIET_MS = 100;
 
 /** What both halves of a connection stand on. */
 export interface ConnectionParts {
@@ -44,12 +50,16 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
   readonly #options: Http2Options;
   readonly #responses: ResponseSink | undefined;
   readonly #stalls: StallWatch;
+  readonly #timers: TimerWheel;
   #peerMaxHeaderList = Number.POSITIVE_INFINITY;
+  /** ms, to a tick of the wheel: when there were last more than `EAGER_STREAMS`. */
+  #busyAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: ConnectionParts) {
     const { options, table, frames } = parts;
     const { timers } = options;
     this.#server = parts.server;
+    this.#timers = timers;
     this.#transport = parts.transport;
     this.#frames = frames;
     this.#table = table;
@@ -229,8 +239,15 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
 
   /** The table has one more stream. */
   opened(): void {
-    this.#transport.eager = this.#table.size <= EAGER_STREAMS;
+    this.#pace();
     this.#stalls.watch();
+  }
+
+  /** When output leaves: at once on a quiet connection, else with all that the turn brings. */
+  #pace(): void {
+    const { lastTick } = this.#timers;
+    if (this.#table.size > EAGER_STREAMS) this.#busyAt = lastTick;
+    this.#transport.eager = lastTick - this.#busyAt > QUIET_MS;
   }
 
   /** A peer that asks without reading the answers is given up: they are not under flow control. */
@@ -265,7 +282,7 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
     stream.sink = undefined;
     this.#receiver.discard(stream);
     this.sender.discard(stream);
-    this.#transport.eager = this.#table.size <= EAGER_STREAMS;
+    this.#pace();
     if (this.#life.state === 'open') this.#options.onCapacity?.();
     else this.#life.closeWhenDrained();
     return true;
