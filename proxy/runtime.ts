@@ -7,11 +7,13 @@ import {
   type Channel,
   type Clock,
   type ExpectedPeer,
+  type Http2Connect,
   type Logger,
   type Resolve,
   type WorkloadIdentity,
 } from '../workload-identity/index.ts';
 import type { MeshConfig } from './config.ts';
+import { http2Connect } from './control/http2-session.ts';
 import { ConnectionTracker } from './telemetry/connections.ts';
 import { ControlMetrics } from './telemetry/control-metrics.ts';
 import { DetectMetrics } from './telemetry/detect-metrics.ts';
@@ -74,7 +76,7 @@ export interface RuntimeOptions {
   /** Default: certified by the identity service of the configuration. */
   identity?: WorkloadIdentity;
   resolve?: Resolve;
-  /** Default: gRPC over mutual TLS. */
+  /** Default: gRPC over mutual TLS, by the data plane's HTTP/2. */
   channel?: (address: string) => Channel;
   /** Default: ours, then Linkerd's. */
   alpn?: readonly string[];
@@ -88,9 +90,10 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
   const { wrap, kind, reason } = await chooseTransport();
   log.info({ transport: kind, reason }, 'transport chosen');
   const resolve = options.resolve ?? createResolver();
-  const identity = options.identity ?? ownIdentity(config, log);
   const timers = new TimerWheel();
   timers.start();
+  const connect = http2Connect(wrap, timers);
+  const identity = options.identity ?? ownIdentity(config, log, connect);
   const deadlines = new TimerWheel(undefined, DEADLINE_TICK_MS);
   deadlines.startResting();
   const now = (): number => timers.now();
@@ -103,6 +106,7 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
       resolve,
       tls: () => identity.clientOptions({ alpn: ['h2'], expect: controlPlane(config) }),
       localAddress: config.pod.ip,
+      connect,
       logger: log,
     });
   const channel = options.channel ?? grpc;
@@ -157,9 +161,9 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
   };
 }
 
-function ownIdentity(config: MeshConfig, logger: Logger): WorkloadIdentity {
+function ownIdentity(config: MeshConfig, logger: Logger, connect: Http2Connect): WorkloadIdentity {
   if (config.identity === undefined) throw new Error('neither an identity nor a way to get one is given');
-  return createWorkloadIdentity({ ...config.identity, logger });
+  return createWorkloadIdentity({ ...config.identity, connect, logger });
 }
 
 /** Who answers at the control plane's ports. */

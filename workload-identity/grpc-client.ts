@@ -1,4 +1,3 @@
-import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import {
   create,
   type DescMessage,
@@ -11,16 +10,16 @@ import {
 } from '@bufbuild/protobuf';
 import { type Clock, systemClock, type Timer } from './clock.ts';
 import { Connection } from './grpc-connection.ts';
-import { GrpcError, grpcStatus, toGrpcCode } from './grpc-error.ts';
+import { GrpcError, grpcStatus } from './grpc-error.ts';
 import { encodeFrame, FrameReader } from './grpc-frames.ts';
+import { type Outcome, outcomeOfEnd, outcomeOfHead, outcomeOfTrailers } from './grpc-outcome.ts';
 import type { Call, CallOptions, Channel, ChannelOptions, StreamHandlers } from './grpc-types.ts';
+import type { Http2Session, Http2Stream, RequestHead, StreamEnd } from './http2.ts';
 
 /** Most digits that `grpc-timeout` may have; a longer deadline is no deadline. */
 const MAX_TIMEOUT_VALUE = 99_999_999;
-const HTTP2_CANCEL = 8;
-const HTTP2_REFUSED_STREAM = 7;
 
-/** Makes a channel. The HTTP/2 engine behind it can be replaced without a change to callers. */
+/** Makes a channel. */
 export function createChannel(options: ChannelOptions): Channel {
   const connection = new Connection(options);
   const clock = options.clock ?? systemClock;
@@ -31,13 +30,19 @@ export function createChannel(options: ChannelOptions): Channel {
     handlers: StreamHandlers<MessageShape<O>>,
     callOptions: CallOptions,
   ): RunningCall {
-    const call = new RunningCall(connection, clock, method, callOptions, {
-      message: (bytes) => handlers.message(fromBinary(method.output, bytes)),
-      end: (error) => {
-        running.delete(call);
-        handlers.end(error);
+    const call = new RunningCall(
+      connection,
+      clock,
+      requestHead(method, options.address, callOptions),
+      callOptions,
+      {
+        message: (bytes) => handlers.message(fromBinary(method.output, bytes)),
+        end: (error) => {
+          running.delete(call);
+          handlers.end(error);
+        },
       },
-    });
+    );
     running.add(call);
     return call;
   }
@@ -99,33 +104,31 @@ function encode<I extends DescMessage>(schema: I, message: MessageInitShape<I>):
 type CallState =
   /** No stream yet: what is sent waits here. */
   | { kind: 'connecting'; queue: Buffer[]; sendClosed: boolean }
-  | { kind: 'open'; stream: ClientHttp2Stream }
+  | { kind: 'open'; stream: Http2Stream }
   | { kind: 'ended' };
 
 /** One call: frames out, messages in, one end. */
 class RunningCall implements Call {
-  readonly #method: DescMethod;
-  readonly #options: CallOptions;
+  readonly #head: RequestHead;
   readonly #handlers: StreamHandlers<Buffer>;
   readonly #reader = new FrameReader();
   readonly #deadline: Timer | undefined;
   #state: CallState = { kind: 'connecting', queue: [], sendClosed: false };
   /** What the peer's headers or trailers said. */
-  #status: GrpcError | 'ok' | undefined;
+  #status: Outcome;
 
   constructor(
     connection: Connection,
     clock: Clock,
-    method: DescMethod,
-    options: CallOptions,
+    head: RequestHead,
+    { deadlineMs }: CallOptions,
     handlers: StreamHandlers<Buffer>,
   ) {
-    this.#method = method;
-    this.#options = options;
+    this.#head = head;
     this.#handlers = handlers;
-    if (options.deadlineMs !== undefined) {
-      this.#deadline = clock.after(options.deadlineMs, () =>
-        this.#end(new GrpcError(grpcStatus.deadlineExceeded, `no answer within ${options.deadlineMs} ms`)),
+    if (deadlineMs !== undefined) {
+      this.#deadline = clock.after(deadlineMs, () =>
+        this.#end(new GrpcError(grpcStatus.deadlineExceeded, `no answer within ${deadlineMs} ms`)),
       );
     }
     connection.acquire().then(
@@ -136,8 +139,7 @@ class RunningCall implements Call {
 
   send(frame: Buffer): void {
     if (this.#state.kind === 'connecting') this.#state.queue.push(frame);
-    else if (this.#state.kind === 'open' && !this.#state.stream.writableEnded)
-      this.#state.stream.write(frame);
+    else if (this.#state.kind === 'open') this.#state.stream.write(frame);
   }
 
   closeSend(): void {
@@ -149,60 +151,28 @@ class RunningCall implements Call {
     this.#end(new GrpcError(grpcStatus.cancelled, 'cancelled by the caller'));
   }
 
-  #open(connection: Connection, session: ClientHttp2Session): void {
+  #open(connection: Connection, session: Http2Session): void {
     if (this.#state.kind !== 'connecting') return;
-    if (session.destroyed || session.closed) {
-      this.#end(new GrpcError(grpcStatus.unavailable, 'the connection was lost'));
+    if (!session.available) {
+      this.#end(new GrpcError(grpcStatus.unavailable, 'the connection takes no more streams'));
       return;
     }
     const { queue, sendClosed } = this.#state;
-    const stream = session.request(this.#headers());
-    this.#state = { kind: 'open', stream };
-    stream.on('response', (headers) => {
-      connection.answered(session);
-      this.#onResponse(headers);
+    const stream = session.request(this.#head, {
+      head: (status, fields) => {
+        connection.answered(session);
+        this.#status = outcomeOfHead(status, fields);
+      },
+      data: (bytes) => this.#onData(bytes),
+      trailers: (fields) => {
+        const told = outcomeOfTrailers(fields);
+        this.#status = told === 'ok' ? (this.#status ?? told) : told;
+      },
+      closed: (end) => this.#onClosed(end),
     });
-    stream.on('trailers', (headers) => this.#onStatus(headers));
-    stream.on('data', (chunk: Buffer) => this.#onData(chunk));
-    stream.on('error', (error) => this.#end(asGrpcError(error)));
-    stream.on('close', () => this.#onClose(session, stream));
+    this.#state = { kind: 'open', stream };
     for (const frame of queue) stream.write(frame);
     if (sendClosed) stream.end();
-  }
-
-  #headers(): Record<string, string> {
-    const { deadlineMs, metadata } = this.#options;
-    return {
-      ...metadata,
-      ':method': 'POST',
-      ':path': `/${this.#method.parent.typeName}/${this.#method.name}`,
-      te: 'trailers',
-      'content-type': 'application/grpc',
-      'user-agent': 'isthmus',
-      ...(deadlineMs === undefined || deadlineMs > MAX_TIMEOUT_VALUE
-        ? {}
-        : { 'grpc-timeout': `${Math.ceil(deadlineMs)}m` }),
-    };
-  }
-
-  #onResponse(headers: IncomingHttpHeaders & { ':status'?: number | undefined }): void {
-    if (headers['grpc-status'] !== undefined) {
-      this.#onStatus(headers);
-      return;
-    }
-    if (headers[':status'] !== 200) this.#status = fromHttpStatus(headers[':status'] ?? 0);
-    else if (headers['content-type']?.startsWith('application/grpc') !== true) {
-      this.#status = new GrpcError(
-        grpcStatus.unknown,
-        `the peer does not speak gRPC: content-type ${headers['content-type'] ?? 'missing'}`,
-      );
-    }
-  }
-
-  #onStatus(headers: IncomingHttpHeaders): void {
-    const value = Number(headers['grpc-status'] ?? Number.NaN);
-    if (value === grpcStatus.ok) this.#status ??= 'ok';
-    else this.#status = new GrpcError(toGrpcCode(value), decodeMessage(headers['grpc-message']));
   }
 
   #onData(chunk: Buffer): void {
@@ -222,20 +192,10 @@ class RunningCall implements Call {
     }
   }
 
-  #onClose(session: ClientHttp2Session, stream: ClientHttp2Stream): void {
-    if (this.#status === 'ok') {
-      this.#end(
-        this.#reader.pendingBytes === 0
-          ? undefined
-          : new GrpcError(grpcStatus.internal, 'the stream ended inside a message'),
-      );
-      return;
-    }
-    // Node ends the streams of a broken connection as if the peer had cancelled them.
-    const lost = session.destroyed
-      ? new GrpcError(grpcStatus.unavailable, 'the connection was lost')
-      : undefined;
-    this.#end(this.#status ?? lost ?? fromReset(stream.rstCode ?? 0));
+  #onClosed(end: StreamEnd): void {
+    if (this.#status !== 'ok') this.#end(this.#status ?? outcomeOfEnd(end));
+    else if (this.#reader.pendingBytes === 0) this.#end(undefined);
+    else this.#end(new GrpcError(grpcStatus.internal, 'the stream ended inside a message'));
   }
 
   #end(error: GrpcError | undefined): void {
@@ -243,7 +203,7 @@ class RunningCall implements Call {
     if (before.kind === 'ended') return;
     this.#state = { kind: 'ended' };
     this.#deadline?.cancel();
-    if (before.kind === 'open' && !before.stream.closed) before.stream.close(HTTP2_CANCEL);
+    if (before.kind === 'open') before.stream.cancel();
     this.#handlers.end(error);
   }
 }
@@ -255,47 +215,22 @@ function asGrpcError(error: unknown): GrpcError {
   });
 }
 
-/** What a stream means that ended without a status (grpc/doc/PROTOCOL-HTTP2.md, "Errors"). */
-function fromReset(code: number): GrpcError {
-  switch (code) {
-    case HTTP2_CANCEL:
-      return new GrpcError(grpcStatus.cancelled, 'the peer cancelled the stream');
-    case 0:
-    case HTTP2_REFUSED_STREAM:
-      return new GrpcError(grpcStatus.unavailable, 'the stream ended without a status');
-    default:
-      return new GrpcError(grpcStatus.unavailable, `the stream was reset with code ${code}`);
-  }
-}
-
-/** grpc/doc/http-grpc-status-mapping.md. */
-function fromHttpStatus(status: number): GrpcError {
-  const details = `HTTP status ${status} instead of a gRPC answer`;
-  switch (status) {
-    case 400:
-      return new GrpcError(grpcStatus.internal, details);
-    case 401:
-      return new GrpcError(grpcStatus.unauthenticated, details);
-    case 403:
-      return new GrpcError(grpcStatus.permissionDenied, details);
-    case 404:
-      return new GrpcError(grpcStatus.unimplemented, details);
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-      return new GrpcError(grpcStatus.unavailable, details);
-    default:
-      return new GrpcError(grpcStatus.unknown, details);
-  }
-}
-
-/** `grpc-message` is percent-encoded UTF-8; a broken encoding is shown as it is. */
-function decodeMessage(value: string | string[] | undefined): string {
-  const text = Array.isArray(value) ? value.join(',') : (value ?? '');
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+function requestHead(
+  { parent, name }: DescMethod,
+  authority: string,
+  { deadlineMs, metadata }: CallOptions,
+): RequestHead {
+  return {
+    authority,
+    path: `/${parent.typeName}/${name}`,
+    fields: {
+      ...metadata,
+      te: 'trailers',
+      'content-type': 'application/grpc',
+      'user-agent': 'isthmus',
+      ...(deadlineMs === undefined || deadlineMs > MAX_TIMEOUT_VALUE
+        ? {}
+        : { 'grpc-timeout': `${Math.ceil(deadlineMs)}m` }),
+    },
+  };
 }

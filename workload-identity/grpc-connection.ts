@@ -1,8 +1,8 @@
-import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { type BackOff, type Clock, createBackOff, systemClock, type Timer } from './clock.ts';
+import { type BackOff, type Clock, createBackOff, systemClock } from './clock.ts';
 import { GrpcError, grpcStatus } from './grpc-error.ts';
 import type { ChannelOptions } from './grpc-types.ts';
+import type { Http2Session } from './http2.ts';
+import { connectNodeHttp2 } from './node-http2.ts';
 import type { ResolvedAddress } from './resolver.ts';
 
 /** ms for TCP, TLS and the peer's SETTINGS, per address: a few round trips and a busy machine. */
@@ -10,16 +10,11 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** ms between attempts: short enough that a restarted control plane is found at once, long enough that a fleet does not hammer it. */
 const BACK_OFF_MIN_MS = 100;
 const BACK_OFF_MAX_MS = 5_000;
-/** ms; a peer that vanished without a FIN is noticed after their sum. */
-const KEEP_ALIVE_PERIOD_MS = 30_000;
-const KEEP_ALIVE_TIMEOUT_MS = 10_000;
-/** Bytes of received data per stream: control messages are small and are consumed at once. */
-const WINDOW_BYTES = 1024 * 1024;
 
 type State =
   | { kind: 'idle' }
-  | { kind: 'connecting'; session: Promise<ClientHttp2Session> }
-  | { kind: 'connected'; session: ClientHttp2Session; answered: boolean; keepAlive: Timer }
+  | { kind: 'connecting'; session: Promise<Http2Session> }
+  | { kind: 'connected'; session: Http2Session; answered: boolean }
   /** The last attempt failed: the next one starts not before `until` (wall ms). */
   | { kind: 'backing-off'; until: number }
   | { kind: 'closed' };
@@ -38,7 +33,7 @@ export class Connection {
   }
 
   /** A session that has seen the peer's SETTINGS: in TLS 1.3 only that shows that the peer took our certificate. */
-  acquire(): Promise<ClientHttp2Session> {
+  acquire(): Promise<Http2Session> {
     switch (this.#state.kind) {
       case 'connected':
         return Promise.resolve(this.#state.session);
@@ -55,7 +50,7 @@ export class Connection {
   }
 
   /** A call got an answer: the address works. */
-  answered(session: ClientHttp2Session): void {
+  answered(session: Http2Session): void {
     if (this.#state.kind !== 'connected' || this.#state.session !== session) return;
     this.#state.answered = true;
     this.#backOff.reset();
@@ -64,12 +59,10 @@ export class Connection {
   close(): void {
     const before = this.#state;
     this.#state = { kind: 'closed' };
-    if (before.kind !== 'connected') return;
-    before.keepAlive.cancel();
-    before.session.destroy();
+    if (before.kind === 'connected') before.session.destroy();
   }
 
-  #connect(delayMs: number): Promise<ClientHttp2Session> {
+  #connect(delayMs: number): Promise<Http2Session> {
     const session = this.#delay(delayMs)
       .then(() => this.#dialAll())
       .then(
@@ -87,14 +80,14 @@ export class Connection {
     });
   }
 
-  #connected(session: ClientHttp2Session): ClientHttp2Session {
+  #connected(session: Http2Session): Http2Session {
     if (this.#state.kind === 'closed') {
       session.destroy();
       throw new GrpcError(grpcStatus.cancelled, 'the channel is closed');
     }
-    this.#state = { kind: 'connected', session, answered: false, keepAlive: this.#keepAlive(session) };
-    session.once('goaway', () => this.#lost(session));
-    session.once('close', () => this.#lost(session));
+    // GOAWAY, or the end, may have come with the SETTINGS.
+    if (!session.available) this.#failed(new Error('the peer took no stream'));
+    this.#state = { kind: 'connected', session, answered: false };
     return session;
   }
 
@@ -108,9 +101,10 @@ export class Connection {
     );
   }
 
-  #lost(session: ClientHttp2Session): void {
+  #lost(session: Http2Session, error: Error | undefined): void {
     if (this.#state.kind !== 'connected' || this.#state.session !== session) return;
-    this.#state.keepAlive.cancel();
+    const { address, logger } = this.#options;
+    logger.info({ address, error: error?.message }, 'the control connection has ended');
     // A peer that accepts and hangs up without an answer is as good as none.
     if (this.#state.answered) this.#state = { kind: 'idle' };
     else this.#backOffNow();
@@ -120,26 +114,7 @@ export class Connection {
     this.#state = { kind: 'backing-off', until: this.#clock.now() + this.#backOff.next() };
   }
 
-  #keepAlive(session: ClientHttp2Session): Timer {
-    let timer: Timer;
-    const ping = (): void => {
-      timer = this.#clock.after(KEEP_ALIVE_TIMEOUT_MS, () => {
-        this.#options.logger.warn(
-          { address: this.#options.address },
-          'the control connection is silent: dropped',
-        );
-        session.destroy();
-      });
-      session.ping((error) => {
-        timer.cancel();
-        if (error === null && !session.destroyed) timer = this.#clock.after(KEEP_ALIVE_PERIOD_MS, ping);
-      });
-    };
-    timer = this.#clock.after(KEEP_ALIVE_PERIOD_MS, ping);
-    return { cancel: () => timer.cancel() };
-  }
-
-  async #dialAll(): Promise<ClientHttp2Session> {
+  async #dialAll(): Promise<Http2Session> {
     const addresses = await this.#options.resolve(this.#options.address);
     const errors: string[] = [];
     for (const address of addresses) {
@@ -153,36 +128,34 @@ export class Connection {
     throw new Error(errors.length === 0 ? 'the name has no address' : errors.join('; '));
   }
 
-  #dial(address: ResolvedAddress): Promise<ClientHttp2Session> {
-    const { tls, serverName, localAddress } = this.#options;
+  #dial({ address, port }: ResolvedAddress): Promise<Http2Session> {
+    const { tls, serverName, localAddress, connect = connectNodeHttp2 } = this.#options;
     const tlsOptions = tls();
     if (tlsOptions === undefined) throw new Error('there is no certificate or trust anchor yet');
-    const { promise, resolve, reject } = Promise.withResolvers<ClientHttp2Session>();
-    const socket = connectTls({
-      ...tlsOptions,
-      host: address.address,
-      port: address.port,
-      ALPNProtocols: ['h2'],
-      ...(serverName === undefined ? {} : { servername: serverName }),
+    const { promise, resolve, reject } = Promise.withResolvers<Http2Session>();
+    const target = {
+      host: address,
+      port,
+      tls: {
+        ...tlsOptions,
+        ALPNProtocols: ['h2'],
+        ...(serverName === undefined ? {} : { servername: serverName }),
+      },
       ...(localAddress === undefined ? {} : { localAddress }),
+      clock: this.#clock,
+    };
+    const session = connect(target, {
+      ready: () => resolve(session),
+      draining: () => this.#lost(session, undefined),
+      closed: (error) => {
+        reject(error ?? new Error('the peer closed the connection'));
+        this.#lost(session, error);
+      },
     });
     const timeout = this.#clock.after(CONNECT_TIMEOUT_MS, () => {
-      socket.destroy(new Error(`no answer within ${CONNECT_TIMEOUT_MS} ms`));
-    });
-    socket.on('error', reject);
-    socket.once('secureConnect', () => {
-      const session = openSession(socket, serverName ?? address.address);
-      session.on('error', reject);
-      session.once('close', () => reject(new Error('the peer closed the connection')));
-      session.once('remoteSettings', () => resolve(session));
+      reject(new Error(`no answer within ${CONNECT_TIMEOUT_MS} ms`));
+      session.destroy();
     });
     return promise.finally(() => timeout.cancel());
   }
-}
-
-function openSession(socket: TLSSocket, authority: string): ClientHttp2Session {
-  return connectHttp2(`https://${authority}`, {
-    createConnection: () => socket,
-    settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
-  });
 }

@@ -8,6 +8,7 @@ import type {
 import type { ConnectionOptions } from 'node:tls';
 import type { Clock } from './clock.ts';
 import type { GrpcError } from './grpc-error.ts';
+import type { Http2Connect } from './http2.ts';
 import type { Resolve } from './resolver.ts';
 import type { Logger } from './types.ts';
 
@@ -72,6 +73,8 @@ export interface ChannelOptions {
   serverName?: string;
   /** Source address of connections. */
   localAddress?: string;
+  /** Default: Node's HTTP/2. */
+  connect?: Http2Connect;
   logger: Logger;
   clock?: Clock;
   random?: () => number;

@@ -15,6 +15,7 @@ export { GrpcError, grpcStatus, toGrpcCode } from './grpc-error.ts';
 export type { GrpcCode } from './grpc-error.ts';
 export { createChannel } from './grpc-client.ts';
 export type * from './grpc-types.ts';
+export type * from './http2.ts';
 export { createResolver, splitHostPort } from './resolver.ts';
 export type { Resolve, ResolvedAddress } from './resolver.ts';
 export * as der from './der.ts';

@@ -5,7 +5,8 @@ import { CertificateManager, CHECK_PERIOD_MS } from './certificate-manager.ts';
 import { type Certifier, createCertifyClient } from './certify-client.ts';
 import { type Clock, systemClock, type Timer } from './clock.ts';
 import { createChannel } from './grpc-client.ts';
-import type { Channel } from './grpc-types.ts';
+import type { Channel, ChannelOptions } from './grpc-types.ts';
+import type { Http2Connect } from './http2.ts';
 import type { Resolve } from './resolver.ts';
 import { anchorsOnlyContext, clientOptions, TlsSnapshot } from './tls-options.ts';
 import { TrustStore } from './trust-store.ts';
@@ -38,6 +39,8 @@ export interface WorkloadIdentityOptions {
   resolve: Resolve;
   /** Source address of connections to the control plane. */
   localAddress?: string | undefined;
+  /** Default: Node's HTTP/2. */
+  connect?: Http2Connect;
   logger: Logger;
   clock?: Clock;
   random?: () => number;
@@ -266,10 +269,15 @@ class Identity implements LocalWorkloadIdentity {
 /** ms between looks for an anchors file that is not there yet: the ConfigMap may come just after the pod. */
 const FILE_WAIT_MS = 1_000;
 
-function source(options: WorkloadIdentityOptions): { resolve: Resolve; localAddress?: string } {
+function source({
+  resolve,
+  localAddress,
+  connect,
+}: WorkloadIdentityOptions): Pick<ChannelOptions, 'resolve' | 'localAddress' | 'connect'> {
   return {
-    resolve: options.resolve,
-    ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+    resolve,
+    ...(localAddress === undefined ? {} : { localAddress }),
+    ...(connect === undefined ? {} : { connect }),
   };
 }
 

@@ -9,8 +9,8 @@ export interface ConnectOptions {
   port: number;
   /** Source address: our proxies bind the pod's, so that policies and metrics by source mean something. */
   localAddress?: string;
-  /** ms for everything: TCP connect and TLS handshake. */
-  timeoutMs: number;
+  /** ms for everything: TCP connect and TLS handshake. Absent: whoever asked cancels. */
+  timeoutMs?: number;
 }
 
 /** TLS on top. */
@@ -61,6 +61,7 @@ function settle<S extends Socket>(
 ): CancelConnect {
   let settled = false;
   let lastError: NodeJS.ErrnoException | undefined;
+  const { timeoutMs } = options;
   const where = `${options.host}:${options.port}`;
   const fail = (error: NodeJS.ErrnoException): void => {
     if (settled) return;
@@ -69,10 +70,9 @@ function settle<S extends Socket>(
     socket.destroy();
     callback(error, undefined);
   };
-  const timeout = setTimeout(
-    () => fail(withCode(`connecting to ${where} took longer than ${options.timeoutMs} ms`, 'ETIMEDOUT')),
-    options.timeoutMs,
-  );
+  const expired = (): void =>
+    fail(withCode(`connecting to ${where} took longer than ${timeoutMs} ms`, 'ETIMEDOUT'));
+  const timeout = timeoutMs === undefined ? undefined : setTimeout(expired, timeoutMs);
   socket.on('error', (error) => {
     lastError = error;
     fail(error);
