@@ -1,6 +1,8 @@
 import type { EndpointSlice, Namespace, Pod, Service } from '../api/kubernetes-types.ts';
 import { label } from '../api/names.ts';
 import { canonicalIp } from './ip-address.ts';
+import { type PolicyKind, type PolicyKinds, POLICY_KINDS, policyKinds } from './policy/kinds.ts';
+import { ObjectIndex } from './policy/object-index.ts';
 import { type WorkloadPod, workloadPod } from './workload-pod.ts';
 
 /** What a computation read: it must run again when one of these changes. */
@@ -22,7 +24,14 @@ export interface ClusterReader {
   /** The living pod that holds the address as its own (not its node's). */
   podByIp(ip: string): WorkloadPod | undefined;
   namespace(name: string): Namespace | undefined;
+  policy<K extends PolicyKind>(kind: K, namespace: string, name: string): PolicyKinds[K] | undefined;
+  /** By one of the kind's terms (`policy/kinds.ts`), in the order of their keys. */
+  policies<K extends PolicyKind>(kind: K, term: string): PolicyKinds[K][];
+  /** All of a kind, in the order of their keys. */
+  allPolicies<K extends PolicyKind>(kind: K): PolicyKinds[K][];
 }
+
+type PolicyIndexes = { readonly [K in PolicyKind]: ObjectIndex<PolicyKinds[K]> };
 
 /** Everything the control plane knows of its cluster, in memory, with the indexes that targets are found by. Filled by `watch-cluster.ts`. */
 export class ClusterState {
@@ -33,6 +42,7 @@ export class ClusterState {
   readonly #namespaces = new Map<string, Namespace>();
   readonly #podsByIp = new Map<string, Map<string, WorkloadPod>>();
   readonly #servicesByIp = new Map<string, Map<string, Service>>();
+  readonly #policies = policyIndexes();
   readonly #changed: (topic: Topic) => void;
 
   /** @param changed is called with each topic that may read differently from now on */
@@ -79,6 +89,13 @@ export class ClusterState {
     this.#changed(`namespace:${name}`);
   }
 
+  setPolicy<K extends PolicyKind>(kind: K, key: string, object: PolicyKinds[K] | undefined): void {
+    const terms = this.#policies[kind].set(key, object);
+    this.#changed(`${kind}:${key}`);
+    this.#changed(kind);
+    for (const term of terms) this.#changed(`${kind} by ${term}`);
+  }
+
   /** A reader that reports every topic it looks at to `use`. */
   reader(use: (topic: Topic) => void): ClusterReader {
     return {
@@ -111,8 +128,28 @@ export class ClusterState {
         use(`namespace:${name}`);
         return this.#namespaces.get(name);
       },
+      policy: (kind, namespace, name) => {
+        use(`${kind}:${namespace}/${name}`);
+        return this.#policies[kind].get(`${namespace}/${name}`);
+      },
+      policies: (kind, term) => {
+        use(`${kind} by ${term}`);
+        return this.#policies[kind].byTerm(term);
+      },
+      allPolicies: (kind) => {
+        use(kind);
+        return this.#policies[kind].all();
+      },
     };
   }
+}
+
+function policyIndexes(): PolicyIndexes {
+  const entries = POLICY_KINDS.map((kind) => {
+    const { terms } = policyKinds[kind] as { terms: (object: object) => readonly string[] };
+    return [kind, new ObjectIndex(terms)];
+  });
+  return Object.fromEntries(entries) as PolicyIndexes;
 }
 
 function put<V>(map: Map<string, V>, key: string, value: V | undefined): void {

@@ -14,6 +14,7 @@ import { watchCluster } from './watch-cluster.ts';
 
 export type { DestinationService } from './destination-service.ts';
 export type { ExportsService } from './exports.ts';
+export { READ_POLICIES } from './policy/kinds.ts';
 export type { PolicyService } from './policy-service.ts';
 export type { ServerStream } from './server-stream.ts';
 export {

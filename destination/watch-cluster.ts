@@ -5,6 +5,8 @@ import { createReflector, type Reflector, type ReflectorMetrics } from '../kuber
 import { resources } from '../kubernetes/resources.ts';
 import type { KubernetesClient, Resource } from '../kubernetes/types.ts';
 import type { ClusterState } from './cluster-state.ts';
+import { type KindReading, POLICY_KINDS, type PolicyKind, policyKinds } from './policy/kinds.ts';
+import { followOptionalKind } from './policy/optional-kind.ts';
 import { trimPod } from './workload-pod.ts';
 
 /** The reflectors that keep a ClusterState like its cluster. */
@@ -15,7 +17,7 @@ export interface ClusterWatch {
   stop(): Promise<void>;
 }
 
-/** Starts to watch Services, EndpointSlices, Pods and Namespaces. */
+/** Starts to watch Services, EndpointSlices, Pods and Namespaces, and the policy kinds that the cluster has. */
 export function watchCluster(
   client: KubernetesClient,
   state: ClusterState,
@@ -38,19 +40,27 @@ export function watchCluster(
     reflector.start();
     return reflector;
   };
-  const reflectors = [
+  const followPolicies = (kind: PolicyKind) =>
+    followOptionalKind(
+      client,
+      policyKinds[kind] as KindReading<KubernetesObject>,
+      (key, object) => state.setPolicy(kind, key, object),
+      options,
+    );
+  const followed = [
+    ...POLICY_KINDS.map(followPolicies),
     follow(resources.namespaces, (key, object) => state.setNamespace(key, object)),
     follow(resources.services, (key, object) => state.setService(key, object)),
     follow(resources.endpointSlices, (key, object) => state.setSlice(key, object)),
     follow(resources.pods, (key, object) => state.setPod(key, object), trimPod),
   ];
   return {
-    synced: Promise.all(reflectors.map((reflector) => reflector.synced)).then(() => undefined),
+    synced: Promise.all(followed.map((one) => one.synced)).then(() => undefined),
     get hasSynced() {
-      return reflectors.every((reflector) => reflector.hasSynced);
+      return followed.every((one) => one.hasSynced);
     },
     stop: async () => {
-      await Promise.all(reflectors.map((reflector) => reflector.stop()));
+      await Promise.all(followed.map((one) => one.stop()));
     },
   };
 }

@@ -21,6 +21,7 @@ export interface WorkloadPod {
   proxyPort: number | undefined;
   /** Ports that the rules of the pod leave to the app: nothing meshed answers there. */
   skippedPorts: PortSet;
+  labels: Readonly<Record<string, string>>;
   annotations: Readonly<Record<string, string>>;
   /** Lower-case kind and name of what runs the pod, Deployments looked through: `deployment`, `web`. */
   owner: { kind: string; name: string } | undefined;
@@ -48,6 +49,7 @@ export function workloadPod(pod: Pod): WorkloadPod {
     controlPlaneNs: meta.labels?.[label.controlPlaneNs],
     proxyPort: proxyPort(pod),
     skippedPorts: skippedPorts(pod),
+    labels: meta.labels ?? {},
     annotations: meta.annotations ?? {},
     owner: podOwner(pod),
     portNames: portNames(containers),

@@ -6,6 +6,7 @@ import type {
   RoleBinding,
 } from '../../api/kubernetes-types.ts';
 import { CLUSTER_ID_PROPERTY, component, LINKERD_WEBHOOK, object } from '../../api/names.ts';
+import { READ_POLICIES } from '../../destination/index.ts';
 import { labels, meta } from './pod-parts.ts';
 import type { InstallValues } from './values.ts';
 
@@ -35,6 +36,19 @@ const LINK_ACCESS_RULES: PolicyRule[] = [
   },
 ];
 
+function policyDefinitions(): string[] {
+  return READ_POLICIES.map(({ plural, group }) => `${plural}.${group}`);
+}
+
+function policyRules(): PolicyRule[] {
+  const groups = [...new Set(READ_POLICIES.map(({ group }) => group))];
+  return groups.map((group) => ({
+    apiGroups: [group],
+    resources: READ_POLICIES.filter((one) => one.group === group).map(({ plural }) => plural),
+    verbs: FOLLOW,
+  }));
+}
+
 const CONTROL_PLANE_CLUSTER_RULES: PolicyRule[] = [
   { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
   { apiGroups: [''], resources: ['services', 'pods'], verbs: FOLLOW },
@@ -50,6 +64,14 @@ const CONTROL_PLANE_CLUSTER_RULES: PolicyRule[] = [
     verbs: [...FOLLOW, 'create', 'patch'],
   },
   { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
+  // The kinds of policy: whether the cluster has them, and what they say.
+  {
+    apiGroups: ['apiextensions.k8s.io'],
+    resources: ['customresourcedefinitions'],
+    resourceNames: policyDefinitions(),
+    verbs: FOLLOW,
+  },
+  ...policyRules(),
   { apiGroups: ['isthmus.dev'], resources: ['trustbundles'], verbs: FOLLOW },
   { apiGroups: ['isthmus.dev'], resources: ['trustbundles/status'], verbs: ['patch'] },
   {
