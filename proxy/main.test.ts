@@ -1,27 +1,32 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test, type TestContext } from 'node:test';
 import { port } from '../api/names.ts';
+import { FakeControlPlane } from '../workload-identity/testing/fake-control-plane.ts';
+import { makeAnchor, makeIssuer, workload } from '../workload-identity/testing/test-ca.ts';
 import { freshAddress } from './testing/mesh/test-mesh.ts';
 
-/** Environment of a sidecar whose control plane is not there. */
-function lonely(dir: string, ip: string): NodeJS.ProcessEnv {
+/** At its end the process tells which of Node's modules for HTTP/2 it has loaded. */
+const TELL_HTTP2 =
+  '--import=data:text/javascript,process.on("exit",()=>console.log("loaded:",process.moduleLoadList.filter(x=>x.includes("http2")).join()))';
+
+function podEnv(dir: string, ip: string, controlPlane: string): NodeJS.ProcessEnv {
   return {
     POD_NAME: 'web-1',
     POD_NAMESPACE: 'shop',
     POD_IP: ip,
     SERVICE_ACCOUNT: 'web',
     ISTHMUS_CLUSTER_NAME: 'east',
-    ISTHMUS_IDENTITY_ADDR: `${ip}:1`,
-    ISTHMUS_DESTINATION_ADDR: `${ip}:2`,
-    ISTHMUS_POLICY_ADDR: `${ip}:3`,
-    ISTHMUS_TRUST_ANCHORS_FILE: join(dir, 'absent.crt'),
-    ISTHMUS_IDENTITY_TOKEN_FILE: join(dir, 'absent'),
+    ISTHMUS_IDENTITY_ADDR: controlPlane,
+    ISTHMUS_DESTINATION_ADDR: controlPlane,
+    ISTHMUS_POLICY_ADDR: controlPlane,
+    ISTHMUS_TRUST_ANCHORS_FILE: join(dir, 'ca.crt'),
+    ISTHMUS_IDENTITY_TOKEN_FILE: join(dir, 'token'),
   };
 }
 
@@ -31,7 +36,7 @@ function start(
   env: NodeJS.ProcessEnv,
 ): { child: ChildProcess; output: () => string } {
   const main = fileURLToPath(new URL(`../${part}/main.ts`, import.meta.url));
-  const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [TELL_HTTP2, main], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (chunk: Buffer) => {
@@ -45,7 +50,7 @@ function start(
 async function untilLogged(child: ChildProcess, output: () => string, text: string): Promise<void> {
   while (!output().includes(text)) {
     assert.ok(child.stdout !== null && child.exitCode === null, output());
-    await once(child.stdout, 'data');
+    await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
   }
 }
 
@@ -58,11 +63,18 @@ for (const part of ['proxy', 'gateway']) {
     assert.match(output(), /POD_NAME is not set/);
   });
 
-  test(`${part}: without a control plane it lives, says that it is not ready, and ends with 0 on SIGTERM`, async (t) => {
+  test(`${part}: without a control plane it lives; one that comes certifies it, by HTTP/2 of its own; it ends with 0 on SIGTERM`, async (t) => {
     const dir = mkdtempSync(join(tmpdir(), 'isthmus-main-'));
     t.after(() => rmSync(dir, { recursive: true, force: true }));
+    const anchor = await makeAnchor();
+    writeFileSync(join(dir, 'ca.crt'), anchor.pem);
+    writeFileSync(join(dir, 'token'), 'token');
+    const controlPlane = new FakeControlPlane(await makeIssuer(anchor, 'east'), workload('web'));
+    // Its port, which nobody listens on at first.
+    await controlPlane.start([anchor]);
+    await controlPlane.stop();
     const ip = freshAddress();
-    const { child, output } = start(t, part, lonely(dir, ip));
+    const { child, output } = start(t, part, podEnv(dir, ip, controlPlane.address));
     await untilLogged(child, output, `${part} started`);
     const get = async (path: string) => fetch(`http://${ip}:${port.admin}${path}`);
     assert.equal((await get('/live')).status, 200);
@@ -70,8 +82,12 @@ for (const part of ['proxy', 'gateway']) {
     assert.equal(ready.status, 503);
     assert.match(await ready.text(), /not certified/);
     assert.match(await (await get('/metrics')).text(), /^proxy_build_info\{/m);
+    await controlPlane.start([anchor]);
+    t.after(() => controlPlane.stop());
+    await controlPlane.until(() => controlPlane.acknowledgements.length === 1);
     child.kill('SIGTERM');
     const [code] = (await once(child, 'exit')) as [number];
     assert.equal(code, 0, output());
+    assert.match(output(), /^loaded: $/m);
   });
 }
