@@ -29,6 +29,10 @@ export const causes = {
   unauthorized: cause('unauthorized', 403, 8, 7, 'info'),
   ownPort: cause('own-port', 403, 8, 7, 'warn'),
   notExported: cause('not-exported', 404, 8, 5, 'info'),
+  /** There are routes, and none of them is for the request. */
+  noRoute: cause('no-route', 404, 8, 5, 'info'),
+  /** A route says that its requests fail; with which status is the route's to say. */
+  injected: cause('injected', 500, 2, 13, 'info'),
   noSuchTarget: cause('no-such-target', 404, 8, 5, 'info'),
   gatewayLoop: cause('gateway-loop', 508, 8, 9, 'warn'),
   connectFailed: cause('connect-failed', 502, 7, 14, 'info'),

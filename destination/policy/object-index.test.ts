@@ -4,7 +4,6 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 
 import type { KubernetesObject } from '../../api/kubernetes-types.ts';
-import '../../test/property-seed.ts';
 import { ObjectIndex } from './object-index.ts';
 
 test('an index finds by each term exactly what is there, and names the terms that a change is for', () => {

@@ -28,7 +28,7 @@ function setUp() {
     meta = {},
   ): void => {
     const metadata = { name, namespace: 'shop', ...meta };
-    state.setPolicy(kind, `${metadata.namespace}/${name}`, { metadata, ...object } as PolicyKinds[K]);
+    state.setPolicy(kind, `${metadata.namespace}/${name}`, { metadata, ...object });
   };
   return {
     state,

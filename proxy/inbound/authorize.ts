@@ -1,6 +1,6 @@
 import type { PolicyCell } from '../control/inbound-policies.ts';
 import type { Head } from '../message.ts';
-import type { Decider, PortPolicy, Subject } from '../policy/inbound-policy.ts';
+import type { Decider, PortPolicy, Subject, Verdict } from '../policy/inbound-policy.ts';
 import type { HttpCells, HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { Counter, Family, Labels, Registry } from '../telemetry/registry.ts';
 
@@ -23,14 +23,17 @@ export class AuthzMetrics {
 export class Decided {
   readonly rules: Decider;
   readonly allowed: boolean;
+  /** False: there are routes, and none is for the request. */
+  readonly routed: boolean;
   /** Of the requests themselves. */
   readonly cells: HttpCells;
   readonly #http: Counter;
   readonly #tcp: Counter;
 
-  constructor(rules: Decider, allowed: boolean, cells: HttpCells, http: Counter, tcp: Counter) {
+  constructor(rules: Decider, verdict: Verdict, cells: HttpCells, http: Counter, tcp: Counter) {
     this.rules = rules;
-    this.allowed = allowed;
+    this.allowed = verdict.allowed;
+    this.routed = verdict.routed ?? true;
     this.cells = cells;
     this.#http = http;
     this.#tcp = tcp;
@@ -39,7 +42,8 @@ export class Decided {
   /** One more. */
   count(opaque: boolean): void {
     if (opaque) return this.#tcp.add();
-    this.#http.add();
+    // Nobody has judged what no route is for.
+    if (this.routed) this.#http.add();
     this.cells.request();
   }
 }
@@ -105,12 +109,13 @@ export class Authorizer {
   }
 
   #compile(rules: Decider): Decided {
-    const { allowed, labels: verdictLabels } = rules.decide(this.#subject);
+    const verdict = rules.decide(this.#subject);
+    const { allowed, labels: verdictLabels } = verdict;
     const { httpAllow, httpDeny, tcpAllow, tcpDeny } = this.#metrics;
     const labels = { ...this.#labels, ...verdictLabels };
     return new Decided(
       rules,
-      allowed,
+      verdict,
       this.#requests.cells(labels),
       (allowed ? httpAllow : httpDeny).cell(labels),
       (allowed ? tcpAllow : tcpDeny).cell(labels),

@@ -1,5 +1,6 @@
 import { causes } from '../errors.ts';
-import { FieldId, type Exchange, type Head } from '../message.ts';
+import { FieldId, Head, type Exchange } from '../message.ts';
+import type { FilterAnswer } from '../route/filters.ts';
 import type { InFlight } from '../in-flight.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Attempt } from '../upstream/attempt.ts';
@@ -20,6 +21,8 @@ export class Forward extends Dispatch {
   readonly #authorizer: Authorizer;
   readonly #inFlight: InFlight;
   readonly #waiting = new Set<Attempt>();
+  /** Of the request that `choose` has just found no destination for: its route answers it. */
+  #answer: FilterAnswer | undefined;
 
   constructor(apps: Apps, port: number, authorizer: Authorizer, inFlight: InFlight, timers: TimerWheel) {
     super(timers);
@@ -35,14 +38,30 @@ export class Forward extends Dispatch {
       x.verdict = 'shed';
       return undefined;
     }
-    const decided = this.#authorizer.decide(x.opaque ? undefined : attemptOf(x).head);
+    const { head } = attemptOf(x);
+    const decided = this.#authorizer.decide(x.opaque ? undefined : head);
     x.verdict = decided;
-    return decided?.allowed === true ? this.#apps.app(this.#port) : undefined;
+    if (decided?.allowed !== true) return undefined;
+    const { filters } = decided.rules;
+    if (filters !== undefined && head !== undefined) {
+      const answer = filters.request(head);
+      if (answer !== undefined) {
+        this.#answer = answer;
+        return undefined;
+      }
+    }
+    return this.#apps.app(this.#port);
   }
 
   protected override unplaced(attempt: Attempt): void {
     const { verdict } = attempt.x;
-    if (verdict instanceof Decided && !verdict.allowed) return this.fail(attempt, causes.unauthorized);
+    if (verdict instanceof Decided && !verdict.allowed)
+      return this.fail(attempt, verdict.routed ? causes.unauthorized : causes.noRoute);
+    const answer = this.#answer;
+    if (answer !== undefined) {
+      this.#answer = undefined;
+      return answer instanceof Head ? this.answer(attempt, answer) : this.fail(attempt, answer);
+    }
     if (verdict !== undefined || this.#waiting.size >= MAX_WAITING)
       return this.fail(attempt, causes.overloaded);
     this.#waiting.add(attempt);

@@ -154,7 +154,12 @@ export class Inbound {
       target_addr: `${podIp}:${port}`,
       ...(peer === undefined ? NO_TLS : { tls: 'true', client_id: asserted ?? peer.spiffeId ?? name }),
     };
-    const subject: Subject = { address, authenticated: peer !== undefined, identity: name };
+    const subject: Subject = {
+      address,
+      authenticated: peer !== undefined,
+      identity: name,
+      spiffeId: asserted ?? peer?.spiffeId ?? '',
+    };
     const authorizer = new Authorizer(policies.port(port), subject, authz, http, labels);
     const { inFlight, timers, deadlines } = this.#options;
     const forward = new Forward(apps, port, authorizer, inFlight, timers);

@@ -8,10 +8,15 @@ import { Head, setSpan } from '../message.ts';
 import { parseBlock } from './address-block.ts';
 import { compilePortPolicy, defaultPortPolicy, type Subject } from './inbound-policy.ts';
 
-const INSIDE: Subject = { address: '10.0.0.1', authenticated: true, identity: 'web.shop.serviceaccount' };
+const INSIDE: Subject = {
+  address: '10.0.0.1',
+  authenticated: true,
+  identity: 'web.shop.serviceaccount',
+  spiffeId: 'spiffe://x/cluster/east/ns/shop/sa/web',
+};
 const OUTSIDE = { ...INSIDE, address: '8.8.8.8' };
-const NOBODY = { ...INSIDE, authenticated: false, identity: '' };
-const STRANGER = { ...OUTSIDE, authenticated: false, identity: '' };
+const NOBODY = { ...INSIDE, authenticated: false, identity: '', spiffeId: '' };
+const STRANGER = { ...OUTSIDE, authenticated: false, identity: '', spiffeId: '' };
 
 const EXPECTED: Record<DefaultPolicy, [boolean, boolean, boolean, boolean]> = {
   'all-unauthenticated': [true, true, true, true],

@@ -12,8 +12,10 @@ import type { DefaultPolicy } from '../config.ts';
 import { addressText } from '../control/address.ts';
 import type { Head } from '../message.ts';
 import { compileGrpcMatch, compileHttpMatch, RouteTable, type RouteSource } from '../route/compile-match.ts';
+import { compileFilters, prefixOf, type RouteFilters } from '../route/filters.ts';
 import { nameOf } from '../route/outbound-rules.ts';
 import { type AddressBlock, parseBlock } from './address-block.ts';
+import { compileIdentities } from './identity-match.ts';
 
 /** Who asks, as policies see it. */
 export interface Subject {
@@ -26,16 +28,22 @@ export interface Subject {
    * workloads means those of its own cluster). Empty without identity.
    */
   readonly identity: string;
+  /** For policies that name clusters. Empty without one. */
+  readonly spiffeId: string;
 }
 
 /** The answer to a subject, with the labels that metrics show. */
 export interface Verdict {
   readonly allowed: boolean;
+  /** False: there are routes, and none is for the request. */
+  readonly routed?: false;
   readonly labels: Readonly<Record<string, string>>;
 }
 
 /** Rules that decide over a client. Immutable. */
 export interface Decider {
+  /** What becomes of requests that are let pass. */
+  readonly filters: RouteFilters | undefined;
   decide(subject: Subject): Verdict;
 }
 
@@ -45,7 +53,7 @@ export interface PortPolicy extends Decider {
   readonly opaque: boolean;
   /**
    * The rules for a request: the same object for requests of the same route, so that a verdict can be kept. Where there are routes, a request that none is for is
-   * denied.
+   * answered as one for something that is not there.
    */
   rulesFor(head: Head): Decider;
 }
@@ -83,28 +91,30 @@ export function defaultPortPolicy(
   return new Policy(new Rules([{ labels, matches: matches[policy] }], labels), undefined, opaque);
 }
 
-/** Compiles what the policy API said. A route that cannot be compiled (a bad expression) is left out, so it opens nothing. */
+/**
+ * Compiles what the policy API said. Routes have the server's authorizations beside their own, as with Linkerd. A route that cannot be compiled (a bad expression) is
+ * left out, so it opens nothing.
+ */
 export function compilePortPolicy(server: Server): PortPolicy {
   const labels = prefixed('srv', server.labels);
+  const base = { labels, authorizations: server.authorizations };
   const rules = new Rules(compileRules(labels, server.authorizations), labels);
-  const sources = routesOf(server.protocol, labels);
-  const denied = new Rules([], labels);
-  const routes = sources.length === 0 ? undefined : { table: new RouteTable(sources), denied };
+  const sources = routesOf(server.protocol, base);
+  const routes = sources.length === 0 ? undefined : new RouteTable(sources);
   return new Policy(rules, routes, isOpaque(server.protocol));
 }
 
 class Policy implements PortPolicy {
   readonly opaque: boolean;
+  readonly filters = undefined;
   readonly #rules: Rules;
-  readonly #routes: { readonly table: RouteTable<Rules>; readonly denied: Rules } | undefined;
+  readonly #routes: RouteTable<Rules> | undefined;
+  readonly #nowhere: Nowhere;
 
-  constructor(
-    rules: Rules,
-    routes: { readonly table: RouteTable<Rules>; readonly denied: Rules } | undefined,
-    opaque: boolean,
-  ) {
+  constructor(rules: Rules, routes: RouteTable<Rules> | undefined, opaque: boolean) {
     this.#rules = rules;
     this.#routes = routes;
+    this.#nowhere = new Nowhere(rules.labels);
     this.opaque = opaque;
   }
 
@@ -113,22 +123,40 @@ class Policy implements PortPolicy {
   }
 
   rulesFor(head: Head): Decider {
-    return this.#routes === undefined ? this.#rules : (this.#routes.table.find(head) ?? this.#routes.denied);
+    return this.#routes === undefined ? this.#rules : (this.#routes.find(head) ?? this.#nowhere);
   }
 }
 
 class Rules implements Decider {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly filters: RouteFilters | undefined;
   readonly #rules: readonly Rule[];
-  readonly #denied: Verdict;
 
-  constructor(rules: readonly Rule[], labels: Readonly<Record<string, string>>) {
+  constructor(rules: readonly Rule[], labels: Readonly<Record<string, string>>, filters?: RouteFilters) {
     this.#rules = rules;
-    this.#denied = { allowed: false, labels };
+    this.labels = labels;
+    this.filters = filters;
   }
 
   decide(subject: Subject): Verdict {
     const rule = this.#rules.find((one) => one.matches(subject));
-    return rule === undefined ? this.#denied : { allowed: true, labels: rule.labels };
+    return rule === undefined
+      ? { allowed: false, labels: this.labels }
+      : { allowed: true, labels: rule.labels };
+  }
+}
+
+/** For requests that no route is for. */
+class Nowhere implements Decider {
+  readonly filters = undefined;
+  readonly #verdict: Verdict;
+
+  constructor(labels: Readonly<Record<string, string>>) {
+    this.#verdict = { allowed: false, routed: false, labels };
+  }
+
+  decide(): Verdict {
+    return this.#verdict;
   }
 }
 
@@ -144,27 +172,34 @@ function prefixed(prefix: string, labels: Readonly<Record<string, string>>): Rec
   return Object.fromEntries(Object.entries(labels).map(([name, value]) => [`${prefix}_${name}`, value]));
 }
 
-function routesOf(
-  protocol: ProxyProtocol | undefined,
-  labels: Readonly<Record<string, string>>,
-): RouteSource<Rules>[] {
+/** What the routes of a server have from it. */
+interface Base {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly authorizations: readonly Authz[];
+}
+
+function routesOf(protocol: ProxyProtocol | undefined, base: Base): RouteSource<Rules>[] {
   const kind = protocol?.kind;
-  if (kind?.case === 'detect') return kind.value.httpRoutes.map((route) => httpSource(route, labels));
+  if (kind?.case === 'detect') return kind.value.httpRoutes.map((route) => httpSource(route, base));
   if (kind?.case === 'http1' || kind?.case === 'http2')
-    return kind.value.routes.map((route) => httpSource(route, labels));
-  return kind?.case === 'grpc' ? kind.value.routes.map((route) => grpcSource(route, labels)) : [];
+    return kind.value.routes.map((route) => httpSource(route, base));
+  return kind?.case === 'grpc' ? kind.value.routes.map((route) => grpcSource(route, base)) : [];
 }
 
-function httpSource(route: HttpRoute, labels: Readonly<Record<string, string>>): RouteSource<Rules> {
-  const value = routeRules(route, labels);
-  const { hosts, rules } = route;
-  return { hosts, rules: rules.flatMap(({ matches }) => ruleOf(() => matches.map(compileHttpMatch), value)) };
+function httpSource(route: HttpRoute, base: Base): RouteSource<Rules> {
+  const rulesWith = routeRules(route, base);
+  const rules = route.rules.flatMap(({ matches, filters }) =>
+    ruleOf(() => matches.map(compileHttpMatch), rulesWith(compileFilters(filters, prefixOf(matches)))),
+  );
+  return { hosts: route.hosts, rules };
 }
 
-function grpcSource(route: GrpcRoute, labels: Readonly<Record<string, string>>): RouteSource<Rules> {
-  const value = routeRules(route, labels);
-  const { hosts, rules } = route;
-  return { hosts, rules: rules.flatMap(({ matches }) => ruleOf(() => matches.map(compileGrpcMatch), value)) };
+function grpcSource(route: GrpcRoute, base: Base): RouteSource<Rules> {
+  const rulesWith = routeRules(route, base);
+  const rules = route.rules.flatMap(({ matches, filters }) =>
+    ruleOf(() => matches.map(compileGrpcMatch), rulesWith(compileFilters(filters, ''))),
+  );
+  return { hosts: route.hosts, rules };
 }
 
 function ruleOf(compile: () => RouteSource<Rules>['rules'][number]['matches'], value: Rules) {
@@ -176,12 +211,19 @@ function ruleOf(compile: () => RouteSource<Rules>['rules'][number]['matches'], v
   }
 }
 
+/** Rules without filters of their own share one object, so that a verdict over one is a verdict over all. */
 function routeRules(
   { metadata, authorizations }: HttpRoute | GrpcRoute,
-  server: Readonly<Record<string, string>>,
-): Rules {
-  const labels = { ...server, route_kind: kindOf(metadata), route_name: nameOf(metadata) };
-  return new Rules(compileRules(labels, authorizations), labels);
+  base: Base,
+): (filters: RouteFilters | undefined) => Rules {
+  const labels = { ...base.labels, ...routeLabels(metadata) };
+  const rules = compileRules(labels, [...authorizations, ...base.authorizations]);
+  const plain = new Rules(rules, labels);
+  return (filters) => (filters === undefined ? plain : new Rules(rules, labels, filters));
+}
+
+function routeLabels(metadata: Metadata | undefined): Record<string, string> {
+  return { route_kind: kindOf(metadata), route_name: nameOf(metadata) };
 }
 
 function kindOf(metadata: Metadata | undefined): string {
@@ -219,15 +261,6 @@ function compileAuthn(authn: Authn | undefined): (subject: Subject) => boolean {
   const { clients } = permit.value;
   if (clients.case === 'unauthenticated') return (subject) => subject.authenticated;
   if (clients.case !== 'identities') return () => false;
-  const names = new Set(clients.value.identities.map((identity) => identity.name));
-  const suffixes = clients.value.suffixes.map((suffix) => suffix.parts.join('.'));
-  return (subject) =>
-    subject.authenticated &&
-    (names.has(subject.identity) || suffixes.some((suffix) => hasSuffix(subject.identity, suffix)));
-}
-
-/** The empty suffix is every identity of the mesh, also of other clusters; any other one means DNS identities below it. */
-function hasSuffix(identity: string, suffix: string): boolean {
-  if (suffix === '') return true;
-  return identity.endsWith(`.${suffix}`) && !identity.startsWith('spiffe://');
+  const matches = compileIdentities(clients.value);
+  return (subject) => subject.authenticated && matches(subject);
 }

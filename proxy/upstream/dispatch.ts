@@ -176,6 +176,12 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     this.outer(attempt.x).responseReset(attempt.x, cause);
   }
 
+  /** Ends an attempt that is not sent with an answer of our own, which has no body. */
+  protected answer(attempt: Attempt, head: Head): void {
+    this.#over(attempt);
+    this.outer(attempt.x).responseHead(attempt.x, head, true);
+  }
+
   /**
    * Nobody has processed it: it may go elsewhere at once, once, without the policy's leave. It costs no app anything, so it can't multiply load.
    * @param otherwise where it goes when there is nowhere else
