@@ -71,6 +71,11 @@ describe('transport header', () => {
     );
   });
 
+  test('a session protocol that comes twice: the second adds to the first', () => {
+    const twice = frame(Buffer.from('1a021200' + '1a00', 'hex'));
+    assert.equal(read(twice).reader.header?.protocol, 'http2');
+  });
+
   test('unknown fields are skipped', () => {
     const extra = Buffer.from([
       0x08, 80, 0x78, 1, 0x25, 1, 2, 3, 4, 0x31, 1, 2, 3, 4, 5, 6, 7, 8, 0x6a, 2, 9, 9,
@@ -90,6 +95,9 @@ describe('transport header', () => {
     ['a name cut off', frame(Buffer.from([0x12, 5, 97]))],
     ['a name with a path', frame(Buffer.from([0x12, 3, 97, 47, 98]))],
     ['a name with NUL', frame(Buffer.from([0x12, 2, 97, 0]))],
+    ['a session protocol that breaks off', frame(Buffer.from('1a0225000850', 'hex'))],
+    ['a member of the session protocol that breaks off', frame(Buffer.from('1a030a01ff', 'hex'))],
+    ['a field of another type than it has', frame(Buffer.from('0a02ff74', 'hex'))],
     ['a group', frame(Buffer.from([0x0b]))],
     ['field number 0', frame(Buffer.from([0x00, 0x00]))],
   ] as const) {

@@ -21,18 +21,29 @@ const FIXED64 = 1;
 const BYTES = 2;
 const FIXED32 = 5;
 
+/** Tags of the header's fields. */
+const PORT = (1 << 3) | VARINT;
+const NAME = (2 << 3) | BYTES;
+const PROTOCOL = (3 << 3) | BYTES;
+const LAST_FIELD = 3;
+/** Members of SessionProtocol's oneof: messages without fields. */
+const HTTP1 = (1 << 3) | BYTES;
+const HTTP2 = (2 << 3) | BYTES;
+const LAST_PROTOCOL = 2;
+/** Field numbers have 29 bits. */
+const MAX_TAG = 2 ** 32 - 1;
+
 /** Bytes of a header, preface and length included. */
 export function encodeTransportHeader(header: TransportHeader): Buffer {
   const name = Buffer.from(header.name);
   const body: number[] = [];
-  if (header.port !== 0) pushVarint(pushByte(body, (1 << 3) | VARINT), header.port);
+  if (header.port !== 0) pushVarint(pushByte(body, PORT), header.port);
   if (name.length > 0) {
-    pushVarint(pushByte(body, (2 << 3) | BYTES), name.length);
+    pushVarint(pushByte(body, NAME), name.length);
     body.push(...name);
   }
   // SessionProtocol, with one empty message inside.
-  if (header.protocol !== undefined)
-    body.push((3 << 3) | BYTES, 2, ((header.protocol === 'http1' ? 1 : 2) << 3) | BYTES, 0);
+  if (header.protocol !== undefined) body.push(PROTOCOL, 2, header.protocol === 'http1' ? HTTP1 : HTTP2, 0);
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt32BE(body.length);
   return Buffer.concat([PREFACE, length, Buffer.from(body)]);
@@ -112,37 +123,46 @@ function parseHeader(bytes: Buffer): TransportHeader | string {
   const header: TransportHeader = { port: 0, name: '', protocol: undefined };
   const cursor = { bytes, at: 0 };
   while (cursor.at < bytes.length) {
-    const tag = readVarint(cursor);
-    if (tag < 8) return 'it is no protobuf message';
-    const field = Math.floor(tag / 8);
-    const type = tag % 8;
-    if (field === 1 && type === VARINT) {
+    const tag = readTag(cursor);
+    if (tag === PORT) {
       header.port = readVarint(cursor);
       if (header.port < 0 || header.port > 65_535) return 'its port is out of range';
-    } else if (field === 2 && type === BYTES) {
+    } else if (tag === NAME) {
       const name = readBytes(cursor);
       if (name === undefined || !isName(name)) return 'its name is no DNS name';
       header.name = name.toString('latin1');
-    } else if (field === 3 && type === BYTES) {
+    } else if (tag === PROTOCOL) {
       const protocol = readBytes(cursor);
       if (protocol === undefined) return 'its session protocol is cut off';
-      header.protocol = parseProtocol(protocol);
-    } else if (!skip(cursor, type)) return 'it is no protobuf message';
+      const known = parseProtocol(protocol);
+      if (known === 'malformed') return 'its session protocol is no protobuf message';
+      // Where a message comes twice, the second adds to the first.
+      header.protocol = known ?? header.protocol;
+    } else if (!skip(cursor, tag, LAST_FIELD)) return 'it is no protobuf message of a header';
   }
   return header;
 }
 
 /** The last member of a oneof counts. */
-function parseProtocol(bytes: Buffer): TransportHeader['protocol'] {
+function parseProtocol(bytes: Buffer): TransportHeader['protocol'] | 'malformed' {
   const cursor = { bytes, at: 0 };
   let protocol: TransportHeader['protocol'];
   while (cursor.at < bytes.length) {
-    const tag = readVarint(cursor);
-    if (tag === ((1 << 3) | BYTES)) protocol = 'http1';
-    if (tag === ((2 << 3) | BYTES)) protocol = 'http2';
-    if (tag < 8 || !skip(cursor, tag % 8)) break;
+    const tag = readTag(cursor);
+    if (tag === HTTP1 || tag === HTTP2) {
+      const message = readBytes(cursor);
+      if (message === undefined || !isMessage(message)) return 'malformed';
+      protocol = tag === HTTP1 ? 'http1' : 'http2';
+    } else if (!skip(cursor, tag, LAST_PROTOCOL)) return 'malformed';
   }
   return protocol;
+}
+
+/** Fields follow one another to the end, whatever they are. */
+function isMessage(bytes: Buffer): boolean {
+  const cursor = { bytes, at: 0 };
+  while (cursor.at < bytes.length) if (!skip(cursor, readTag(cursor), 0)) return false;
+  return true;
 }
 
 function isName(name: Buffer): boolean {
@@ -171,8 +191,16 @@ function readBytes(cursor: Cursor): Buffer | undefined {
   return cursor.bytes.subarray(cursor.at - length, cursor.at);
 }
 
-function skip(cursor: Cursor, type: number): boolean {
-  switch (type) {
+/** Number and type of a field; -1: it is none. */
+function readTag(cursor: Cursor): number {
+  const tag = readVarint(cursor);
+  return tag >= 8 && tag <= MAX_TAG ? tag : -1;
+}
+
+/** Skips a field that we don't know; `known`: the last number of those that we do, which have come with another type then. */
+function skip(cursor: Cursor, tag: number, known: number): boolean {
+  if (tag < (known + 1) * 8) return false;
+  switch (tag % 8) {
     case VARINT:
       return readVarint(cursor) >= 0;
     case BYTES:

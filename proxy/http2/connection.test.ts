@@ -359,6 +359,35 @@ describe('HTTP/2: what a peer may not do', () => {
   });
 });
 
+test('DATA that contradicts content-length is not handed on in part, whatever the pieces in which it comes', () => {
+  for (const [flags, payload] of [
+    [0, 'four'],
+    [1, 'ab'],
+  ] as const) {
+    const transport = new FakeTransport();
+    let body = '';
+    const sink: RequestSink = {
+      ...sinkOf(new Source(0)),
+      requestHead() {},
+      requestData: (_x, b, start, end) => {
+        body += b.toString('latin1', start, end);
+      },
+    };
+    const connection = new Http2Connection(transport, {
+      side: 'server',
+      timers: new TimerWheel(() => 0),
+      isthmus: false,
+      route: () => sink,
+    });
+    const length = Buffer.from('0f0d0133', 'hex');
+    const head = frame(FrameType.headers, 4, 1, Buffer.concat([REQUEST, length]));
+    const bytes = Buffer.concat([PREFACE, SETTINGS, head, frame(FrameType.data, flags, 1, payload)]);
+    for (let at = 0; at < bytes.length; at++) connection.onData(bytes, at, at + 1);
+    assert.equal(body, '');
+    assert.deepEqual([connection.activeStreams, connection.bufferedBytes], [0, 0]);
+  }
+});
+
 describe('HTTP/2 with another implementation', () => {
   test('as a server and as a client of Node: bodies, trailers, Huffman-coded heads', async () => {
     const server = createHttp2Server();

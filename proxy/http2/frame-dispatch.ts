@@ -9,8 +9,19 @@ import type { StreamTable } from './stream-table.ts';
 
 /** What the frames of a peer say, after their own rules were checked. */
 export interface FrameHandler {
-  /** A piece of a DATA frame. `counted`: bytes by which it counts against the windows, padding included. */
-  data(id: number, b: Buffer, start: number, end: number, counted: number, endStream: boolean): void;
+  /**
+   * A piece of a DATA frame. `counted`: bytes by which it counts against the windows, padding included. `left`: bytes of the frame that are still to come.
+   * `endStream`: the frame ends the stream, with its last byte.
+   */
+  data(
+    id: number,
+    b: Buffer,
+    start: number,
+    end: number,
+    counted: number,
+    left: number,
+    endStream: boolean,
+  ): void;
   /** A whole header block. */
   headers(id: number, endStream: boolean, b: Buffer, start: number, end: number): void;
   streamReset(id: number, code: number): void;
@@ -119,16 +130,17 @@ export class FrameDispatch {
     const { buffer, start, end } = this.#reader;
     const padding = end > start ? buffer[start]! : 0;
     if (end === start || padding >= end - start) return this.#life.fail(ErrorCode.protocol);
-    this.#reader.last = true;
+    this.#reader.left = 0;
     this.#data(start + 1, end - padding, end - start);
   }
 
   #data(start: number, end: number, counted: number): void {
-    const { buffer, flags, last, streamId } = this.#reader;
+    const { buffer, flags, left, streamId } = this.#reader;
     if (!this.#settingsCame || this.#block.streamId !== 0 || this.#table.isIdle(streamId) || streamId === 0)
       return this.#life.fail(ErrorCode.protocol);
-    if (counted === 0 && (flags & Flag.endStream) === 0 && !this.#control()) return;
-    this.#handler.data(streamId, buffer, start, end, counted, last && (flags & Flag.endStream) !== 0);
+    const endStream = (flags & Flag.endStream) !== 0;
+    if (counted === 0 && !endStream && !this.#control()) return;
+    this.#handler.data(streamId, buffer, start, end, counted, left, endStream);
   }
 
   #headers(): void {

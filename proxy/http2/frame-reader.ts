@@ -15,8 +15,8 @@ export class FrameReader {
   buffer: Buffer = EMPTY;
   start = 0;
   end = 0;
-  /** After 'data': the frame's last piece. */
-  last = false;
+  /** After 'data': bytes of the frame that are still to come. */
+  left = 0;
   /** Where the next call goes on. */
   position = 0;
   #dataLeft = -1;
@@ -59,8 +59,8 @@ export class FrameReader {
     this.position = start + n;
     if (n === 0 && this.#dataLeft > 0) return 'more';
     this.#dataLeft -= n;
-    this.last = this.#dataLeft === 0;
-    if (this.last) this.#dataLeft = -1;
+    this.left = this.#dataLeft;
+    if (this.left === 0) this.#dataLeft = -1;
     this.buffer = b;
     this.start = start;
     this.end = start + n;

@@ -53,7 +53,15 @@ export class Incoming implements FrameHandler {
 
   // Data.
 
-  data(id: number, b: Buffer, start: number, end: number, counted: number, endStream: boolean): void {
+  data(
+    id: number,
+    b: Buffer,
+    start: number,
+    end: number,
+    counted: number,
+    left: number,
+    endStream: boolean,
+  ): void {
     if (!this.#receiver.arrived(counted)) return this.#life.fail(ErrorCode.flowControl);
     const stream = this.#table.get(id);
     // The stream was reset by us while its bytes were on their way.
@@ -61,8 +69,8 @@ export class Incoming implements FrameHandler {
     const inWindow = this.#receiver.arrivedOn(stream, end - start, counted);
     if (stream.remoteEnded || !this.#headCame(stream)) this.#outgoing.error(stream, ErrorCode.streamClosed);
     else if (!inWindow) this.#outgoing.error(stream, ErrorCode.flowControl);
-    else if (!stream.lengthFits(endStream)) this.#outgoing.error(stream, ErrorCode.protocol);
-    else this.#deliver(stream, b, start, end, counted, endStream);
+    else if (!stream.lengthFits(endStream, left)) this.#outgoing.error(stream, ErrorCode.protocol);
+    else this.#deliver(stream, b, start, end, counted, endStream && left === 0);
   }
 
   #deliver(stream: Stream, b: Buffer, start: number, end: number, counted: number, last: boolean): void {
@@ -142,7 +150,7 @@ export class Incoming implements FrameHandler {
       const bodiless = x.isHead || head.status === 304 || head.status === 204;
       stream.declared = bodiless ? -1 : head.contentLength;
     }
-    if (!stream.lengthFits(end)) return this.#outgoing.error(stream, ErrorCode.protocol);
+    if (!stream.lengthFits(end, 0)) return this.#outgoing.error(stream, ErrorCode.protocol);
     if (end) this.#table.endRemote(stream);
     if (this.#server) {
       x.requestEnded = true;

@@ -59,9 +59,13 @@ export class Stream {
   get waiting(): boolean {
     return !this.queue.empty || (this.unconsumed > 0 && !this.remoteEnded);
   }
-  /** Content-Length and DATA agree so far, or at the `end` (RFC 9113 section 8.1.1). */
-  lengthFits(end: boolean): boolean {
+  /**
+   * Content-Length and DATA agree so far, or at the `end` (RFC 9113 section 8.1.1). `coming`: bytes that a frame has announced, so that what contradicts is not
+   * handed on in part.
+   */
+  lengthFits(end: boolean, coming: number): boolean {
     if (this.declared < 0) return true;
-    return end ? this.received === this.declared : this.received <= this.declared;
+    const length = this.received + coming;
+    return end ? length === this.declared : length <= this.declared;
   }
 }

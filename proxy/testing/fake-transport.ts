@@ -42,11 +42,14 @@ export class FakeTransport implements Transport {
     return this.room;
   }
   reserve(n: number): { buffer: Buffer; offset: number } {
-    this.#reserved = Buffer.alloc(n);
+    // As of a real one: what was reserved and not committed is still the same room.
+    if (n > this.#reserved.length) this.#reserved = Buffer.alloc(n);
     return { buffer: this.#reserved, offset: 0 };
   }
   commit(length: number): boolean {
-    return this.write(this.#reserved, 0, length);
+    const reserved = this.#reserved;
+    this.#reserved = Buffer.alloc(0);
+    return this.write(reserved, 0, length);
   }
   flush(): void {}
   pause(): void {
