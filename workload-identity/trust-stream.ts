@@ -9,7 +9,11 @@ import type { Logger } from './types.ts';
 const RETRY_MIN_MS = 200;
 const RETRY_MAX_MS = 30_000;
 
-type State = { kind: 'off' } | { kind: 'open'; call: Sync } | { kind: 'waiting'; timer: Timer };
+type State =
+  | { kind: 'off' }
+  /** `heard`: it has told a bundle, and tells the next as soon as there is one. */
+  | { kind: 'open'; call: Sync; heard: boolean }
+  | { kind: 'waiting'; timer: Timer };
 type Sync = BidiCall<{ sequence: bigint; namespace: string; workload: string; error: string }>;
 
 /** Keeps the trust-bundle stream open, puts each bundle into use, and says so. */
@@ -17,6 +21,8 @@ export class TrustStream {
   readonly #options: TrustStreamOptions;
   readonly #backOff: BackOff;
   #state: State = { kind: 'off' };
+  /** Wall ms: when the stream was up to date last, or was started. */
+  #heardAt = 0;
 
   constructor(options: TrustStreamOptions) {
     this.#options = options;
@@ -25,7 +31,15 @@ export class TrustStream {
 
   /** Opens the stream where it is not open or about to be. */
   start(): void {
-    if (this.#state.kind === 'off') this.#open();
+    if (this.#state.kind !== 'off') return;
+    this.#heardAt = this.#options.clock.now();
+    this.#open();
+  }
+
+  /** Seconds since the stream was up to date last; 0 while it is, or is not wanted. */
+  get staleSeconds(): number {
+    if (this.#state.kind === 'off' || (this.#state.kind === 'open' && this.#state.heard)) return 0;
+    return Math.max(0, this.#options.clock.now() - this.#heardAt) / 1000;
   }
 
   stop(): void {
@@ -41,12 +55,13 @@ export class TrustStream {
       message: ({ sequence, anchors }) => this.#onBundle(call, sequence, anchors),
       end: (error) => this.#onEnd(call, error),
     });
-    this.#state = { kind: 'open', call };
+    this.#state = { kind: 'open', call, heard: false };
     this.#acknowledge(call, store.snapshot?.sequence ?? 0n, '');
   }
 
   #onBundle(call: Sync, sequence: bigint, anchors: Uint8Array[]): void {
     const { store, logger } = this.#options;
+    if (this.#state.kind === 'open') this.#state.heard = true;
     this.#backOff.reset();
     store.streamLive = true;
     try {
@@ -65,6 +80,7 @@ export class TrustStream {
   #onEnd(call: Sync, error: GrpcError | undefined): void {
     if (this.#state.kind !== 'open' || this.#state.call !== call) return;
     const { store, logger, clock } = this.#options;
+    if (this.#state.heard) this.#heardAt = clock.now();
     store.streamLive = false;
     const delay = this.#backOff.next();
     logger.debug({ error: error?.message, retryInMs: Math.round(delay) }, 'the trust bundle stream ended');

@@ -187,6 +187,12 @@ class Identity implements LocalWorkloadIdentity {
         type: 'gauge',
         value: Number(this.#store.snapshot?.sequence ?? 0n),
       },
+      {
+        name: 'isthmus_identity_trust_bundle_stale_seconds',
+        help: 'Seconds since the stream of trust bundles was up to date; 0 while it is',
+        type: 'gauge',
+        value: this.#stream?.staleSeconds ?? 0,
+      },
     ];
   }
 

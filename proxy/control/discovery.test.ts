@@ -113,19 +113,37 @@ test('idle: the streams end; in use again, a fresh answer is waited for', async 
 });
 
 test('idle while the control plane is away: in use again, what it told last counts', async () => {
-  const { controlPlane, discovery } = harness();
+  const { clock, controlPlane, discovery, cells } = harness();
   controlPlane.setService(NAME, [ONE]);
   discovery.resume();
   await settle();
   discovery.suspend();
   controlPlane.kill();
+  clock.advance(300_000);
+  assert.equal(cells.staleSeconds, 0, 'nobody uses what it told');
   discovery.resume();
   await settle();
   assert.deepEqual(addresses(discovery.found), ['10.0.0.1']);
+  clock.advance(1_000);
+  assert.equal(cells.staleSeconds, 301);
+  discovery.suspend();
+  assert.equal(cells.staleSeconds, 0);
+});
+
+test('a control plane that was never there is missed since it was asked first', async () => {
+  const { clock, controlPlane, discovery, cells } = harness();
+  controlPlane.kill();
+  discovery.resume();
+  await settle();
+  clock.advance(999);
+  assert.equal(cells.staleSeconds, 0, 'an answer may take a second');
+  clock.advance(59_001);
+  await settle();
+  assert.equal(cells.staleSeconds, 60);
 });
 
 test('idle, and the control plane hangs: what it told last counts after a second', async () => {
-  const { clock, controlPlane, discovery } = harness();
+  const { clock, controlPlane, discovery, cells } = harness();
   controlPlane.setService(NAME, [ONE]);
   discovery.resume();
   await settle();
@@ -134,7 +152,8 @@ test('idle, and the control plane hangs: what it told last counts after a second
   discovery.resume();
   await settle();
   clock.advance(999);
-  assert.equal(discovery.found.kind, 'waiting');
+  assert.deepEqual([discovery.found.kind, cells.staleSeconds], ['waiting', 0]);
   clock.advance(1);
   assert.deepEqual(addresses(discovery.found), ['10.0.0.1']);
+  assert.equal(cells.staleSeconds, 1);
 });

@@ -1,5 +1,6 @@
 import {
   createBackOff,
+  grpcStatus,
   type Call,
   type Clock,
   type GrpcError,
@@ -34,8 +35,8 @@ export class Watch<T> {
   readonly #options: WatchOptions<T>;
   readonly #backOff;
   #state: WatchState = { kind: 'stopped' };
-  /** A stream has brought a message since `start`. */
-  #told = false;
+  /** ms, monotonic: when a stream was up to date last, or the control plane answered that there is nothing to tell. */
+  #heardAt: number | undefined;
   /** Events of streams before this one are void. */
   #generation = 0;
 
@@ -60,7 +61,6 @@ export class Watch<T> {
   stop(): void {
     const state = this.#state;
     this.#generation++;
-    this.#told = false;
     this.#options.metrics.settled(this);
     this.#enter({ kind: 'stopped' });
     if (state.kind === 'backing-off') state.timer.cancel();
@@ -70,13 +70,13 @@ export class Watch<T> {
   #open(): void {
     const generation = ++this.#generation;
     const { metrics } = this.#options;
+    metrics.wanted(this, this.#heardAt);
     const askedAt = metrics.asked();
     const call = this.#options.open({
       message: (message) => {
         if (generation !== this.#generation) return;
         const first = this.#state.kind === 'asking';
         if (this.#state.kind === 'asking') {
-          this.#told = true;
           metrics.answered(askedAt);
           metrics.settled(this);
           this.#enter({ kind: 'live', call: this.#state.call });
@@ -95,8 +95,12 @@ export class Watch<T> {
     const generation = ++this.#generation;
     const { metrics } = this.#options;
     metrics.failed();
-    if (this.#told) metrics.lost(this);
+    if (this.#state.kind === 'live') metrics.lost(this);
     this.#enter({ kind: 'stopped' });
+    if (isAnswer(error)) {
+      this.#heardAt = metrics.now();
+      metrics.settled(this);
+    }
     const final = this.#options.ended(error);
     if (generation !== this.#generation) return;
     if (final) return metrics.settled(this);
@@ -107,10 +111,24 @@ export class Watch<T> {
   #enter(state: WatchState): void {
     const before = this.#state;
     this.#state = state;
+    if (before.kind === 'live') this.#heardAt = this.#options.metrics.now();
     this.#options.metrics.moved(standingOf(before), standingOf(state));
   }
 }
 
 function standingOf({ kind }: WatchState): Standing {
   return kind === 'stopped' || kind === 'live' ? kind : 'broken';
+}
+
+/** The control plane was there, and said of what was asked that there is nothing to tell. */
+function isAnswer(error: GrpcError | undefined): boolean {
+  switch (error?.code) {
+    case grpcStatus.notFound:
+    case grpcStatus.invalidArgument:
+    case grpcStatus.failedPrecondition:
+    case grpcStatus.unimplemented:
+      return true;
+    default:
+      return false;
+  }
 }

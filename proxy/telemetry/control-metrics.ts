@@ -1,6 +1,14 @@
 import type { Counter, Gauge, Histogram, Labels, Registry } from './registry.ts';
 
 const SECOND_MS = 1_000;
+/** ms that a stream which is wanted anew may take to its first message: as long as requests wait for it. */
+const FIRST_ANSWER_MS = 1_000;
+
+/** A stream that is not up to date: when it last was, and from when on that counts (ms, monotonic). */
+interface Away {
+  readonly heardAt: number;
+  readonly from: number;
+}
 
 /** What is measured of the streams to one service of the control plane. */
 export class ControlCells {
@@ -11,8 +19,7 @@ export class ControlCells {
   readonly #latency: Histogram;
   readonly #live: Gauge;
   readonly #broken: Gauge;
-  /** Streams that had told something, and since when (ms, monotonic) they are away. */
-  readonly #stale = new Map<object, number>();
+  readonly #away = new Map<object, Away>();
 
   constructor(registry: Families, labels: Labels, now: () => number) {
     this.#now = now;
@@ -24,11 +31,16 @@ export class ControlCells {
     this.#broken = registry.broken.cell(labels);
   }
 
-  /** Seconds for which the longest of them has been going by what it was told before; 0: all are up to date. */
+  /** ms, monotonic. */
+  now(): number {
+    return this.#now();
+  }
+
+  /** Seconds since the control plane was last heard of by the stream that has waited longest; 0: all are up to date. */
   get staleSeconds(): number {
     const now = this.#now();
     let oldest = now;
-    for (const since of this.#stale.values()) oldest = Math.min(oldest, since);
+    for (const { heardAt, from } of this.#away.values()) if (now >= from) oldest = Math.min(oldest, heardAt);
     return (now - oldest) / SECOND_MS;
   }
 
@@ -54,14 +66,22 @@ export class ControlCells {
     this.#gauge(to)?.add(1);
   }
 
-  /** A stream that had told something is away; what it told is still used. */
-  lost(stream: object): void {
-    if (!this.#stale.has(stream)) this.#stale.set(stream, this.#now());
+  /** What a stream tells is wanted, and it is not there yet. `heardAt`: when it last was; undefined: never. */
+  wanted(stream: object, heardAt: number | undefined): void {
+    if (this.#away.has(stream)) return;
+    const now = this.#now();
+    this.#away.set(stream, { heardAt: heardAt ?? now, from: now + FIRST_ANSWER_MS });
   }
 
-  /** What it told is the present state again, or is not used any more. */
+  /** A stream that was up to date has ended; what it told is still used. */
+  lost(stream: object): void {
+    const now = this.#now();
+    this.#away.set(stream, { heardAt: now, from: now });
+  }
+
+  /** What it told is the present state, or is not used any more. */
   settled(stream: object): void {
-    this.#stale.delete(stream);
+    this.#away.delete(stream);
   }
 
   #gauge(standing: Standing): Gauge | undefined {
@@ -105,7 +125,7 @@ export class ControlMetrics {
     );
     this.#stale = registry.gauge(
       'control_streams_stale_seconds',
-      'Seconds for which the longest of the broken streams has been going by what it was told before',
+      'Seconds since the control plane was last heard of by the stream that is longest without it; 0 while all that are used are up to date',
     );
     registry.onCollect(() => {
       for (const [service, cells] of this.#cells) this.#stale.cell({ service }).set(cells.staleSeconds);

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { create, type DescMethodBiDiStreaming, type MessageShape } from '@bufbuild/protobuf';
+import { type TrustBundle, TrustBundleSchema } from '../api/proto/gen/isthmus/control_pb.js';
+import { GrpcError, grpcStatus } from './grpc-error.ts';
+import type { Channel, StreamHandlers } from './grpc-types.ts';
+import { ManualClock } from './testing/manual-clock.ts';
+import { makeAnchor } from './testing/test-ca.ts';
+import { TrustStore } from './trust-store.ts';
+import { TrustStream } from './trust-stream.ts';
+
+const anchor = await makeAnchor();
+const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+/** A channel whose streams are in the test's hands. */
+class ManualChannel implements Channel {
+  stream: StreamHandlers<TrustBundle> | undefined;
+
+  unary(): never {
+    throw new Error('nothing asks this');
+  }
+  serverStream(): never {
+    throw new Error('nothing asks this');
+  }
+  bidiStream<M extends DescMethodBiDiStreaming>(
+    _method: M,
+    handlers: StreamHandlers<MessageShape<M['output']>>,
+  ) {
+    this.stream = handlers as StreamHandlers<unknown> as StreamHandlers<TrustBundle>;
+    return { send() {}, closeSend() {}, cancel() {} };
+  }
+  close(): void {}
+}
+
+test('says for how long it has not been up to date', () => {
+  const clock = new ManualClock(0);
+  const channel = new ManualChannel();
+  const stream = new TrustStream({
+    channel,
+    store: new TrustStore({ file: 'none', logger: quiet, changed: () => {} }),
+    namespace: 'shop',
+    workload: 'web-1',
+    logger: quiet,
+    clock,
+    random: () => 0.5,
+  });
+  const tell = (sequence: bigint): void =>
+    channel.stream?.message(create(TrustBundleSchema, { sequence, anchors: [anchor.x509.raw] }));
+  const breakOff = (): void => channel.stream?.end(new GrpcError(grpcStatus.unavailable, 'gone'));
+  clock.advance(5_000);
+  assert.equal(stream.staleSeconds, 0, 'it is not wanted yet');
+  stream.start();
+  clock.advance(2_000);
+  assert.equal(stream.staleSeconds, 2);
+  tell(1n);
+  clock.advance(60_000);
+  assert.equal(stream.staleSeconds, 0);
+  breakOff();
+  clock.advance(30_000);
+  assert.equal(stream.staleSeconds, 30);
+  breakOff();
+  clock.advance(30_000);
+  assert.equal(stream.staleSeconds, 60, 'an attempt that fails is no contact');
+  tell(2n);
+  assert.equal(stream.staleSeconds, 0);
+  stream.stop();
+  clock.advance(1_000);
+  assert.equal(stream.staleSeconds, 0);
+});
