@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 
+import type { KubernetesObject } from '../api/kubernetes-types.ts';
 import { type Metadata, MetadataSchema } from '../api/proto/gen/linkerd/meta_pb.js';
 
 /** Names a Service as the origin of something. `core` is what Linkerd writes for the group without a name. */
@@ -8,6 +9,15 @@ export function serviceMetadata(service: { namespace: string; name: string; port
   return create(MetadataSchema, {
     kind: { case: 'resource', value: { group: 'core', kind: 'Service', namespace, name, port } },
   });
+}
+
+/** Names a route as the origin of something. */
+export function routeMetadata(
+  { group, kind }: { group: string; kind: string },
+  { metadata }: KubernetesObject,
+): Metadata {
+  const { namespace = '', name = '' } = metadata ?? {};
+  return create(MetadataSchema, { kind: { case: 'resource', value: { group, kind, namespace, name } } });
 }
 
 /** Names something that no object stands behind. */

@@ -2,7 +2,6 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 
 import { POLICY_GROUP, type PolicyServer } from '../../api/policy-types.ts';
 import {
-  type HttpRouteSchema,
   type ProxyProtocolSchema,
   type Server,
   ServerSchema,
@@ -16,9 +15,9 @@ import { DETECT_TIMEOUT, probeRoutes } from './probe-routes.ts';
 import { quoted, type TellProblem, untold } from './problems.ts';
 import { selectsServer, serverAuthorization } from './server-authorization.ts';
 import { serverProtocol } from './server-protocol.ts';
+import { serverGrpcRoutes, serverHttpRoutes } from './server-routes.ts';
 
 type ProtocolInit = MessageInitShape<typeof ProxyProtocolSchema>;
-type HttpRouteInit = MessageInitShape<typeof HttpRouteSchema>;
 
 /** The policy of a pod's port that a Server is for: whom its authorizations name, and nobody else but by its access policy. */
 export function serverPolicy(
@@ -30,7 +29,7 @@ export function serverPolicy(
   const name = server.metadata?.name ?? '';
   const authorizations = serverAuthorizations(server, cluster, settings);
   return create(ServerSchema, {
-    protocol: protocolOf(server, probeRoutes(at.pod, at.port, 'default', [])),
+    protocol: protocolOf(server, at, cluster, settings),
     authorizations,
     labels: { group: POLICY_GROUP, kind: 'server', name },
   });
@@ -67,11 +66,21 @@ export function accessPolicy({ spec }: PolicyServer, tell: TellProblem) {
   return 'deny';
 }
 
-function protocolOf(server: PolicyServer, httpRoutes: HttpRouteInit[]): ProtocolInit {
+function protocolOf(
+  server: PolicyServer,
+  { pod, port }: { pod: WorkloadPod; port: number },
+  cluster: ClusterReader,
+  settings: DestinationSettings,
+): ProtocolInit {
   const protocol = serverProtocol(server, untold);
+  if (protocol === 'opaque' || protocol === 'tls') return { kind: { case: protocol, value: {} } };
+  if (protocol === 'grpc') {
+    return { kind: { case: 'grpc', value: { routes: serverGrpcRoutes(server, cluster, settings) } } };
+  }
+  const own = serverHttpRoutes(server, cluster, settings);
+  // Routes of its own say all that is open, as with Linkerd: whoever writes them names the probes as well.
+  const httpRoutes = own.length === 0 ? probeRoutes(pod, port, 'default', []) : own;
   if (protocol === 'detect')
     return { kind: { case: 'detect', value: { timeout: DETECT_TIMEOUT, httpRoutes } } };
-  if (protocol === 'http1' || protocol === 'http2')
-    return { kind: { case: protocol, value: { routes: httpRoutes } } };
-  return { kind: { case: protocol, value: {} } };
+  return { kind: { case: protocol, value: { routes: httpRoutes } } };
 }

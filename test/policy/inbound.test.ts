@@ -78,3 +78,75 @@ test('audit lets everybody in, and metrics show whom no authorization named', as
     metricSum(server.pod.ip, 'inbound_http_authz_allow_total', 'srv_name="server"', `authz_name="${name}"`);
   assert.equal(await allowed('audit'), 1);
 });
+
+const ROUTE = { group: 'gateway.networking.k8s.io', kind: 'HTTPRoute' };
+
+async function route(name: string, ...rules: object[]): Promise<void> {
+  mesh.put('httpRoutes', name, { parentRefs: [SERVER], rules });
+  put.push(['httpRoutes', name]);
+  await mesh.told();
+}
+
+test('routes have clients of their own beside those of their Server; what no route is for is not found', async () => {
+  await close();
+  await route('read', { matches: [{ path: { value: '/public' }, method: 'GET' }] });
+  await route('admin', { matches: [{ path: { value: '/admin' } }] });
+  await authorize('web', 'web', { ...ROUTE, name: 'read' });
+  await authorize('db', 'db');
+  assert.deepEqual([await status(web, '/public/x'), await status(db, '/public/x')], [200, 200]);
+  assert.deepEqual([await status(web, '/admin'), await status(db, '/admin')], [403, 200]);
+  const nowhere = await ask(db.pod.ip, 'http://server.shop/other');
+  assert.deepEqual([nowhere.status, causeOf(nowhere)], [404, 'no-route']);
+  assert.equal(await status(db, '/public/x', 'POST'), 404);
+  assert.equal(await status(db, '/publicity'), 404);
+  const labels = ['route_kind="HTTPRoute"', 'route_name="read"', 'authz_name="web"'];
+  assert.equal(await metricSum(server.pod.ip, 'inbound_http_authz_allow_total', ...labels), 1);
+});
+
+test('the probes are open as long as no route says what is', async () => {
+  await close();
+  assert.equal(await status(web, '/ready'), 200);
+  await route('read', { matches: [{ path: { value: '/public' } }] });
+  assert.equal(await status(web, '/ready'), 404);
+});
+
+test("Linkerd's HTTPRoutes count as well, by fields and regular expressions; what can't be read is for nothing", async () => {
+  await close();
+  const rules = [
+    { matches: [{ headers: [{ name: 'X-Team', value: 'red|blue', type: 'RegularExpression' }] }] },
+    { matches: [{ path: { type: 'RegularExpression', value: '(' } }] },
+  ];
+  mesh.put('policyHttpRoutes', 'teams', { parentRefs: [SERVER], rules });
+  put.push(['policyHttpRoutes', 'teams']);
+  await authorize('web', 'web', { group: POLICY, kind: 'HTTPRoute', name: 'teams' });
+  const as = async (team: string): Promise<number> =>
+    (await ask(web.pod.ip, 'http://server.shop/(', { headers: { 'x-team': team } })).status;
+  assert.deepEqual([await as('red'), await as('reds'), await as('green')], [200, 404, 404]);
+});
+
+test('filters change what the app gets, or answer in its place; one that nobody knows makes 500', async () => {
+  await close();
+  await authorize('web', 'web');
+  const set = [{ name: 'X-Kept', value: 'by the route' }];
+  const add = [{ name: 'x-added', value: 'b' }];
+  const requestHeaderModifier = { set, add, remove: ['x-gone'] };
+  const requestRedirect = { scheme: 'https', hostname: 'new.example', statusCode: 301 };
+  await route(
+    'filtered',
+    { filters: [{ type: 'RequestHeaderModifier', requestHeaderModifier }] },
+    { matches: [{ path: { value: '/old' } }], filters: [{ type: 'RequestRedirect', requestRedirect }] },
+    { matches: [{ path: { value: '/odd' } }], filters: [{ type: 'ExtensionRef' }] },
+  );
+  const headers = { 'x-kept': 'by the client', 'x-added': 'a', 'x-gone': '1' };
+  const changed = await ask(web.pod.ip, 'http://server.shop/', { headers });
+  assert.equal(changed.status, 200);
+  const got = server.last.headers;
+  assert.deepEqual([got['x-kept'], got['x-added'], got['x-gone']], ['by the route', 'a, b', undefined]);
+  const moved = await ask(web.pod.ip, 'http://server.shop/old/page?q=1', {
+    method: 'POST',
+    body: 'x'.repeat(200_000),
+  });
+  assert.deepEqual([moved.status, moved.headers.location], [301, 'https://new.example/old/page?q=1']);
+  assert.equal((await ask(web.pod.ip, 'http://server.shop/odd')).status, 500);
+  assert.equal(await status(db, '/old'), 403, 'who is not let in is not told where to go either');
+});
