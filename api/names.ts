@@ -149,6 +149,22 @@ export const proxyEnv = {
   outboundDetectMs: 'ISTHMUS_PROXY_OUTBOUND_DETECT_TIMEOUT_MS',
 } as const;
 
+/** Environment of sidecars and gateways: what they tell of single requests. */
+export const telemetryEnv = {
+  /** Format of the access log: `json` or `apache`; absent: there is none. */
+  accessLog: 'ISTHMUS_ACCESS_LOG',
+  /** Where it goes: `stderr` (default), `stdout` or a file. */
+  accessLogFile: 'ISTHMUS_ACCESS_LOG_FILE',
+  /** `host:port` of a collector's OTLP/HTTP receiver; absent: no spans are made. */
+  traceCollector: 'ISTHMUS_TRACE_COLLECTOR',
+  /** `namespace/serviceaccount` that the collector has to prove by mutual TLS; absent: spans go in plaintext. */
+  traceCollectorIdentity: 'ISTHMUS_TRACE_COLLECTOR_IDENTITY',
+  /** Share of the requests without trace context that begin a trace, from 0 to 1. */
+  traceSampling: 'ISTHMUS_TRACE_SAMPLING',
+  /** `service.name` of the spans; by default the ServiceAccount. */
+  traceServiceName: 'ISTHMUS_TRACE_SERVICE_NAME',
+} as const;
+
 /** Environment of the control plane alone: values of the install that it works by, and those that it passes on to sidecars. */
 export const controlPlaneEnv = {
   defaultInboundPolicy: 'ISTHMUS_DEFAULT_INBOUND_POLICY',

@@ -30,7 +30,7 @@ function client(of: WorkloadNames): MeshClient {
     fingerprint: '',
     notAfter: 0,
   };
-  return { peer, address: '127.0.0.1' };
+  return { peer, address: '127.0.0.1', port: 40_000 };
 }
 
 const FOREIGN = client(names('client', 'shop', 'east'));

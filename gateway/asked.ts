@@ -6,6 +6,7 @@ import {
   type HttpMetrics,
   type Labels,
   type MeshClient,
+  type Requester,
 } from '../proxy/index.ts';
 import { ForwardedElements } from './forwarded.ts';
 
@@ -23,6 +24,8 @@ export class Asked {
   readonly #authz: AuthzMetrics;
   readonly #client: Labels;
   readonly #targets = new Map<string, Cells>();
+  /** As observers of single requests show it. */
+  readonly requester: Requester;
   /** What is told of it in `forwarded`; undefined of a client that names no cluster. */
   readonly forwarded: ForwardedElements | undefined;
 
@@ -32,6 +35,7 @@ export class Asked {
     this.#authz = authz;
     const { spiffeId, dnsName } = client.peer;
     this.forwarded = spiffeId === undefined ? undefined : new ForwardedElements(gateway, spiffeId);
+    this.requester = { address: client.address, port: client.port, name: spiffeId ?? dnsName ?? '' };
     this.#client = { direction: 'inbound', tls: 'true', client_id: spiffeId ?? dnsName ?? '' };
   }
 

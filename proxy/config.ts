@@ -8,6 +8,7 @@ import {
   env as name,
   port,
   proxyEnv,
+  telemetryEnv,
 } from '../api/names.ts';
 import {
   splitHostPort,
@@ -16,7 +17,10 @@ import {
   type WorkloadIdentityOptions,
   type WorkloadNames,
 } from '../workload-identity/index.ts';
+import type { AccessLogConfig } from './access-log/access-log.ts';
+import { LOG_FORMATS } from './access-log/log-line.ts';
 import { type AddressBlock, parseBlock } from './policy/address-block.ts';
+import type { TraceConfig } from './trace/tracing.ts';
 
 /** Linkerd's five default policies and its `audit`, for ports that no policy names. */
 export const DEFAULT_POLICIES = [
@@ -74,6 +78,10 @@ export interface MeshConfig {
   readonly logLevel: string;
   readonly times: Times;
   readonly limits: Limits;
+  /** Undefined: there is none. */
+  readonly accessLog: AccessLogConfig | undefined;
+  /** Undefined: no spans are made; trace context is passed on all the same. */
+  readonly traces: TraceConfig | undefined;
 }
 
 /** Where a sidecar listens. */
@@ -164,6 +172,8 @@ function meshConfig(read: Reader): MeshConfig {
     policyAddress: read.hostPort(name.policyAddress, service(component.policy, port.policy)),
     logLevel: read.oneOf(name.logLevel, LOG_LEVELS, 'info'),
     limits: DEFAULT_LIMITS,
+    accessLog: accessLogConfig(read),
+    traces: traceConfig(read),
     times: {
       ...DEFAULT_TIMES,
       inboundDetectMs: read.milliseconds(proxyEnv.inboundDetectMs, DEFAULT_TIMES.inboundDetectMs),
@@ -172,6 +182,26 @@ function meshConfig(read: Reader): MeshConfig {
       outboundConnectMs: read.milliseconds(proxyEnv.outboundConnectMs, DEFAULT_TIMES.outboundConnectMs),
       graceMs: read.seconds(proxyEnv.shutdownGraceSeconds, DEFAULT_TIMES.graceMs / 1_000) * 1_000,
     },
+  };
+}
+
+function accessLogConfig(read: Reader): AccessLogConfig | undefined {
+  const format = read.oneOf(telemetryEnv.accessLog, [...LOG_FORMATS, 'none'], 'none');
+  // Linkerd's proxy writes it there, apart from its own log: two writers would break each other's lines when the pipe is full.
+  const file = read.text(telemetryEnv.accessLogFile, 'stderr');
+  return format === 'none' ? undefined : { format, file };
+}
+
+/** Without a word about it: enough to see what goes wrong often, at a cost that nobody notices. */
+const DEFAULT_SAMPLING = 0.01;
+
+function traceConfig(read: Reader): TraceConfig | undefined {
+  if (read.text(telemetryEnv.traceCollector, '') === '') return undefined;
+  return {
+    collector: read.hostPort(telemetryEnv.traceCollector, ''),
+    identity: read.serviceAccount(telemetryEnv.traceCollectorIdentity),
+    sampling: read.share(telemetryEnv.traceSampling, DEFAULT_SAMPLING),
+    serviceName: read.text(telemetryEnv.traceServiceName, read.text(name.serviceAccount)),
   };
 }
 
@@ -242,6 +272,24 @@ class Reader {
     if (Number.isFinite(seconds) && seconds >= 0) return seconds;
     this.#wrong(variable, value, 'a number of seconds, 0 or more');
     return fallback;
+  }
+
+  share(variable: string, fallback: number): number {
+    const value = this.text(variable, String(fallback));
+    const share = Number(value);
+    if (/^[0-9.]+$/.test(value) && share >= 0 && share <= 1) return share;
+    this.#wrong(variable, value, 'a number from 0 to 1');
+    return fallback;
+  }
+
+  /** `namespace/name`; undefined where it is not set. */
+  serviceAccount(variable: string): { namespace: string; serviceAccount: string } | undefined {
+    const value = this.text(variable, '');
+    if (value === '') return undefined;
+    const [namespace = '', serviceAccount = '', ...rest] = value.split('/');
+    if (namespace !== '' && serviceAccount !== '' && rest.length === 0) return { namespace, serviceAccount };
+    this.#wrong(variable, value, 'namespace/serviceaccount');
+    return undefined;
   }
 
   milliseconds(variable: string, fallback: number): number {

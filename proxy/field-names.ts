@@ -29,6 +29,16 @@ const NAMES: readonly (readonly [FieldId, string])[] = [
   [FieldId.grpcTimeout, 'grpc-timeout'],
   [FieldId.grpcRetryPushback, 'grpc-retry-pushback-ms'],
   [FieldId.retryAfter, 'retry-after'],
+  [FieldId.userAgent, 'user-agent'],
+  [FieldId.traceparent, 'traceparent'],
+  [FieldId.tracestate, 'tracestate'],
+  [FieldId.b3, 'b3'],
+  [FieldId.b3TraceId, 'x-b3-traceid'],
+  [FieldId.b3SpanId, 'x-b3-spanid'],
+  [FieldId.b3ParentSpanId, 'x-b3-parentspanid'],
+  [FieldId.b3Sampled, 'x-b3-sampled'],
+  [FieldId.b3Flags, 'x-b3-flags'],
+  [FieldId.requestId, 'x-request-id'],
 ];
 
 interface Known {

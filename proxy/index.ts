@@ -13,6 +13,7 @@ export type { MeshClient } from './inbound/mesh-acceptor.ts';
 export { serveConnection } from './inbound/serve-connection.ts';
 export { FieldId, Head, spanText } from './message.ts';
 export type { Exchange, RequestSink, Span } from './message.ts';
+export { startObserving } from './observing.ts';
 export { readAuthority } from './outbound/authority.ts';
 export type { Peers } from './outbound/peers.ts';
 export { Targets } from './outbound/targets.ts';
@@ -25,6 +26,7 @@ export { connectionLimit, createRuntime, listenOn, untilIdle } from './runtime.t
 export type { Runtime, RuntimeOptions } from './runtime.ts';
 export { NO_GRPC_STATUS } from './telemetry/classify.ts';
 export type { HttpCells, HttpMetrics } from './telemetry/http-metrics.ts';
+export type { Observers, Requester } from './telemetry/observers.ts';
 export type { Labels, Registry } from './telemetry/registry.ts';
 export type { Transport } from './transport/transport.ts';
 export type { TransportHeader } from './transport-header.ts';

@@ -39,6 +39,16 @@ export const FieldId = {
   grpcTimeout: 25,
   grpcRetryPushback: 26,
   retryAfter: 27,
+  userAgent: 28,
+  traceparent: 29,
+  tracestate: 30,
+  b3: 31,
+  b3TraceId: 32,
+  b3SpanId: 33,
+  b3ParentSpanId: 34,
+  b3Sampled: 35,
+  b3Flags: 36,
+  requestId: 37,
 } as const;
 export type FieldId = (typeof FieldId)[keyof typeof FieldId];
 
@@ -272,7 +282,7 @@ export class Exchange {
   limits: unknown = undefined;
   endpoint: unknown = undefined;
   verdict: unknown = undefined;
-  /** Identity that the other side proved by mTLS, and the one a gateway asserted (believed or absent). */
+  /** Who is at the other end of the connection (what a gateway's observers tell of it), and the client that a gateway asserted (believed or absent). */
   peer: unknown = undefined;
   assertedClient: string | undefined = undefined;
 

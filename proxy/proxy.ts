@@ -9,6 +9,7 @@ import { InFlight } from './in-flight.ts';
 import { Inbound } from './inbound/inbound.ts';
 import { MeshAcceptor } from './inbound/mesh-acceptor.ts';
 import { RedirectedAcceptor } from './inbound/redirected-acceptor.ts';
+import { startObserving } from './observing.ts';
 import { Outbound } from './outbound/outbound.ts';
 import { Peers } from './outbound/peers.ts';
 import { Targets } from './outbound/targets.ts';
@@ -27,6 +28,7 @@ import {
   type Runtime,
   type RuntimeOptions,
 } from './runtime.ts';
+import type { Observers } from './telemetry/observers.ts';
 import type { Registry } from './telemetry/registry.ts';
 import type { Listener } from './transport/listen.ts';
 
@@ -52,13 +54,15 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
   const runtime = await createRuntime(config, options);
   const { ip } = config.pod;
   const peers = createPeers(runtime);
-  const targets = createTargets(runtime, peers, config);
+  const observing = startObserving(runtime);
+  const { observers } = observing;
+  const targets = createTargets(runtime, peers, config, observers);
   const outbound = createOutbound(runtime, targets);
   const policies = createPolicies(runtime, config);
   const ownApps = createApps(runtime, ip);
   const apps = new AppsByAddress(ip, ownApps, (address) => createApps(runtime, address));
   const inFlight = new InFlight(config.limits.maxInFlight);
-  const inbound = createInbound(runtime, config, policies, ownApps, inFlight);
+  const inbound = createInbound(runtime, config, policies, ownApps, inFlight, observers);
   const acceptor = createAcceptor(runtime, inbound);
   const sides: Sides = { outbound, inbound, acceptor, apps, policies };
   const listeners = await (config.mode === 'redirect'
@@ -109,6 +113,7 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
       apps.destroy();
       runtime.tracker.destroyAll();
       admin.close();
+      await observing.close();
       runtime.close();
     },
   };
@@ -169,7 +174,12 @@ export function createPeers(runtime: Runtime): Peers {
   return new Peers({ ...runtime, localAddress: config.pod.ip, connectMs: config.times.outboundConnectMs });
 }
 
-function createTargets(runtime: Runtime, peers: Peers, { opaquePorts }: ProxyConfig): Targets {
+function createTargets(
+  runtime: Runtime,
+  peers: Peers,
+  { opaquePorts }: ProxyConfig,
+  observers: Observers | undefined,
+): Targets {
   return new Targets({
     ...runtime,
     peers,
@@ -179,6 +189,7 @@ function createTargets(runtime: Runtime, peers: Peers, { opaquePorts }: ProxyCon
     failFastMs: runtime.config.times.failFastMs,
     beyond: { kind: 'dns', resolve: runtime.resolve },
     opaquePorts,
+    observer: (authority, endpoint) => observers?.outbound(authority, endpoint),
     throughGateways: true,
   });
 }
@@ -228,6 +239,7 @@ function createInbound(
   policies: InboundPolicies,
   apps: Apps,
   inFlight: InFlight,
+  observers: Observers | undefined,
 ): Inbound {
   const { registry } = runtime;
   const authz = new AuthzMetrics(registry);
@@ -240,6 +252,7 @@ function createInbound(
     apps,
     authz,
     inFlight,
+    observers,
   });
 }
 

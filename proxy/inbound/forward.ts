@@ -20,12 +20,14 @@ export class Forward extends Dispatch {
   readonly #port: number;
   readonly #authorizer: Authorizer;
   readonly #inFlight: InFlight;
+  readonly #timers: TimerWheel;
   readonly #waiting = new Set<Attempt>();
   /** Of the request that `choose` has just found no destination for: its route answers it. */
   #answer: FilterAnswer | undefined;
 
   constructor(apps: Apps, port: number, authorizer: Authorizer, inFlight: InFlight, timers: TimerWheel) {
     super(timers);
+    this.#timers = timers;
     this.#inFlight = inFlight;
     this.#apps = apps;
     this.#port = port;
@@ -77,6 +79,10 @@ export class Forward extends Dispatch {
     head.remove(FieldId.isthmusTarget);
     head.remove(FieldId.isthmusClient);
     head.remove(FieldId.isthmusProtocol);
+  }
+
+  protected override onSent(attempt: Attempt): void {
+    attempt.sentAt = this.#timers.now();
   }
 
   #release(): void {

@@ -10,6 +10,7 @@ import { LimitsLayer } from '../route/limits-layer.ts';
 import { defaultRoute } from '../route/outbound-rules.ts';
 import type { Subject } from '../policy/inbound-policy.ts';
 import type { HttpCells, HttpMetrics } from '../telemetry/http-metrics.ts';
+import type { Observers } from '../telemetry/observers.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { TransportHeader } from '../transport-header.ts';
@@ -39,6 +40,8 @@ export interface InboundOptions {
   /** Fine enough for tens of ms. */
   deadlines: TimerWheel;
   inFlight: InFlight;
+  /** Undefined: nobody follows single requests. */
+  observers: Observers | undefined;
   /** ms, monotonic. */
   now: () => number;
 }
@@ -48,6 +51,8 @@ export interface InboundClient {
   /** Undefined: it has proved nothing. */
   readonly peer: PeerIdentity | undefined;
   readonly address: string;
+  /** Of the connection's other end. */
+  readonly port: number;
 }
 
 /** An app of this pod. */
@@ -88,7 +93,6 @@ export class Inbound {
     return (x, head) => {
       const port = readPort(head, ports);
       if (typeof port !== 'number') return refuse(port, http.errors);
-      x.peer = client.peer;
       const refusal = checkOpaque(x, head);
       if (refusal !== undefined) return refuse(refusal, http.errors);
       x.assertedClient = believedClient(soleValue(head, FieldId.isthmusClient), client.peer, own);
@@ -121,7 +125,6 @@ export class Inbound {
     const stack = this.#stack(client, at, undefined);
     const origProto = new OrigProtoServer();
     const route = (x: Exchange, head?: Head): RequestSink => {
-      x.peer = client.peer;
       if (head === undefined) return stack;
       origProto.take(x, head);
       const refusal = checkOpaque(x, head);
@@ -161,7 +164,7 @@ export class Inbound {
       spiffeId: asserted ?? peer?.spiffeId ?? '',
     };
     const authorizer = new Authorizer(policies.port(port), subject, authz, http, labels);
-    const { inFlight, timers, deadlines } = this.#options;
+    const { inFlight, timers, deadlines, observers } = this.#options;
     const forward = new Forward(apps, port, authorizer, inFlight, timers);
     const limits = new LimitsLayer(forward, { route: () => NO_LIMITS, timers: deadlines, now });
     const fields = new IdentityFieldsLayer(limits, name, peer !== undefined && isOwnGateway(peer, own));
@@ -171,6 +174,7 @@ export class Inbound {
       now,
       went: (x) => (x.verdict instanceof Decided ? x.verdict.cells : undefined),
       unplaced: () => (undecided ??= http.cells(labels)),
+      observer: observers?.inbound({ address, port: client.port, name }, peer !== undefined),
       onStart: () => inFlight.active++,
       onEnd: () => inFlight.active--,
     });

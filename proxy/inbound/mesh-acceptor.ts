@@ -20,8 +20,9 @@ import { TransportHeaderHandler } from './transport-header-handler.ts';
 /** A client whose identity was proved, and how it is reached. */
 export interface MeshClient {
   readonly peer: PeerIdentity;
-  /** Address of the connection's other end. */
+  /** Address and port of the connection's other end. */
   readonly address: string;
+  readonly port: number;
 }
 
 export interface MeshAcceptorOptions {
@@ -68,12 +69,12 @@ export class MeshAcceptor {
       this.#refuse(raw, 'not-ready', undefined);
       return;
     }
-    const address = raw.remoteAddress ?? '';
+    const { remoteAddress: address = '', remotePort: port = 0 } = raw;
     acceptTls(raw, { tls, timeoutMs: handshakeMs }, (error, socket) => {
       if (socket === undefined) return this.#refuse(raw, 'handshake', error);
       const peer = identity.verifyPeer(socket);
       if (peer instanceof VerifyError) return this.#refuse(socket, peer.reason, peer);
-      this.#open(socket, { peer, address });
+      this.#open(socket, { peer, address, port });
     });
   }
 

@@ -90,7 +90,8 @@ export class RedirectedAcceptor {
   }
 
   #plain(socket: Socket, at: LocalPort, protocol: TransportHeader['protocol'], rest: Buffer): void {
-    this.#serve(socket, { peer: undefined, address: socket.remoteAddress ?? '' }, at, protocol, rest);
+    const { remoteAddress: address = '', remotePort: port = 0 } = socket;
+    this.#serve(socket, { peer: undefined, address, port }, at, protocol, rest);
   }
 
   /** As Linkerd's proxy speaks on an app's port: mutual TLS without ALPN, then the app's protocol. */
@@ -98,7 +99,7 @@ export class RedirectedAcceptor {
     const { identity, handshakeMs, timers, detectMs, detections } = this.#options;
     const tls = identity.serverOptions();
     if (tls === undefined) return this.#refuse(raw, 'not-ready');
-    const address = raw.remoteAddress ?? '';
+    const { remoteAddress: address = '', remotePort: port = 0 } = raw;
     acceptTls(raw, { tls, timeoutMs: handshakeMs }, (error, socket) => {
       if (socket === undefined) return this.#refuse(raw, 'handshake', error);
       const peer = identity.verifyPeer(socket);
@@ -106,7 +107,7 @@ export class RedirectedAcceptor {
       detectSocket(socket, { timers, timeoutMs: detectMs }, (protocol, rest) => {
         if (protocol === undefined) return;
         detections.count('inbound', protocol);
-        this.#serve(socket, { peer, address }, at, codecOf(protocol), rest);
+        this.#serve(socket, { peer, address, port }, at, codecOf(protocol), rest);
       });
     });
   }

@@ -36,6 +36,11 @@ export class TargetMetrics {
     this.#port = authority.slice(authority.lastIndexOf(':'));
   }
 
+  /** As the label has it. */
+  get authority(): string {
+    return this.#authority;
+  }
+
   /** What the Service is called; empty: it has no name. Counts from now on. */
   named(service: string): void {
     const authority = `${service}${this.#port}`;

@@ -5,13 +5,16 @@ import { OutboundPolicyWatch, type OutboundPolicyOptions } from '../control/outb
 import { causes, type Cause } from '../errors.ts';
 import type { Exchange, RequestSink } from '../message.ts';
 import type { InFlight } from '../in-flight.ts';
-import { LimitsLayer } from '../route/limits-layer.ts';
+import { LimitsLayer, routeOf } from '../route/limits-layer.ts';
 import { defaultRules, type OutboundRules } from '../route/outbound-rules.ts';
 import { HttpCells } from '../telemetry/http-metrics.ts';
+import type { RequestObserver } from '../telemetry/observer.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import { Attempt } from '../upstream/attempt.ts';
 import { TelemetryLayer } from '../upstream/telemetry-layer.ts';
 import { Balance, reachOf, type Reach } from './balance.ts';
+import { Backend, supplyOf } from './backend.ts';
+import { Distribute } from './distribute.ts';
 import { resolveName } from './dns-endpoints.ts';
 import type { Peers } from './peers.ts';
 import { TargetMetrics, type TargetMetricsOptions } from './target-metrics.ts';
@@ -29,6 +32,11 @@ export interface TargetOptions extends TargetMetricsOptions {
   failFastMs: number;
   /** Of all targets. */
   inFlight: InFlight;
+  /** Follows single requests. @param authority of the target, as metrics show it @param endpoint where a request went */
+  observer?: (
+    authority: () => string,
+    endpoint: (x: Exchange) => Endpoint | undefined,
+  ) => RequestObserver | undefined;
   /** Where a name goes that is no Service of this cluster: to itself by DNS, or nowhere (gateway). */
   beyond: { kind: 'dns'; resolve: Resolve } | { kind: 'refuse' };
   /** Ports whose bytes are opaque where no Service says anything: those of servers that speak first. */
@@ -59,6 +67,9 @@ export class Target {
   readonly #listeners = new Set<() => void>();
   /** Undefined: neither the policy nor that there is none has been told. */
   #rules: OutboundRules | undefined = undefined;
+  /** Services that routes send requests to, by path. */
+  readonly #backends = new Map<string, Backend>();
+  #distribute: Distribute | undefined;
   #dns: { stop(): void } | undefined;
   #suspended = false;
   /** Requests under way. */
@@ -75,8 +86,8 @@ export class Target {
     this.#balance = new Balance({
       ...options,
       metrics: this.#metrics,
-      reach: (one) => this.#reach(one),
-      late: (x, head, ended) => this.#limits.begin(x, head, ended),
+      reach: (one) => this.#reach(one, this.#metrics),
+      late: (attempt) => this.#late(attempt),
       release: ({ endpoint: one }) => options.peers.release(one),
     });
     this.#discovery = new Discovery(authority, options.discovery, (found) => this.#onFound(found));
@@ -109,6 +120,7 @@ export class Target {
   /** To be called for each use: wakes a target that was idle. */
   touch(): void {
     this.lastUsed = this.#options.now();
+    if (this.#suspended) for (const backend of this.#backends.values()) backend.resume();
     this.#suspended = false;
     this.#discovery.resume();
     if (this.#discovery.found.kind !== 'no-service') this.#policy.start();
@@ -122,10 +134,15 @@ export class Target {
     this.#dns = undefined;
     this.#policy.stop();
     this.#discovery.suspend();
+    for (const [path, backend] of this.#backends) {
+      backend.suspend();
+      if (this.#rules?.backends.has(path) !== true) this.#forget(path, backend);
+    }
   }
 
   close(): void {
     this.suspend();
+    for (const [path, backend] of this.#backends) this.#forget(path, backend);
     this.#balance.close();
     this.#metrics.endpoints(0, 0);
   }
@@ -139,26 +156,28 @@ export class Target {
     } else if (found.kind === 'waiting') this.#balance.supply(found);
     // The first requests wait for the policy as well: they are to have its timeouts.
     else if (!this.#policy.settled) this.#balance.supply({ kind: 'waiting' });
-    else {
-      const foreign = found.endpoints.some((one) => one.authorityOverride !== undefined);
-      if (foreign && !this.#options.throughGateways) this.#refuse(causes.gatewayLoop);
-      else this.#balance.supply(found);
-    }
+    else this.#balance.supply(supplyOf(found, this.#options.throughGateways));
     for (const listener of this.#listeners) listener();
   }
 
   #onRules(rules: OutboundRules): void {
     this.#rules = rules;
     this.#balance.configure(rules);
+    if (rules.planned) this.#distribute ??= this.#insertDistribute();
+    for (const path of rules.backends) this.#backend(path);
+    // A Service that is no longer asked for is kept until the target is idle: requests may be on their way there.
+    for (const backend of this.#backends.values()) backend.configure(rules);
   }
 
   #onPolicySettled(): void {
     this.#rules ??= defaultRules();
+    this.#balance.routed();
     this.#onFound(this.#discovery.found);
   }
 
   #goBeyond(): void {
     this.#rules ??= defaultRules();
+    this.#balance.routed();
     const { beyond, clock, log } = this.#options;
     if (beyond.kind === 'refuse') return this.#refuse(causes.noSuchTarget);
     this.#dns?.stop();
@@ -166,6 +185,48 @@ export class Target {
       if (endpoints === undefined) this.#refuse(causes.connectFailed);
       else this.#balance.supply({ kind: 'endpoints', endpoints });
     });
+  }
+
+  /** The route of a request that came before it was known. */
+  #late(attempt: Attempt): void {
+    const { x, head } = attempt;
+    if (head === undefined) return;
+    this.#limits.begin(x, head, attempt.ended);
+    if (this.#distribute !== undefined && routeOf(x)?.plan !== undefined) attempt.handOver(this.#distribute);
+  }
+
+  /** Stays there: requests under way have come through it. */
+  #insertDistribute(): Distribute {
+    const backends = {
+      balance: (path: string | undefined) =>
+        path === undefined ? this.#balance : this.#backend(path).balance,
+      isAvailable: (path: string | undefined) =>
+        path === undefined ? this.#balance.available : this.#backend(path).balance.available,
+    };
+    const distribute = new Distribute(backends, this.#options.random);
+    distribute.setOuter(this.#limits);
+    this.#limits.inner = distribute;
+    return distribute;
+  }
+
+  #backend(path: string): Backend {
+    const known = this.#backends.get(path);
+    if (known !== undefined) return known;
+    const { peers } = this.#options;
+    const made = new Backend(path, {
+      ...this.#options,
+      reach: (one, metrics) => this.#reach(one, metrics),
+      release: ({ endpoint: one }) => peers.release(one),
+    });
+    if (this.#rules !== undefined) made.configure(this.#rules);
+    made.balance.setOuter(this.#distribute ?? this.#limits);
+    this.#backends.set(path, made);
+    return made;
+  }
+
+  #forget(path: string, backend: Backend): void {
+    backend.close();
+    this.#backends.delete(path);
   }
 
   #refuse(cause: Cause): void {
@@ -182,13 +243,17 @@ export class Target {
   }
 
   #telemetry(inner: LimitsLayer): TelemetryLayer {
-    const { http, now } = this.#options;
+    const { http, now, observer } = this.#options;
     return new TelemetryLayer(inner, {
       errors: http.errors,
       now,
       asked: (x) => (x.verdict instanceof HttpCells ? x.verdict : undefined),
       went: cellsOf,
       unplaced: () => this.#metrics.unplaced(),
+      observer: observer?.(
+        () => this.#metrics.authority,
+        (x) => reachedBy(x)?.endpoint,
+      ),
       onStart: () => {
         this.active++;
         this.#options.inFlight.active++;
@@ -200,11 +265,11 @@ export class Target {
     });
   }
 
-  #reach(one: Endpoint): Reach {
+  #reach(one: Endpoint, metrics: TargetMetrics): Reach {
     return {
       endpoint: one,
       upstream: this.#options.peers.acquire(one),
-      cells: this.#metrics.reach(one),
+      cells: metrics.reach(one),
       port: Buffer.from(String(one.port)),
       target: one.authorityOverride === undefined ? undefined : Buffer.from(one.authorityOverride),
     };
@@ -212,7 +277,11 @@ export class Target {
 }
 
 function cellsOf(x: Exchange): HttpCells | undefined {
+  return reachedBy(x)?.cells;
+}
+
+function reachedBy(x: Exchange): Reach | undefined {
   if (!(x.endpoint instanceof Attempt)) return undefined;
   const last = x.endpoint.lastDestination;
-  return last === undefined ? undefined : reachOf(last).cells;
+  return last === undefined ? undefined : reachOf(last);
 }

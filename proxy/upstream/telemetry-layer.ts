@@ -119,7 +119,10 @@ export class TelemetryLayer extends StackLayer {
       outcome.grpcStatus = grpcStatus;
       outcome.error = error;
       this.#count(x, outcome);
-      if (mark.observed !== undefined) mark.observed.end(x, outcome);
+      const { observed } = mark;
+      // What still comes of the request must not count for another one.
+      mark.observed = undefined;
+      if (observed !== undefined) observed.end(x, outcome);
     }
     this.#options.onEnd?.();
   }

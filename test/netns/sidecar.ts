@@ -56,6 +56,8 @@ async function start({ names, ip, anchorsFile, opaquePorts, ports }: Start): Pro
     // A test waits for nothing that fails.
     times: { ...DEFAULT_TIMES, failFastMs: 1_000 },
     limits: DEFAULT_LIMITS,
+    accessLog: undefined,
+    traces: undefined,
     mode: 'redirect',
     ports,
     adminShutdown: true,

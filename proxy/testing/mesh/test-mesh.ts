@@ -138,6 +138,8 @@ export class TestMesh {
       policyAddress: 'policy:8090',
       logLevel: 'info',
       limits: DEFAULT_LIMITS,
+      accessLog: undefined,
+      traces: undefined,
       times: { ...DEFAULT_TIMES, graceMs: 3_000, ...times },
     };
   }

@@ -1,0 +1,145 @@
+import { write } from 'node:fs';
+import { Timer, type TimerWheel } from '../transport/timers.ts';
+
+/** Bytes that are worth a write of their own: what is less waits for more, at most `FLUSH_MS`. */
+const BATCH_BYTES = 16 * 1024;
+const CHUNK_BYTES = 64 * 1024;
+/** Chunks that wait for an output that does not take them: 1 MiB. What comes then is dropped, for nobody's requests wait for a log. */
+const MAX_CHUNKS = 16;
+/** ms that a line waits for others. */
+const FLUSH_MS = 100;
+/** ms until an output that is full is tried again. */
+const RETRY_MS = 100;
+/** ms that the end of the process waits for an output. */
+const CLOSE_MS = 1_000;
+
+/** Writes bytes somewhere, without holding the caller up: the callback of `fs.write`. */
+export type WriteBytes = (
+  chunk: Buffer,
+  start: number,
+  length: number,
+  done: (error: NodeJS.ErrnoException | null, written: number) => void,
+) => void;
+
+export interface LogOutputOptions {
+  write: WriteBytes;
+  timers: TimerWheel;
+  /** Lines for which there was no room. */
+  onDropped: () => void;
+  /** The output refuses bytes: once until it takes some again. What was to be written is dropped. */
+  onError: (error: Error) => void;
+}
+
+interface Chunk {
+  readonly bytes: Buffer;
+  length: number;
+}
+
+/**
+ * Lines on their way to a file or a pipe: collected, written in batches by the thread pool, one write at a time. The pipe of a container whose reader is slow blocks
+ * who writes to it; here that is a thread of the pool, never the data path.
+ */
+export class LogOutput {
+  readonly #options: LogOutputOptions;
+  readonly #flush = new Timer(() => this.#start());
+  readonly #waiting: Chunk[] = [];
+  #filling: Chunk | undefined;
+  #spare: Chunk | undefined;
+  #writing = false;
+  #failing = false;
+  #closed: (() => void) | undefined;
+
+  constructor(options: LogOutputOptions) {
+    this.#options = options;
+  }
+
+  /** Room for a line of at most `most` bytes (below 64 KiB); undefined: it is dropped, which is counted. `commit` follows. */
+  reserve(most: number): { bytes: Buffer; at: number } | undefined {
+    let chunk = this.#filling;
+    if (chunk !== undefined && chunk.bytes.length - chunk.length < most) {
+      this.#waiting.push(chunk);
+      this.#filling = chunk = undefined;
+    }
+    if (chunk === undefined) {
+      if (this.#waiting.length >= MAX_CHUNKS - 1) {
+        this.#options.onDropped();
+        return undefined;
+      }
+      chunk = this.#spare ?? { bytes: Buffer.allocUnsafeSlow(CHUNK_BYTES), length: 0 };
+      this.#spare = undefined;
+      this.#filling = chunk;
+    }
+    return { bytes: chunk.bytes, at: chunk.length };
+  }
+
+  /** The line stands in the room that was reserved, and ends there. */
+  commit(end: number): void {
+    const chunk = this.#filling;
+    if (chunk === undefined) return;
+    chunk.length = end;
+    if (this.#writing) return;
+    if (end >= BATCH_BYTES || this.#waiting.length > 0) this.#start();
+    else if (!this.#flush.armed) this.#options.timers.arm(this.#flush, FLUSH_MS);
+  }
+
+  /** Resolves when all is written, or the output has not taken it in time. */
+  close(): Promise<void> {
+    const { timers } = this.#options;
+    return new Promise((resolve) => {
+      const late = new Timer(resolve);
+      timers.arm(late, CLOSE_MS);
+      this.#closed = () => {
+        timers.cancel(late);
+        resolve();
+      };
+      this.#start();
+    });
+  }
+
+  #start(): void {
+    if (this.#writing) return;
+    this.#options.timers.cancel(this.#flush);
+    const next = this.#waiting.shift() ?? this.#filling;
+    if (next === undefined || next.length === 0) return this.#closed?.();
+    if (next === this.#filling) this.#filling = undefined;
+    this.#writing = true;
+    this.#write(next, 0);
+  }
+
+  #write(chunk: Chunk, from: number): void {
+    this.#options.write(chunk.bytes, from, chunk.length - from, (error, written) => {
+      if (error?.code === 'EAGAIN') return this.#tryLater(chunk, from);
+      if (error !== null) this.#failed(error);
+      else {
+        this.#failing = false;
+        if (from + written < chunk.length) return this.#write(chunk, from + written);
+      }
+      this.#done(chunk);
+    });
+  }
+
+  /** A pipe that does not block its writers is full. */
+  #tryLater(chunk: Chunk, from: number): void {
+    this.#options.timers.arm(new Timer(() => this.#write(chunk, from)), RETRY_MS);
+  }
+
+  #failed(error: Error): void {
+    if (!this.#failing) this.#options.onError(error);
+    this.#failing = true;
+  }
+
+  #done(chunk: Chunk): void {
+    this.#writing = false;
+    chunk.length = 0;
+    this.#spare = chunk;
+    if (this.#waiting.length > 0 || this.#closed !== undefined) return this.#start();
+    const filled = this.#filling?.length ?? 0;
+    if (filled >= BATCH_BYTES) this.#start();
+    else if (filled > 0) this.#options.timers.arm(this.#flush, FLUSH_MS);
+  }
+}
+
+/** Writes to an open file. */
+export function toDescriptor(fd: number): WriteBytes {
+  return (chunk, start, length, done) => write(fd, chunk, start, length, null, done);
+}
