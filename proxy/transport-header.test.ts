@@ -72,7 +72,7 @@ describe('transport header', () => {
   });
 
   test('a session protocol that comes twice: the second adds to the first', () => {
-    const twice = frame(Buffer.from('1a021200' + '1a00', 'hex'));
+    const twice = frame(Buffer.from('1a0212001a00', 'hex'));
     assert.equal(read(twice).reader.header?.protocol, 'http2');
   });
 

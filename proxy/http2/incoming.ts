@@ -148,7 +148,7 @@ export class Incoming implements FrameHandler {
     if (kind === 'response' && !informational) {
       stream.headReceived = true;
       const bodiless = x.isHead || head.status === 304 || head.status === 204;
-      stream.declared = bodiless ? -1 : head.contentLength;
+      stream.declared = bodiless ? 0 : head.contentLength;
     }
     if (!stream.lengthFits(end, 0)) return this.#outgoing.error(stream, ErrorCode.protocol);
     if (end) this.#table.endRemote(stream);
