@@ -149,7 +149,7 @@ export const proxyEnv = {
   outboundDetectMs: 'ISTHMUS_PROXY_OUTBOUND_DETECT_TIMEOUT_MS',
 } as const;
 
-/** Environment of sidecars and gateways: what they tell of single requests. */
+/** Environment of sidecars and gateways: what they tell of single requests. The control plane has it too, and passes it on to sidecars. */
 export const telemetryEnv = {
   /** Format of the access log: `json` or `apache`; absent: there is none. */
   accessLog: 'ISTHMUS_ACCESS_LOG',

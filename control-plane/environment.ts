@@ -9,6 +9,7 @@ import {
   path,
   port,
   proxyEnv,
+  telemetryEnv,
 } from '../api/names.ts';
 import {
   checkNetworks,
@@ -17,7 +18,7 @@ import {
   type DestinationSettings,
   isDefaultInboundPolicy,
 } from '../destination/index.ts';
-import type { InjectionContext, ProxyMode, Quantities } from '../injector/index.ts';
+import type { InjectionContext, ProxyMode, Quantities, SidecarTelemetry } from '../injector/index.ts';
 import { errorMessage } from '../kubernetes/log.ts';
 
 /** Where a container's volumes lie when it has no mount namespace of its own (the embedded cluster); unset on Kubernetes. */
@@ -79,10 +80,21 @@ export function settingsFromEnvironment(environment: Environment): ControlPlaneS
       imagePullPolicy: optional(own.proxyImagePullPolicy, 'IfNotPresent'),
       proxyMode: proxyMode(optional(proxyEnv.mode, 'explicit')),
       logLevel: optional(own.proxyLogLevel, 'info'),
+      telemetry: sidecarTelemetry(environment),
       resources: sidecarResources(environment),
     },
     adoptLinkerd: environment[own.adoptLinkerd] === 'true',
   };
+}
+
+function sidecarTelemetry(environment: Environment): SidecarTelemetry {
+  const names = {
+    accessLog: telemetryEnv.accessLog,
+    traceCollector: telemetryEnv.traceCollector,
+    traceCollectorIdentity: telemetryEnv.traceCollectorIdentity,
+    traceSampling: telemetryEnv.traceSampling,
+  };
+  return given(environment, names);
 }
 
 function sidecarResources(environment: Environment): Quantities {
@@ -92,8 +104,16 @@ function sidecarResources(environment: Environment): Quantities {
     memoryRequest: own.proxyMemoryRequest,
     memoryLimit: own.proxyMemoryLimit,
   };
-  const given = Object.entries(names).map(([key, name]) => [key, environment[name] ?? ''] as const);
-  return Object.fromEntries(given.filter(([, value]) => value !== ''));
+  return given(environment, names);
+}
+
+/** What is set, by key. */
+function given<K extends string>(
+  environment: Environment,
+  names: Readonly<Record<K, string>>,
+): { [P in K]?: string } {
+  const all = Object.entries<string>(names).map(([key, name]) => [key, environment[name] ?? ''] as const);
+  return Object.fromEntries(all.filter(([, value]) => value !== '')) as { [P in K]?: string };
 }
 
 function required(environment: Environment, name: string, meaning: string): string {

@@ -47,7 +47,7 @@ test('Linkerd’s image and version would be Linkerd’s proxy: only ours count'
 
 test('what we do not do is told with the reason; what needs nothing is taken in silence; what nobody knows is told', () => {
   const { config, warnings } = read({
-    'config.linkerd.io/access-log': 'json',
+    'config.linkerd.io/enable-gateway': 'true',
     'config.linkerd.io/control-port': '4190',
     'config.linkerd.io/proxy-cpu-limt': '1',
     'config.isthmus.dev/control-port': '4190',
@@ -56,7 +56,7 @@ test('what we do not do is told with the reason; what needs nothing is taken in 
   });
   assert.deepEqual(config, {});
   assert.deepEqual(warnings, [
-    'annotation config.linkerd.io/access-log is ignored: the sidecar writes no access log',
+    'annotation config.linkerd.io/enable-gateway is ignored: gateways are those of the install',
     'annotation config.linkerd.io/proxy-cpu-limt is ignored: it is not known',
     'annotation config.isthmus.dev/control-port is ignored: it is not known',
   ]);

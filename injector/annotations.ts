@@ -10,14 +10,11 @@ const LINKERDS: readonly string[] = [
 
 /** Annotations of Linkerd's that ask for what our sidecar does not do: whoever set one has to know. Why, by name. */
 export const UNSUPPORTED: Readonly<Record<string, string>> = {
-  'access-log': 'the sidecar writes no access log',
   'close-wait-timeout': "the sidecar leaves the pod's kernel settings alone",
   'disable-identity': 'every sidecar has an identity',
   'enable-debug-sidecar': 'use "kubectl debug" with an image of your choice',
   'enable-gateway': 'gateways are those of the install',
   'proxy-require-identity-inbound-ports': 'use the default-inbound-policy annotation',
-  'trace-collector': 'the sidecar passes trace headers on and sends no spans of its own',
-  'trace-collector-service-account': 'the sidecar passes trace headers on and sends no spans of its own',
 };
 
 /** Annotations of Linkerd's that need nothing from us: what they tune is not there, or is right without. */

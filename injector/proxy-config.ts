@@ -16,6 +16,16 @@ export interface Quantities {
 export interface ProxyConfig extends Quantities {
   /** One of our logger's levels. */
   logLevel?: string;
+  /** Format of the access log, or `none`. */
+  accessLog?: string;
+  /** `host:port`; `none`: no spans, whatever the install says. */
+  traceCollector?: string;
+  /** A ServiceAccount of the collector's namespace, or `namespace/name`. */
+  traceCollectorServiceAccount?: string;
+  /** From 0 to 1. */
+  traceSampling?: string;
+  /** `service.name` of the spans. */
+  traceServiceName?: string;
   /** Image with tag. */
   image?: string;
   /** Tag alone. */
@@ -75,6 +85,18 @@ export const SETTINGS: { readonly [K in keyof ProxyConfig]-?: Setting<NonNullabl
   ephemeralStorageRequest: quantity('proxy-ephemeral-storage-request', '64Mi'),
   ephemeralStorageLimit: quantity('proxy-ephemeral-storage-limit', '128Mi'),
   logLevel: setting('proxy-log-level', 'one of error, warn, info, debug, trace', logLevel),
+  accessLog: setting('access-log', 'json, apache or none', matching(/^(json|apache|none)$/)),
+  traceCollector: setting('trace-collector', 'host:port or none', matching(/^([\w.-]+:\d{1,5}|none)$/)),
+  traceCollectorServiceAccount: {
+    ...setting(
+      'trace-collector-service-account',
+      'a ServiceAccount, or namespace/name',
+      matching(/^([a-z0-9-]+\/)?[a-z0-9][a-z0-9.-]*$/),
+    ),
+    linkerd: ALPHA,
+  },
+  traceSampling: { ...setting('trace-sampling', 'a number from 0 to 1', share), linkerd: [] },
+  traceServiceName: { ...setting('trace-service-name', 'a name', matching(/^[\w./-]{1,128}$/)), linkerd: [] },
   image: { ...setting('proxy-image', 'an image', matching(/^\S+$/)), linkerd: [] },
   version: { ...setting('proxy-version', 'a tag', matching(/^[\w][\w.-]{0,127}$/)), linkerd: [] },
   imagePullPolicy: setting(
@@ -168,6 +190,10 @@ function whole(text: string, least: number, most: number): number | undefined {
 function someTime(text: string): number | undefined {
   const ms = durationMs(text);
   return ms === undefined || ms < 1 ? undefined : Math.round(ms);
+}
+
+function share(text: string): string | undefined {
+  return /^(0(\.\d{1,9})?|1(\.0{1,9})?)$/.test(text) ? text : undefined;
 }
 
 /** Both of Linkerd's ways to say yes and no. */

@@ -18,6 +18,7 @@ export interface SidecarPlan {
   readonly context: InjectionContext;
   /** What annotations ask for; lists of ports as the proxy takes them. */
   readonly config: ProxyConfig;
+  readonly namespace: string;
   readonly image: string;
   readonly imagePullPolicy: string;
   readonly logLevel: string;
@@ -56,6 +57,7 @@ export function sidecarPlan(
   const plan: SidecarPlan = {
     context,
     config,
+    namespace: namespace?.name ?? pod.metadata?.namespace ?? 'default',
     image: config.image ?? tagged(context.image, config.version),
     imagePullPolicy: config.imagePullPolicy ?? context.imagePullPolicy,
     logLevel: config.logLevel ?? context.logLevel,

@@ -10,6 +10,7 @@ import {
 import { partEnv } from '../api/part-env.ts';
 import { LIVENESS, READINESS_TIMEOUT_SECONDS } from '../api/part-probes.ts';
 import type { SidecarPlan } from './sidecar-plan.ts';
+import { sidecarTelemetry } from './sidecar-telemetry.ts';
 
 const TOKEN_VOLUME = 'isthmus-identity-token';
 const TRUST_VOLUME = 'isthmus-trust-roots';
@@ -87,6 +88,7 @@ function sidecarEnv(plan: SidecarPlan): EnvVar[] {
     { name: proxyEnv.inboundPort, value: String(ports.inbound) },
     { name: proxyEnv.outboundPort, value: String(ports.outbound) },
     { name: proxyEnv.adminPort, value: String(ports.admin) },
+    ...sidecarTelemetry(config, context.telemetry, plan.namespace),
     ...given(proxyEnv.shutdownGraceSeconds, secondsOf(config.shutdownGraceMs)),
     ...given(proxyEnv.adminShutdown, config.adminShutdown),
     ...given(proxyEnv.inboundConnectMs, config.inboundConnectMs),

@@ -1,6 +1,6 @@
 import type { KubernetesObject, ObjectMeta } from '../../api/kubernetes-types.ts';
 import { DEFAULT_OPAQUE_PORTS, LINKERD_WEBHOOK } from '../../api/names.ts';
-import type { InjectionContext, Quantities } from '../../injector/index.ts';
+import type { InjectionContext, Quantities, SidecarTelemetry } from '../../injector/index.ts';
 import { resources } from '../../kubernetes/resources.ts';
 import { KubernetesError } from '../../kubernetes/types.ts';
 import { asUser, type ClusterAccess } from '../cluster-access.ts';
@@ -20,7 +20,18 @@ export function injectionContext(values: InstallValues): Omit<InjectionContext, 
     opaquePorts: DEFAULT_OPAQUE_PORTS,
     clusterNetworks: values.clusterNetworks,
     logLevel: values.proxy.logLevel,
+    telemetry: telemetry(values),
     resources: quantities(values.proxy.resources),
+  };
+}
+
+function telemetry({ proxy, tracing }: InstallValues): SidecarTelemetry {
+  const { collector, collectorIdentity, sampling } = tracing;
+  return {
+    accessLog: proxy.accessLog,
+    ...(collector === undefined ? {} : { traceCollector: collector }),
+    ...(collectorIdentity === undefined ? {} : { traceCollectorIdentity: collectorIdentity }),
+    traceSampling: sampling,
   };
 }
 

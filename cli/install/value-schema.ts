@@ -1,5 +1,6 @@
 import { checkNetworks } from '../../destination/index.ts';
 import {
+  ACCESS_LOG_FORMATS,
   ANTI_AFFINITIES,
   FAILURE_POLICIES,
   GATEWAY_SERVICE_TYPES,
@@ -121,6 +122,25 @@ export const VALUES: { readonly [P in ValuePath]: ValueKind<ValueOf<P>> } = {
   'gateway.serviceType': choice(GATEWAY_SERVICE_TYPES, "How the gateway's Service is reached from outside"),
   ...resourceKinds('gateway.resources', 'gateway'),
   'proxy.logLevel': choice(LOG_LEVELS, 'Log level of the sidecars'),
+  'proxy.accessLog': choice(
+    ACCESS_LOG_FORMATS,
+    "Access log of sidecars and gateways, in one of Linkerd's formats",
+  ),
+  'tracing.collector': text(
+    /^[\w.-]+:\d{1,5}$/,
+    'host:port',
+    "Address of a collector's OTLP/HTTP receiver; with it sidecars and gateways send spans",
+  ),
+  'tracing.collectorIdentity': text(
+    /^[a-z0-9-]+\/[a-z0-9][a-z0-9.-]*$/,
+    'namespace/serviceaccount',
+    'Who the collector has to prove to be, by mutual TLS of the mesh; without it spans go in plaintext',
+  ),
+  'tracing.sampling': text(
+    /^(0(\.\d{1,9})?|1(\.0{1,9})?)$/,
+    'a number from 0 to 1',
+    'Share of the requests without trace context that begin a trace',
+  ),
   ...resourceKinds('proxy.resources', 'sidecar'),
   'webhook.failurePolicy': choice(
     FAILURE_POLICIES,

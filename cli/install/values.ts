@@ -23,6 +23,10 @@ export type ProxyMode = (typeof PROXY_MODES)[number];
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** Linkerd's two formats. */
+export const ACCESS_LOG_FORMATS = ['none', 'json', 'apache'] as const;
+export type AccessLogFormat = (typeof ACCESS_LOG_FORMATS)[number];
+
 /** `NodePort` is for clusters without load balancers: the gateway is then reached at the nodes. */
 export const GATEWAY_SERVICE_TYPES = ['LoadBalancer', 'NodePort', 'ClusterIP'] as const;
 export type GatewayServiceType = (typeof GATEWAY_SERVICE_TYPES)[number];
@@ -69,7 +73,9 @@ export interface InstallValues {
   controlPlane: ComponentValues;
   mirrorController: ComponentValues;
   gateway: ComponentValues & { serviceType: GatewayServiceType };
-  proxy: { logLevel: LogLevel; resources: ResourceValues };
+  proxy: { logLevel: LogLevel; accessLog: AccessLogFormat; resources: ResourceValues };
+  /** Of sidecars and gateways. */
+  tracing: { collector?: string; collectorIdentity?: string; sampling: string };
   webhook: { failurePolicy: FailurePolicy; timeoutSeconds: number };
 }
 
@@ -142,7 +148,12 @@ function defaults(
     controlPlane: component('96Mi'),
     mirrorController: component('96Mi'),
     gateway: { ...component('64Mi'), serviceType: 'LoadBalancer' },
-    proxy: { logLevel: 'info', resources: resources(highAvailability ? '100m' : '10m', '64Mi') },
+    proxy: {
+      logLevel: 'info',
+      accessLog: 'none',
+      resources: resources(highAvailability ? '100m' : '10m', '64Mi'),
+    },
+    tracing: { sampling: '0.01' },
     webhook: { failurePolicy: highAvailability ? 'Fail' : 'Ignore', timeoutSeconds: 10 },
   };
 }

@@ -14,6 +14,7 @@ import {
   label,
   port,
   proxyEnv,
+  telemetryEnv,
   VERSION,
 } from '../../api/names.ts';
 import { type Component, labels, meta, podSpec } from './pod-parts.ts';
@@ -53,6 +54,7 @@ function components(values: InstallValues): Component[] {
       identityToken: true,
       graceSeconds: 60,
       ports: [{ name: GATEWAY_PORT_NAME, containerPort: port.inbound }],
+      extraEnv: telemetryEnvironment(values),
     },
   ];
 }
@@ -72,6 +74,20 @@ function controlPlaneEnvironment(values: InstallValues): EnvVar[] {
     [controlPlaneEnv.proxyMemoryLimit, limits.memory],
     [controlPlaneEnv.adoptLinkerd, String(values.adoptLinkerd)],
   ];
+  return [...present(given), ...telemetryEnvironment(values)];
+}
+
+/** What gateways tell of single requests, and the control plane has sidecars tell. */
+function telemetryEnvironment({ proxy, tracing }: InstallValues): EnvVar[] {
+  return present([
+    [telemetryEnv.accessLog, proxy.accessLog],
+    [telemetryEnv.traceCollector, tracing.collector],
+    [telemetryEnv.traceCollectorIdentity, tracing.collectorIdentity],
+    [telemetryEnv.traceSampling, tracing.sampling],
+  ]);
+}
+
+function present(given: readonly (readonly [name: string, value: string | undefined])[]): EnvVar[] {
   return given.flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
 }
 

@@ -14,6 +14,7 @@ export const context: InjectionContext = {
   opaquePorts: DEFAULT_OPAQUE_PORTS,
   clusterNetworks: ['10.0.0.0/8'],
   logLevel: 'info',
+  telemetry: {},
   resources: { cpuRequest: '10m', memoryRequest: '64Mi' },
   ignoreLinkerdAnnotation: false,
 };

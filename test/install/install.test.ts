@@ -383,7 +383,7 @@ function injectedPod(namespace: string): Pod {
       namespace,
     ),
     { name: namespace },
-    { ...values, opaquePorts: [], resources: {}, ignoreLinkerdAnnotation: false },
+    { ...values, opaquePorts: [], telemetry: {}, resources: {}, ignoreLinkerdAnnotation: false },
   );
   assert.ok(result.injected);
   return result.pod;

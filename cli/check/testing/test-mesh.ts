@@ -68,6 +68,7 @@ export async function startTestMesh(cleanups: Cleanups, clusterName: string): Pr
     context: {
       ...values,
       opaquePorts: [],
+      telemetry: {},
       resources: {},
     },
     adoptLinkerd: false,
