@@ -36,8 +36,8 @@ export interface Reach extends Destination {
 
 export interface BalanceOptions {
   reach: (endpoint: Endpoint) => Reach;
-  /** A request that came before its route was known is going to be sent. */
-  late: (x: Exchange, head: Head, ended: boolean) => void;
+  /** The route of a request that came before it was known: the request may be handed over to another backend. */
+  late: (attempt: Attempt) => void;
   release: (reach: Reach) => void;
   /** Endpoints, retries, ejections. The cells of the latter two are asked for when there are any, as most targets have none. */
   metrics: Pick<TargetMetrics, 'endpoints' | 'retries' | 'ejections'>;
@@ -103,6 +103,20 @@ export class Balance extends Dispatch {
   configure(rules: OutboundRules): void {
     this.#rules = rules;
     this.#balancer.configure(rules);
+  }
+
+  /** Routes are known from now on: requests that wait are told theirs. */
+  routed(): void {
+    for (const attempt of this.#queue) {
+      if (attempt.x.opaque || routeOf(attempt.x) !== undefined) continue;
+      this.#options.late(attempt);
+      if (attempt.place.kind !== 'unplaced') this.#queue.delete(attempt);
+    }
+  }
+
+  /** A request would find an endpoint, or may soon. */
+  get available(): boolean {
+    return this.#gate !== 'failing' && this.#supply.kind !== 'none';
   }
 
   /** What discovery says now. */
@@ -289,13 +303,7 @@ export class Balance extends Dispatch {
     this.#gate = 'open';
     const queue = [...this.#queue];
     this.#queue.clear();
-    for (const attempt of queue) {
-      const { x, head } = attempt;
-      if (!x.opaque && head !== undefined && routeOf(x) === undefined) {
-        this.#options.late(x, head, attempt.ended);
-      }
-      if (attempt.place.kind === 'unplaced') this.place(attempt);
-    }
+    for (const attempt of queue) if (attempt.place.kind === 'unplaced') this.place(attempt);
   }
 
   #giveUp(): void {

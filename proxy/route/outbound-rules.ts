@@ -13,7 +13,10 @@ import type { Metadata } from '../../api/proto/gen/linkerd/meta_pb.js';
 import type { AccrualConfig } from '../balance/failure-accrual.ts';
 import { DEFAULT_PENALTY, type PenaltyConfig } from '../balance/penalty.ts';
 import type { Head } from '../message.ts';
+import { causes } from '../errors.ts';
 import { compileGrpcMatch, compileHttpMatch, RouteTable, type RouteSource } from './compile-match.ts';
+import { prefixOf, RouteFilters } from './filters.ts';
+import { compilePlan, Plan } from './plan.ts';
 import { RetryBudget } from './retry-budget.ts';
 import {
   DEFAULT_BACK_OFF,
@@ -32,6 +35,8 @@ export interface Route {
   readonly budget: RetryBudget;
   /** Requests may set their own limits (`l5d-timeout`, `l5d-retry-…`). */
   readonly requestHeaders: boolean;
+  /** Undefined: requests go to the target as they are. */
+  readonly plan: Plan | undefined;
 }
 
 /** ms; 0: no limit. */
@@ -46,8 +51,12 @@ export interface Timeouts {
 
 /** What holds for a target. Immutable; a change makes a new one. */
 export interface OutboundRules {
-  /** The route of a request; where none is for it, the target's default. */
+  /** The route of a request; where there are routes and none is for it, one that answers so. */
   route(head: Head): Route;
+  /** Some route has a plan. */
+  readonly planned: boolean;
+  /** The Services that plans send requests to, beside the target itself, as `name:port`. */
+  readonly backends: ReadonlySet<string>;
   readonly accrual: AccrualConfig | undefined;
   readonly penalty: PenaltyConfig;
   /** ms that requests wait for an endpoint; undefined: the proxy's own. */
@@ -64,6 +73,8 @@ export function defaultRules(): OutboundRules {
   const route = defaultRoute();
   return {
     route: () => route,
+    planned: false,
+    backends: new Set(),
     accrual: undefined,
     penalty: DEFAULT_PENALTY,
     failFastMs: undefined,
@@ -72,25 +83,33 @@ export function defaultRules(): OutboundRules {
 }
 
 /** Compiles what the policy API says of a target. A route that cannot be compiled (a bad expression) is left out. */
-export function compileOutboundPolicy({ protocol }: OutboundPolicy): OutboundRules {
+export function compileOutboundPolicy({ protocol, metadata: own }: OutboundPolicy): OutboundRules {
   const kind = protocol?.kind;
   if (kind?.case === 'detect') {
     const { http1, http2 } = kind.value;
     // The same routes stand in both, but for policies that name the protocol.
     const routes = http2?.routes ?? http1?.routes ?? [];
     return rulesOf(
-      routes.map(httpSource),
+      routes.map((route) => httpSource(route, own)),
       firstBackend(routes),
       http2?.failureAccrual ?? http1?.failureAccrual,
     );
   }
   if (kind?.case === 'http1' || kind?.case === 'http2') {
     const { routes, failureAccrual } = kind.value;
-    return rulesOf(routes.map(httpSource), firstBackend(routes), failureAccrual);
+    return rulesOf(
+      routes.map((route) => httpSource(route, own)),
+      firstBackend(routes),
+      failureAccrual,
+    );
   }
   if (kind?.case === 'grpc') {
     const { routes, failureAccrual } = kind.value;
-    return rulesOf(routes.map(grpcSource), firstBackend(routes), failureAccrual);
+    return rulesOf(
+      routes.map((route) => grpcSource(route, own)),
+      firstBackend(routes),
+      failureAccrual,
+    );
   }
   return defaultRules();
 }
@@ -102,10 +121,14 @@ export function rulesOf(
   accrual: FailureAccrual | undefined,
 ): OutboundRules {
   const table = new RouteTable(sources);
-  const fallback = defaultRoute();
+  const sole = soleRoute(sources);
+  const fallback = sources.length === 0 ? defaultRoute() : NOWHERE;
+  const plans = sources.flatMap(({ rules }) => rules.flatMap(({ value }) => value.plan ?? []));
   const { capacity = 0, failfastTimeout } = backend?.queue ?? {};
   return {
-    route: soleRoute(sources) ?? ((head) => table.find(head) ?? fallback),
+    route: sole ?? ((head) => table.find(head) ?? fallback),
+    planned: plans.length > 0 || (sole === undefined && fallback.plan !== undefined),
+    backends: new Set(plans.flatMap(({ backends }) => backends.flatMap(({ path }) => path ?? []))),
     accrual: compileAccrual(accrual),
     penalty: compilePenalty(backend),
     failFastMs: msOf(failfastTimeout) || undefined,
@@ -121,8 +144,15 @@ export function defaultRoute(): Route {
     retry: undefined,
     budget: new RetryBudget(),
     requestHeaders: false,
+    plan: undefined,
   };
 }
+
+/** Of requests that no route is for. */
+const NOWHERE: Route = {
+  ...defaultRoute(),
+  plan: new Plan(new RouteFilters([() => causes.noRoute], []), [], true),
+};
 
 /** The usual policy, one route for every path, needs no look at the request. */
 function soleRoute(sources: readonly RouteSource<Route>[]): OutboundRules['route'] | undefined {
@@ -134,7 +164,7 @@ function soleRoute(sources: readonly RouteSource<Route>[]): OutboundRules['route
   return fitsAll ? () => rule.value : undefined;
 }
 
-function httpSource({ metadata, hosts, rules }: HttpRoute): RouteSource<Route> {
+function httpSource({ metadata, hosts, rules }: HttpRoute, own: Metadata | undefined): RouteSource<Route> {
   return {
     hosts,
     rules: rules.flatMap((rule) => {
@@ -143,18 +173,20 @@ function httpSource({ metadata, hosts, rules }: HttpRoute): RouteSource<Route> {
       const statuses =
         rule.retry?.conditions?.statusRanges.map(({ start, end }) => [start, end] as const) ?? [];
       const codes = grpcCodes(rule.retry?.conditions?.grpcCodes ?? []);
-      return [{ matches, value: routeOf(metadata, rule, statuses, codes) }];
+      const plan = compilePlan(rule, own, prefixOf(rule.matches));
+      return [{ matches, value: { ...routeOf(metadata, rule, statuses, codes), plan } }];
     }),
   };
 }
 
-function grpcSource({ metadata, hosts, rules }: GrpcRoute): RouteSource<Route> {
+function grpcSource({ metadata, hosts, rules }: GrpcRoute, own: Metadata | undefined): RouteSource<Route> {
   return {
     hosts,
     rules: rules.flatMap((rule) => {
       const matches = compiled(() => rule.matches.map(compileGrpcMatch));
       if (matches === undefined) return [];
-      return [{ matches, value: routeOf(metadata, rule, [], grpcConditions(rule)) }];
+      const plan = compilePlan(rule, own, '');
+      return [{ matches, value: { ...routeOf(metadata, rule, [], grpcConditions(rule)), plan } }];
     }),
   };
 }
@@ -176,25 +208,40 @@ function routeOf(
   rule: HttpRoute_Rule | GrpcRoute_Rule,
   statuses: RetryPolicy['statuses'],
   codes: number,
-): Route {
+): Omit<Route, 'plan'> {
   const { timeouts, requestTimeout, retry } = rule;
+  const retries = retry !== undefined && statuses.length + codes > 0;
+  const tryMs = backendTimeout(rule);
+  const requestMs = msOf(timeouts?.request) || msOf(requestTimeout);
   return {
     name: nameOf(metadata),
-    timeouts: timeoutsOf(msOf(timeouts?.request) || msOf(requestTimeout), timeouts),
-    retry:
-      retry === undefined || statuses.length + codes === 0
-        ? undefined
-        : {
-            statuses,
-            grpcCodes: codes,
-            limit: retry.maxRetries,
-            maxBytes: Math.min(retry.maxRequestBytes || MAX_KEPT_BYTES, MAX_KEPT_BYTES),
-            attemptMs: msOf(retry.timeout),
-            backOff: backOffOf(retry.backoff, DEFAULT_BACK_OFF),
-          },
+    // Without retries the time of a try is that of the request.
+    timeouts: timeoutsOf(retries ? requestMs : least(requestMs, tryMs), timeouts),
+    retry: !retries
+      ? undefined
+      : {
+          statuses,
+          grpcCodes: codes,
+          limit: retry.maxRetries,
+          maxBytes: Math.min(retry.maxRequestBytes || MAX_KEPT_BYTES, MAX_KEPT_BYTES),
+          attemptMs: least(msOf(retry.timeout), tryMs),
+          backOff: backOffOf(retry.backoff, DEFAULT_BACK_OFF),
+        },
     budget: new RetryBudget(),
     requestHeaders: rule.allowL5dRequestHeaders,
   };
+}
+
+/** ms that a rule gives each try; 0: as long as the request has. Backends of one rule have the same. */
+function backendTimeout({ backends }: HttpRoute_Rule | GrpcRoute_Rule): number {
+  const kind = backends?.kind;
+  if (kind?.case === 'firstAvailable') return msOf(kind.value.backends[0]?.requestTimeout);
+  return kind?.case === 'randomAvailable' ? msOf(kind.value.backends[0]?.backend?.requestTimeout) : 0;
+}
+
+/** The lesser of two times, of which 0 means none. */
+function least(a: number, b: number): number {
+  return a > 0 && b > 0 ? Math.min(a, b) : a || b;
 }
 
 function timeoutsOf(request: number, told: HttpRoute_Rule['timeouts']): Timeouts {

@@ -128,6 +128,23 @@ export class Attempt implements Waiter {
     if (trailers !== undefined && this.isSentTo(sink)) sink.requestTrailers(x, trailers);
   }
 
+  /** Gives up what was kept to another sink, which makes an attempt of its own of it. */
+  handOver(sink: RequestSink): void {
+    const { x } = this;
+    const head = this.#head;
+    if (head === undefined) return;
+    const body = this.#body;
+    const trailers = this.#trailers;
+    const ended = this.#ended;
+    this.place = { kind: 'over' };
+    sink.requestHead(x, head, ended && body.length === 0 && trailers === undefined);
+    for (const [i, chunk] of body.entries()) {
+      sink.requestData(x, chunk, 0, chunk.length, ended && trailers === undefined && i === body.length - 1);
+    }
+    if (trailers !== undefined) sink.requestTrailers(x, trailers);
+    this.forget();
+  }
+
   /** @returns the bytes among n newly taken ones that are new to the client */
   credit(n: number): number {
     const again = Math.min(n, this.#creditedBefore);
