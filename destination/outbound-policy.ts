@@ -1,7 +1,6 @@
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 
 import {
-  type BackendSchema,
   type OutboundPolicy,
   OutboundPolicySchema,
   type ProxyProtocolSchema,
@@ -11,6 +10,14 @@ import { serviceOfAddress } from './endpoint-set.ts';
 import { defaultMetadata, serviceMetadata } from './metadata.ts';
 import { isOpaqueServicePort } from './opaque-ports.ts';
 import { fullyQualifiedName } from './profile.ts';
+import type { BackendInit, ServicePortRef } from './routes/backends.ts';
+import { EVERY_REQUEST } from './routes/matches.ts';
+import {
+  type HttpRouteInit,
+  outboundGrpcRoutes,
+  outboundHttpRoutes,
+  type RouteContext,
+} from './routes/service-routes.ts';
 import type { DestinationSettings } from './settings.ts';
 import type { AddressTarget, ServiceTarget } from './target.ts';
 import { type TrafficSettings, trafficSettings } from './traffic-annotations.ts';
@@ -29,9 +36,14 @@ const EWMA_DECAY = { seconds: 10n };
 const QUEUE_CAPACITY = 10_000;
 const FAILFAST_TIMEOUT = { seconds: 3n };
 
-/** A client's policy towards a target: one route, whose only backend is the Service itself, with what the Service's annotations ask. */
+/**
+ * A client's policy towards a target: the routes that hold for its namespace, or one route whose only backend is the Service itself; with what the Service's annotations
+ * ask.
+ * @param clientNamespace undefined: it is not known where the client is
+ */
 export function outboundPolicy(
   target: ServiceTarget | AddressTarget,
+  clientNamespace: string | undefined,
   cluster: ClusterReader,
   settings: DestinationSettings,
 ): OutboundResult {
@@ -42,26 +54,43 @@ export function outboundPolicy(
     return { kind: 'none', reason: `there is no Service ${named.namespace}/${named.name} with endpoints` };
   }
   const namespace = cluster.namespace(named.namespace);
-  const opaque = isOpaqueServicePort(service, namespace, named.port, settings.opaquePorts);
-  const path = `${fullyQualifiedName(named, settings.clusterDomain)}:${named.port}`;
   const traffic = trafficSettings(service.metadata?.annotations);
+  const balancer = (to: ServicePortRef): BackendInit => serviceBackend(to, traffic, settings);
+  const context = {
+    parent: { service, port: named.port, clientNamespace },
+    cluster,
+    traffic,
+    own: podBackend(named, traffic, settings),
+    balancer,
+  };
+  const isOpaque = isOpaqueServicePort(service, namespace, named.port, settings.opaquePorts);
   return {
     kind: 'policy',
     policy: create(OutboundPolicySchema, {
       metadata: serviceMetadata(named),
-      protocol: protocol(serviceBackend(named, path, traffic), opaque, traffic),
+      protocol: { kind: isOpaque ? { case: 'opaque', value: opaque(context.own) } : httpProtocol(context) },
     }),
     problems: traffic.problems,
   };
 }
 
 function serviceBackend(
-  service: ServiceTarget,
-  path: string,
+  to: ServicePortRef,
+  traffic: TrafficSettings,
+  settings: DestinationSettings,
+): BackendInit {
+  return podBackend({ kind: 'service', certain: true, ...to }, traffic, settings);
+}
+
+/** A Service, or one pod of a headless one. */
+function podBackend(
+  target: ServiceTarget,
   { penalty }: TrafficSettings,
-): MessageInitShape<typeof BackendSchema> {
+  settings: DestinationSettings,
+): BackendInit {
+  const path = `${fullyQualifiedName(target, settings.clusterDomain)}:${target.port}`;
   return {
-    metadata: serviceMetadata(service),
+    metadata: serviceMetadata(target),
     queue: { capacity: QUEUE_CAPACITY, failfastTimeout: FAILFAST_TIMEOUT },
     kind: {
       case: 'balancer',
@@ -85,32 +114,35 @@ function serviceBackend(
   };
 }
 
-function protocol(
-  backend: MessageInitShape<typeof BackendSchema>,
-  opaque: boolean,
-  traffic: TrafficSettings,
-): MessageInitShape<typeof ProxyProtocolSchema> {
-  const backends = { kind: { case: 'firstAvailable' as const, value: { backends: [{ backend }] } } };
-  const opaqueRoutes = {
-    routes: [{ metadata: defaultMetadata('opaque'), rules: [{ backends }] }],
-  };
-  if (opaque) return { kind: { case: 'opaque', value: opaqueRoutes } };
-  const everyPath = { path: { kind: { case: 'prefix', value: '/' } } } as const;
-  const httpRoutes = {
-    routes: [
-      {
-        metadata: defaultMetadata('http'),
-        rules: [{ matches: [everyPath], backends, ...httpRule(traffic) }],
-      },
-    ],
-    ...failureAccrual(traffic.accrual),
-  };
+/** Routes for calls of gRPC, where there are some, go before those for HTTP (GAMMA). */
+function httpProtocol(
+  context: RouteContext,
+): NonNullable<MessageInitShape<typeof ProxyProtocolSchema>['kind']> {
+  const { own, traffic } = context;
+  const accrual = failureAccrual(traffic.accrual);
+  const calls = outboundGrpcRoutes(context);
+  if (calls.length > 0) return { case: 'grpc', value: { routes: calls, ...accrual } };
+  const written = outboundHttpRoutes(context);
+  const http = { routes: written.length > 0 ? written : [defaultHttpRoute(own, traffic)], ...accrual };
   return {
-    kind: {
-      case: 'detect',
-      value: { timeout: DETECT_TIMEOUT, opaque: opaqueRoutes, http1: httpRoutes, http2: httpRoutes },
-    },
+    case: 'detect',
+    value: { timeout: DETECT_TIMEOUT, opaque: opaque(own), http1: http, http2: http },
   };
+}
+
+function opaque(own: BackendInit) {
+  return { routes: [{ metadata: defaultMetadata('opaque'), rules: [{ backends: only(own) }] }] };
+}
+
+function defaultHttpRoute(own: BackendInit, traffic: TrafficSettings): HttpRouteInit {
+  return {
+    metadata: defaultMetadata('http'),
+    rules: [{ matches: [EVERY_REQUEST], backends: only(own), ...httpRule(traffic) }],
+  };
+}
+
+function only(backend: BackendInit) {
+  return { kind: { case: 'firstAvailable' as const, value: { backends: [{ backend }] } } };
 }
 
 /** True when a subscriber need not be told. */

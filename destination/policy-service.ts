@@ -50,19 +50,21 @@ export function createPolicyService(
     },
     getOutbound: (request) => {
       const target = trafficTarget(request, settings);
-      const result = deps.views.once((cluster) => outboundPolicy(target, cluster, settings));
+      const { namespace } = parseContextToken(request.sourceWorkload);
+      const result = deps.views.once((cluster) => outboundPolicy(target, namespace, cluster, settings));
       if (result.kind === 'policy') return result.policy;
       throw notFound(result.reason);
     },
     watchOutbound: (request, stream) => {
       const target = trafficTarget(request, settings);
+      const { namespace } = parseContextToken(request.sourceWorkload);
       streamView(
         deps,
         {
           method: 'Watch',
-          key: `outbound ${targetKey(target)}`,
+          key: `outbound ${namespace ?? ''} ${targetKey(target)}`,
           computation: {
-            compute: (cluster) => told(outboundPolicy(target, cluster, settings), logger),
+            compute: (cluster) => told(outboundPolicy(target, namespace, cluster, settings), logger),
             equal: sameOutboundPolicy,
           },
           step: (_before, after): Step<OutboundPolicy> => outboundStep(after),

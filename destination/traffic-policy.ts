@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { type Duration, DurationSchema } from '@bufbuild/protobuf/wkt';
 
+import { GRPC_CONDITIONS } from '../api/traffic-syntax.ts';
 import type { AccrualSettings, RetrySettings, TrafficSettings } from './traffic-annotations.ts';
 
 /** Linkerd's: bytes of a request's body that may be kept to send it again, and ms between the attempts. */
@@ -11,8 +12,20 @@ const RETRY_BACKOFF = {
   jitterRatio: 1,
 };
 
-/** What a route's rule says of timeouts and retries. */
-export function httpRule({ timeouts, retry, requestHeaders }: TrafficSettings) {
+/** What an HTTP route's rule says of timeouts and retries. */
+export function httpRule(settings: TrafficSettings) {
+  const { retry } = settings;
+  return { ...commonRule(settings), ...(retry === undefined ? {} : { retry: httpRetry(retry) }) };
+}
+
+/** What a gRPC route's rule says of them: its retries know codes of gRPC alone. */
+export function grpcRule(settings: TrafficSettings) {
+  const { retry } = settings;
+  const wanted = retry !== undefined && retry.grpcCodes.length > 0;
+  return { ...commonRule(settings), ...(wanted ? { retry: grpcRetry(retry) } : {}) };
+}
+
+function commonRule({ timeouts, requestHeaders }: TrafficSettings) {
   const limits = {
     ...(timeouts.request === 0 ? {} : { request: protoDuration(timeouts.request) }),
     ...(timeouts.response === 0 ? {} : { response: protoDuration(timeouts.response) }),
@@ -20,19 +33,40 @@ export function httpRule({ timeouts, retry, requestHeaders }: TrafficSettings) {
   };
   return {
     ...(Object.keys(limits).length === 0 ? {} : { timeouts: limits }),
-    ...(retry === undefined ? {} : { retry: httpRetry(retry) }),
     allowL5dRequestHeaders: requestHeaders,
   };
 }
 
-function httpRetry({ statuses, grpcCodes, limit, timeout }: RetrySettings) {
+function httpRetry(settings: RetrySettings) {
+  const { statuses, grpcCodes } = settings;
   return {
-    maxRetries: limit,
-    maxRequestBytes: MAX_RETRY_BYTES,
+    ...commonRetry(settings),
     conditions: {
       statusRanges: statuses.map(([start, end]) => ({ start, end })),
       grpcCodes: [...grpcCodes],
     },
+  };
+}
+
+function grpcRetry(settings: RetrySettings) {
+  const has = (name: string): boolean => settings.grpcCodes.includes(GRPC_CONDITIONS.get(name) ?? -1);
+  return {
+    ...commonRetry(settings),
+    conditions: {
+      cancelled: has('cancelled'),
+      // As the proxy API spells it.
+      deadineExceeded: has('deadline-exceeded'),
+      resourceExhausted: has('resource-exhausted'),
+      internal: has('internal'),
+      unavailable: has('unavailable'),
+    },
+  };
+}
+
+function commonRetry({ limit, timeout }: RetrySettings) {
+  return {
+    maxRetries: limit,
+    maxRequestBytes: MAX_RETRY_BYTES,
     backoff: RETRY_BACKOFF,
     ...(timeout === 0 ? {} : { timeout: protoDuration(timeout) }),
   };

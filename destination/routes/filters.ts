@@ -4,6 +4,7 @@ import type {
   RequestHeaderModifierSchema,
   RequestRedirectSchema,
 } from '../../api/proto/gen/linkerd/http_route_pb.js';
+import type { HttpRoute_FilterSchema } from '../../api/proto/gen/linkerd/outbound_pb.js';
 import { Scheme_Registered } from '../../api/proto/gen/linkerd/http_types_pb.js';
 import type { HeaderModifier, RouteFilter } from '../../api/route-types.ts';
 import { quoted, type TellProblem } from '../policy/problems.ts';
@@ -12,17 +13,14 @@ type ModifierInit = MessageInitShape<typeof RequestHeaderModifierSchema>;
 
 /** A filter in the proxy API's form. Without a kind it makes a proxy answer 500: what is not understood must not be passed over (Gateway API). */
 export interface FilterInit {
-  readonly kind?:
+  readonly kind:
+    | { readonly case: undefined }
     | { readonly case: 'requestHeaderModifier'; readonly value: ModifierInit }
     | { readonly case: 'redirect'; readonly value: MessageInitShape<typeof RequestRedirectSchema> };
 }
 
 /** As well for what clients do. */
-export interface OutboundFilterInit {
-  readonly kind?:
-    | NonNullable<FilterInit['kind']>
-    | { readonly case: 'responseHeaderModifier'; readonly value: ModifierInit };
-}
+export type OutboundFilterInit = MessageInitShape<typeof HttpRoute_FilterSchema>;
 
 /** Filters of an inbound route. */
 export function inboundFilters(filters: readonly RouteFilter[] | undefined, tell: TellProblem): FilterInit[] {
@@ -34,7 +32,7 @@ export function outboundFilters(
   filters: readonly RouteFilter[] | undefined,
   tell: TellProblem,
 ): OutboundFilterInit[] {
-  return (filters ?? []).map((filter) => {
+  return (filters ?? []).map((filter): OutboundFilterInit => {
     const { type, responseHeaderModifier } = filter;
     if (type === 'ResponseHeaderModifier' && responseHeaderModifier !== undefined)
       return { kind: { case: 'responseHeaderModifier', value: modifier(responseHeaderModifier) } };
@@ -51,9 +49,9 @@ function requestFilter(filter: RouteFilter): FilterInit | undefined {
   return undefined;
 }
 
-function unknown({ type }: RouteFilter, tell: TellProblem): Record<string, never> {
+function unknown({ type }: RouteFilter, tell: TellProblem): { kind: { case: undefined } } {
   tell(`requests are answered with 500: the filter ${quoted(type)} is not supported`);
-  return {};
+  return { kind: { case: undefined } };
 }
 
 function modifier({ set = [], add = [], remove = [] }: HeaderModifier): ModifierInit {
