@@ -110,7 +110,8 @@ export class FrameDispatch {
       case FrameType.pushPromise:
         return this.#life.fail(ErrorCode.protocol);
       case FrameType.priority:
-        if (streamId === 0 || end - start !== 5) this.#life.fail(ErrorCode.protocol);
+        if (streamId === 0) this.#life.fail(ErrorCode.protocol);
+        else if (end - start !== 5) this.#life.fail(ErrorCode.frameSize);
         else this.#control();
         return undefined;
       default:

@@ -94,12 +94,14 @@ export class Incoming implements FrameHandler {
     const stream = this.#table.get(id);
     const isNew = stream === undefined && this.#table.isNew(id);
     if (stream === undefined && !isNew && this.#table.isIdle(id)) return this.#life.fail(ErrorCode.protocol);
-    const kind = isNew ? 'request' : stream !== undefined && this.#headCame(stream) ? 'trailers' : 'response';
+    const kind = isNew ? 'request' : this.#server || stream?.headReceived === true ? 'trailers' : 'response';
     // Decoded in any case: the table is shared by all streams.
     const decoded = this.#decoder.decode(b, start, end, this.#head, kind);
     if (decoded === 'compression') this.#life.fail(ErrorCode.compression);
     else if (isNew) this.#newRequest(id, endStream, decoded);
     else if (stream !== undefined) this.#laterHead(stream, endStream, decoded, kind);
+    // Trailers of a stream that we reset may have been on their way. But what opens a request here uses an id again (RFC 9113 section 5.1.1).
+    else if (this.#server && decoded === 'malformed') this.#life.fail(ErrorCode.protocol);
   }
 
   #newRequest(id: number, end: boolean, decoded: DecodedHead): void {
