@@ -4,7 +4,7 @@ import type { FilterAnswer } from '../route/filters.ts';
 import type { InFlight } from '../in-flight.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Attempt } from '../upstream/attempt.ts';
-import { attemptOf, Dispatch, type Destination } from '../upstream/dispatch.ts';
+import { Dispatch, type Destination } from '../upstream/dispatch.ts';
 import type { Apps } from './apps.ts';
 import { Decided, type Authorizer } from './authorize.ts';
 
@@ -34,13 +34,16 @@ export class Forward extends Dispatch {
     this.#authorizer = authorizer;
   }
 
-  protected override choose(x: Exchange, failed: Destination | undefined): Destination | undefined {
+  protected override choose(
+    x: Exchange,
+    head: Head | undefined,
+    failed: Destination | undefined,
+  ): Destination | undefined {
     if (failed !== undefined) return undefined;
     if (this.#inFlight.over) {
       x.verdict = 'shed';
       return undefined;
     }
-    const { head } = attemptOf(x);
     const decided = this.#authorizer.decide(x.opaque ? undefined : head);
     x.verdict = decided;
     if (decided?.allowed !== true) return undefined;
@@ -53,6 +56,11 @@ export class Forward extends Dispatch {
       }
     }
     return this.#apps.app(this.#port);
+  }
+
+  /** On HTTP/1.1 nobody says that a request was not processed; with HTTP/2 the app may refuse its stream. */
+  protected override keeps(x: Exchange): boolean {
+    return x.http2;
   }
 
   protected override unplaced(attempt: Attempt): void {
@@ -88,6 +96,6 @@ export class Forward extends Dispatch {
   #release(): void {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
-    for (const attempt of waiting) if (attempt.place.kind === 'unplaced') this.place(attempt);
+    for (const attempt of waiting) if (attempt.state === 'unplaced') this.place(attempt);
   }
 }

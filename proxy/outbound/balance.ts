@@ -110,7 +110,7 @@ export class Balance extends Dispatch {
     for (const attempt of this.#queue) {
       if (attempt.x.opaque || routeOf(attempt.x) !== undefined) continue;
       this.#options.late(attempt);
-      if (attempt.place.kind !== 'unplaced') this.#queue.delete(attempt);
+      if (attempt.state !== 'unplaced') this.#queue.delete(attempt);
     }
   }
 
@@ -133,7 +133,11 @@ export class Balance extends Dispatch {
     this.#balancer.close();
   }
 
-  protected override choose(_x: Exchange, failed: Destination | undefined): Destination | undefined {
+  protected override choose(
+    _x: Exchange,
+    _head: Head | undefined,
+    failed: Destination | undefined,
+  ): Destination | undefined {
     if (failed === undefined && this.#options.inFlight.over) return undefined;
     const { picker } = this.#balancer;
     const now = this.#options.now();
@@ -303,7 +307,7 @@ export class Balance extends Dispatch {
     this.#gate = 'open';
     const queue = [...this.#queue];
     this.#queue.clear();
-    for (const attempt of queue) if (attempt.place.kind === 'unplaced') this.place(attempt);
+    for (const attempt of queue) if (attempt.state === 'unplaced') this.place(attempt);
   }
 
   #giveUp(): void {

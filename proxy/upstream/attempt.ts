@@ -9,24 +9,26 @@ import type { Waiter } from './upstream.ts';
 /** Heads of finished requests, used again: a head is some kilobytes of arrays. Bounded by what a busy moment needs. */
 const spareHeads: Head[] = [];
 const MAX_SPARE_HEADS = 256;
+/** Most requests have no body. */
+const NO_CHUNKS: Buffer[] = [];
 
 /**
  * Where one exchange stands on its way out. One writer: its `Dispatch`.
  * `unplaced`: no destination could be chosen yet. `connecting`: waits for a connection to one. `sent`: its head is out. `backing-off`: failed at one, waits before it
  * is sent again.
  */
-export type Place =
-  | { readonly kind: 'unplaced' }
-  | { readonly kind: 'connecting'; readonly destination: Destination }
-  | { readonly kind: 'sent'; readonly destination: Destination; readonly sink: RequestSink }
-  | { readonly kind: 'backing-off'; readonly failed: Destination }
-  | { readonly kind: 'over' };
+export type AttemptState = 'unplaced' | 'connecting' | 'sent' | 'backing-off' | 'over';
 
 /** A request on its way out, kept as long as it may have to be sent again. */
 export class Attempt implements Waiter {
   readonly x: Exchange;
   readonly owner: Dispatch;
-  place: Place = { kind: 'unplaced' };
+  // The states' own data are fields of the attempt: an object for each would be a fifth of what a request allocates.
+  state: AttemptState = 'unplaced';
+  /** The one that was chosen, or that it failed at (`backing-off`); undefined when `unplaced`. */
+  destination: Destination | undefined = undefined;
+  /** The connection that its head is out on; defined when `sent`, and only then. */
+  sink: RequestSink | undefined = undefined;
   /** It was sent, or about to be, before. */
   retried = false;
   /** It has had its free second try, for not having been processed. */
@@ -48,20 +50,44 @@ export class Attempt implements Waiter {
   /** Bytes of the request's body that the client was credited for. What is sent again must not be credited again. */
   #credited = 0;
   #creditedBefore = 0;
-  #head: Head | undefined;
-  #body: Buffer[] = [];
+  #head: Head | undefined = undefined;
+  #body: Buffer[] = NO_CHUNKS;
   #bodyBytes = 0;
-  #trailers: Head | undefined;
+  #trailers: Head | undefined = undefined;
   #ended = false;
 
-  constructor(x: Exchange, owner: Dispatch, head: Head, end: boolean) {
+  constructor(x: Exchange, owner: Dispatch) {
     this.x = x;
     this.owner = owner;
+  }
+
+  /** Keeps the request's head, and from here on what follows it. A request of which nothing is kept is sent once, as it comes. */
+  keep(head: Head, end: boolean): void {
     this.#head = copyHead(head, spareHeads.pop());
     this.#ended = end;
   }
 
-  /** The kept head: whole until the response begins, or more than MAX_KEPT_BYTES of the body are out. */
+  /** Goes to a connection of this destination. */
+  connect(destination: Destination): void {
+    this.state = 'connecting';
+    this.destination = destination;
+    this.sink = undefined;
+  }
+
+  /** Its head goes out on this connection. */
+  send(sink: RequestSink): void {
+    this.state = 'sent';
+    this.sink = sink;
+  }
+
+  /** It is on no connection: it looks for a destination, waits to look for one, or is done with. */
+  leave(state: 'unplaced' | 'backing-off' | 'over', failed?: Destination): void {
+    this.state = state;
+    this.destination = failed;
+    this.sink = undefined;
+  }
+
+  /** The kept head: whole until the response begins, or more than MAX_KEPT_BYTES of the body are out. Undefined: it can't be sent again. */
   get head(): Head | undefined {
     return this.#head;
   }
@@ -101,8 +127,10 @@ export class Attempt implements Waiter {
     if (this.#head === undefined) return;
     this.#ended = last;
     this.#bodyBytes += end - start;
-    if (this.#bodyBytes > MAX_KEPT_BYTES && this.place.kind === 'sent') return this.forget();
-    if (end > start) this.#body.push(Buffer.from(buffer.subarray(start, end)));
+    if (this.#bodyBytes > MAX_KEPT_BYTES && this.state === 'sent') return this.forget();
+    if (end === start) return;
+    if (this.#body === NO_CHUNKS) this.#body = [];
+    this.#body.push(Buffer.from(buffer.subarray(start, end)));
   }
 
   keepTrailers(trailers: Head): void {
@@ -136,7 +164,7 @@ export class Attempt implements Waiter {
     const body = this.#body;
     const trailers = this.#trailers;
     const ended = this.#ended;
-    this.place = { kind: 'over' };
+    this.leave('over');
     sink.requestHead(x, head, ended && body.length === 0 && trailers === undefined);
     for (const [i, chunk] of body.entries()) {
       sink.requestData(x, chunk, 0, chunk.length, ended && trailers === undefined && i === body.length - 1);
@@ -160,7 +188,7 @@ export class Attempt implements Waiter {
   }
 
   isSentTo(sink: RequestSink): boolean {
-    return this.place.kind === 'sent' && this.place.sink === sink;
+    return this.sink === sink;
   }
 
   /** The request will not be sent again. */
@@ -168,7 +196,7 @@ export class Attempt implements Waiter {
     const head = this.#head;
     if (head === undefined) return;
     this.#head = undefined;
-    this.#body = [];
+    this.#body = NO_CHUNKS;
     this.#trailers = undefined;
     if (spareHeads.length < MAX_SPARE_HEADS) spareHeads.push(head);
   }

@@ -28,8 +28,16 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     this.#timers = timers;
   }
 
-  /** A destination, or undefined when there is none now. @param failed the one that this request just failed at */
-  protected abstract choose(x: Exchange, failed: Destination | undefined): Destination | undefined;
+  /**
+   * A destination, or undefined when there is none now.
+   * @param head the request's; undefined when it is sent again and its head is kept no more
+   * @param failed the one that this request just failed at
+   */
+  protected abstract choose(
+    x: Exchange,
+    head: Head | undefined,
+    failed: Destination | undefined,
+  ): Destination | undefined;
   /** There is no destination now: keep the attempt for `place`, or `fail` it. */
   protected abstract unplaced(attempt: Attempt): void;
   /** The attempt that was handed to `unplaced` has been given up. */
@@ -52,6 +60,11 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   protected onLeft(_attempt: Attempt, _destination: Destination): void {}
 
   // What the route's policy says of retries. By default there are none.
+
+  /** May a request that is out have to be sent again? Then it is copied, which is a large part of what forwarding costs. */
+  protected keeps(_x: Exchange): boolean {
+    return true;
+  }
 
   /**
    * ms until a request is sent again that got this answer, or failed so that it would be answered with it; `NO_RETRY`: it is passed on. Asked only while the request
@@ -84,68 +97,72 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   // Requests
 
   requestHead(x: Exchange, head: Head, end: boolean): void {
-    const attempt = new Attempt(x, this, head, end);
+    const attempt = new Attempt(x, this);
     x.endpoint = attempt;
-    this.place(attempt);
+    const destination = this.choose(x, head, undefined);
+    if (destination !== undefined && !this.keeps(x)) {
+      const sink = destination.upstream.take(x);
+      if (sink !== undefined) return this.#sendOnce(attempt, destination, sink, head, end);
+    }
+    attempt.keep(head, end);
+    this.#placeAtOrQueue(attempt, destination);
   }
 
   requestData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
     const attempt = attemptOf(x);
     attempt.keepData(buffer, start, end, last);
-    if (attempt.place.kind === 'sent') attempt.place.sink.requestData(x, buffer, start, end, last);
+    if (attempt.sink !== undefined) attempt.sink.requestData(x, buffer, start, end, last);
     // Nobody wants the rest: it is taken, so that the client comes to its end.
-    else if (attempt.place.kind === 'over') this.outer(x).requestConsumed(x, end - start);
+    else if (attempt.state === 'over') this.outer(x).requestConsumed(x, end - start);
   }
 
   requestTrailers(x: Exchange, trailers: Head): void {
     const attempt = attemptOf(x);
     attempt.keepTrailers(trailers);
-    if (attempt.place.kind === 'sent') attempt.place.sink.requestTrailers(x, trailers);
+    attempt.sink?.requestTrailers(x, trailers);
   }
 
   requestReset(x: Exchange, cause: Cause): void {
     const attempt = attemptOf(x);
-    const { place } = attempt;
-    if (place.kind === 'unplaced') this.abandoned(attempt);
-    if (place.kind === 'connecting') {
-      place.destination.upstream.cancel(attempt);
-      this.onUnsent(place.destination);
+    const { state, destination, sink } = attempt;
+    if (state === 'unplaced') this.abandoned(attempt);
+    if (state === 'connecting' && destination !== undefined) {
+      destination.upstream.cancel(attempt);
+      this.onUnsent(destination);
     }
-    if (place.kind === 'sent') this.onReset(attempt, place.destination, cause);
+    if (state === 'sent' && destination !== undefined) this.onReset(attempt, destination, cause);
     this.#over(attempt);
-    if (place.kind === 'sent') place.sink.requestReset(x, cause);
+    sink?.requestReset(x, cause);
   }
 
   responseConsumed(x: Exchange, n: number): void {
-    const { place } = attemptOf(x);
-    if (place.kind === 'sent') place.sink.responseConsumed(x, n);
+    attemptOf(x).sink?.responseConsumed(x, n);
   }
 
   // Placing
 
   /** Finds a destination for the attempt; also called again for one that had none. */
   place(attempt: Attempt): void {
-    this.#placeAtOrQueue(attempt, this.choose(attempt.x, undefined));
+    this.#placeAtOrQueue(attempt, this.choose(attempt.x, attempt.head, undefined));
   }
 
   #placeAtOrQueue(attempt: Attempt, destination: Destination | undefined): void {
     if (destination !== undefined) return this.#placeAt(attempt, destination);
-    attempt.place = { kind: 'unplaced' };
+    attempt.leave('unplaced');
     this.unplaced(attempt);
   }
 
   #placeAt(attempt: Attempt, destination: Destination): void {
-    attempt.place = { kind: 'connecting', destination };
+    attempt.connect(destination);
     const sink = destination.upstream.take(attempt.x);
     if (sink === undefined) destination.upstream.wait(attempt);
     else this.connected(attempt, sink);
   }
 
   connected(attempt: Attempt, sink: RequestSink): void {
-    const { place, x, head } = attempt;
-    if (place.kind !== 'connecting' || head === undefined) return;
-    const { destination } = place;
-    attempt.place = { kind: 'sent', destination, sink };
+    const { x, head, destination } = attempt;
+    if (attempt.state !== 'connecting' || destination === undefined || head === undefined) return;
+    attempt.send(sink);
     attempt.left = false;
     attempt.judged = false;
     attempt.lastDestination = destination;
@@ -157,9 +174,21 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     attempt.replay(sink);
   }
 
+  /** A request that nobody will send again, on a connection that stands. */
+  #sendOnce(attempt: Attempt, destination: Destination, sink: RequestSink, head: Head, end: boolean): void {
+    const { x } = attempt;
+    attempt.connect(destination);
+    attempt.send(sink);
+    attempt.lastDestination = destination;
+    x.upstream = sink;
+    this.prepare(x, head, destination);
+    this.onSent(attempt, destination);
+    sink.requestHead(x, head, end);
+  }
+
   connectFailed(attempt: Attempt, cause: Cause): void {
-    if (attempt.place.kind !== 'connecting') return;
-    const { destination } = attempt.place;
+    const { destination } = attempt;
+    if (attempt.state !== 'connecting' || destination === undefined) return;
     // A queue that is full says nothing about the peer.
     if (cause === causes.connectFailed || cause === causes.peerRefused) this.onConnectFailed(destination);
     else this.onUnsent(destination);
@@ -167,7 +196,8 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   }
 
   waitAnew(attempt: Attempt): void {
-    if (attempt.place.kind === 'connecting') this.#placeAt(attempt, attempt.place.destination);
+    const { destination } = attempt;
+    if (attempt.state === 'connecting' && destination !== undefined) this.#placeAt(attempt, destination);
   }
 
   /** Ends an attempt that is not sent. */
@@ -192,9 +222,9 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     otherwise: Destination | undefined,
     cause: Cause,
   ): void {
-    attempt.place = { kind: 'unplaced' };
+    attempt.leave('unplaced');
     if (attempt.head === undefined) return this.fail(attempt, cause);
-    const other = attempt.moved ? undefined : (this.choose(attempt.x, failed) ?? otherwise);
+    const other = attempt.moved ? undefined : (this.choose(attempt.x, attempt.head, failed) ?? otherwise);
     if (other !== undefined) {
       attempt.moved = true;
       attempt.restart();
@@ -208,9 +238,8 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   // Sending again, as the policy wants it
 
   #sendAgain(attempt: Attempt, delay: number): void {
-    const { place, x } = attempt;
-    if (place.kind !== 'sent') return;
-    const { destination, sink } = place;
+    const { x, destination, sink } = attempt;
+    if (sink === undefined || destination === undefined) return;
     this.#left(attempt);
     this.#backOff(attempt, destination, delay);
     // No-op for a codec that is done with the exchange.
@@ -221,22 +250,22 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     attempt.held = undefined;
     attempt.retries++;
     attempt.restart();
-    attempt.place = { kind: 'backing-off', failed };
+    attempt.leave('backing-off', failed);
     this.#arm(attempt, delay, () => this.#backOffIsOver(attempt));
   }
 
   #backOffIsOver(attempt: Attempt): void {
-    const { place, x } = attempt;
-    if (place.kind !== 'backing-off') return;
-    this.#placeAtOrQueue(attempt, this.choose(x, place.failed) ?? this.choose(x, undefined));
+    const { x, head, destination } = attempt;
+    if (attempt.state !== 'backing-off') return;
+    this.#placeAtOrQueue(attempt, this.choose(x, head, destination) ?? this.choose(x, head, undefined));
   }
 
   #tryIsOver(attempt: Attempt): void {
-    const { place } = attempt;
-    if (place.kind !== 'sent' || attempt.head === undefined) return;
+    const { destination } = attempt;
+    if (attempt.state !== 'sent' || destination === undefined || attempt.head === undefined) return;
     const delay = this.retryAfterLimit(attempt);
     if (delay === NO_RETRY) return;
-    this.onReset(attempt, place.destination, causes.timeout);
+    this.onReset(attempt, destination, causes.timeout);
     this.#sendAgain(attempt, delay);
   }
 
@@ -256,11 +285,11 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
 
   responseHead(x: Exchange, head: Head, end: boolean): void {
     const attempt = attemptOf(x);
-    const { place } = attempt;
-    if (place.kind !== 'sent') return;
+    const { destination } = attempt;
+    if (attempt.state !== 'sent' || destination === undefined) return;
     if (!head.isFinal && !x.opaque) return this.outer(x).responseHead(x, head, end);
     this.#disarm(attempt);
-    this.onResponded(attempt, place.destination, head);
+    this.onResponded(attempt, destination, head);
     if (attempt.head !== undefined) {
       const delay = this.retryDelay(attempt, head.status, grpcStatusOf(head));
       if (delay !== NO_RETRY) return this.#sendAgain(attempt, delay);
@@ -294,10 +323,9 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
 
   responseReset(x: Exchange, cause: Cause): void {
     const attempt = attemptOf(x);
-    const { place } = attempt;
-    if (place.kind !== 'sent') return;
+    const { destination } = attempt;
+    if (attempt.state !== 'sent' || destination === undefined) return;
     this.#disarm(attempt);
-    const { destination } = place;
     if (x.refused) {
       x.refused = false;
       this.#left(attempt);
@@ -335,7 +363,8 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   }
 
   #ended(attempt: Attempt, trailers: Head | undefined): void {
-    if (attempt.place.kind === 'sent') this.onEnded(attempt, attempt.place.destination, trailers);
+    const { destination } = attempt;
+    if (attempt.state === 'sent' && destination !== undefined) this.onEnded(attempt, destination, trailers);
     this.#left(attempt);
   }
 
@@ -343,14 +372,15 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   #left(attempt: Attempt): void {
     if (attempt.left) return;
     attempt.left = true;
-    if (attempt.place.kind === 'sent') this.onLeft(attempt, attempt.place.destination);
+    const { destination } = attempt;
+    if (attempt.state === 'sent' && destination !== undefined) this.onLeft(attempt, destination);
   }
 
   #over(attempt: Attempt): void {
     this.#disarm(attempt);
     this.#left(attempt);
     attempt.held = undefined;
-    attempt.place = { kind: 'over' };
+    attempt.leave('over');
     attempt.forget();
   }
 }
