@@ -81,3 +81,38 @@ test('a copy says the same, also when the original and what the copy held before
     }),
   );
 });
+
+test('a copy of a head whose spans lie in one block, next to it, or elsewhere says the same', () => {
+  const run = fc.record({ at: fc.nat({ max: 250 }), length: fc.nat({ max: 40 }), elsewhere: fc.boolean() });
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(run, run), { maxLength: 20 }),
+      fc.tuple(run, run),
+      fc.nat({ max: 100 }),
+      fc.nat({ max: 150 }),
+      fields,
+      (spans, [path, authority], start, size, old) => {
+        const buffer = Buffer.from(Array.from({ length: 300 }, (_, i) => i & 0xff));
+        const other = Buffer.from(Array.from({ length: 300 }, (_, i) => 255 - (i & 0xff)));
+        const head = new Head();
+        Object.assign(head.block, { buffer, start, end: start + size });
+        const of = ({ at, length, elsewhere }: { at: number; length: number; elsewhere: boolean }) =>
+          [elsewhere ? other : buffer, at, at + length] as const;
+        for (const [span, from] of [
+          [head.path, path],
+          [head.authority, authority],
+        ] as const) {
+          const [bytes, begin, end] = of(from);
+          Object.assign(span, { buffer: bytes, start: begin, end });
+        }
+        for (const [name, value] of spans) head.add(FieldId.other, ...of(name), ...of(value));
+        const expected = [read(head), spanText(head.path), spanText(head.authority)];
+        // Copied again from the copy: what it notes as its block is right too.
+        const copy = copyHead(copyHead(head, headOf(old)));
+        buffer.fill(0);
+        other.fill(0);
+        assert.deepEqual([read(copy), spanText(copy.path), spanText(copy.authority)], expected);
+      },
+    ),
+  );
+});

@@ -91,6 +91,8 @@ export class Head {
   contentLength = -1;
   /** The HTTP/1 message had `Connection: close`, or was HTTP/1.0 without keep-alive. */
   close = false;
+  /** Bytes as they came that all spans of this buffer lie in: who copies takes them in one go. Empty where spans lie here and there. */
+  readonly block: Span = { buffer: EMPTY, start: 0, end: 0 };
   #own: Buffer = EMPTY;
 
   /** Memory of the head's own for n bytes, for the fields of a copy: the same again for the next copy, so that copying makes no garbage. */
@@ -111,6 +113,7 @@ export class Head {
     clearSpan(this.path);
     clearSpan(this.authority);
     clearSpan(this.scheme);
+    clearSpan(this.block);
     this.status = 0;
     this.contentLength = -1;
     this.close = false;
@@ -195,50 +198,98 @@ export function spanText(span: Span): string {
 
 /** Points a span at the bytes of `text`. */
 export function setSpan(span: Span, text: string): void {
-  span.buffer = Buffer.from(text, 'latin1');
-  span.start = 0;
-  span.end = span.buffer.length;
+  const bytes = Buffer.from(text, 'latin1');
+  setBytes(span, bytes, 0, bytes.length);
 }
 
 /** A copy of a head that stays valid: for who has to wait before passing it on. `copy` is written over when given, its bytes too. */
 export function copyHead(head: Head, copy: Head = new Head()): Head {
   copy.clear();
-  const bytes = copy.own(sizeOf(head));
-  let at = copySpan(head.method, copy.method, bytes, 0);
-  at = copySpan(head.path, copy.path, bytes, at);
-  at = copySpan(head.authority, copy.authority, bytes, at);
-  at = copySpan(head.scheme, copy.scheme, bytes, at);
-  for (let i = 0; i < head.count; i++) {
-    const nameStart = at;
-    at = copyBytes(head.nameBuffer[i] ?? EMPTY, head.nameStart[i] ?? 0, head.nameEnd[i] ?? 0, bytes, at);
-    const nameEnd = at;
-    at = copyBytes(head.valueBuffer[i] ?? EMPTY, head.valueStart[i] ?? 0, head.valueEnd[i] ?? 0, bytes, at);
-    copy.add((head.id[i] ?? 0) as FieldId, bytes, nameStart, nameEnd, bytes, nameEnd, at);
-    copy.sensitive[i] = head.sensitive[i] ?? 0;
-  }
+  const { block } = head;
+  const size = block.end - block.start;
+  const bytes = copy.own(size + looseBytes(head));
+  if (size > 0) setBytes(copy.block, bytes, 0, copyBytes(block.buffer, block.start, block.end, bytes, 0));
+  let at = copySpan(head.method, copy.method, block, bytes, size);
+  at = copySpan(head.path, copy.path, block, bytes, at);
+  at = copySpan(head.authority, copy.authority, block, bytes, at);
+  at = copySpan(head.scheme, copy.scheme, block, bytes, at);
+  for (let i = 0; i < head.count; i++) at = copyField(head, i, copy, bytes, at);
   copy.status = head.status;
   copy.contentLength = head.contentLength;
   copy.close = head.close;
   return copy;
 }
 
-function sizeOf(head: Head): number {
-  const { method, path, authority, scheme } = head;
-  let size = method.end - method.start + path.end - path.start;
-  size += authority.end - authority.start + scheme.end - scheme.start;
+/** Bytes of spans that lie outside the block. */
+function looseBytes(head: Head): number {
+  const { block } = head;
+  let size = looseSpan(head.method, block) + looseSpan(head.path, block);
+  size += looseSpan(head.authority, block) + looseSpan(head.scheme, block);
   for (let i = 0; i < head.count; i++) {
-    size += (head.nameEnd[i] ?? 0) - (head.nameStart[i] ?? 0);
-    size += (head.valueEnd[i] ?? 0) - (head.valueStart[i] ?? 0);
+    size += looseRun(head.nameBuffer[i], head.nameStart[i] ?? 0, head.nameEnd[i] ?? 0, block);
+    size += looseRun(head.valueBuffer[i], head.valueStart[i] ?? 0, head.valueEnd[i] ?? 0, block);
   }
   return size;
 }
 
-/** Returns where the next bytes go. */
-function copySpan(from: Span, to: Span, bytes: Buffer, at: number): number {
-  to.buffer = bytes;
-  to.start = at;
-  to.end = copyBytes(from.buffer, from.start, from.end, bytes, at);
-  return to.end;
+function looseSpan({ buffer, start, end }: Span, block: Span): number {
+  return looseRun(buffer, start, end, block);
+}
+
+function looseRun(buffer: Buffer | undefined, start: number, end: number, block: Span): number {
+  return isWithin(block, buffer, start, end) ? 0 : end - start;
+}
+
+function isWithin(block: Span, buffer: Buffer | undefined, start: number, end: number): boolean {
+  return buffer === block.buffer && start >= block.start && end <= block.end;
+}
+
+/** Returns where the next loose bytes go. */
+function copySpan(from: Span, to: Span, block: Span, bytes: Buffer, at: number): number {
+  const length = from.end - from.start;
+  if (isWithin(block, from.buffer, from.start, from.end)) {
+    const start = from.start - block.start;
+    setBytes(to, bytes, start, start + length);
+    return at;
+  }
+  setBytes(to, bytes, at, copyBytes(from.buffer, from.start, from.end, bytes, at));
+  return at + length;
+}
+
+/** Returns where the next loose bytes go. */
+function copyField(head: Head, i: number, copy: Head, bytes: Buffer, at: number): number {
+  const { block } = head;
+  let nameStart = head.nameStart[i] ?? 0;
+  let nameEnd = head.nameEnd[i] ?? 0;
+  let valueStart = head.valueStart[i] ?? 0;
+  let valueEnd = head.valueEnd[i] ?? 0;
+  let next = at;
+  if (isWithin(block, head.nameBuffer[i], nameStart, nameEnd)) {
+    nameStart -= block.start;
+    nameEnd -= block.start;
+  } else {
+    next = copyBytes(head.nameBuffer[i] ?? EMPTY, nameStart, nameEnd, bytes, next);
+    nameStart = at;
+    nameEnd = next;
+  }
+  if (isWithin(block, head.valueBuffer[i], valueStart, valueEnd)) {
+    valueStart -= block.start;
+    valueEnd -= block.start;
+  } else {
+    const value = next;
+    next = copyBytes(head.valueBuffer[i] ?? EMPTY, valueStart, valueEnd, bytes, next);
+    valueStart = value;
+    valueEnd = next;
+  }
+  copy.add((head.id[i] ?? 0) as FieldId, bytes, nameStart, nameEnd, bytes, valueStart, valueEnd);
+  copy.sensitive[i] = head.sensitive[i] ?? 0;
+  return next;
+}
+
+function setBytes(span: Span, buffer: Buffer, start: number, end: number): void {
+  span.buffer = buffer;
+  span.start = start;
+  span.end = end;
 }
 
 /**

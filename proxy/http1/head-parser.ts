@@ -78,6 +78,7 @@ export function parseRequest(
   framing: Framing,
 ): Cause | undefined {
   head.clear();
+  setSpan(head.block, b, start, end);
   framing.clear();
   const line = lineEnd(b, start);
   if (!parseRequestLine(b, start, line, head, framing)) return causes.badRequest;

@@ -1,12 +1,13 @@
 import type { Exchange } from '../message.ts';
 import { MAX_WINDOW } from './frames.ts';
 import { MAX_CONCURRENT_STREAMS, STREAM_WINDOW } from './limits.ts';
+import { StreamIndex } from './stream-index.ts';
 import { Stream } from './stream.ts';
 
 /** The streams of a connection that are under way, their ids and their states. Only the client opens streams: push is off. */
 export class StreamTable {
   readonly #server: boolean;
-  readonly #streams = new Map<number, Stream>();
+  readonly #streams = new StreamIndex();
   #nextId = 1;
   #lastPeerId = 0;
   /** Highest id of the peer's that we still answer. */
@@ -29,8 +30,9 @@ export class StreamTable {
     return !this.#server && this.#streams.size < this.#peerMaxStreams && this.#nextId < MAX_WINDOW;
   }
 
-  values(): IterableIterator<Stream> {
-    return this.#streams.values();
+  /** Those that are under way; one that ends before its turn has none. */
+  *values(): Generator<Stream> {
+    for (const stream of this.#streams.values()) if (stream.table === this) yield stream;
   }
 
   get(id: number): Stream | undefined {
@@ -68,7 +70,7 @@ export class StreamTable {
   openOwn(x: Exchange, sendWindow: number): Stream {
     const stream = new Stream(this.#nextId, x, this, sendWindow, STREAM_WINDOW);
     this.#nextId += 2;
-    this.#streams.set(stream.id, stream);
+    this.#streams.add(stream);
     return stream;
   }
 
@@ -82,7 +84,7 @@ export class StreamTable {
   openPeers(id: number, x: Exchange, sendWindow: number, ended: boolean): Stream {
     const stream = new Stream(id, x, this, sendWindow, STREAM_WINDOW);
     if (ended) stream.state = 'half-closed-remote';
-    this.#streams.set(id, stream);
+    this.#streams.add(stream);
     return stream;
   }
 
