@@ -7,6 +7,8 @@ export interface Chain {
   target(bytes: number): string;
   /** Processes whose CPU and memory count. */
   readonly pids: readonly number[];
+  /** Addresses of our own proxies, whose metrics can be asked for. */
+  readonly admins?: readonly string[];
 }
 
 /** The app behind the proxies: it listens at every one of these addresses. */

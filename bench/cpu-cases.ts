@@ -17,7 +17,7 @@ const WARM_UP_REQUESTS = 60_000;
 const WARM_UP_MS = 15_000;
 
 /** One load, the same for every candidate. @returns requests answered */
-type Play = (chain: Chain) => Promise<number>;
+export type Play = (chain: Chain) => Promise<number>;
 
 interface PairCase {
   readonly name: string;
@@ -125,7 +125,8 @@ export async function http2Case(stage: Stage): Promise<void> {
   ]);
 }
 
-function http1(stage: Stage, bytes: number, connections: number): Play {
+/** A closed loop of HTTP/1.1. */
+export function http1(stage: Stage, bytes: number, connections: number): Play {
   return async (chain) => {
     const { name, host, port } = chain;
     const durationMs = connections < MANY_CLIENTS ? TURN_MS : LONG_TURN_MS;
@@ -140,7 +141,7 @@ function answered(name: string, { requests, failures }: LoadResult): number {
 }
 
 /** @returns the chains that answer: an older revision may not know what is asked of it */
-async function warmUp(stage: Stage, chains: readonly Chain[], play: Play): Promise<Chain[]> {
+export async function warmUp(stage: Stage, chains: readonly Chain[], play: Play): Promise<Chain[]> {
   const warm: Chain[] = [];
   for (const chain of chains) {
     const end = performance.now() + WARM_UP_MS;
@@ -156,7 +157,7 @@ async function warmUp(stage: Stage, chains: readonly Chain[], play: Play): Promi
 }
 
 /** Rounds in which every candidate has its turn: what else happens on the machine then meets all of them. Medians count. */
-async function compare(
+export async function compare(
   stage: Stage,
   name: string,
   chains: readonly Chain[],

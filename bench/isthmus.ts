@@ -30,6 +30,9 @@ export interface Build {
   readonly nodeArgs: readonly string[];
 }
 
+/** What sidecars tell beside what they always do. */
+export type Telling = Pick<SidecarSetup, 'env' | 'series'>;
+
 /** Our proxies as processes of their own, with certificates of one trust anchor. */
 export class Isthmus {
   readonly #processes: Processes;
@@ -51,14 +54,17 @@ export class Isthmus {
   }
 
   /** Two sidecars: HTTP/1.1 with the absolute form in, `isthmus/1` over mutual TLS between them, HTTP/1.1 to the app. */
-  async pair(build: Build, app: App): Promise<Chain> {
+  async pair(build: Build, app: App, more: Telling = {}): Promise<Chain> {
     const server = names('server', 'east');
     const serverIp = app.takeHost();
     const endpoint = { ...meshed(server, serverIp), port: app.port };
     const clientIp = freshAddress();
-    const first = this.#start(build, names('client', 'east'), clientIp, { service: serve([endpoint]) });
-    const second = this.#start(build, server, serverIp, { service: serve([]) });
-    return chain(build.name, clientIp, [await first, await second]);
+    const first = this.#start(build, names('client', 'east'), clientIp, {
+      service: serve([endpoint]),
+      ...more,
+    });
+    const second = this.#start(build, server, serverIp, { service: serve([]), ...more });
+    return chain(build.name, clientIp, [await first, await second], [clientIp, serverIp]);
   }
 
   /** A gateway between sidecars of two clusters; it alone counts. */
@@ -92,7 +98,7 @@ export class Isthmus {
     build: Build,
     who: WorkloadNames,
     ip: string,
-    more: Pick<SidecarSetup, 'service' | 'part' | 'exports'>,
+    more: Pick<SidecarSetup, 'service' | 'part' | 'exports'> & Telling,
   ): Promise<number> {
     const child = this.#processes.startNode('proxy', build.file, [], build.nodeArgs);
     const ready = message(child, 'ready');
@@ -113,8 +119,9 @@ function serve(endpoints: FakeEndpoint[]): SidecarSetup['service'] {
   return { authority: SERVICE, endpoints };
 }
 
-function chain(name: string, host: string, pids: readonly number[]): Chain {
-  return { name, host, port: port.outbound, target: (bytes) => `http://${SERVICE}/${bytes}`, pids };
+function chain(name: string, host: string, pids: readonly number[], admins: readonly string[] = []): Chain {
+  const target = (bytes: number): string => `http://${SERVICE}/${bytes}`;
+  return { name, host, port: port.outbound, target, pids, admins };
 }
 
 function names(serviceAccount: string, clusterId: Cluster): WorkloadNames {

@@ -53,7 +53,8 @@ export async function latencyCases(stage: Stage): Promise<void> {
   });
 }
 
-function latency(stage: Stage, chain: Chain, durationMs: number, skipMs: number): Promise<Latencies> {
+/** Latencies at a fixed rate. @param durationMs of which the first `skipMs` do not count */
+export function latency(stage: Stage, chain: Chain, durationMs: number, skipMs: number): Promise<Latencies> {
   const { host, port } = chain;
   const load = { host, port, target: chain.target(100), connections: CONNECTIONS, rate: RATE };
   return ask<Latencies>(stage.processes, 'load-rate.ts', { ...load, durationMs, skipMs } satisfies RateLoad);

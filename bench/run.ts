@@ -15,6 +15,7 @@ import { Report } from './report.ts';
 import { bundled, checkOut } from './revision.ts';
 import type { Stage } from './stage.ts';
 import { startCase } from './start-case.ts';
+import { telemetryCases } from './telemetry-cases.ts';
 
 const GROUPS: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
   pair: pairCases,
@@ -23,6 +24,7 @@ const GROUPS: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
   latency: latencyCases,
   memory: memoryCases,
   start: startCase,
+  telemetry: telemetryCases,
 };
 
 const { values: options } = parseArgs({

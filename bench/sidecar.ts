@@ -1,6 +1,7 @@
 /** A sidecar or a gateway as a process of its own, with a control plane of the test kind beside it; certificates come from the parent, by message. */
 import { env as variable } from '../api/names.ts';
 import { startGateway } from '../gateway/index.ts';
+import { addSeries } from './add-series.ts';
 import { proxyConfig } from '../proxy/config.ts';
 import { gatewayConfig, startProxy } from '../proxy/index.ts';
 import { warmUp } from '../proxy/warm-up.ts';
@@ -20,6 +21,10 @@ export interface SidecarSetup {
   part?: 'gateway';
   /** What a gateway may serve. */
   exports?: FakeExport[];
+  /** Further variables of its environment. */
+  env?: Record<string, string>;
+  /** Series of other targets that it has, in addition. */
+  series?: number;
 }
 
 /** The parent's answer to a signing request: DER as base64. */
@@ -72,12 +77,14 @@ const env = {
   POD_IP: ip,
   SERVICE_ACCOUNT: names.serviceAccount,
   [variable.clusterName]: names.clusterId,
+  ...setup.env,
 };
 const options = { log, identity, channel: () => controlPlane.channel() };
 if (setup.part === 'gateway') await startGateway(gatewayConfig(env), options);
 else {
   const config = proxyConfig(env);
   const proxy = await startProxy(config, options);
+  if (setup.series !== undefined) addSeries(proxy.registry, setup.series);
   // As `proxy/main.ts` does.
   warmUp(config, identity, () => proxy.busy).catch(() => process.exit(1));
 }
