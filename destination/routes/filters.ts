@@ -1,15 +1,21 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 
-import type {
-  RequestHeaderModifierSchema,
-  RequestRedirectSchema,
-} from '../../api/proto/gen/linkerd/http_route_pb.js';
+import type { RequestRedirectSchema } from '../../api/proto/gen/linkerd/http_route_pb.js';
 import type { HttpRoute_FilterSchema } from '../../api/proto/gen/linkerd/outbound_pb.js';
 import { Scheme_Registered } from '../../api/proto/gen/linkerd/http_types_pb.js';
 import type { HeaderModifier, RouteFilter } from '../../api/route-types.ts';
 import { quoted, type TellProblem } from '../policy/problems.ts';
 
-type ModifierInit = MessageInitShape<typeof RequestHeaderModifierSchema>;
+interface Fields {
+  headers: { name: string; value: Uint8Array<ArrayBuffer> }[];
+}
+
+/** Of requests and of answers alike. */
+interface ModifierInit {
+  set: Fields;
+  add: Fields;
+  remove: string[];
+}
 
 /** A filter in the proxy API's form. Without a kind it makes a proxy answer 500: what is not understood must not be passed over (Gateway API). */
 export interface FilterInit {
