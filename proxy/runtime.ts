@@ -24,6 +24,7 @@ import { RouteMetrics } from './telemetry/route-metrics.ts';
 import { TcpMetrics } from './telemetry/tcp-metrics.ts';
 import { chooseTransport } from './transport/choose.ts';
 import { listen, type Listener, type ListenOptions } from './transport/listen.ts';
+import { wrapStream } from './transport/stream-transport.ts';
 import { Timer, TimerWheel } from './transport/timers.ts';
 import type { Wrap } from './transport/transport.ts';
 import type { Socket } from 'node:net';
@@ -87,13 +88,16 @@ export interface RuntimeOptions {
 /** Starts what all layers stand on. Never waits for the control plane. */
 export async function createRuntime(config: MeshConfig, options: RuntimeOptions): Promise<Runtime> {
   const { log } = options;
-  const { wrap, kind, reason } = await chooseTransport();
-  log.info({ transport: kind, reason }, 'transport chosen');
   const resolve = options.resolve ?? createResolver();
   const timers = new TimerWheel();
   timers.start();
-  const connect = http2Connect(wrap, timers);
+  // The way to the first certificate is the longest of the start: it begins at once, by streams, and the choice is made meanwhile.
+  let wrap = wrapStream;
+  const connect = http2Connect((socket) => wrap(socket), timers);
   const identity = options.identity ?? ownIdentity(config, log, connect);
+  const chosen = await chooseTransport();
+  wrap = chosen.wrap;
+  log.info({ transport: chosen.kind, reason: chosen.reason }, 'transport chosen');
   const deadlines = new TimerWheel(undefined, DEADLINE_TICK_MS);
   deadlines.startResting();
   const now = (): number => timers.now();

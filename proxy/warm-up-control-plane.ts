@@ -1,10 +1,6 @@
 import { create, type DescMethodServerStreaming, type MessageShape } from '@bufbuild/protobuf';
-import {
-  Destination,
-  DestinationProfileSchema,
-  UpdateSchema,
-} from '../api/proto/gen/linkerd/destination_pb.js';
-import { InboundServerPolicies, ServerSchema } from '../api/proto/gen/linkerd/inbound_pb.js';
+import { Destination } from '../api/proto/gen/linkerd/destination_pb.js';
+import { InboundServerPolicies } from '../api/proto/gen/linkerd/inbound_pb.js';
 import {
   GrpcError,
   grpcStatus,
@@ -55,9 +51,9 @@ export class WarmUpControlPlane implements Channel {
   close(): void {}
 
   #answer(method: DescMethodServerStreaming): object | undefined {
-    if (method === Destination.method.getProfile) return create(DestinationProfileSchema, {});
+    if (method === Destination.method.getProfile) return create(Destination.method.getProfile.output, {});
     if (method === Destination.method.get) return this.#endpoints();
-    return method === InboundServerPolicies.method.watchPort ? EVERYBODY : undefined;
+    return method === InboundServerPolicies.method.watchPort ? everybody() : undefined;
   }
 
   #endpoints(): object {
@@ -71,11 +67,13 @@ export class WarmUpControlPlane implements Channel {
         serverName: { name: dnsName },
       },
     };
-    return create(UpdateSchema, { update: { case: 'add', value: { addrs: [addr] } } });
+    return create(Destination.method.get.output, { update: { case: 'add', value: { addrs: [addr] } } });
   }
 }
 
-const EVERYBODY = create(ServerSchema, {
-  protocol: { kind: { case: 'detect', value: {} } },
-  authorizations: [{ authentication: { permit: { case: 'unauthenticated', value: {} } } }],
-});
+function everybody(): object {
+  return create(InboundServerPolicies.method.watchPort.output, {
+    protocol: { kind: { case: 'detect', value: {} } },
+    authorizations: [{ authentication: { permit: { case: 'unauthenticated', value: {} } } }],
+  });
+}

@@ -1,4 +1,4 @@
-import { connect as connectTcp, isIPv6 } from 'node:net';
+import { connect as connectTcp } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectOverTls } from 'node:tls';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
@@ -43,7 +43,8 @@ export function connectTls(options: TlsConnectOptions, callback: Connected<TLSSo
 function tcpOptions(options: ConnectOptions) {
   const { host, port } = options;
   // A source of the other family cannot be bound: a pod with two families then leaves the choice to the kernel.
-  const localAddress = isIPv6(host) === isIPv6(options.localAddress ?? '') ? options.localAddress : undefined;
+  const { localAddress: source } = options;
+  const localAddress = source?.includes(':') === host.includes(':') ? source : undefined;
   return {
     host,
     port,

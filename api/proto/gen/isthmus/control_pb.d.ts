@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
 /**
  * Describes the file isthmus/control.proto.
  */
-export declare const file_isthmus_control: GenFile;
+export declare const file_isthmus_control: () => GenFile;
 
 /**
  * @generated from message isthmus.control.v1.TrustBundleAck

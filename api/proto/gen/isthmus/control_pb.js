@@ -5,47 +5,48 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { lazy, lazyService } from "../../lazy.ts";
 
 /**
  * Describes the file isthmus/control.proto.
  */
 export const file_isthmus_control = /*@__PURE__*/
-  fileDesc("ChVpc3RobXVzL2NvbnRyb2wucHJvdG8SEmlzdGhtdXMuY29udHJvbC52MSJWCg5UcnVzdEJ1bmRsZUFjaxIQCghzZXF1ZW5jZRgBIAEoBBIRCgluYW1lc3BhY2UYAiABKAkSEAoId29ya2xvYWQYAyABKAkSDQoFZXJyb3IYBCABKAkiMAoLVHJ1c3RCdW5kbGUSEAoIc2VxdWVuY2UYASABKAQSDwoHYW5jaG9ycxgCIAMoDCIOCgxXYXRjaEV4cG9ydHMinQEKEEV4cG9ydGVkU2VydmljZXMSPgoIc2VydmljZXMYASADKAsyLC5pc3RobXVzLmNvbnRyb2wudjEuRXhwb3J0ZWRTZXJ2aWNlcy5TZXJ2aWNlGkkKB1NlcnZpY2USEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSDQoFcG9ydHMYAyADKA0SDgoGbWlycm9yGAQgASgIMl8KDFRydXN0QnVuZGxlcxJPCgRTeW5jEiIuaXN0aG11cy5jb250cm9sLnYxLlRydXN0QnVuZGxlQWNrGh8uaXN0aG11cy5jb250cm9sLnYxLlRydXN0QnVuZGxlKAEwATJcCgdFeHBvcnRzElEKBVdhdGNoEiAuaXN0aG11cy5jb250cm9sLnYxLldhdGNoRXhwb3J0cxokLmlzdGhtdXMuY29udHJvbC52MS5FeHBvcnRlZFNlcnZpY2VzMAFiBnByb3RvMw");
+  lazy(() => fileDesc("ChVpc3RobXVzL2NvbnRyb2wucHJvdG8SEmlzdGhtdXMuY29udHJvbC52MSJWCg5UcnVzdEJ1bmRsZUFjaxIQCghzZXF1ZW5jZRgBIAEoBBIRCgluYW1lc3BhY2UYAiABKAkSEAoId29ya2xvYWQYAyABKAkSDQoFZXJyb3IYBCABKAkiMAoLVHJ1c3RCdW5kbGUSEAoIc2VxdWVuY2UYASABKAQSDwoHYW5jaG9ycxgCIAMoDCIOCgxXYXRjaEV4cG9ydHMinQEKEEV4cG9ydGVkU2VydmljZXMSPgoIc2VydmljZXMYASADKAsyLC5pc3RobXVzLmNvbnRyb2wudjEuRXhwb3J0ZWRTZXJ2aWNlcy5TZXJ2aWNlGkkKB1NlcnZpY2USEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSDQoFcG9ydHMYAyADKA0SDgoGbWlycm9yGAQgASgIMl8KDFRydXN0QnVuZGxlcxJPCgRTeW5jEiIuaXN0aG11cy5jb250cm9sLnYxLlRydXN0QnVuZGxlQWNrGh8uaXN0aG11cy5jb250cm9sLnYxLlRydXN0QnVuZGxlKAEwATJcCgdFeHBvcnRzElEKBVdhdGNoEiAuaXN0aG11cy5jb250cm9sLnYxLldhdGNoRXhwb3J0cxokLmlzdGhtdXMuY29udHJvbC52MS5FeHBvcnRlZFNlcnZpY2VzMAFiBnByb3RvMw"));
 
 /**
  * Describes the message isthmus.control.v1.TrustBundleAck.
  * Use `create(TrustBundleAckSchema)` to create a new message.
  */
 export const TrustBundleAckSchema = /*@__PURE__*/
-  messageDesc(file_isthmus_control, 0);
+  messageDesc(/*@__PURE__*/ file_isthmus_control(), 0);
 
 /**
  * Describes the message isthmus.control.v1.TrustBundle.
  * Use `create(TrustBundleSchema)` to create a new message.
  */
 export const TrustBundleSchema = /*@__PURE__*/
-  messageDesc(file_isthmus_control, 1);
+  messageDesc(/*@__PURE__*/ file_isthmus_control(), 1);
 
 /**
  * Describes the message isthmus.control.v1.WatchExports.
  * Use `create(WatchExportsSchema)` to create a new message.
  */
 export const WatchExportsSchema = /*@__PURE__*/
-  messageDesc(file_isthmus_control, 2);
+  messageDesc(/*@__PURE__*/ file_isthmus_control(), 2);
 
 /**
  * Describes the message isthmus.control.v1.ExportedServices.
  * Use `create(ExportedServicesSchema)` to create a new message.
  */
 export const ExportedServicesSchema = /*@__PURE__*/
-  messageDesc(file_isthmus_control, 3);
+  messageDesc(/*@__PURE__*/ file_isthmus_control(), 3);
 
 /**
  * Describes the message isthmus.control.v1.ExportedServices.Service.
  * Use `create(ExportedServices_ServiceSchema)` to create a new message.
  */
 export const ExportedServices_ServiceSchema = /*@__PURE__*/
-  messageDesc(file_isthmus_control, 3, 0);
+  messageDesc(/*@__PURE__*/ file_isthmus_control(), 3, 0);
 
 /**
  * The trust anchors that a process must accept, pushed. A process sends one acknowledgement after it has put a bundle into use.
@@ -53,7 +54,7 @@ export const ExportedServices_ServiceSchema = /*@__PURE__*/
  * @generated from service isthmus.control.v1.TrustBundles
  */
 export const TrustBundles = /*@__PURE__*/
-  serviceDesc(file_isthmus_control, 0);
+  lazyService(() => serviceDesc(file_isthmus_control(), 0));
 
 /**
  * Which services the gateway of this cluster may serve. Only the gateway's own identity may ask.
@@ -61,5 +62,5 @@ export const TrustBundles = /*@__PURE__*/
  * @generated from service isthmus.control.v1.Exports
  */
 export const Exports = /*@__PURE__*/
-  serviceDesc(file_isthmus_control, 1);
+  lazyService(() => serviceDesc(file_isthmus_control(), 1));
 

@@ -14,7 +14,7 @@ import type { HttpMethod } from "./http_types_pb.js";
 /**
  * Describes the file linkerd/destination.proto.
  */
-export declare const file_linkerd_destination: GenFile;
+export declare const file_linkerd_destination: () => GenFile;
 
 /**
  * @generated from message io.linkerd.proxy.destination.GetDestination

@@ -5,6 +5,7 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { lazy, lazyService } from "../../lazy.ts";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import { file_linkerd_http_types } from "./http_types_pb.js";
 import { file_linkerd_meta } from "./meta_pb.js";
@@ -14,214 +15,214 @@ import { file_linkerd_net } from "./net_pb.js";
  * Describes the file linkerd/destination.proto.
  */
 export const file_linkerd_destination = /*@__PURE__*/
-  fileDesc("ChlsaW5rZXJkL2Rlc3RpbmF0aW9uLnByb3RvEhxpby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uIkUKDkdldERlc3RpbmF0aW9uEg4KBnNjaGVtZRgBIAEoCRIMCgRwYXRoGAIgASgJEhUKDWNvbnRleHRfdG9rZW4YAyABKAkizAEKBlVwZGF0ZRI8CgNhZGQYASABKAsyLS5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLldlaWdodGVkQWRkclNldEgAEjcKBnJlbW92ZRgCIAEoCzIlLmlvLmxpbmtlcmQucHJveHkuZGVzdGluYXRpb24uQWRkclNldEgAEkEKDG5vX2VuZHBvaW50cxgDIAEoCzIpLmlvLmxpbmtlcmQucHJveHkuZGVzdGluYXRpb24uTm9FbmRwb2ludHNIAEIICgZ1cGRhdGUiOgoHQWRkclNldBIvCgVhZGRycxgBIAMoCzIgLmlvLmxpbmtlcmQucHJveHkubmV0LlRjcEFkZHJlc3Mi2QEKD1dlaWdodGVkQWRkclNldBI5CgVhZGRycxgBIAMoCzIqLmlvLmxpbmtlcmQucHJveHkuZGVzdGluYXRpb24uV2VpZ2h0ZWRBZGRyElYKDW1ldHJpY19sYWJlbHMYAiADKAsyPy5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLldlaWdodGVkQWRkclNldC5NZXRyaWNMYWJlbHNFbnRyeRozChFNZXRyaWNMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIqAECgxXZWlnaHRlZEFkZHISLgoEYWRkchgBIAEoCzIgLmlvLmxpbmtlcmQucHJveHkubmV0LlRjcEFkZHJlc3MSDgoGd2VpZ2h0GAMgASgNElMKDW1ldHJpY19sYWJlbHMYBCADKAsyPC5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLldlaWdodGVkQWRkci5NZXRyaWNMYWJlbHNFbnRyeRI/Cgx0bHNfaWRlbnRpdHkYBSABKAsyKS5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlRsc0lkZW50aXR5EkEKDXByb3RvY29sX2hpbnQYBiABKAsyKi5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlByb3RvY29sSGludBJLChJhdXRob3JpdHlfb3ZlcnJpZGUYByABKAsyLy5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLkF1dGhvcml0eU92ZXJyaWRlEj4KBWh0dHAyGAggASgLMi8uaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5IdHRwMkNsaWVudFBhcmFtcxI1CgxyZXNvdXJjZV9yZWYYCSABKAsyHy5pby5saW5rZXJkLnByb3h5Lm1ldGEuTWV0YWRhdGEaMwoRTWV0cmljTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLaAgoLVGxzSWRlbnRpdHkSVgoRZG5zX2xpa2VfaWRlbnRpdHkYASABKAsyOS5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlRsc0lkZW50aXR5LkRuc0xpa2VJZGVudGl0eUgAElYKEXVyaV9saWtlX2lkZW50aXR5GAMgASgLMjkuaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5UbHNJZGVudGl0eS5VcmlMaWtlSWRlbnRpdHlIABJOCgtzZXJ2ZXJfbmFtZRgEIAEoCzI5LmlvLmxpbmtlcmQucHJveHkuZGVzdGluYXRpb24uVGxzSWRlbnRpdHkuRG5zTGlrZUlkZW50aXR5Gh8KD0Ruc0xpa2VJZGVudGl0eRIMCgRuYW1lGAEgASgJGh4KD1VyaUxpa2VJZGVudGl0eRILCgN1cmkYASABKAlCCgoIc3RyYXRlZ3kiLwoRQXV0aG9yaXR5T3ZlcnJpZGUSGgoSYXV0aG9yaXR5X292ZXJyaWRlGAEgASgJIh0KC05vRW5kcG9pbnRzEg4KBmV4aXN0cxgBIAEoCCKrAgoMUHJvdG9jb2xIaW50EjsKAmgyGAEgASgLMi0uaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5Qcm90b2NvbEhpbnQuSDJIABJDCgZvcGFxdWUYAyABKAsyMS5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlByb3RvY29sSGludC5PcGFxdWVIABJUChBvcGFxdWVfdHJhbnNwb3J0GAIgASgLMjouaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5Qcm90b2NvbEhpbnQuT3BhcXVlVHJhbnNwb3J0GgQKAkgyGggKBk9wYXF1ZRonCg9PcGFxdWVUcmFuc3BvcnQSFAoMaW5ib3VuZF9wb3J0GAEgASgNQgoKCHByb3RvY29sIt0EChFIdHRwMkNsaWVudFBhcmFtcxJRCgxmbG93X2NvbnRyb2wYASABKAsyOy5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLkh0dHAyQ2xpZW50UGFyYW1zLkZsb3dDb250cm9sEk0KCmtlZXBfYWxpdmUYAiABKAsyOS5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLkh0dHAyQ2xpZW50UGFyYW1zLktlZXBBbGl2ZRJMCglpbnRlcm5hbHMYAyABKAsyOS5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLkh0dHAyQ2xpZW50UGFyYW1zLkludGVybmFscxp4CgtGbG93Q29udHJvbBImCh5pbml0aWFsX2Nvbm5lY3Rpb25fd2luZG93X3NpemUYASABKA0SIgoaaW5pdGlhbF9zdHJlYW1fd2luZG93X3NpemUYAiABKA0SHQoVYWRhcHRpdmVfZmxvd19jb250cm9sGAMgASgIGngKCUtlZXBBbGl2ZRIrCghpbnRlcnZhbBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgd0aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhIKCndoaWxlX2lkbGUYAyABKAgaZAoJSW50ZXJuYWxzEiQKHG1heF9jb25jdXJyZW50X3Jlc2V0X3N0cmVhbXMYASABKA0SFgoObWF4X2ZyYW1lX3NpemUYAiABKA0SGQoRbWF4X3NlbmRfYnVmX3NpemUYAyABKA0irAMKEkRlc3RpbmF0aW9uUHJvZmlsZRIcChRmdWxseV9xdWFsaWZpZWRfbmFtZRgFIAEoCRIXCg9vcGFxdWVfcHJvdG9jb2wYBCABKAgSMwoGcm91dGVzGAEgAygLMiMuaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5Sb3V0ZRI/CgxyZXRyeV9idWRnZXQYAiABKAsyKS5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlJldHJ5QnVkZ2V0EkAKDWRzdF9vdmVycmlkZXMYAyADKAsyKS5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLldlaWdodGVkRHN0EjwKCGVuZHBvaW50GAYgASgLMiouaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5XZWlnaHRlZEFkZHISMwoKcGFyZW50X3JlZhgHIAEoCzIfLmlvLmxpbmtlcmQucHJveHkubWV0YS5NZXRhZGF0YRI0Cgtwcm9maWxlX3JlZhgIIAEoCzIfLmlvLmxpbmtlcmQucHJveHkubWV0YS5NZXRhZGF0YSLVAgoFUm91dGUSPQoJY29uZGl0aW9uGAEgASgLMiouaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5SZXF1ZXN0TWF0Y2gSRQoQcmVzcG9uc2VfY2xhc3NlcxgCIAMoCzIrLmlvLmxpbmtlcmQucHJveHkuZGVzdGluYXRpb24uUmVzcG9uc2VDbGFzcxJOCg5tZXRyaWNzX2xhYmVscxgDIAMoCzI2LmlvLmxpbmtlcmQucHJveHkuZGVzdGluYXRpb24uUm91dGUuTWV0cmljc0xhYmVsc0VudHJ5EhQKDGlzX3JldHJ5YWJsZRgEIAEoCBIqCgd0aW1lb3V0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uGjQKEk1ldHJpY3NMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImoKC1JldHJ5QnVkZ2V0EhMKC3JldHJ5X3JhdGlvGAEgASgCEh4KFm1pbl9yZXRyaWVzX3Blcl9zZWNvbmQYAiABKA0SJgoDdHRsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uImMKDVJlc3BvbnNlQ2xhc3MSPgoJY29uZGl0aW9uGAEgASgLMisuaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5SZXNwb25zZU1hdGNoEhIKCmlzX2ZhaWx1cmUYAiABKAgiiAMKDFJlcXVlc3RNYXRjaBI9CgNhbGwYASABKAsyLi5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlJlcXVlc3RNYXRjaC5TZXFIABI9CgNhbnkYAiABKAsyLi5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlJlcXVlc3RNYXRjaC5TZXFIABI5CgNub3QYAyABKAsyKi5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlJlcXVlc3RNYXRjaEgAEjcKBHBhdGgYBCABKAsyJy5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlBhdGhNYXRjaEgAEjkKBm1ldGhvZBgFIAEoCzInLmlvLmxpbmtlcmQucHJveHkuaHR0cF90eXBlcy5IdHRwTWV0aG9kSAAaQgoDU2VxEjsKB21hdGNoZXMYASADKAsyKi5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlJlcXVlc3RNYXRjaEIHCgVtYXRjaCIaCglQYXRoTWF0Y2gSDQoFcmVnZXgYASABKAki2gIKDVJlc3BvbnNlTWF0Y2gSPgoDYWxsGAEgASgLMi8uaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5SZXNwb25zZU1hdGNoLlNlcUgAEj4KA2FueRgCIAEoCzIvLmlvLmxpbmtlcmQucHJveHkuZGVzdGluYXRpb24uUmVzcG9uc2VNYXRjaC5TZXFIABI6CgNub3QYAyABKAsyKy5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlJlc3BvbnNlTWF0Y2hIABI/CgZzdGF0dXMYBCABKAsyLS5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLkh0dHBTdGF0dXNSYW5nZUgAGkMKA1NlcRI8CgdtYXRjaGVzGAEgAygLMisuaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5SZXNwb25zZU1hdGNoQgcKBW1hdGNoIisKD0h0dHBTdGF0dXNSYW5nZRILCgNtaW4YASABKA0SCwoDbWF4GAIgASgNImYKC1dlaWdodGVkRHN0EhEKCWF1dGhvcml0eRgBIAEoCRIOCgZ3ZWlnaHQYAiABKA0SNAoLYmFja2VuZF9yZWYYAyABKAsyHy5pby5saW5rZXJkLnByb3h5Lm1ldGEuTWV0YWRhdGEy2gEKC0Rlc3RpbmF0aW9uElsKA0dldBIsLmlvLmxpbmtlcmQucHJveHkuZGVzdGluYXRpb24uR2V0RGVzdGluYXRpb24aJC5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlVwZGF0ZTABEm4KCkdldFByb2ZpbGUSLC5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLkdldERlc3RpbmF0aW9uGjAuaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5EZXN0aW5hdGlvblByb2ZpbGUwAWIGcHJvdG8z", [file_google_protobuf_duration, file_linkerd_http_types, file_linkerd_meta, file_linkerd_net]);
+  lazy(() => fileDesc("ChlsaW5rZXJkL2Rlc3RpbmF0aW9uLnByb3RvEhxpby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uIkUKDkdldERlc3RpbmF0aW9uEg4KBnNjaGVtZRgBIAEoCRIMCgRwYXRoGAIgASgJEhUKDWNvbnRleHRfdG9rZW4YAyABKAkizAEKBlVwZGF0ZRI8CgNhZGQYASABKAsyLS5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLldlaWdodGVkQWRkclNldEgAEjcKBnJlbW92ZRgCIAEoCzIlLmlvLmxpbmtlcmQucHJveHkuZGVzdGluYXRpb24uQWRkclNldEgAEkEKDG5vX2VuZHBvaW50cxgDIAEoCzIpLmlvLmxpbmtlcmQucHJveHkuZGVzdGluYXRpb24uTm9FbmRwb2ludHNIAEIICgZ1cGRhdGUiOgoHQWRkclNldBIvCgVhZGRycxgBIAMoCzIgLmlvLmxpbmtlcmQucHJveHkubmV0LlRjcEFkZHJlc3Mi2QEKD1dlaWdodGVkQWRkclNldBI5CgVhZGRycxgBIAMoCzIqLmlvLmxpbmtlcmQucHJveHkuZGVzdGluYXRpb24uV2VpZ2h0ZWRBZGRyElYKDW1ldHJpY19sYWJlbHMYAiADKAsyPy5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLldlaWdodGVkQWRkclNldC5NZXRyaWNMYWJlbHNFbnRyeRozChFNZXRyaWNMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIqAECgxXZWlnaHRlZEFkZHISLgoEYWRkchgBIAEoCzIgLmlvLmxpbmtlcmQucHJveHkubmV0LlRjcEFkZHJlc3MSDgoGd2VpZ2h0GAMgASgNElMKDW1ldHJpY19sYWJlbHMYBCADKAsyPC5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLldlaWdodGVkQWRkci5NZXRyaWNMYWJlbHNFbnRyeRI/Cgx0bHNfaWRlbnRpdHkYBSABKAsyKS5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlRsc0lkZW50aXR5EkEKDXByb3RvY29sX2hpbnQYBiABKAsyKi5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlByb3RvY29sSGludBJLChJhdXRob3JpdHlfb3ZlcnJpZGUYByABKAsyLy5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLkF1dGhvcml0eU92ZXJyaWRlEj4KBWh0dHAyGAggASgLMi8uaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5IdHRwMkNsaWVudFBhcmFtcxI1CgxyZXNvdXJjZV9yZWYYCSABKAsyHy5pby5saW5rZXJkLnByb3h5Lm1ldGEuTWV0YWRhdGEaMwoRTWV0cmljTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLaAgoLVGxzSWRlbnRpdHkSVgoRZG5zX2xpa2VfaWRlbnRpdHkYASABKAsyOS5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlRsc0lkZW50aXR5LkRuc0xpa2VJZGVudGl0eUgAElYKEXVyaV9saWtlX2lkZW50aXR5GAMgASgLMjkuaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5UbHNJZGVudGl0eS5VcmlMaWtlSWRlbnRpdHlIABJOCgtzZXJ2ZXJfbmFtZRgEIAEoCzI5LmlvLmxpbmtlcmQucHJveHkuZGVzdGluYXRpb24uVGxzSWRlbnRpdHkuRG5zTGlrZUlkZW50aXR5Gh8KD0Ruc0xpa2VJZGVudGl0eRIMCgRuYW1lGAEgASgJGh4KD1VyaUxpa2VJZGVudGl0eRILCgN1cmkYASABKAlCCgoIc3RyYXRlZ3kiLwoRQXV0aG9yaXR5T3ZlcnJpZGUSGgoSYXV0aG9yaXR5X292ZXJyaWRlGAEgASgJIh0KC05vRW5kcG9pbnRzEg4KBmV4aXN0cxgBIAEoCCKrAgoMUHJvdG9jb2xIaW50EjsKAmgyGAEgASgLMi0uaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5Qcm90b2NvbEhpbnQuSDJIABJDCgZvcGFxdWUYAyABKAsyMS5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlByb3RvY29sSGludC5PcGFxdWVIABJUChBvcGFxdWVfdHJhbnNwb3J0GAIgASgLMjouaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5Qcm90b2NvbEhpbnQuT3BhcXVlVHJhbnNwb3J0GgQKAkgyGggKBk9wYXF1ZRonCg9PcGFxdWVUcmFuc3BvcnQSFAoMaW5ib3VuZF9wb3J0GAEgASgNQgoKCHByb3RvY29sIt0EChFIdHRwMkNsaWVudFBhcmFtcxJRCgxmbG93X2NvbnRyb2wYASABKAsyOy5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLkh0dHAyQ2xpZW50UGFyYW1zLkZsb3dDb250cm9sEk0KCmtlZXBfYWxpdmUYAiABKAsyOS5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLkh0dHAyQ2xpZW50UGFyYW1zLktlZXBBbGl2ZRJMCglpbnRlcm5hbHMYAyABKAsyOS5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLkh0dHAyQ2xpZW50UGFyYW1zLkludGVybmFscxp4CgtGbG93Q29udHJvbBImCh5pbml0aWFsX2Nvbm5lY3Rpb25fd2luZG93X3NpemUYASABKA0SIgoaaW5pdGlhbF9zdHJlYW1fd2luZG93X3NpemUYAiABKA0SHQoVYWRhcHRpdmVfZmxvd19jb250cm9sGAMgASgIGngKCUtlZXBBbGl2ZRIrCghpbnRlcnZhbBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgd0aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhIKCndoaWxlX2lkbGUYAyABKAgaZAoJSW50ZXJuYWxzEiQKHG1heF9jb25jdXJyZW50X3Jlc2V0X3N0cmVhbXMYASABKA0SFgoObWF4X2ZyYW1lX3NpemUYAiABKA0SGQoRbWF4X3NlbmRfYnVmX3NpemUYAyABKA0irAMKEkRlc3RpbmF0aW9uUHJvZmlsZRIcChRmdWxseV9xdWFsaWZpZWRfbmFtZRgFIAEoCRIXCg9vcGFxdWVfcHJvdG9jb2wYBCABKAgSMwoGcm91dGVzGAEgAygLMiMuaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5Sb3V0ZRI/CgxyZXRyeV9idWRnZXQYAiABKAsyKS5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlJldHJ5QnVkZ2V0EkAKDWRzdF9vdmVycmlkZXMYAyADKAsyKS5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLldlaWdodGVkRHN0EjwKCGVuZHBvaW50GAYgASgLMiouaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5XZWlnaHRlZEFkZHISMwoKcGFyZW50X3JlZhgHIAEoCzIfLmlvLmxpbmtlcmQucHJveHkubWV0YS5NZXRhZGF0YRI0Cgtwcm9maWxlX3JlZhgIIAEoCzIfLmlvLmxpbmtlcmQucHJveHkubWV0YS5NZXRhZGF0YSLVAgoFUm91dGUSPQoJY29uZGl0aW9uGAEgASgLMiouaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5SZXF1ZXN0TWF0Y2gSRQoQcmVzcG9uc2VfY2xhc3NlcxgCIAMoCzIrLmlvLmxpbmtlcmQucHJveHkuZGVzdGluYXRpb24uUmVzcG9uc2VDbGFzcxJOCg5tZXRyaWNzX2xhYmVscxgDIAMoCzI2LmlvLmxpbmtlcmQucHJveHkuZGVzdGluYXRpb24uUm91dGUuTWV0cmljc0xhYmVsc0VudHJ5EhQKDGlzX3JldHJ5YWJsZRgEIAEoCBIqCgd0aW1lb3V0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uGjQKEk1ldHJpY3NMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImoKC1JldHJ5QnVkZ2V0EhMKC3JldHJ5X3JhdGlvGAEgASgCEh4KFm1pbl9yZXRyaWVzX3Blcl9zZWNvbmQYAiABKA0SJgoDdHRsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uImMKDVJlc3BvbnNlQ2xhc3MSPgoJY29uZGl0aW9uGAEgASgLMisuaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5SZXNwb25zZU1hdGNoEhIKCmlzX2ZhaWx1cmUYAiABKAgiiAMKDFJlcXVlc3RNYXRjaBI9CgNhbGwYASABKAsyLi5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlJlcXVlc3RNYXRjaC5TZXFIABI9CgNhbnkYAiABKAsyLi5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlJlcXVlc3RNYXRjaC5TZXFIABI5CgNub3QYAyABKAsyKi5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlJlcXVlc3RNYXRjaEgAEjcKBHBhdGgYBCABKAsyJy5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlBhdGhNYXRjaEgAEjkKBm1ldGhvZBgFIAEoCzInLmlvLmxpbmtlcmQucHJveHkuaHR0cF90eXBlcy5IdHRwTWV0aG9kSAAaQgoDU2VxEjsKB21hdGNoZXMYASADKAsyKi5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlJlcXVlc3RNYXRjaEIHCgVtYXRjaCIaCglQYXRoTWF0Y2gSDQoFcmVnZXgYASABKAki2gIKDVJlc3BvbnNlTWF0Y2gSPgoDYWxsGAEgASgLMi8uaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5SZXNwb25zZU1hdGNoLlNlcUgAEj4KA2FueRgCIAEoCzIvLmlvLmxpbmtlcmQucHJveHkuZGVzdGluYXRpb24uUmVzcG9uc2VNYXRjaC5TZXFIABI6CgNub3QYAyABKAsyKy5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlJlc3BvbnNlTWF0Y2hIABI/CgZzdGF0dXMYBCABKAsyLS5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLkh0dHBTdGF0dXNSYW5nZUgAGkMKA1NlcRI8CgdtYXRjaGVzGAEgAygLMisuaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5SZXNwb25zZU1hdGNoQgcKBW1hdGNoIisKD0h0dHBTdGF0dXNSYW5nZRILCgNtaW4YASABKA0SCwoDbWF4GAIgASgNImYKC1dlaWdodGVkRHN0EhEKCWF1dGhvcml0eRgBIAEoCRIOCgZ3ZWlnaHQYAiABKA0SNAoLYmFja2VuZF9yZWYYAyABKAsyHy5pby5saW5rZXJkLnByb3h5Lm1ldGEuTWV0YWRhdGEy2gEKC0Rlc3RpbmF0aW9uElsKA0dldBIsLmlvLmxpbmtlcmQucHJveHkuZGVzdGluYXRpb24uR2V0RGVzdGluYXRpb24aJC5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLlVwZGF0ZTABEm4KCkdldFByb2ZpbGUSLC5pby5saW5rZXJkLnByb3h5LmRlc3RpbmF0aW9uLkdldERlc3RpbmF0aW9uGjAuaW8ubGlua2VyZC5wcm94eS5kZXN0aW5hdGlvbi5EZXN0aW5hdGlvblByb2ZpbGUwAWIGcHJvdG8z", [file_google_protobuf_duration, file_linkerd_http_types(), file_linkerd_meta(), file_linkerd_net()]));
 
 /**
  * Describes the message io.linkerd.proxy.destination.GetDestination.
  * Use `create(GetDestinationSchema)` to create a new message.
  */
 export const GetDestinationSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 0);
 
 /**
  * Describes the message io.linkerd.proxy.destination.Update.
  * Use `create(UpdateSchema)` to create a new message.
  */
 export const UpdateSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 1);
 
 /**
  * Describes the message io.linkerd.proxy.destination.AddrSet.
  * Use `create(AddrSetSchema)` to create a new message.
  */
 export const AddrSetSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 2);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 2);
 
 /**
  * Describes the message io.linkerd.proxy.destination.WeightedAddrSet.
  * Use `create(WeightedAddrSetSchema)` to create a new message.
  */
 export const WeightedAddrSetSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 3);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 3);
 
 /**
  * Describes the message io.linkerd.proxy.destination.WeightedAddr.
  * Use `create(WeightedAddrSchema)` to create a new message.
  */
 export const WeightedAddrSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 4);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 4);
 
 /**
  * Describes the message io.linkerd.proxy.destination.TlsIdentity.
  * Use `create(TlsIdentitySchema)` to create a new message.
  */
 export const TlsIdentitySchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 5);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 5);
 
 /**
  * Describes the message io.linkerd.proxy.destination.TlsIdentity.DnsLikeIdentity.
  * Use `create(TlsIdentity_DnsLikeIdentitySchema)` to create a new message.
  */
 export const TlsIdentity_DnsLikeIdentitySchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 5, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 5, 0);
 
 /**
  * Describes the message io.linkerd.proxy.destination.TlsIdentity.UriLikeIdentity.
  * Use `create(TlsIdentity_UriLikeIdentitySchema)` to create a new message.
  */
 export const TlsIdentity_UriLikeIdentitySchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 5, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 5, 1);
 
 /**
  * Describes the message io.linkerd.proxy.destination.AuthorityOverride.
  * Use `create(AuthorityOverrideSchema)` to create a new message.
  */
 export const AuthorityOverrideSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 6);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 6);
 
 /**
  * Describes the message io.linkerd.proxy.destination.NoEndpoints.
  * Use `create(NoEndpointsSchema)` to create a new message.
  */
 export const NoEndpointsSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 7);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 7);
 
 /**
  * Describes the message io.linkerd.proxy.destination.ProtocolHint.
  * Use `create(ProtocolHintSchema)` to create a new message.
  */
 export const ProtocolHintSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 8);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 8);
 
 /**
  * Describes the message io.linkerd.proxy.destination.ProtocolHint.H2.
  * Use `create(ProtocolHint_H2Schema)` to create a new message.
  */
 export const ProtocolHint_H2Schema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 8, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 8, 0);
 
 /**
  * Describes the message io.linkerd.proxy.destination.ProtocolHint.Opaque.
  * Use `create(ProtocolHint_OpaqueSchema)` to create a new message.
  */
 export const ProtocolHint_OpaqueSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 8, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 8, 1);
 
 /**
  * Describes the message io.linkerd.proxy.destination.ProtocolHint.OpaqueTransport.
  * Use `create(ProtocolHint_OpaqueTransportSchema)` to create a new message.
  */
 export const ProtocolHint_OpaqueTransportSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 8, 2);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 8, 2);
 
 /**
  * Describes the message io.linkerd.proxy.destination.Http2ClientParams.
  * Use `create(Http2ClientParamsSchema)` to create a new message.
  */
 export const Http2ClientParamsSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 9);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 9);
 
 /**
  * Describes the message io.linkerd.proxy.destination.Http2ClientParams.FlowControl.
  * Use `create(Http2ClientParams_FlowControlSchema)` to create a new message.
  */
 export const Http2ClientParams_FlowControlSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 9, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 9, 0);
 
 /**
  * Describes the message io.linkerd.proxy.destination.Http2ClientParams.KeepAlive.
  * Use `create(Http2ClientParams_KeepAliveSchema)` to create a new message.
  */
 export const Http2ClientParams_KeepAliveSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 9, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 9, 1);
 
 /**
  * Describes the message io.linkerd.proxy.destination.Http2ClientParams.Internals.
  * Use `create(Http2ClientParams_InternalsSchema)` to create a new message.
  */
 export const Http2ClientParams_InternalsSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 9, 2);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 9, 2);
 
 /**
  * Describes the message io.linkerd.proxy.destination.DestinationProfile.
  * Use `create(DestinationProfileSchema)` to create a new message.
  */
 export const DestinationProfileSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 10);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 10);
 
 /**
  * Describes the message io.linkerd.proxy.destination.Route.
  * Use `create(RouteSchema)` to create a new message.
  */
 export const RouteSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 11);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 11);
 
 /**
  * Describes the message io.linkerd.proxy.destination.RetryBudget.
  * Use `create(RetryBudgetSchema)` to create a new message.
  */
 export const RetryBudgetSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 12);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 12);
 
 /**
  * Describes the message io.linkerd.proxy.destination.ResponseClass.
  * Use `create(ResponseClassSchema)` to create a new message.
  */
 export const ResponseClassSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 13);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 13);
 
 /**
  * Describes the message io.linkerd.proxy.destination.RequestMatch.
  * Use `create(RequestMatchSchema)` to create a new message.
  */
 export const RequestMatchSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 14);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 14);
 
 /**
  * Describes the message io.linkerd.proxy.destination.RequestMatch.Seq.
  * Use `create(RequestMatch_SeqSchema)` to create a new message.
  */
 export const RequestMatch_SeqSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 14, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 14, 0);
 
 /**
  * Describes the message io.linkerd.proxy.destination.PathMatch.
  * Use `create(PathMatchSchema)` to create a new message.
  */
 export const PathMatchSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 15);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 15);
 
 /**
  * Describes the message io.linkerd.proxy.destination.ResponseMatch.
  * Use `create(ResponseMatchSchema)` to create a new message.
  */
 export const ResponseMatchSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 16);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 16);
 
 /**
  * Describes the message io.linkerd.proxy.destination.ResponseMatch.Seq.
  * Use `create(ResponseMatch_SeqSchema)` to create a new message.
  */
 export const ResponseMatch_SeqSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 16, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 16, 0);
 
 /**
  * Describes the message io.linkerd.proxy.destination.HttpStatusRange.
  * Use `create(HttpStatusRangeSchema)` to create a new message.
  */
 export const HttpStatusRangeSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 17);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 17);
 
 /**
  * Describes the message io.linkerd.proxy.destination.WeightedDst.
  * Use `create(WeightedDstSchema)` to create a new message.
  */
 export const WeightedDstSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_destination, 18);
+  messageDesc(/*@__PURE__*/ file_linkerd_destination(), 18);
 
 /**
  * @generated from service io.linkerd.proxy.destination.Destination
  */
 export const Destination = /*@__PURE__*/
-  serviceDesc(file_linkerd_destination, 0);
+  lazyService(() => serviceDesc(file_linkerd_destination(), 0));
 

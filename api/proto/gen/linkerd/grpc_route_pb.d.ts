@@ -11,7 +11,7 @@ import type { HeaderMatch, Ratio } from "./http_route_pb.js";
 /**
  * Describes the file linkerd/grpc_route.proto.
  */
-export declare const file_linkerd_grpc_route: GenFile;
+export declare const file_linkerd_grpc_route: () => GenFile;
 
 /**
  * @generated from message io.linkerd.proxy.grpc_route.GrpcRouteMatch

@@ -5,32 +5,33 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { lazy } from "../../lazy.ts";
 import { file_linkerd_http_route } from "./http_route_pb.js";
 
 /**
  * Describes the file linkerd/grpc_route.proto.
  */
 export const file_linkerd_grpc_route = /*@__PURE__*/
-  fileDesc("ChhsaW5rZXJkL2dycGNfcm91dGUucHJvdG8SG2lvLmxpbmtlcmQucHJveHkuZ3JwY19yb3V0ZSKDAQoOR3JwY1JvdXRlTWF0Y2gSNgoDcnBjGAEgASgLMikuaW8ubGlua2VyZC5wcm94eS5ncnBjX3JvdXRlLkdycGNScGNNYXRjaBI5CgdoZWFkZXJzGAIgAygLMiguaW8ubGlua2VyZC5wcm94eS5odHRwX3JvdXRlLkhlYWRlck1hdGNoIi8KDEdycGNScGNNYXRjaBIPCgdzZXJ2aWNlGAEgASgJEg4KBm1ldGhvZBgCIAEoCSJnChNHcnBjRmFpbHVyZUluamVjdG9yEgwKBGNvZGUYASABKA0SDwoHbWVzc2FnZRgCIAEoCRIxCgVyYXRpbxgDIAEoCzIiLmlvLmxpbmtlcmQucHJveHkuaHR0cF9yb3V0ZS5SYXRpb2IGcHJvdG8z", [file_linkerd_http_route]);
+  lazy(() => fileDesc("ChhsaW5rZXJkL2dycGNfcm91dGUucHJvdG8SG2lvLmxpbmtlcmQucHJveHkuZ3JwY19yb3V0ZSKDAQoOR3JwY1JvdXRlTWF0Y2gSNgoDcnBjGAEgASgLMikuaW8ubGlua2VyZC5wcm94eS5ncnBjX3JvdXRlLkdycGNScGNNYXRjaBI5CgdoZWFkZXJzGAIgAygLMiguaW8ubGlua2VyZC5wcm94eS5odHRwX3JvdXRlLkhlYWRlck1hdGNoIi8KDEdycGNScGNNYXRjaBIPCgdzZXJ2aWNlGAEgASgJEg4KBm1ldGhvZBgCIAEoCSJnChNHcnBjRmFpbHVyZUluamVjdG9yEgwKBGNvZGUYASABKA0SDwoHbWVzc2FnZRgCIAEoCRIxCgVyYXRpbxgDIAEoCzIiLmlvLmxpbmtlcmQucHJveHkuaHR0cF9yb3V0ZS5SYXRpb2IGcHJvdG8z", [file_linkerd_http_route()]));
 
 /**
  * Describes the message io.linkerd.proxy.grpc_route.GrpcRouteMatch.
  * Use `create(GrpcRouteMatchSchema)` to create a new message.
  */
 export const GrpcRouteMatchSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_grpc_route, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_grpc_route(), 0);
 
 /**
  * Describes the message io.linkerd.proxy.grpc_route.GrpcRpcMatch.
  * Use `create(GrpcRpcMatchSchema)` to create a new message.
  */
 export const GrpcRpcMatchSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_grpc_route, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_grpc_route(), 1);
 
 /**
  * Describes the message io.linkerd.proxy.grpc_route.GrpcFailureInjector.
  * Use `create(GrpcFailureInjectorSchema)` to create a new message.
  */
 export const GrpcFailureInjectorSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_grpc_route, 2);
+  messageDesc(/*@__PURE__*/ file_linkerd_grpc_route(), 2);
 

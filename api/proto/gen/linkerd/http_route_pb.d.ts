@@ -12,7 +12,7 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 /**
  * Describes the file linkerd/http_route.proto.
  */
-export declare const file_linkerd_http_route: GenFile;
+export declare const file_linkerd_http_route: () => GenFile;
 
 /**
  * @generated from message io.linkerd.proxy.http_route.HostMatch

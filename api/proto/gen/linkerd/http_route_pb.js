@@ -5,6 +5,7 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { lazy } from "../../lazy.ts";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import { file_linkerd_http_types } from "./http_types_pb.js";
 
@@ -12,96 +13,96 @@ import { file_linkerd_http_types } from "./http_types_pb.js";
  * Describes the file linkerd/http_route.proto.
  */
 export const file_linkerd_http_route = /*@__PURE__*/
-  fileDesc("ChhsaW5rZXJkL2h0dHBfcm91dGUucHJvdG8SG2lvLmxpbmtlcmQucHJveHkuaHR0cF9yb3V0ZSKIAQoJSG9zdE1hdGNoEg8KBWV4YWN0GAEgASgJSAASPwoGc3VmZml4GAIgASgLMi0uaW8ubGlua2VyZC5wcm94eS5odHRwX3JvdXRlLkhvc3RNYXRjaC5TdWZmaXhIABogCgZTdWZmaXgSFgoOcmV2ZXJzZV9sYWJlbHMYASADKAlCBwoFbWF0Y2gi/gEKDkh0dHBSb3V0ZU1hdGNoEjQKBHBhdGgYASABKAsyJi5pby5saW5rZXJkLnByb3h5Lmh0dHBfcm91dGUuUGF0aE1hdGNoEjkKB2hlYWRlcnMYAiADKAsyKC5pby5saW5rZXJkLnByb3h5Lmh0dHBfcm91dGUuSGVhZGVyTWF0Y2gSQgoMcXVlcnlfcGFyYW1zGAMgAygLMiwuaW8ubGlua2VyZC5wcm94eS5odHRwX3JvdXRlLlF1ZXJ5UGFyYW1NYXRjaBI3CgZtZXRob2QYBCABKAsyJy5pby5saW5rZXJkLnByb3h5Lmh0dHBfdHlwZXMuSHR0cE1ldGhvZCJHCglQYXRoTWF0Y2gSDwoFZXhhY3QYASABKAlIABIQCgZwcmVmaXgYAiABKAlIABIPCgVyZWdleBgDIAEoCUgAQgYKBGtpbmQiRgoLSGVhZGVyTWF0Y2gSDAoEbmFtZRgBIAEoCRIPCgVleGFjdBgCIAEoDEgAEg8KBXJlZ2V4GAMgASgJSABCBwoFdmFsdWUiSgoPUXVlcnlQYXJhbU1hdGNoEgwKBG5hbWUYASABKAkSDwoFZXhhY3QYAiABKAlIABIPCgVyZWdleBgDIAEoCUgAQgcKBXZhbHVlIo0BChVSZXF1ZXN0SGVhZGVyTW9kaWZpZXISMQoDYWRkGAEgASgLMiQuaW8ubGlua2VyZC5wcm94eS5odHRwX3R5cGVzLkhlYWRlcnMSMQoDc2V0GAIgASgLMiQuaW8ubGlua2VyZC5wcm94eS5odHRwX3R5cGVzLkhlYWRlcnMSDgoGcmVtb3ZlGAMgAygJIo4BChZSZXNwb25zZUhlYWRlck1vZGlmaWVyEjEKA2FkZBgBIAEoCzIkLmlvLmxpbmtlcmQucHJveHkuaHR0cF90eXBlcy5IZWFkZXJzEjEKA3NldBgCIAEoCzIkLmlvLmxpbmtlcmQucHJveHkuaHR0cF90eXBlcy5IZWFkZXJzEg4KBnJlbW92ZRgDIAMoCSKrAQoPUmVxdWVzdFJlZGlyZWN0EjMKBnNjaGVtZRgBIAEoCzIjLmlvLmxpbmtlcmQucHJveHkuaHR0cF90eXBlcy5TY2hlbWUSDAoEaG9zdBgCIAEoCRI3CgRwYXRoGAMgASgLMikuaW8ubGlua2VyZC5wcm94eS5odHRwX3JvdXRlLlBhdGhNb2RpZmllchIMCgRwb3J0GAQgASgNEg4KBnN0YXR1cxgFIAEoDSI7CgxQYXRoTW9kaWZpZXISDgoEZnVsbBgBIAEoCUgAEhAKBnByZWZpeBgCIAEoCUgAQgkKB3JlcGxhY2UiaQoTSHR0cEZhaWx1cmVJbmplY3RvchIOCgZzdGF0dXMYASABKA0SDwoHbWVzc2FnZRgCIAEoCRIxCgVyYXRpbxgDIAEoCzIiLmlvLmxpbmtlcmQucHJveHkuaHR0cF9yb3V0ZS5SYXRpbyIvCgVSYXRpbxIRCgludW1lcmF0b3IYASABKA0SEwoLZGVub21pbmF0b3IYAiABKA0ijAEKCFRpbWVvdXRzEisKCHJlc3BvbnNlGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEioKB3JlcXVlc3QYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJwoEaWRsZRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbmIGcHJvdG8z", [file_google_protobuf_duration, file_linkerd_http_types]);
+  lazy(() => fileDesc("ChhsaW5rZXJkL2h0dHBfcm91dGUucHJvdG8SG2lvLmxpbmtlcmQucHJveHkuaHR0cF9yb3V0ZSKIAQoJSG9zdE1hdGNoEg8KBWV4YWN0GAEgASgJSAASPwoGc3VmZml4GAIgASgLMi0uaW8ubGlua2VyZC5wcm94eS5odHRwX3JvdXRlLkhvc3RNYXRjaC5TdWZmaXhIABogCgZTdWZmaXgSFgoOcmV2ZXJzZV9sYWJlbHMYASADKAlCBwoFbWF0Y2gi/gEKDkh0dHBSb3V0ZU1hdGNoEjQKBHBhdGgYASABKAsyJi5pby5saW5rZXJkLnByb3h5Lmh0dHBfcm91dGUuUGF0aE1hdGNoEjkKB2hlYWRlcnMYAiADKAsyKC5pby5saW5rZXJkLnByb3h5Lmh0dHBfcm91dGUuSGVhZGVyTWF0Y2gSQgoMcXVlcnlfcGFyYW1zGAMgAygLMiwuaW8ubGlua2VyZC5wcm94eS5odHRwX3JvdXRlLlF1ZXJ5UGFyYW1NYXRjaBI3CgZtZXRob2QYBCABKAsyJy5pby5saW5rZXJkLnByb3h5Lmh0dHBfdHlwZXMuSHR0cE1ldGhvZCJHCglQYXRoTWF0Y2gSDwoFZXhhY3QYASABKAlIABIQCgZwcmVmaXgYAiABKAlIABIPCgVyZWdleBgDIAEoCUgAQgYKBGtpbmQiRgoLSGVhZGVyTWF0Y2gSDAoEbmFtZRgBIAEoCRIPCgVleGFjdBgCIAEoDEgAEg8KBXJlZ2V4GAMgASgJSABCBwoFdmFsdWUiSgoPUXVlcnlQYXJhbU1hdGNoEgwKBG5hbWUYASABKAkSDwoFZXhhY3QYAiABKAlIABIPCgVyZWdleBgDIAEoCUgAQgcKBXZhbHVlIo0BChVSZXF1ZXN0SGVhZGVyTW9kaWZpZXISMQoDYWRkGAEgASgLMiQuaW8ubGlua2VyZC5wcm94eS5odHRwX3R5cGVzLkhlYWRlcnMSMQoDc2V0GAIgASgLMiQuaW8ubGlua2VyZC5wcm94eS5odHRwX3R5cGVzLkhlYWRlcnMSDgoGcmVtb3ZlGAMgAygJIo4BChZSZXNwb25zZUhlYWRlck1vZGlmaWVyEjEKA2FkZBgBIAEoCzIkLmlvLmxpbmtlcmQucHJveHkuaHR0cF90eXBlcy5IZWFkZXJzEjEKA3NldBgCIAEoCzIkLmlvLmxpbmtlcmQucHJveHkuaHR0cF90eXBlcy5IZWFkZXJzEg4KBnJlbW92ZRgDIAMoCSKrAQoPUmVxdWVzdFJlZGlyZWN0EjMKBnNjaGVtZRgBIAEoCzIjLmlvLmxpbmtlcmQucHJveHkuaHR0cF90eXBlcy5TY2hlbWUSDAoEaG9zdBgCIAEoCRI3CgRwYXRoGAMgASgLMikuaW8ubGlua2VyZC5wcm94eS5odHRwX3JvdXRlLlBhdGhNb2RpZmllchIMCgRwb3J0GAQgASgNEg4KBnN0YXR1cxgFIAEoDSI7CgxQYXRoTW9kaWZpZXISDgoEZnVsbBgBIAEoCUgAEhAKBnByZWZpeBgCIAEoCUgAQgkKB3JlcGxhY2UiaQoTSHR0cEZhaWx1cmVJbmplY3RvchIOCgZzdGF0dXMYASABKA0SDwoHbWVzc2FnZRgCIAEoCRIxCgVyYXRpbxgDIAEoCzIiLmlvLmxpbmtlcmQucHJveHkuaHR0cF9yb3V0ZS5SYXRpbyIvCgVSYXRpbxIRCgludW1lcmF0b3IYASABKA0SEwoLZGVub21pbmF0b3IYAiABKA0ijAEKCFRpbWVvdXRzEisKCHJlc3BvbnNlGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEioKB3JlcXVlc3QYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJwoEaWRsZRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbmIGcHJvdG8z", [file_google_protobuf_duration, file_linkerd_http_types()]));
 
 /**
  * Describes the message io.linkerd.proxy.http_route.HostMatch.
  * Use `create(HostMatchSchema)` to create a new message.
  */
 export const HostMatchSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_http_route, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_http_route(), 0);
 
 /**
  * Describes the message io.linkerd.proxy.http_route.HostMatch.Suffix.
  * Use `create(HostMatch_SuffixSchema)` to create a new message.
  */
 export const HostMatch_SuffixSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_http_route, 0, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_http_route(), 0, 0);
 
 /**
  * Describes the message io.linkerd.proxy.http_route.HttpRouteMatch.
  * Use `create(HttpRouteMatchSchema)` to create a new message.
  */
 export const HttpRouteMatchSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_http_route, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_http_route(), 1);
 
 /**
  * Describes the message io.linkerd.proxy.http_route.PathMatch.
  * Use `create(PathMatchSchema)` to create a new message.
  */
 export const PathMatchSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_http_route, 2);
+  messageDesc(/*@__PURE__*/ file_linkerd_http_route(), 2);
 
 /**
  * Describes the message io.linkerd.proxy.http_route.HeaderMatch.
  * Use `create(HeaderMatchSchema)` to create a new message.
  */
 export const HeaderMatchSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_http_route, 3);
+  messageDesc(/*@__PURE__*/ file_linkerd_http_route(), 3);
 
 /**
  * Describes the message io.linkerd.proxy.http_route.QueryParamMatch.
  * Use `create(QueryParamMatchSchema)` to create a new message.
  */
 export const QueryParamMatchSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_http_route, 4);
+  messageDesc(/*@__PURE__*/ file_linkerd_http_route(), 4);
 
 /**
  * Describes the message io.linkerd.proxy.http_route.RequestHeaderModifier.
  * Use `create(RequestHeaderModifierSchema)` to create a new message.
  */
 export const RequestHeaderModifierSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_http_route, 5);
+  messageDesc(/*@__PURE__*/ file_linkerd_http_route(), 5);
 
 /**
  * Describes the message io.linkerd.proxy.http_route.ResponseHeaderModifier.
  * Use `create(ResponseHeaderModifierSchema)` to create a new message.
  */
 export const ResponseHeaderModifierSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_http_route, 6);
+  messageDesc(/*@__PURE__*/ file_linkerd_http_route(), 6);
 
 /**
  * Describes the message io.linkerd.proxy.http_route.RequestRedirect.
  * Use `create(RequestRedirectSchema)` to create a new message.
  */
 export const RequestRedirectSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_http_route, 7);
+  messageDesc(/*@__PURE__*/ file_linkerd_http_route(), 7);
 
 /**
  * Describes the message io.linkerd.proxy.http_route.PathModifier.
  * Use `create(PathModifierSchema)` to create a new message.
  */
 export const PathModifierSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_http_route, 8);
+  messageDesc(/*@__PURE__*/ file_linkerd_http_route(), 8);
 
 /**
  * Describes the message io.linkerd.proxy.http_route.HttpFailureInjector.
  * Use `create(HttpFailureInjectorSchema)` to create a new message.
  */
 export const HttpFailureInjectorSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_http_route, 9);
+  messageDesc(/*@__PURE__*/ file_linkerd_http_route(), 9);
 
 /**
  * Describes the message io.linkerd.proxy.http_route.Ratio.
  * Use `create(RatioSchema)` to create a new message.
  */
 export const RatioSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_http_route, 10);
+  messageDesc(/*@__PURE__*/ file_linkerd_http_route(), 10);
 
 /**
  * Describes the message io.linkerd.proxy.http_route.Timeouts.
  * Use `create(TimeoutsSchema)` to create a new message.
  */
 export const TimeoutsSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_http_route, 11);
+  messageDesc(/*@__PURE__*/ file_linkerd_http_route(), 11);
 

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
 /**
  * Describes the file linkerd/http_types.proto.
  */
-export declare const file_linkerd_http_types: GenFile;
+export declare const file_linkerd_http_types: () => GenFile;
 
 /**
  * @generated from message io.linkerd.proxy.http_types.HttpMethod

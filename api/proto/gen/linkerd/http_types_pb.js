@@ -5,25 +5,26 @@
 /* eslint-disable */
 
 import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { lazy } from "../../lazy.ts";
 
 /**
  * Describes the file linkerd/http_types.proto.
  */
 export const file_linkerd_http_types = /*@__PURE__*/
-  fileDesc("ChhsaW5rZXJkL2h0dHBfdHlwZXMucHJvdG8SG2lvLmxpbmtlcmQucHJveHkuaHR0cF90eXBlcyLmAQoKSHR0cE1ldGhvZBJICgpyZWdpc3RlcmVkGAEgASgOMjIuaW8ubGlua2VyZC5wcm94eS5odHRwX3R5cGVzLkh0dHBNZXRob2QuUmVnaXN0ZXJlZEgAEhYKDHVucmVnaXN0ZXJlZBgCIAEoCUgAIm4KClJlZ2lzdGVyZWQSBwoDR0VUEAASCAoEUE9TVBABEgcKA1BVVBACEgoKBkRFTEVURRADEgkKBVBBVENIEAQSCwoHT1BUSU9OUxAFEgsKB0NPTk5FQ1QQBhIICgRIRUFEEAcSCQoFVFJBQ0UQCEIGCgR0eXBlIpEBCgZTY2hlbWUSRAoKcmVnaXN0ZXJlZBgBIAEoDjIuLmlvLmxpbmtlcmQucHJveHkuaHR0cF90eXBlcy5TY2hlbWUuUmVnaXN0ZXJlZEgAEhYKDHVucmVnaXN0ZXJlZBgCIAEoCUgAIiEKClJlZ2lzdGVyZWQSCAoESFRUUBAAEgkKBUhUVFBTEAFCBgoEdHlwZSJuCgdIZWFkZXJzEjwKB2hlYWRlcnMYASADKAsyKy5pby5saW5rZXJkLnByb3h5Lmh0dHBfdHlwZXMuSGVhZGVycy5IZWFkZXIaJQoGSGVhZGVyEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAxiBnByb3RvMw");
+  lazy(() => fileDesc("ChhsaW5rZXJkL2h0dHBfdHlwZXMucHJvdG8SG2lvLmxpbmtlcmQucHJveHkuaHR0cF90eXBlcyLmAQoKSHR0cE1ldGhvZBJICgpyZWdpc3RlcmVkGAEgASgOMjIuaW8ubGlua2VyZC5wcm94eS5odHRwX3R5cGVzLkh0dHBNZXRob2QuUmVnaXN0ZXJlZEgAEhYKDHVucmVnaXN0ZXJlZBgCIAEoCUgAIm4KClJlZ2lzdGVyZWQSBwoDR0VUEAASCAoEUE9TVBABEgcKA1BVVBACEgoKBkRFTEVURRADEgkKBVBBVENIEAQSCwoHT1BUSU9OUxAFEgsKB0NPTk5FQ1QQBhIICgRIRUFEEAcSCQoFVFJBQ0UQCEIGCgR0eXBlIpEBCgZTY2hlbWUSRAoKcmVnaXN0ZXJlZBgBIAEoDjIuLmlvLmxpbmtlcmQucHJveHkuaHR0cF90eXBlcy5TY2hlbWUuUmVnaXN0ZXJlZEgAEhYKDHVucmVnaXN0ZXJlZBgCIAEoCUgAIiEKClJlZ2lzdGVyZWQSCAoESFRUUBAAEgkKBUhUVFBTEAFCBgoEdHlwZSJuCgdIZWFkZXJzEjwKB2hlYWRlcnMYASADKAsyKy5pby5saW5rZXJkLnByb3h5Lmh0dHBfdHlwZXMuSGVhZGVycy5IZWFkZXIaJQoGSGVhZGVyEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAxiBnByb3RvMw"));
 
 /**
  * Describes the message io.linkerd.proxy.http_types.HttpMethod.
  * Use `create(HttpMethodSchema)` to create a new message.
  */
 export const HttpMethodSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_http_types, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_http_types(), 0);
 
 /**
  * Describes the enum io.linkerd.proxy.http_types.HttpMethod.Registered.
  */
 export const HttpMethod_RegisteredSchema = /*@__PURE__*/
-  enumDesc(file_linkerd_http_types, 0, 0);
+  enumDesc(/*@__PURE__*/ file_linkerd_http_types(), 0, 0);
 
 /**
  * @generated from enum io.linkerd.proxy.http_types.HttpMethod.Registered
@@ -36,13 +37,13 @@ export const HttpMethod_Registered = /*@__PURE__*/
  * Use `create(SchemeSchema)` to create a new message.
  */
 export const SchemeSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_http_types, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_http_types(), 1);
 
 /**
  * Describes the enum io.linkerd.proxy.http_types.Scheme.Registered.
  */
 export const Scheme_RegisteredSchema = /*@__PURE__*/
-  enumDesc(file_linkerd_http_types, 1, 0);
+  enumDesc(/*@__PURE__*/ file_linkerd_http_types(), 1, 0);
 
 /**
  * @generated from enum io.linkerd.proxy.http_types.Scheme.Registered
@@ -55,12 +56,12 @@ export const Scheme_Registered = /*@__PURE__*/
  * Use `create(HeadersSchema)` to create a new message.
  */
 export const HeadersSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_http_types, 2);
+  messageDesc(/*@__PURE__*/ file_linkerd_http_types(), 2);
 
 /**
  * Describes the message io.linkerd.proxy.http_types.Headers.Header.
  * Use `create(Headers_HeaderSchema)` to create a new message.
  */
 export const Headers_HeaderSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_http_types, 2, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_http_types(), 2, 0);
 

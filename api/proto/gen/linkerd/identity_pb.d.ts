@@ -11,7 +11,7 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 /**
  * Describes the file linkerd/identity.proto.
  */
-export declare const file_linkerd_identity: GenFile;
+export declare const file_linkerd_identity: () => GenFile;
 
 /**
  * @generated from message io.linkerd.proxy.identity.CertifyRequest

@@ -5,31 +5,32 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { lazy, lazyService } from "../../lazy.ts";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file linkerd/identity.proto.
  */
 export const file_linkerd_identity = /*@__PURE__*/
-  fileDesc("ChZsaW5rZXJkL2lkZW50aXR5LnByb3RvEhlpby5saW5rZXJkLnByb3h5LmlkZW50aXR5IlYKDkNlcnRpZnlSZXF1ZXN0EhAKCGlkZW50aXR5GAEgASgJEg0KBXRva2VuGAIgASgMEiMKG2NlcnRpZmljYXRlX3NpZ25pbmdfcmVxdWVzdBgDIAEoDCJ/Cg9DZXJ0aWZ5UmVzcG9uc2USGAoQbGVhZl9jZXJ0aWZpY2F0ZRgBIAEoDBIhChlpbnRlcm1lZGlhdGVfY2VydGlmaWNhdGVzGAIgAygMEi8KC3ZhbGlkX3VudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcDJsCghJZGVudGl0eRJgCgdDZXJ0aWZ5EikuaW8ubGlua2VyZC5wcm94eS5pZGVudGl0eS5DZXJ0aWZ5UmVxdWVzdBoqLmlvLmxpbmtlcmQucHJveHkuaWRlbnRpdHkuQ2VydGlmeVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  lazy(() => fileDesc("ChZsaW5rZXJkL2lkZW50aXR5LnByb3RvEhlpby5saW5rZXJkLnByb3h5LmlkZW50aXR5IlYKDkNlcnRpZnlSZXF1ZXN0EhAKCGlkZW50aXR5GAEgASgJEg0KBXRva2VuGAIgASgMEiMKG2NlcnRpZmljYXRlX3NpZ25pbmdfcmVxdWVzdBgDIAEoDCJ/Cg9DZXJ0aWZ5UmVzcG9uc2USGAoQbGVhZl9jZXJ0aWZpY2F0ZRgBIAEoDBIhChlpbnRlcm1lZGlhdGVfY2VydGlmaWNhdGVzGAIgAygMEi8KC3ZhbGlkX3VudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcDJsCghJZGVudGl0eRJgCgdDZXJ0aWZ5EikuaW8ubGlua2VyZC5wcm94eS5pZGVudGl0eS5DZXJ0aWZ5UmVxdWVzdBoqLmlvLmxpbmtlcmQucHJveHkuaWRlbnRpdHkuQ2VydGlmeVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]));
 
 /**
  * Describes the message io.linkerd.proxy.identity.CertifyRequest.
  * Use `create(CertifyRequestSchema)` to create a new message.
  */
 export const CertifyRequestSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_identity, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_identity(), 0);
 
 /**
  * Describes the message io.linkerd.proxy.identity.CertifyResponse.
  * Use `create(CertifyResponseSchema)` to create a new message.
  */
 export const CertifyResponseSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_identity, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_identity(), 1);
 
 /**
  * @generated from service io.linkerd.proxy.identity.Identity
  */
 export const Identity = /*@__PURE__*/
-  serviceDesc(file_linkerd_identity, 0);
+  lazyService(() => serviceDesc(file_linkerd_identity(), 0));
 

@@ -15,7 +15,7 @@ import type { GrpcFailureInjector, GrpcRouteMatch } from "./grpc_route_pb.js";
 /**
  * Describes the file linkerd/inbound.proto.
  */
-export declare const file_linkerd_inbound: GenFile;
+export declare const file_linkerd_inbound: () => GenFile;
 
 /**
  * @generated from message io.linkerd.proxy.inbound.PortSpec

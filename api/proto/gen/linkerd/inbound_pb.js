@@ -5,6 +5,7 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { lazy, lazyService } from "../../lazy.ts";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import { file_linkerd_grpc_route } from "./grpc_route_pb.js";
 import { file_linkerd_http_route } from "./http_route_pb.js";
@@ -15,200 +16,200 @@ import { file_linkerd_net } from "./net_pb.js";
  * Describes the file linkerd/inbound.proto.
  */
 export const file_linkerd_inbound = /*@__PURE__*/
-  fileDesc("ChVsaW5rZXJkL2luYm91bmQucHJvdG8SGGlvLmxpbmtlcmQucHJveHkuaW5ib3VuZCIqCghQb3J0U3BlYxIQCgh3b3JrbG9hZBgBIAEoCRIMCgRwb3J0GAIgASgNIp4CCgZTZXJ2ZXISOQoIcHJvdG9jb2wYASABKAsyJy5pby5saW5rZXJkLnByb3h5LmluYm91bmQuUHJveHlQcm90b2NvbBIzCgpzZXJ2ZXJfaXBzGAIgAygLMh8uaW8ubGlua2VyZC5wcm94eS5uZXQuSVBBZGRyZXNzEjcKDmF1dGhvcml6YXRpb25zGAMgAygLMh8uaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLkF1dGh6EjwKBmxhYmVscxgEIAMoCzIsLmlvLmxpbmtlcmQucHJveHkuaW5ib3VuZC5TZXJ2ZXIuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKvBwoNUHJveHlQcm90b2NvbBJACgZkZXRlY3QYASABKAsyLi5pby5saW5rZXJkLnByb3h5LmluYm91bmQuUHJveHlQcm90b2NvbC5EZXRlY3RIABJACgZvcGFxdWUYAiABKAsyLi5pby5saW5rZXJkLnByb3h5LmluYm91bmQuUHJveHlQcm90b2NvbC5PcGFxdWVIABI6CgN0bHMYAyABKAsyKy5pby5saW5rZXJkLnByb3h5LmluYm91bmQuUHJveHlQcm90b2NvbC5UbHNIABI+CgVodHRwMRgEIAEoCzItLmlvLmxpbmtlcmQucHJveHkuaW5ib3VuZC5Qcm94eVByb3RvY29sLkh0dHAxSAASPgoFaHR0cDIYBSABKAsyLS5pby5saW5rZXJkLnByb3h5LmluYm91bmQuUHJveHlQcm90b2NvbC5IdHRwMkgAEjwKBGdycGMYBiABKAsyLC5pby5saW5rZXJkLnByb3h5LmluYm91bmQuUHJveHlQcm90b2NvbC5HcnBjSAAauwEKBkRldGVjdBIqCgd0aW1lb3V0GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjgKC2h0dHBfcm91dGVzGAMgAygLMiMuaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLkh0dHBSb3V0ZRJLChVodHRwX2xvY2FsX3JhdGVfbGltaXQYBCABKAsyLC5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSHR0cExvY2FsUmF0ZUxpbWl0GoQBCgVIdHRwMRIzCgZyb3V0ZXMYAiADKAsyIy5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSHR0cFJvdXRlEkYKEGxvY2FsX3JhdGVfbGltaXQYAyABKAsyLC5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSHR0cExvY2FsUmF0ZUxpbWl0GoQBCgVIdHRwMhIzCgZyb3V0ZXMYAiADKAsyIy5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSHR0cFJvdXRlEkYKEGxvY2FsX3JhdGVfbGltaXQYAyABKAsyLC5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSHR0cExvY2FsUmF0ZUxpbWl0GjsKBEdycGMSMwoGcm91dGVzGAIgAygLMiMuaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLkdycGNSb3V0ZRoICgZPcGFxdWUaBQoDVGxzQgYKBGtpbmQilAIKBUF1dGh6EjMKCG5ldHdvcmtzGAEgAygLMiEuaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLk5ldHdvcmsSNwoOYXV0aGVudGljYXRpb24YAiABKAsyHy5pby5saW5rZXJkLnByb3h5LmluYm91bmQuQXV0aG4SOwoGbGFiZWxzGAMgAygLMisuaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLkF1dGh6LkxhYmVsc0VudHJ5EjEKCG1ldGFkYXRhGAQgASgLMh8uaW8ubGlua2VyZC5wcm94eS5tZXRhLk1ldGFkYXRhGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiaAoHTmV0d29yaxIsCgNuZXQYASABKAsyHy5pby5saW5rZXJkLnByb3h5Lm5ldC5JUE5ldHdvcmsSLwoGZXhjZXB0GAIgAygLMh8uaW8ubGlua2VyZC5wcm94eS5uZXQuSVBOZXR3b3JrIpgECgVBdXRobhJQCg91bmF1dGhlbnRpY2F0ZWQYASABKAsyNS5pby5saW5rZXJkLnByb3h5LmluYm91bmQuQXV0aG4uUGVybWl0VW5hdXRoZW50aWNhdGVkSAASQAoHbWVzaFRMUxgCIAEoCzItLmlvLmxpbmtlcmQucHJveHkuaW5ib3VuZC5BdXRobi5QZXJtaXRNZXNoVExTSAAaFwoVUGVybWl0VW5hdXRoZW50aWNhdGVkGtcCCg1QZXJtaXRNZXNoVExTElAKD3VuYXV0aGVudGljYXRlZBgBIAEoCzI1LmlvLmxpbmtlcmQucHJveHkuaW5ib3VuZC5BdXRobi5QZXJtaXRVbmF1dGhlbnRpY2F0ZWRIABJaCgppZGVudGl0aWVzGAIgASgLMkQuaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLkF1dGhuLlBlcm1pdE1lc2hUTFMuUGVybWl0Q2xpZW50SWRlbnRpdGllc0gAGowBChZQZXJtaXRDbGllbnRJZGVudGl0aWVzEjYKCmlkZW50aXRpZXMYASADKAsyIi5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSWRlbnRpdHkSOgoIc3VmZml4ZXMYAiADKAsyKC5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSWRlbnRpdHlTdWZmaXhCCQoHY2xpZW50c0IICgZwZXJtaXQiGAoISWRlbnRpdHkSDAoEbmFtZRgBIAEoCSIfCg5JZGVudGl0eVN1ZmZpeBINCgVwYXJ0cxgBIAMoCSLlBAoJSHR0cFJvdXRlEjEKCG1ldGFkYXRhGAEgASgLMh8uaW8ubGlua2VyZC5wcm94eS5tZXRhLk1ldGFkYXRhEjUKBWhvc3RzGAIgAygLMiYuaW8ubGlua2VyZC5wcm94eS5odHRwX3JvdXRlLkhvc3RNYXRjaBI3Cg5hdXRob3JpemF0aW9ucxgDIAMoCzIfLmlvLmxpbmtlcmQucHJveHkuaW5ib3VuZC5BdXRoehI3CgVydWxlcxgEIAMoCzIoLmlvLmxpbmtlcmQucHJveHkuaW5ib3VuZC5IdHRwUm91dGUuUnVsZRqBAQoEUnVsZRI8CgdtYXRjaGVzGAEgAygLMisuaW8ubGlua2VyZC5wcm94eS5odHRwX3JvdXRlLkh0dHBSb3V0ZU1hdGNoEjsKB2ZpbHRlcnMYAiADKAsyKi5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSHR0cFJvdXRlLkZpbHRlchr3AQoGRmlsdGVyEkwKEGZhaWx1cmVfaW5qZWN0b3IYASABKAsyMC5pby5saW5rZXJkLnByb3h5Lmh0dHBfcm91dGUuSHR0cEZhaWx1cmVJbmplY3RvckgAElUKF3JlcXVlc3RfaGVhZGVyX21vZGlmaWVyGAIgASgLMjIuaW8ubGlua2VyZC5wcm94eS5odHRwX3JvdXRlLlJlcXVlc3RIZWFkZXJNb2RpZmllckgAEkAKCHJlZGlyZWN0GAMgASgLMiwuaW8ubGlua2VyZC5wcm94eS5odHRwX3JvdXRlLlJlcXVlc3RSZWRpcmVjdEgAQgYKBGtpbmQiowQKCUdycGNSb3V0ZRIxCghtZXRhZGF0YRgBIAEoCzIfLmlvLmxpbmtlcmQucHJveHkubWV0YS5NZXRhZGF0YRI1CgVob3N0cxgCIAMoCzImLmlvLmxpbmtlcmQucHJveHkuaHR0cF9yb3V0ZS5Ib3N0TWF0Y2gSNwoOYXV0aG9yaXphdGlvbnMYAyADKAsyHy5pby5saW5rZXJkLnByb3h5LmluYm91bmQuQXV0aHoSNwoFcnVsZXMYBCADKAsyKC5pby5saW5rZXJkLnByb3h5LmluYm91bmQuR3JwY1JvdXRlLlJ1bGUagQEKBFJ1bGUSPAoHbWF0Y2hlcxgBIAMoCzIrLmlvLmxpbmtlcmQucHJveHkuZ3JwY19yb3V0ZS5HcnBjUm91dGVNYXRjaBI7CgdmaWx0ZXJzGAIgAygLMiouaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLkdycGNSb3V0ZS5GaWx0ZXIatQEKBkZpbHRlchJMChBmYWlsdXJlX2luamVjdG9yGAEgASgLMjAuaW8ubGlua2VyZC5wcm94eS5ncnBjX3JvdXRlLkdycGNGYWlsdXJlSW5qZWN0b3JIABJVChdyZXF1ZXN0X2hlYWRlcl9tb2RpZmllchgCIAEoCzIyLmlvLmxpbmtlcmQucHJveHkuaHR0cF9yb3V0ZS5SZXF1ZXN0SGVhZGVyTW9kaWZpZXJIAEIGCgRraW5kIrMEChJIdHRwTG9jYWxSYXRlTGltaXQSMQoIbWV0YWRhdGEYASABKAsyHy5pby5saW5rZXJkLnByb3h5Lm1ldGEuTWV0YWRhdGESQQoFdG90YWwYAiABKAsyMi5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSHR0cExvY2FsUmF0ZUxpbWl0LkxpbWl0EkQKCGlkZW50aXR5GAMgASgLMjIuaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLkh0dHBMb2NhbFJhdGVMaW1pdC5MaW1pdBJICglvdmVycmlkZXMYBCADKAsyNS5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSHR0cExvY2FsUmF0ZUxpbWl0Lk92ZXJyaWRlGvIBCghPdmVycmlkZRJBCgVsaW1pdBgBIAEoCzIyLmlvLmxpbmtlcmQucHJveHkuaW5ib3VuZC5IdHRwTG9jYWxSYXRlTGltaXQuTGltaXQSVwoHY2xpZW50cxgCIAEoCzJGLmlvLmxpbmtlcmQucHJveHkuaW5ib3VuZC5IdHRwTG9jYWxSYXRlTGltaXQuT3ZlcnJpZGUuQ2xpZW50SWRlbnRpdGllcxpKChBDbGllbnRJZGVudGl0aWVzEjYKCmlkZW50aXRpZXMYASADKAsyIi5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSWRlbnRpdHkaIgoFTGltaXQSGQoRcmVxdWVzdHNQZXJTZWNvbmQYASABKA0yvQEKFUluYm91bmRTZXJ2ZXJQb2xpY2llcxJPCgdHZXRQb3J0EiIuaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLlBvcnRTcGVjGiAuaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLlNlcnZlchJTCglXYXRjaFBvcnQSIi5pby5saW5rZXJkLnByb3h5LmluYm91bmQuUG9ydFNwZWMaIC5pby5saW5rZXJkLnByb3h5LmluYm91bmQuU2VydmVyMAFiBnByb3RvMw", [file_google_protobuf_duration, file_linkerd_grpc_route, file_linkerd_http_route, file_linkerd_meta, file_linkerd_net]);
+  lazy(() => fileDesc("ChVsaW5rZXJkL2luYm91bmQucHJvdG8SGGlvLmxpbmtlcmQucHJveHkuaW5ib3VuZCIqCghQb3J0U3BlYxIQCgh3b3JrbG9hZBgBIAEoCRIMCgRwb3J0GAIgASgNIp4CCgZTZXJ2ZXISOQoIcHJvdG9jb2wYASABKAsyJy5pby5saW5rZXJkLnByb3h5LmluYm91bmQuUHJveHlQcm90b2NvbBIzCgpzZXJ2ZXJfaXBzGAIgAygLMh8uaW8ubGlua2VyZC5wcm94eS5uZXQuSVBBZGRyZXNzEjcKDmF1dGhvcml6YXRpb25zGAMgAygLMh8uaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLkF1dGh6EjwKBmxhYmVscxgEIAMoCzIsLmlvLmxpbmtlcmQucHJveHkuaW5ib3VuZC5TZXJ2ZXIuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKvBwoNUHJveHlQcm90b2NvbBJACgZkZXRlY3QYASABKAsyLi5pby5saW5rZXJkLnByb3h5LmluYm91bmQuUHJveHlQcm90b2NvbC5EZXRlY3RIABJACgZvcGFxdWUYAiABKAsyLi5pby5saW5rZXJkLnByb3h5LmluYm91bmQuUHJveHlQcm90b2NvbC5PcGFxdWVIABI6CgN0bHMYAyABKAsyKy5pby5saW5rZXJkLnByb3h5LmluYm91bmQuUHJveHlQcm90b2NvbC5UbHNIABI+CgVodHRwMRgEIAEoCzItLmlvLmxpbmtlcmQucHJveHkuaW5ib3VuZC5Qcm94eVByb3RvY29sLkh0dHAxSAASPgoFaHR0cDIYBSABKAsyLS5pby5saW5rZXJkLnByb3h5LmluYm91bmQuUHJveHlQcm90b2NvbC5IdHRwMkgAEjwKBGdycGMYBiABKAsyLC5pby5saW5rZXJkLnByb3h5LmluYm91bmQuUHJveHlQcm90b2NvbC5HcnBjSAAauwEKBkRldGVjdBIqCgd0aW1lb3V0GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjgKC2h0dHBfcm91dGVzGAMgAygLMiMuaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLkh0dHBSb3V0ZRJLChVodHRwX2xvY2FsX3JhdGVfbGltaXQYBCABKAsyLC5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSHR0cExvY2FsUmF0ZUxpbWl0GoQBCgVIdHRwMRIzCgZyb3V0ZXMYAiADKAsyIy5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSHR0cFJvdXRlEkYKEGxvY2FsX3JhdGVfbGltaXQYAyABKAsyLC5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSHR0cExvY2FsUmF0ZUxpbWl0GoQBCgVIdHRwMhIzCgZyb3V0ZXMYAiADKAsyIy5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSHR0cFJvdXRlEkYKEGxvY2FsX3JhdGVfbGltaXQYAyABKAsyLC5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSHR0cExvY2FsUmF0ZUxpbWl0GjsKBEdycGMSMwoGcm91dGVzGAIgAygLMiMuaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLkdycGNSb3V0ZRoICgZPcGFxdWUaBQoDVGxzQgYKBGtpbmQilAIKBUF1dGh6EjMKCG5ldHdvcmtzGAEgAygLMiEuaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLk5ldHdvcmsSNwoOYXV0aGVudGljYXRpb24YAiABKAsyHy5pby5saW5rZXJkLnByb3h5LmluYm91bmQuQXV0aG4SOwoGbGFiZWxzGAMgAygLMisuaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLkF1dGh6LkxhYmVsc0VudHJ5EjEKCG1ldGFkYXRhGAQgASgLMh8uaW8ubGlua2VyZC5wcm94eS5tZXRhLk1ldGFkYXRhGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiaAoHTmV0d29yaxIsCgNuZXQYASABKAsyHy5pby5saW5rZXJkLnByb3h5Lm5ldC5JUE5ldHdvcmsSLwoGZXhjZXB0GAIgAygLMh8uaW8ubGlua2VyZC5wcm94eS5uZXQuSVBOZXR3b3JrIpgECgVBdXRobhJQCg91bmF1dGhlbnRpY2F0ZWQYASABKAsyNS5pby5saW5rZXJkLnByb3h5LmluYm91bmQuQXV0aG4uUGVybWl0VW5hdXRoZW50aWNhdGVkSAASQAoHbWVzaFRMUxgCIAEoCzItLmlvLmxpbmtlcmQucHJveHkuaW5ib3VuZC5BdXRobi5QZXJtaXRNZXNoVExTSAAaFwoVUGVybWl0VW5hdXRoZW50aWNhdGVkGtcCCg1QZXJtaXRNZXNoVExTElAKD3VuYXV0aGVudGljYXRlZBgBIAEoCzI1LmlvLmxpbmtlcmQucHJveHkuaW5ib3VuZC5BdXRobi5QZXJtaXRVbmF1dGhlbnRpY2F0ZWRIABJaCgppZGVudGl0aWVzGAIgASgLMkQuaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLkF1dGhuLlBlcm1pdE1lc2hUTFMuUGVybWl0Q2xpZW50SWRlbnRpdGllc0gAGowBChZQZXJtaXRDbGllbnRJZGVudGl0aWVzEjYKCmlkZW50aXRpZXMYASADKAsyIi5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSWRlbnRpdHkSOgoIc3VmZml4ZXMYAiADKAsyKC5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSWRlbnRpdHlTdWZmaXhCCQoHY2xpZW50c0IICgZwZXJtaXQiGAoISWRlbnRpdHkSDAoEbmFtZRgBIAEoCSIfCg5JZGVudGl0eVN1ZmZpeBINCgVwYXJ0cxgBIAMoCSLlBAoJSHR0cFJvdXRlEjEKCG1ldGFkYXRhGAEgASgLMh8uaW8ubGlua2VyZC5wcm94eS5tZXRhLk1ldGFkYXRhEjUKBWhvc3RzGAIgAygLMiYuaW8ubGlua2VyZC5wcm94eS5odHRwX3JvdXRlLkhvc3RNYXRjaBI3Cg5hdXRob3JpemF0aW9ucxgDIAMoCzIfLmlvLmxpbmtlcmQucHJveHkuaW5ib3VuZC5BdXRoehI3CgVydWxlcxgEIAMoCzIoLmlvLmxpbmtlcmQucHJveHkuaW5ib3VuZC5IdHRwUm91dGUuUnVsZRqBAQoEUnVsZRI8CgdtYXRjaGVzGAEgAygLMisuaW8ubGlua2VyZC5wcm94eS5odHRwX3JvdXRlLkh0dHBSb3V0ZU1hdGNoEjsKB2ZpbHRlcnMYAiADKAsyKi5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSHR0cFJvdXRlLkZpbHRlchr3AQoGRmlsdGVyEkwKEGZhaWx1cmVfaW5qZWN0b3IYASABKAsyMC5pby5saW5rZXJkLnByb3h5Lmh0dHBfcm91dGUuSHR0cEZhaWx1cmVJbmplY3RvckgAElUKF3JlcXVlc3RfaGVhZGVyX21vZGlmaWVyGAIgASgLMjIuaW8ubGlua2VyZC5wcm94eS5odHRwX3JvdXRlLlJlcXVlc3RIZWFkZXJNb2RpZmllckgAEkAKCHJlZGlyZWN0GAMgASgLMiwuaW8ubGlua2VyZC5wcm94eS5odHRwX3JvdXRlLlJlcXVlc3RSZWRpcmVjdEgAQgYKBGtpbmQiowQKCUdycGNSb3V0ZRIxCghtZXRhZGF0YRgBIAEoCzIfLmlvLmxpbmtlcmQucHJveHkubWV0YS5NZXRhZGF0YRI1CgVob3N0cxgCIAMoCzImLmlvLmxpbmtlcmQucHJveHkuaHR0cF9yb3V0ZS5Ib3N0TWF0Y2gSNwoOYXV0aG9yaXphdGlvbnMYAyADKAsyHy5pby5saW5rZXJkLnByb3h5LmluYm91bmQuQXV0aHoSNwoFcnVsZXMYBCADKAsyKC5pby5saW5rZXJkLnByb3h5LmluYm91bmQuR3JwY1JvdXRlLlJ1bGUagQEKBFJ1bGUSPAoHbWF0Y2hlcxgBIAMoCzIrLmlvLmxpbmtlcmQucHJveHkuZ3JwY19yb3V0ZS5HcnBjUm91dGVNYXRjaBI7CgdmaWx0ZXJzGAIgAygLMiouaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLkdycGNSb3V0ZS5GaWx0ZXIatQEKBkZpbHRlchJMChBmYWlsdXJlX2luamVjdG9yGAEgASgLMjAuaW8ubGlua2VyZC5wcm94eS5ncnBjX3JvdXRlLkdycGNGYWlsdXJlSW5qZWN0b3JIABJVChdyZXF1ZXN0X2hlYWRlcl9tb2RpZmllchgCIAEoCzIyLmlvLmxpbmtlcmQucHJveHkuaHR0cF9yb3V0ZS5SZXF1ZXN0SGVhZGVyTW9kaWZpZXJIAEIGCgRraW5kIrMEChJIdHRwTG9jYWxSYXRlTGltaXQSMQoIbWV0YWRhdGEYASABKAsyHy5pby5saW5rZXJkLnByb3h5Lm1ldGEuTWV0YWRhdGESQQoFdG90YWwYAiABKAsyMi5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSHR0cExvY2FsUmF0ZUxpbWl0LkxpbWl0EkQKCGlkZW50aXR5GAMgASgLMjIuaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLkh0dHBMb2NhbFJhdGVMaW1pdC5MaW1pdBJICglvdmVycmlkZXMYBCADKAsyNS5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSHR0cExvY2FsUmF0ZUxpbWl0Lk92ZXJyaWRlGvIBCghPdmVycmlkZRJBCgVsaW1pdBgBIAEoCzIyLmlvLmxpbmtlcmQucHJveHkuaW5ib3VuZC5IdHRwTG9jYWxSYXRlTGltaXQuTGltaXQSVwoHY2xpZW50cxgCIAEoCzJGLmlvLmxpbmtlcmQucHJveHkuaW5ib3VuZC5IdHRwTG9jYWxSYXRlTGltaXQuT3ZlcnJpZGUuQ2xpZW50SWRlbnRpdGllcxpKChBDbGllbnRJZGVudGl0aWVzEjYKCmlkZW50aXRpZXMYASADKAsyIi5pby5saW5rZXJkLnByb3h5LmluYm91bmQuSWRlbnRpdHkaIgoFTGltaXQSGQoRcmVxdWVzdHNQZXJTZWNvbmQYASABKA0yvQEKFUluYm91bmRTZXJ2ZXJQb2xpY2llcxJPCgdHZXRQb3J0EiIuaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLlBvcnRTcGVjGiAuaW8ubGlua2VyZC5wcm94eS5pbmJvdW5kLlNlcnZlchJTCglXYXRjaFBvcnQSIi5pby5saW5rZXJkLnByb3h5LmluYm91bmQuUG9ydFNwZWMaIC5pby5saW5rZXJkLnByb3h5LmluYm91bmQuU2VydmVyMAFiBnByb3RvMw", [file_google_protobuf_duration, file_linkerd_grpc_route(), file_linkerd_http_route(), file_linkerd_meta(), file_linkerd_net()]));
 
 /**
  * Describes the message io.linkerd.proxy.inbound.PortSpec.
  * Use `create(PortSpecSchema)` to create a new message.
  */
 export const PortSpecSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 0);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.Server.
  * Use `create(ServerSchema)` to create a new message.
  */
 export const ServerSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 1);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.ProxyProtocol.
  * Use `create(ProxyProtocolSchema)` to create a new message.
  */
 export const ProxyProtocolSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 2);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 2);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.ProxyProtocol.Detect.
  * Use `create(ProxyProtocol_DetectSchema)` to create a new message.
  */
 export const ProxyProtocol_DetectSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 2, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 2, 0);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.ProxyProtocol.Http1.
  * Use `create(ProxyProtocol_Http1Schema)` to create a new message.
  */
 export const ProxyProtocol_Http1Schema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 2, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 2, 1);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.ProxyProtocol.Http2.
  * Use `create(ProxyProtocol_Http2Schema)` to create a new message.
  */
 export const ProxyProtocol_Http2Schema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 2, 2);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 2, 2);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.ProxyProtocol.Grpc.
  * Use `create(ProxyProtocol_GrpcSchema)` to create a new message.
  */
 export const ProxyProtocol_GrpcSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 2, 3);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 2, 3);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.ProxyProtocol.Opaque.
  * Use `create(ProxyProtocol_OpaqueSchema)` to create a new message.
  */
 export const ProxyProtocol_OpaqueSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 2, 4);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 2, 4);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.ProxyProtocol.Tls.
  * Use `create(ProxyProtocol_TlsSchema)` to create a new message.
  */
 export const ProxyProtocol_TlsSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 2, 5);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 2, 5);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.Authz.
  * Use `create(AuthzSchema)` to create a new message.
  */
 export const AuthzSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 3);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 3);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.Network.
  * Use `create(NetworkSchema)` to create a new message.
  */
 export const NetworkSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 4);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 4);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.Authn.
  * Use `create(AuthnSchema)` to create a new message.
  */
 export const AuthnSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 5);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 5);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.Authn.PermitUnauthenticated.
  * Use `create(Authn_PermitUnauthenticatedSchema)` to create a new message.
  */
 export const Authn_PermitUnauthenticatedSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 5, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 5, 0);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.Authn.PermitMeshTLS.
  * Use `create(Authn_PermitMeshTLSSchema)` to create a new message.
  */
 export const Authn_PermitMeshTLSSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 5, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 5, 1);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.Authn.PermitMeshTLS.PermitClientIdentities.
  * Use `create(Authn_PermitMeshTLS_PermitClientIdentitiesSchema)` to create a new message.
  */
 export const Authn_PermitMeshTLS_PermitClientIdentitiesSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 5, 1, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 5, 1, 0);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.Identity.
  * Use `create(IdentitySchema)` to create a new message.
  */
 export const IdentitySchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 6);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 6);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.IdentitySuffix.
  * Use `create(IdentitySuffixSchema)` to create a new message.
  */
 export const IdentitySuffixSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 7);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 7);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.HttpRoute.
  * Use `create(HttpRouteSchema)` to create a new message.
  */
 export const HttpRouteSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 8);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 8);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.HttpRoute.Rule.
  * Use `create(HttpRoute_RuleSchema)` to create a new message.
  */
 export const HttpRoute_RuleSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 8, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 8, 0);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.HttpRoute.Filter.
  * Use `create(HttpRoute_FilterSchema)` to create a new message.
  */
 export const HttpRoute_FilterSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 8, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 8, 1);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.GrpcRoute.
  * Use `create(GrpcRouteSchema)` to create a new message.
  */
 export const GrpcRouteSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 9);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 9);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.GrpcRoute.Rule.
  * Use `create(GrpcRoute_RuleSchema)` to create a new message.
  */
 export const GrpcRoute_RuleSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 9, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 9, 0);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.GrpcRoute.Filter.
  * Use `create(GrpcRoute_FilterSchema)` to create a new message.
  */
 export const GrpcRoute_FilterSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 9, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 9, 1);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.HttpLocalRateLimit.
  * Use `create(HttpLocalRateLimitSchema)` to create a new message.
  */
 export const HttpLocalRateLimitSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 10);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 10);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.HttpLocalRateLimit.Override.
  * Use `create(HttpLocalRateLimit_OverrideSchema)` to create a new message.
  */
 export const HttpLocalRateLimit_OverrideSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 10, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 10, 0);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.HttpLocalRateLimit.Override.ClientIdentities.
  * Use `create(HttpLocalRateLimit_Override_ClientIdentitiesSchema)` to create a new message.
  */
 export const HttpLocalRateLimit_Override_ClientIdentitiesSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 10, 0, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 10, 0, 0);
 
 /**
  * Describes the message io.linkerd.proxy.inbound.HttpLocalRateLimit.Limit.
  * Use `create(HttpLocalRateLimit_LimitSchema)` to create a new message.
  */
 export const HttpLocalRateLimit_LimitSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_inbound, 10, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_inbound(), 10, 1);
 
 /**
  * @generated from service io.linkerd.proxy.inbound.InboundServerPolicies
  */
 export const InboundServerPolicies = /*@__PURE__*/
-  serviceDesc(file_linkerd_inbound, 0);
+  lazyService(() => serviceDesc(file_linkerd_inbound(), 0));
 

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
 /**
  * Describes the file linkerd/meta.proto.
  */
-export declare const file_linkerd_meta: GenFile;
+export declare const file_linkerd_meta: () => GenFile;
 
 /**
  * @generated from message io.linkerd.proxy.meta.Metadata

@@ -5,24 +5,25 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { lazy } from "../../lazy.ts";
 
 /**
  * Describes the file linkerd/meta.proto.
  */
 export const file_linkerd_meta = /*@__PURE__*/
-  fileDesc("ChJsaW5rZXJkL21ldGEucHJvdG8SFWlvLmxpbmtlcmQucHJveHkubWV0YSJaCghNZXRhZGF0YRIRCgdkZWZhdWx0GAEgASgJSAASMwoIcmVzb3VyY2UYAiABKAsyHy5pby5saW5rZXJkLnByb3h5Lm1ldGEuUmVzb3VyY2VIAEIGCgRraW5kImcKCFJlc291cmNlEg0KBWdyb3VwGAEgASgJEgwKBGtpbmQYAiABKAkSDAoEbmFtZRgDIAEoCRIRCgluYW1lc3BhY2UYBCABKAkSDwoHc2VjdGlvbhgFIAEoCRIMCgRwb3J0GAYgASgNYgZwcm90bzM");
+  lazy(() => fileDesc("ChJsaW5rZXJkL21ldGEucHJvdG8SFWlvLmxpbmtlcmQucHJveHkubWV0YSJaCghNZXRhZGF0YRIRCgdkZWZhdWx0GAEgASgJSAASMwoIcmVzb3VyY2UYAiABKAsyHy5pby5saW5rZXJkLnByb3h5Lm1ldGEuUmVzb3VyY2VIAEIGCgRraW5kImcKCFJlc291cmNlEg0KBWdyb3VwGAEgASgJEgwKBGtpbmQYAiABKAkSDAoEbmFtZRgDIAEoCRIRCgluYW1lc3BhY2UYBCABKAkSDwoHc2VjdGlvbhgFIAEoCRIMCgRwb3J0GAYgASgNYgZwcm90bzM"));
 
 /**
  * Describes the message io.linkerd.proxy.meta.Metadata.
  * Use `create(MetadataSchema)` to create a new message.
  */
 export const MetadataSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_meta, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_meta(), 0);
 
 /**
  * Describes the message io.linkerd.proxy.meta.Resource.
  * Use `create(ResourceSchema)` to create a new message.
  */
 export const ResourceSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_meta, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_meta(), 1);
 

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
 /**
  * Describes the file linkerd/net.proto.
  */
-export declare const file_linkerd_net: GenFile;
+export declare const file_linkerd_net: () => GenFile;
 
 /**
  * @generated from message io.linkerd.proxy.net.IPAddress

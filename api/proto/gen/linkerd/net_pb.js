@@ -5,38 +5,39 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { lazy } from "../../lazy.ts";
 
 /**
  * Describes the file linkerd/net.proto.
  */
 export const file_linkerd_net = /*@__PURE__*/
-  fileDesc("ChFsaW5rZXJkL25ldC5wcm90bxIUaW8ubGlua2VyZC5wcm94eS5uZXQiTQoJSVBBZGRyZXNzEg4KBGlwdjQYASABKAdIABIqCgRpcHY2GAIgASgLMhouaW8ubGlua2VyZC5wcm94eS5uZXQuSVB2NkgAQgQKAmlwIkwKCUlQTmV0d29yaxIrCgJpcBgBIAEoCzIfLmlvLmxpbmtlcmQucHJveHkubmV0LklQQWRkcmVzcxISCgpwcmVmaXhfbGVuGAIgASgNIiMKBElQdjYSDQoFZmlyc3QYASABKAYSDAoEbGFzdBgCIAEoBiJHCgpUY3BBZGRyZXNzEisKAmlwGAEgASgLMh8uaW8ubGlua2VyZC5wcm94eS5uZXQuSVBBZGRyZXNzEgwKBHBvcnQYAiABKA1iBnByb3RvMw");
+  lazy(() => fileDesc("ChFsaW5rZXJkL25ldC5wcm90bxIUaW8ubGlua2VyZC5wcm94eS5uZXQiTQoJSVBBZGRyZXNzEg4KBGlwdjQYASABKAdIABIqCgRpcHY2GAIgASgLMhouaW8ubGlua2VyZC5wcm94eS5uZXQuSVB2NkgAQgQKAmlwIkwKCUlQTmV0d29yaxIrCgJpcBgBIAEoCzIfLmlvLmxpbmtlcmQucHJveHkubmV0LklQQWRkcmVzcxISCgpwcmVmaXhfbGVuGAIgASgNIiMKBElQdjYSDQoFZmlyc3QYASABKAYSDAoEbGFzdBgCIAEoBiJHCgpUY3BBZGRyZXNzEisKAmlwGAEgASgLMh8uaW8ubGlua2VyZC5wcm94eS5uZXQuSVBBZGRyZXNzEgwKBHBvcnQYAiABKA1iBnByb3RvMw"));
 
 /**
  * Describes the message io.linkerd.proxy.net.IPAddress.
  * Use `create(IPAddressSchema)` to create a new message.
  */
 export const IPAddressSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_net, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_net(), 0);
 
 /**
  * Describes the message io.linkerd.proxy.net.IPNetwork.
  * Use `create(IPNetworkSchema)` to create a new message.
  */
 export const IPNetworkSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_net, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_net(), 1);
 
 /**
  * Describes the message io.linkerd.proxy.net.IPv6.
  * Use `create(IPv6Schema)` to create a new message.
  */
 export const IPv6Schema = /*@__PURE__*/
-  messageDesc(file_linkerd_net, 2);
+  messageDesc(/*@__PURE__*/ file_linkerd_net(), 2);
 
 /**
  * Describes the message io.linkerd.proxy.net.TcpAddress.
  * Use `create(TcpAddressSchema)` to create a new message.
  */
 export const TcpAddressSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_net, 3);
+  messageDesc(/*@__PURE__*/ file_linkerd_net(), 3);
 

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
 /**
  * Describes the file linkerd/opaque_route.proto.
  */
-export declare const file_linkerd_opaque_route: GenFile;
+export declare const file_linkerd_opaque_route: () => GenFile;
 
 /**
  * @generated from message io.linkerd.proxy.opaque_route.Invalid

@@ -5,24 +5,25 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { lazy } from "../../lazy.ts";
 
 /**
  * Describes the file linkerd/opaque_route.proto.
  */
 export const file_linkerd_opaque_route = /*@__PURE__*/
-  fileDesc("ChpsaW5rZXJkL29wYXF1ZV9yb3V0ZS5wcm90bxIdaW8ubGlua2VyZC5wcm94eS5vcGFxdWVfcm91dGUiGgoHSW52YWxpZBIPCgdtZXNzYWdlGAEgASgJIgsKCUZvcmJpZGRlbmIGcHJvdG8z");
+  lazy(() => fileDesc("ChpsaW5rZXJkL29wYXF1ZV9yb3V0ZS5wcm90bxIdaW8ubGlua2VyZC5wcm94eS5vcGFxdWVfcm91dGUiGgoHSW52YWxpZBIPCgdtZXNzYWdlGAEgASgJIgsKCUZvcmJpZGRlbmIGcHJvdG8z"));
 
 /**
  * Describes the message io.linkerd.proxy.opaque_route.Invalid.
  * Use `create(InvalidSchema)` to create a new message.
  */
 export const InvalidSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_opaque_route, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_opaque_route(), 0);
 
 /**
  * Describes the message io.linkerd.proxy.opaque_route.Forbidden.
  * Use `create(ForbiddenSchema)` to create a new message.
  */
 export const ForbiddenSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_opaque_route, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_opaque_route(), 1);
 

@@ -18,7 +18,7 @@ import type { WeightedAddr } from "./destination_pb.js";
 /**
  * Describes the file linkerd/outbound.proto.
  */
-export declare const file_linkerd_outbound: GenFile;
+export declare const file_linkerd_outbound: () => GenFile;
 
 /**
  * @generated from message io.linkerd.proxy.outbound.TrafficSpec

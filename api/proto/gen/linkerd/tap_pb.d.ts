@@ -13,7 +13,7 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 /**
  * Describes the file linkerd/tap.proto.
  */
-export declare const file_linkerd_tap: GenFile;
+export declare const file_linkerd_tap: () => GenFile;
 
 /**
  * @generated from message io.linkerd.proxy.tap.ObserveRequest

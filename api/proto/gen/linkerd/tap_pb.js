@@ -5,6 +5,7 @@
 /* eslint-disable */
 
 import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
+import { lazy, lazyService } from "../../lazy.ts";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import { file_linkerd_http_types } from "./http_types_pb.js";
 import { file_linkerd_net } from "./net_pb.js";
@@ -13,160 +14,160 @@ import { file_linkerd_net } from "./net_pb.js";
  * Describes the file linkerd/tap.proto.
  */
 export const file_linkerd_tap = /*@__PURE__*/
-  fileDesc("ChFsaW5rZXJkL3RhcC5wcm90bxIUaW8ubGlua2VyZC5wcm94eS50YXAi6AwKDk9ic2VydmVSZXF1ZXN0Eg0KBWxpbWl0GAEgASgNEjkKBW1hdGNoGAIgASgLMiouaW8ubGlua2VyZC5wcm94eS50YXAuT2JzZXJ2ZVJlcXVlc3QuTWF0Y2gSPQoHZXh0cmFjdBgDIAEoCzIsLmlvLmxpbmtlcmQucHJveHkudGFwLk9ic2VydmVSZXF1ZXN0LkV4dHJhY3QahgoKBU1hdGNoEj0KA2FsbBgBIAEoCzIuLmlvLmxpbmtlcmQucHJveHkudGFwLk9ic2VydmVSZXF1ZXN0Lk1hdGNoLlNlcUgAEj0KA2FueRgCIAEoCzIuLmlvLmxpbmtlcmQucHJveHkudGFwLk9ic2VydmVSZXF1ZXN0Lk1hdGNoLlNlcUgAEjkKA25vdBgDIAEoCzIqLmlvLmxpbmtlcmQucHJveHkudGFwLk9ic2VydmVSZXF1ZXN0Lk1hdGNoSAASQAoGc291cmNlGAQgASgLMi4uaW8ubGlua2VyZC5wcm94eS50YXAuT2JzZXJ2ZVJlcXVlc3QuTWF0Y2guVGNwSAASRQoLZGVzdGluYXRpb24YBSABKAsyLi5pby5saW5rZXJkLnByb3h5LnRhcC5PYnNlcnZlUmVxdWVzdC5NYXRjaC5UY3BIABI/CgRodHRwGAYgASgLMi8uaW8ubGlua2VyZC5wcm94eS50YXAuT2JzZXJ2ZVJlcXVlc3QuTWF0Y2guSHR0cEgAEk0KEWRlc3RpbmF0aW9uX2xhYmVsGAcgASgLMjAuaW8ubGlua2VyZC5wcm94eS50YXAuT2JzZXJ2ZVJlcXVlc3QuTWF0Y2guTGFiZWxIABJHCgtyb3V0ZV9sYWJlbBgIIAEoCzIwLmlvLmxpbmtlcmQucHJveHkudGFwLk9ic2VydmVSZXF1ZXN0Lk1hdGNoLkxhYmVsSAAaQgoDU2VxEjsKB21hdGNoZXMYASADKAsyKi5pby5saW5rZXJkLnByb3h5LnRhcC5PYnNlcnZlUmVxdWVzdC5NYXRjaBojCgVMYWJlbBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAkakQIKA1RjcBJJCgduZXRtYXNrGAEgASgLMjYuaW8ubGlua2VyZC5wcm94eS50YXAuT2JzZXJ2ZVJlcXVlc3QuTWF0Y2guVGNwLk5ldG1hc2tIABJJCgVwb3J0cxgDIAEoCzI4LmlvLmxpbmtlcmQucHJveHkudGFwLk9ic2VydmVSZXF1ZXN0Lk1hdGNoLlRjcC5Qb3J0UmFuZ2VIABpECgdOZXRtYXNrEisKAmlwGAEgASgLMh8uaW8ubGlua2VyZC5wcm94eS5uZXQuSVBBZGRyZXNzEgwKBG1hc2sYAiABKA0aJQoJUG9ydFJhbmdlEgsKA21pbhgBIAEoDRILCgNtYXgYAiABKA1CBwoFbWF0Y2ga2wIKBEh0dHASNQoGc2NoZW1lGAEgASgLMiMuaW8ubGlua2VyZC5wcm94eS5odHRwX3R5cGVzLlNjaGVtZUgAEjkKBm1ldGhvZBgDIAEoCzInLmlvLmxpbmtlcmQucHJveHkuaHR0cF90eXBlcy5IdHRwTWV0aG9kSAASUAoJYXV0aG9yaXR5GAIgASgLMjsuaW8ubGlua2VyZC5wcm94eS50YXAuT2JzZXJ2ZVJlcXVlc3QuTWF0Y2guSHR0cC5TdHJpbmdNYXRjaEgAEksKBHBhdGgYBCABKAsyOy5pby5saW5rZXJkLnByb3h5LnRhcC5PYnNlcnZlUmVxdWVzdC5NYXRjaC5IdHRwLlN0cmluZ01hdGNoSAAaOQoLU3RyaW5nTWF0Y2gSDwoFZXhhY3QYASABKAlIABIQCgZwcmVmaXgYAiABKAlIAEIHCgVtYXRjaEIHCgVtYXRjaEIHCgVtYXRjaBrDAQoHRXh0cmFjdBJBCgRodHRwGAEgASgLMjEuaW8ubGlua2VyZC5wcm94eS50YXAuT2JzZXJ2ZVJlcXVlc3QuRXh0cmFjdC5IdHRwSAAaagoESHR0cBJMCgdoZWFkZXJzGAEgASgLMjkuaW8ubGlua2VyZC5wcm94eS50YXAuT2JzZXJ2ZVJlcXVlc3QuRXh0cmFjdC5IdHRwLkhlYWRlcnNIABoJCgdIZWFkZXJzQgkKB2V4dHJhY3RCCQoHZXh0cmFjdCJECgNFb3MSGgoQZ3JwY19zdGF0dXNfY29kZRgBIAEoDUgAEhoKEHJlc2V0X2Vycm9yX2NvZGUYAiABKA1IAEIFCgNlbmQirg4KCFRhcEV2ZW50EjAKBnNvdXJjZRgBIAEoCzIgLmlvLmxpbmtlcmQucHJveHkubmV0LlRjcEFkZHJlc3MSQAoLc291cmNlX21ldGEYBSABKAsyKy5pby5saW5rZXJkLnByb3h5LnRhcC5UYXBFdmVudC5FbmRwb2ludE1ldGESPAoKcm91dGVfbWV0YRgHIAEoCzIoLmlvLmxpbmtlcmQucHJveHkudGFwLlRhcEV2ZW50LlJvdXRlTWV0YRI1CgtkZXN0aW5hdGlvbhgCIAEoCzIgLmlvLmxpbmtlcmQucHJveHkubmV0LlRjcEFkZHJlc3MSRQoQZGVzdGluYXRpb25fbWV0YRgEIAEoCzIrLmlvLmxpbmtlcmQucHJveHkudGFwLlRhcEV2ZW50LkVuZHBvaW50TWV0YRJGCg9wcm94eV9kaXJlY3Rpb24YBiABKA4yLS5pby5saW5rZXJkLnByb3h5LnRhcC5UYXBFdmVudC5Qcm94eURpcmVjdGlvbhIzCgRodHRwGAMgASgLMiMuaW8ubGlua2VyZC5wcm94eS50YXAuVGFwRXZlbnQuSHR0cEgAGoYBCgxFbmRwb2ludE1ldGESRwoGbGFiZWxzGAEgAygLMjcuaW8ubGlua2VyZC5wcm94eS50YXAuVGFwRXZlbnQuRW5kcG9pbnRNZXRhLkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEagAEKCVJvdXRlTWV0YRJECgZsYWJlbHMYASADKAsyNC5pby5saW5rZXJkLnByb3h5LnRhcC5UYXBFdmVudC5Sb3V0ZU1ldGEuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARqlCAoESHR0cBJHCgxyZXF1ZXN0X2luaXQYASABKAsyLy5pby5saW5rZXJkLnByb3h5LnRhcC5UYXBFdmVudC5IdHRwLlJlcXVlc3RJbml0SAASSQoNcmVzcG9uc2VfaW5pdBgCIAEoCzIwLmlvLmxpbmtlcmQucHJveHkudGFwLlRhcEV2ZW50Lkh0dHAuUmVzcG9uc2VJbml0SAASRwoMcmVzcG9uc2VfZW5kGAMgASgLMi8uaW8ubGlua2VyZC5wcm94eS50YXAuVGFwRXZlbnQuSHR0cC5SZXNwb25zZUVuZEgAGigKCFN0cmVhbUlkEgwKBGJhc2UYASABKA0SDgoGc3RyZWFtGAIgASgEGo0CCgtSZXF1ZXN0SW5pdBI4CgJpZBgBIAEoCzIsLmlvLmxpbmtlcmQucHJveHkudGFwLlRhcEV2ZW50Lkh0dHAuU3RyZWFtSWQSNwoGbWV0aG9kGAIgASgLMicuaW8ubGlua2VyZC5wcm94eS5odHRwX3R5cGVzLkh0dHBNZXRob2QSMwoGc2NoZW1lGAMgASgLMiMuaW8ubGlua2VyZC5wcm94eS5odHRwX3R5cGVzLlNjaGVtZRIRCglhdXRob3JpdHkYBCABKAkSDAoEcGF0aBgFIAEoCRI1CgdoZWFkZXJzGAYgASgLMiQuaW8ubGlua2VyZC5wcm94eS5odHRwX3R5cGVzLkhlYWRlcnMaywEKDFJlc3BvbnNlSW5pdBI4CgJpZBgBIAEoCzIsLmlvLmxpbmtlcmQucHJveHkudGFwLlRhcEV2ZW50Lkh0dHAuU3RyZWFtSWQSNQoSc2luY2VfcmVxdWVzdF9pbml0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhMKC2h0dHBfc3RhdHVzGAMgASgNEjUKB2hlYWRlcnMYBCABKAsyJC5pby5saW5rZXJkLnByb3h5Lmh0dHBfdHlwZXMuSGVhZGVycxquAgoLUmVzcG9uc2VFbmQSOAoCaWQYASABKAsyLC5pby5saW5rZXJkLnByb3h5LnRhcC5UYXBFdmVudC5IdHRwLlN0cmVhbUlkEjUKEnNpbmNlX3JlcXVlc3RfaW5pdBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI2ChNzaW5jZV9yZXNwb25zZV9pbml0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhYKDnJlc3BvbnNlX2J5dGVzGAQgASgEEiYKA2VvcxgFIAEoCzIZLmlvLmxpbmtlcmQucHJveHkudGFwLkVvcxI2Cgh0cmFpbGVycxgGIAEoCzIkLmlvLmxpbmtlcmQucHJveHkuaHR0cF90eXBlcy5IZWFkZXJzQgcKBWV2ZW50IjgKDlByb3h5RGlyZWN0aW9uEgsKB1VOS05PV04QABILCgdJTkJPVU5EEAESDAoIT1VUQk9VTkQQAkIHCgVldmVudDJYCgNUYXASUQoHT2JzZXJ2ZRIkLmlvLmxpbmtlcmQucHJveHkudGFwLk9ic2VydmVSZXF1ZXN0Gh4uaW8ubGlua2VyZC5wcm94eS50YXAuVGFwRXZlbnQwAWIGcHJvdG8z", [file_google_protobuf_duration, file_linkerd_http_types, file_linkerd_net]);
+  lazy(() => fileDesc("ChFsaW5rZXJkL3RhcC5wcm90bxIUaW8ubGlua2VyZC5wcm94eS50YXAi6AwKDk9ic2VydmVSZXF1ZXN0Eg0KBWxpbWl0GAEgASgNEjkKBW1hdGNoGAIgASgLMiouaW8ubGlua2VyZC5wcm94eS50YXAuT2JzZXJ2ZVJlcXVlc3QuTWF0Y2gSPQoHZXh0cmFjdBgDIAEoCzIsLmlvLmxpbmtlcmQucHJveHkudGFwLk9ic2VydmVSZXF1ZXN0LkV4dHJhY3QahgoKBU1hdGNoEj0KA2FsbBgBIAEoCzIuLmlvLmxpbmtlcmQucHJveHkudGFwLk9ic2VydmVSZXF1ZXN0Lk1hdGNoLlNlcUgAEj0KA2FueRgCIAEoCzIuLmlvLmxpbmtlcmQucHJveHkudGFwLk9ic2VydmVSZXF1ZXN0Lk1hdGNoLlNlcUgAEjkKA25vdBgDIAEoCzIqLmlvLmxpbmtlcmQucHJveHkudGFwLk9ic2VydmVSZXF1ZXN0Lk1hdGNoSAASQAoGc291cmNlGAQgASgLMi4uaW8ubGlua2VyZC5wcm94eS50YXAuT2JzZXJ2ZVJlcXVlc3QuTWF0Y2guVGNwSAASRQoLZGVzdGluYXRpb24YBSABKAsyLi5pby5saW5rZXJkLnByb3h5LnRhcC5PYnNlcnZlUmVxdWVzdC5NYXRjaC5UY3BIABI/CgRodHRwGAYgASgLMi8uaW8ubGlua2VyZC5wcm94eS50YXAuT2JzZXJ2ZVJlcXVlc3QuTWF0Y2guSHR0cEgAEk0KEWRlc3RpbmF0aW9uX2xhYmVsGAcgASgLMjAuaW8ubGlua2VyZC5wcm94eS50YXAuT2JzZXJ2ZVJlcXVlc3QuTWF0Y2guTGFiZWxIABJHCgtyb3V0ZV9sYWJlbBgIIAEoCzIwLmlvLmxpbmtlcmQucHJveHkudGFwLk9ic2VydmVSZXF1ZXN0Lk1hdGNoLkxhYmVsSAAaQgoDU2VxEjsKB21hdGNoZXMYASADKAsyKi5pby5saW5rZXJkLnByb3h5LnRhcC5PYnNlcnZlUmVxdWVzdC5NYXRjaBojCgVMYWJlbBILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAkakQIKA1RjcBJJCgduZXRtYXNrGAEgASgLMjYuaW8ubGlua2VyZC5wcm94eS50YXAuT2JzZXJ2ZVJlcXVlc3QuTWF0Y2guVGNwLk5ldG1hc2tIABJJCgVwb3J0cxgDIAEoCzI4LmlvLmxpbmtlcmQucHJveHkudGFwLk9ic2VydmVSZXF1ZXN0Lk1hdGNoLlRjcC5Qb3J0UmFuZ2VIABpECgdOZXRtYXNrEisKAmlwGAEgASgLMh8uaW8ubGlua2VyZC5wcm94eS5uZXQuSVBBZGRyZXNzEgwKBG1hc2sYAiABKA0aJQoJUG9ydFJhbmdlEgsKA21pbhgBIAEoDRILCgNtYXgYAiABKA1CBwoFbWF0Y2ga2wIKBEh0dHASNQoGc2NoZW1lGAEgASgLMiMuaW8ubGlua2VyZC5wcm94eS5odHRwX3R5cGVzLlNjaGVtZUgAEjkKBm1ldGhvZBgDIAEoCzInLmlvLmxpbmtlcmQucHJveHkuaHR0cF90eXBlcy5IdHRwTWV0aG9kSAASUAoJYXV0aG9yaXR5GAIgASgLMjsuaW8ubGlua2VyZC5wcm94eS50YXAuT2JzZXJ2ZVJlcXVlc3QuTWF0Y2guSHR0cC5TdHJpbmdNYXRjaEgAEksKBHBhdGgYBCABKAsyOy5pby5saW5rZXJkLnByb3h5LnRhcC5PYnNlcnZlUmVxdWVzdC5NYXRjaC5IdHRwLlN0cmluZ01hdGNoSAAaOQoLU3RyaW5nTWF0Y2gSDwoFZXhhY3QYASABKAlIABIQCgZwcmVmaXgYAiABKAlIAEIHCgVtYXRjaEIHCgVtYXRjaEIHCgVtYXRjaBrDAQoHRXh0cmFjdBJBCgRodHRwGAEgASgLMjEuaW8ubGlua2VyZC5wcm94eS50YXAuT2JzZXJ2ZVJlcXVlc3QuRXh0cmFjdC5IdHRwSAAaagoESHR0cBJMCgdoZWFkZXJzGAEgASgLMjkuaW8ubGlua2VyZC5wcm94eS50YXAuT2JzZXJ2ZVJlcXVlc3QuRXh0cmFjdC5IdHRwLkhlYWRlcnNIABoJCgdIZWFkZXJzQgkKB2V4dHJhY3RCCQoHZXh0cmFjdCJECgNFb3MSGgoQZ3JwY19zdGF0dXNfY29kZRgBIAEoDUgAEhoKEHJlc2V0X2Vycm9yX2NvZGUYAiABKA1IAEIFCgNlbmQirg4KCFRhcEV2ZW50EjAKBnNvdXJjZRgBIAEoCzIgLmlvLmxpbmtlcmQucHJveHkubmV0LlRjcEFkZHJlc3MSQAoLc291cmNlX21ldGEYBSABKAsyKy5pby5saW5rZXJkLnByb3h5LnRhcC5UYXBFdmVudC5FbmRwb2ludE1ldGESPAoKcm91dGVfbWV0YRgHIAEoCzIoLmlvLmxpbmtlcmQucHJveHkudGFwLlRhcEV2ZW50LlJvdXRlTWV0YRI1CgtkZXN0aW5hdGlvbhgCIAEoCzIgLmlvLmxpbmtlcmQucHJveHkubmV0LlRjcEFkZHJlc3MSRQoQZGVzdGluYXRpb25fbWV0YRgEIAEoCzIrLmlvLmxpbmtlcmQucHJveHkudGFwLlRhcEV2ZW50LkVuZHBvaW50TWV0YRJGCg9wcm94eV9kaXJlY3Rpb24YBiABKA4yLS5pby5saW5rZXJkLnByb3h5LnRhcC5UYXBFdmVudC5Qcm94eURpcmVjdGlvbhIzCgRodHRwGAMgASgLMiMuaW8ubGlua2VyZC5wcm94eS50YXAuVGFwRXZlbnQuSHR0cEgAGoYBCgxFbmRwb2ludE1ldGESRwoGbGFiZWxzGAEgAygLMjcuaW8ubGlua2VyZC5wcm94eS50YXAuVGFwRXZlbnQuRW5kcG9pbnRNZXRhLkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEagAEKCVJvdXRlTWV0YRJECgZsYWJlbHMYASADKAsyNC5pby5saW5rZXJkLnByb3h5LnRhcC5UYXBFdmVudC5Sb3V0ZU1ldGEuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARqlCAoESHR0cBJHCgxyZXF1ZXN0X2luaXQYASABKAsyLy5pby5saW5rZXJkLnByb3h5LnRhcC5UYXBFdmVudC5IdHRwLlJlcXVlc3RJbml0SAASSQoNcmVzcG9uc2VfaW5pdBgCIAEoCzIwLmlvLmxpbmtlcmQucHJveHkudGFwLlRhcEV2ZW50Lkh0dHAuUmVzcG9uc2VJbml0SAASRwoMcmVzcG9uc2VfZW5kGAMgASgLMi8uaW8ubGlua2VyZC5wcm94eS50YXAuVGFwRXZlbnQuSHR0cC5SZXNwb25zZUVuZEgAGigKCFN0cmVhbUlkEgwKBGJhc2UYASABKA0SDgoGc3RyZWFtGAIgASgEGo0CCgtSZXF1ZXN0SW5pdBI4CgJpZBgBIAEoCzIsLmlvLmxpbmtlcmQucHJveHkudGFwLlRhcEV2ZW50Lkh0dHAuU3RyZWFtSWQSNwoGbWV0aG9kGAIgASgLMicuaW8ubGlua2VyZC5wcm94eS5odHRwX3R5cGVzLkh0dHBNZXRob2QSMwoGc2NoZW1lGAMgASgLMiMuaW8ubGlua2VyZC5wcm94eS5odHRwX3R5cGVzLlNjaGVtZRIRCglhdXRob3JpdHkYBCABKAkSDAoEcGF0aBgFIAEoCRI1CgdoZWFkZXJzGAYgASgLMiQuaW8ubGlua2VyZC5wcm94eS5odHRwX3R5cGVzLkhlYWRlcnMaywEKDFJlc3BvbnNlSW5pdBI4CgJpZBgBIAEoCzIsLmlvLmxpbmtlcmQucHJveHkudGFwLlRhcEV2ZW50Lkh0dHAuU3RyZWFtSWQSNQoSc2luY2VfcmVxdWVzdF9pbml0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhMKC2h0dHBfc3RhdHVzGAMgASgNEjUKB2hlYWRlcnMYBCABKAsyJC5pby5saW5rZXJkLnByb3h5Lmh0dHBfdHlwZXMuSGVhZGVycxquAgoLUmVzcG9uc2VFbmQSOAoCaWQYASABKAsyLC5pby5saW5rZXJkLnByb3h5LnRhcC5UYXBFdmVudC5IdHRwLlN0cmVhbUlkEjUKEnNpbmNlX3JlcXVlc3RfaW5pdBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI2ChNzaW5jZV9yZXNwb25zZV9pbml0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhYKDnJlc3BvbnNlX2J5dGVzGAQgASgEEiYKA2VvcxgFIAEoCzIZLmlvLmxpbmtlcmQucHJveHkudGFwLkVvcxI2Cgh0cmFpbGVycxgGIAEoCzIkLmlvLmxpbmtlcmQucHJveHkuaHR0cF90eXBlcy5IZWFkZXJzQgcKBWV2ZW50IjgKDlByb3h5RGlyZWN0aW9uEgsKB1VOS05PV04QABILCgdJTkJPVU5EEAESDAoIT1VUQk9VTkQQAkIHCgVldmVudDJYCgNUYXASUQoHT2JzZXJ2ZRIkLmlvLmxpbmtlcmQucHJveHkudGFwLk9ic2VydmVSZXF1ZXN0Gh4uaW8ubGlua2VyZC5wcm94eS50YXAuVGFwRXZlbnQwAWIGcHJvdG8z", [file_google_protobuf_duration, file_linkerd_http_types(), file_linkerd_net()]));
 
 /**
  * Describes the message io.linkerd.proxy.tap.ObserveRequest.
  * Use `create(ObserveRequestSchema)` to create a new message.
  */
 export const ObserveRequestSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 0);
 
 /**
  * Describes the message io.linkerd.proxy.tap.ObserveRequest.Match.
  * Use `create(ObserveRequest_MatchSchema)` to create a new message.
  */
 export const ObserveRequest_MatchSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 0, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 0, 0);
 
 /**
  * Describes the message io.linkerd.proxy.tap.ObserveRequest.Match.Seq.
  * Use `create(ObserveRequest_Match_SeqSchema)` to create a new message.
  */
 export const ObserveRequest_Match_SeqSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 0, 0, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 0, 0, 0);
 
 /**
  * Describes the message io.linkerd.proxy.tap.ObserveRequest.Match.Label.
  * Use `create(ObserveRequest_Match_LabelSchema)` to create a new message.
  */
 export const ObserveRequest_Match_LabelSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 0, 0, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 0, 0, 1);
 
 /**
  * Describes the message io.linkerd.proxy.tap.ObserveRequest.Match.Tcp.
  * Use `create(ObserveRequest_Match_TcpSchema)` to create a new message.
  */
 export const ObserveRequest_Match_TcpSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 0, 0, 2);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 0, 0, 2);
 
 /**
  * Describes the message io.linkerd.proxy.tap.ObserveRequest.Match.Tcp.Netmask.
  * Use `create(ObserveRequest_Match_Tcp_NetmaskSchema)` to create a new message.
  */
 export const ObserveRequest_Match_Tcp_NetmaskSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 0, 0, 2, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 0, 0, 2, 0);
 
 /**
  * Describes the message io.linkerd.proxy.tap.ObserveRequest.Match.Tcp.PortRange.
  * Use `create(ObserveRequest_Match_Tcp_PortRangeSchema)` to create a new message.
  */
 export const ObserveRequest_Match_Tcp_PortRangeSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 0, 0, 2, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 0, 0, 2, 1);
 
 /**
  * Describes the message io.linkerd.proxy.tap.ObserveRequest.Match.Http.
  * Use `create(ObserveRequest_Match_HttpSchema)` to create a new message.
  */
 export const ObserveRequest_Match_HttpSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 0, 0, 3);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 0, 0, 3);
 
 /**
  * Describes the message io.linkerd.proxy.tap.ObserveRequest.Match.Http.StringMatch.
  * Use `create(ObserveRequest_Match_Http_StringMatchSchema)` to create a new message.
  */
 export const ObserveRequest_Match_Http_StringMatchSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 0, 0, 3, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 0, 0, 3, 0);
 
 /**
  * Describes the message io.linkerd.proxy.tap.ObserveRequest.Extract.
  * Use `create(ObserveRequest_ExtractSchema)` to create a new message.
  */
 export const ObserveRequest_ExtractSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 0, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 0, 1);
 
 /**
  * Describes the message io.linkerd.proxy.tap.ObserveRequest.Extract.Http.
  * Use `create(ObserveRequest_Extract_HttpSchema)` to create a new message.
  */
 export const ObserveRequest_Extract_HttpSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 0, 1, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 0, 1, 0);
 
 /**
  * Describes the message io.linkerd.proxy.tap.ObserveRequest.Extract.Http.Headers.
  * Use `create(ObserveRequest_Extract_Http_HeadersSchema)` to create a new message.
  */
 export const ObserveRequest_Extract_Http_HeadersSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 0, 1, 0, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 0, 1, 0, 0);
 
 /**
  * Describes the message io.linkerd.proxy.tap.Eos.
  * Use `create(EosSchema)` to create a new message.
  */
 export const EosSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 1);
 
 /**
  * Describes the message io.linkerd.proxy.tap.TapEvent.
  * Use `create(TapEventSchema)` to create a new message.
  */
 export const TapEventSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 2);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 2);
 
 /**
  * Describes the message io.linkerd.proxy.tap.TapEvent.EndpointMeta.
  * Use `create(TapEvent_EndpointMetaSchema)` to create a new message.
  */
 export const TapEvent_EndpointMetaSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 2, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 2, 0);
 
 /**
  * Describes the message io.linkerd.proxy.tap.TapEvent.RouteMeta.
  * Use `create(TapEvent_RouteMetaSchema)` to create a new message.
  */
 export const TapEvent_RouteMetaSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 2, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 2, 1);
 
 /**
  * Describes the message io.linkerd.proxy.tap.TapEvent.Http.
  * Use `create(TapEvent_HttpSchema)` to create a new message.
  */
 export const TapEvent_HttpSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 2, 2);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 2, 2);
 
 /**
  * Describes the message io.linkerd.proxy.tap.TapEvent.Http.StreamId.
  * Use `create(TapEvent_Http_StreamIdSchema)` to create a new message.
  */
 export const TapEvent_Http_StreamIdSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 2, 2, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 2, 2, 0);
 
 /**
  * Describes the message io.linkerd.proxy.tap.TapEvent.Http.RequestInit.
  * Use `create(TapEvent_Http_RequestInitSchema)` to create a new message.
  */
 export const TapEvent_Http_RequestInitSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 2, 2, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 2, 2, 1);
 
 /**
  * Describes the message io.linkerd.proxy.tap.TapEvent.Http.ResponseInit.
  * Use `create(TapEvent_Http_ResponseInitSchema)` to create a new message.
  */
 export const TapEvent_Http_ResponseInitSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 2, 2, 2);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 2, 2, 2);
 
 /**
  * Describes the message io.linkerd.proxy.tap.TapEvent.Http.ResponseEnd.
  * Use `create(TapEvent_Http_ResponseEndSchema)` to create a new message.
  */
 export const TapEvent_Http_ResponseEndSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tap, 2, 2, 3);
+  messageDesc(/*@__PURE__*/ file_linkerd_tap(), 2, 2, 3);
 
 /**
  * Describes the enum io.linkerd.proxy.tap.TapEvent.ProxyDirection.
  */
 export const TapEvent_ProxyDirectionSchema = /*@__PURE__*/
-  enumDesc(file_linkerd_tap, 2, 0);
+  enumDesc(/*@__PURE__*/ file_linkerd_tap(), 2, 0);
 
 /**
  * @generated from enum io.linkerd.proxy.tap.TapEvent.ProxyDirection
@@ -178,5 +179,5 @@ export const TapEvent_ProxyDirection = /*@__PURE__*/
  * @generated from service io.linkerd.proxy.tap.Tap
  */
 export const Tap = /*@__PURE__*/
-  serviceDesc(file_linkerd_tap, 0);
+  lazyService(() => serviceDesc(file_linkerd_tap(), 0));
 

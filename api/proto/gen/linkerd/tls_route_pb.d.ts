@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
 /**
  * Describes the file linkerd/tls_route.proto.
  */
-export declare const file_linkerd_tls_route: GenFile;
+export declare const file_linkerd_tls_route: () => GenFile;
 
 /**
  * @generated from message io.linkerd.proxy.tls_route.SniMatch

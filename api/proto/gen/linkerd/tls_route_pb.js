@@ -5,24 +5,25 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { lazy } from "../../lazy.ts";
 
 /**
  * Describes the file linkerd/tls_route.proto.
  */
 export const file_linkerd_tls_route = /*@__PURE__*/
-  fileDesc("ChdsaW5rZXJkL3Rsc19yb3V0ZS5wcm90bxIaaW8ubGlua2VyZC5wcm94eS50bHNfcm91dGUihQEKCFNuaU1hdGNoEg8KBWV4YWN0GAEgASgJSAASPQoGc3VmZml4GAIgASgLMisuaW8ubGlua2VyZC5wcm94eS50bHNfcm91dGUuU25pTWF0Y2guU3VmZml4SAAaIAoGU3VmZml4EhYKDnJldmVyc2VfbGFiZWxzGAEgAygJQgcKBW1hdGNoYgZwcm90bzM");
+  lazy(() => fileDesc("ChdsaW5rZXJkL3Rsc19yb3V0ZS5wcm90bxIaaW8ubGlua2VyZC5wcm94eS50bHNfcm91dGUihQEKCFNuaU1hdGNoEg8KBWV4YWN0GAEgASgJSAASPQoGc3VmZml4GAIgASgLMisuaW8ubGlua2VyZC5wcm94eS50bHNfcm91dGUuU25pTWF0Y2guU3VmZml4SAAaIAoGU3VmZml4EhYKDnJldmVyc2VfbGFiZWxzGAEgAygJQgcKBW1hdGNoYgZwcm90bzM"));
 
 /**
  * Describes the message io.linkerd.proxy.tls_route.SniMatch.
  * Use `create(SniMatchSchema)` to create a new message.
  */
 export const SniMatchSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tls_route, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_tls_route(), 0);
 
 /**
  * Describes the message io.linkerd.proxy.tls_route.SniMatch.Suffix.
  * Use `create(SniMatch_SuffixSchema)` to create a new message.
  */
 export const SniMatch_SuffixSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_tls_route, 0, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_tls_route(), 0, 0);
 

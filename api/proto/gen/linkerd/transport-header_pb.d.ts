@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
 /**
  * Describes the file linkerd/transport-header.proto.
  */
-export declare const file_linkerd_transport_header: GenFile;
+export declare const file_linkerd_transport_header: () => GenFile;
 
 /**
  * @generated from message transport.l5d.io.Header

@@ -5,38 +5,39 @@
 /* eslint-disable */
 
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { lazy } from "../../lazy.ts";
 
 /**
  * Describes the file linkerd/transport-header.proto.
  */
 export const file_linkerd_transport_header = /*@__PURE__*/
-  fileDesc("Ch5saW5rZXJkL3RyYW5zcG9ydC1oZWFkZXIucHJvdG8SEHRyYW5zcG9ydC5sNWQuaW8iYQoGSGVhZGVyEgwKBHBvcnQYASABKAUSDAoEbmFtZRgCIAEoCRI7ChBzZXNzaW9uX3Byb3RvY29sGAMgASgLMiEudHJhbnNwb3J0Lmw1ZC5pby5TZXNzaW9uUHJvdG9jb2winwEKD1Nlc3Npb25Qcm90b2NvbBI4CgVodHRwMRgBIAEoCzInLnRyYW5zcG9ydC5sNWQuaW8uU2Vzc2lvblByb3RvY29sLkh0dHAxSAASOAoFaHR0cDIYAiABKAsyJy50cmFuc3BvcnQubDVkLmlvLlNlc3Npb25Qcm90b2NvbC5IdHRwMkgAGgcKBUh0dHAxGgcKBUh0dHAyQgYKBGtpbmRiBnByb3RvMw");
+  lazy(() => fileDesc("Ch5saW5rZXJkL3RyYW5zcG9ydC1oZWFkZXIucHJvdG8SEHRyYW5zcG9ydC5sNWQuaW8iYQoGSGVhZGVyEgwKBHBvcnQYASABKAUSDAoEbmFtZRgCIAEoCRI7ChBzZXNzaW9uX3Byb3RvY29sGAMgASgLMiEudHJhbnNwb3J0Lmw1ZC5pby5TZXNzaW9uUHJvdG9jb2winwEKD1Nlc3Npb25Qcm90b2NvbBI4CgVodHRwMRgBIAEoCzInLnRyYW5zcG9ydC5sNWQuaW8uU2Vzc2lvblByb3RvY29sLkh0dHAxSAASOAoFaHR0cDIYAiABKAsyJy50cmFuc3BvcnQubDVkLmlvLlNlc3Npb25Qcm90b2NvbC5IdHRwMkgAGgcKBUh0dHAxGgcKBUh0dHAyQgYKBGtpbmRiBnByb3RvMw"));
 
 /**
  * Describes the message transport.l5d.io.Header.
  * Use `create(HeaderSchema)` to create a new message.
  */
 export const HeaderSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_transport_header, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_transport_header(), 0);
 
 /**
  * Describes the message transport.l5d.io.SessionProtocol.
  * Use `create(SessionProtocolSchema)` to create a new message.
  */
 export const SessionProtocolSchema = /*@__PURE__*/
-  messageDesc(file_linkerd_transport_header, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_transport_header(), 1);
 
 /**
  * Describes the message transport.l5d.io.SessionProtocol.Http1.
  * Use `create(SessionProtocol_Http1Schema)` to create a new message.
  */
 export const SessionProtocol_Http1Schema = /*@__PURE__*/
-  messageDesc(file_linkerd_transport_header, 1, 0);
+  messageDesc(/*@__PURE__*/ file_linkerd_transport_header(), 1, 0);
 
 /**
  * Describes the message transport.l5d.io.SessionProtocol.Http2.
  * Use `create(SessionProtocol_Http2Schema)` to create a new message.
  */
 export const SessionProtocol_Http2Schema = /*@__PURE__*/
-  messageDesc(file_linkerd_transport_header, 1, 1);
+  messageDesc(/*@__PURE__*/ file_linkerd_transport_header(), 1, 1);
 
