@@ -83,7 +83,7 @@ export class Door {
       if (head !== undefined) origProto.take(x, head);
       return this.#toTarget(client, asked, x, head, target);
     };
-    const { timers } = this.#runtime;
+    const { timers, http } = this.#runtime;
     serveConnection({
       transport,
       rest,
@@ -91,6 +91,7 @@ export class Door {
       authority: target ?? '',
       route,
       timers,
+      http,
       open: this.#open,
     });
   }

@@ -138,6 +138,7 @@ export class Inbound {
       authority: at.podIp,
       route,
       timers,
+      http,
       open: this.#connections,
     });
   }

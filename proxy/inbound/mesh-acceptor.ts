@@ -10,6 +10,7 @@ import {
 import { Http2Connection, type Http2Options } from '../http2/connection.ts';
 import type { ConnectionTracker } from '../telemetry/connections.ts';
 import type { Counter, Family } from '../telemetry/registry.ts';
+import type { HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
 import { acceptTls } from '../transport/accept-tls.ts';
 import type { TimerWheel } from '../transport/timers.ts';
@@ -34,6 +35,7 @@ export interface MeshAcceptorOptions {
   /** ms for the TLS handshake, and again for a transport header. */
   handshakeMs: number;
   tcp: TcpMetrics;
+  http: HttpMetrics;
   tracker: ConnectionTracker;
   /** Connections that were closed before they said what they want, by reason. */
   refused: Family<Counter>;
@@ -111,6 +113,7 @@ export class MeshAcceptor {
       timers: this.#options.timers,
       isthmus: true,
       ...(route === undefined ? {} : { route }),
+      onRefused: this.#options.http.refusedHead,
       onClose: () => this.#connections.delete(connection),
     });
     this.#connections.add(connection);

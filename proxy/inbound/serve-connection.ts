@@ -2,6 +2,7 @@ import { Http1ServerConnection } from '../http1/server-connection.ts';
 import { Http2Connection } from '../http2/connection.ts';
 import type { Exchange, Head, RequestSink } from '../message.ts';
 import { OpaqueServerConnection } from '../transport/opaque.ts';
+import type { HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { TransportHeader } from '../transport-header.ts';
@@ -18,13 +19,14 @@ export interface ServeOptions {
   /** Where all that comes on the connection goes. */
   route: (x: Exchange, head?: Head) => RequestSink;
   timers: TimerWheel;
+  http: HttpMetrics;
   /** Holds the connection while it is open. */
   open: Set<{ drain(): void }>;
 }
 
 /** Puts the codec on a connection whose protocol and target a transport header has told. */
 export function serveConnection(options: ServeOptions): void {
-  const { transport, rest, protocol, authority, route, timers, open } = options;
+  const { transport, rest, protocol, authority, route, timers, http, open } = options;
   if (protocol === undefined) {
     const opaque = new OpaqueServerConnection(transport, (x) => {
       x.opaque = true;
@@ -37,10 +39,11 @@ export function serveConnection(options: ServeOptions): void {
   const onClose = (): void => {
     open.delete(connection);
   };
+  const onRefused = http.refusedHead;
   const connection: Http1ServerConnection | Http2Connection =
     protocol === 'http1'
-      ? new Http1ServerConnection(transport, { timers, route, onClose })
-      : new Http2Connection(transport, { side: 'server', isthmus: false, timers, route, onClose });
+      ? new Http1ServerConnection(transport, { timers, route, onRefused, onClose })
+      : new Http2Connection(transport, { side: 'server', isthmus: false, timers, route, onRefused, onClose });
   open.add(connection);
   transport.handler = connection;
   if (rest.length > 0) connection.onData(rest, 0, rest.length);

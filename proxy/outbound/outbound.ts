@@ -115,6 +115,7 @@ export class Outbound {
       timers: this.#options.timers,
       route: (_x, head) => this.#route(head, tunnel),
       ...(tunnel === undefined ? { onConnect: (head: Head) => this.#connect(head, connection) } : {}),
+      onRefused: this.#options.http.refusedHead,
       onClose: () => this.#connections.delete(connection),
     });
     this.#connections.add(connection);
@@ -131,6 +132,7 @@ export class Outbound {
         const refusal = checkOpaque(x, head);
         return refusal === undefined ? this.#route(head, tunnel) : refuse(refusal, this.#options.http.errors);
       },
+      onRefused: this.#options.http.refusedHead,
       onClose: () => this.#connections.delete(connection),
     });
     this.#connections.add(connection);

@@ -1,3 +1,4 @@
+import type { Cause } from '../errors.ts';
 import { MAX_GRPC_STATUS, NO_GRPC_STATUS } from './classify.ts';
 import type { Counter, Family, Histogram, Labels, Registry } from './registry.ts';
 
@@ -102,6 +103,9 @@ export class HttpMetrics {
     );
     this.errors = registry.counter('http_errors_total', 'Requests that the proxy itself answered, by cause');
   }
+
+  /** Counts a request that no layer has seen, since its head could not be read. */
+  readonly refusedHead = (cause: Cause): void => this.errors.cell({ error: cause.code }).add();
 
   cells(labels: Labels): HttpCells {
     return new HttpCells(this, labels);
