@@ -66,6 +66,39 @@ export interface Span {
   end: number;
 }
 
+/**
+ * A field whose bytes never change, name and value side by side: an entry of a compression table, or what we write again and again. Codecs tell it by where it lies,
+ * without a look at its bytes.
+ */
+export interface LastingField {
+  buffer: Buffer;
+  nameStart: number;
+  nameEnd: number;
+  valueEnd: number;
+  /** By `hpack-table.ts`; 0: not asked for yet. */
+  hash: number;
+  /** Its place in HPACK's static table; 0: none. */
+  readonly index: number;
+}
+
+/** Makes a field of our own; the name is lower case. */
+export function lastingField(name: string, value: string): LastingField {
+  const buffer = Buffer.from(name + value, 'latin1');
+  const { length } = name;
+  return { buffer, nameStart: 0, nameEnd: length, valueEnd: buffer.length, hash: 0, index: 0 };
+}
+
+/** A part of a head's first line, and the field that its bytes are the value of, if it is a lasting one: a hint that only `lastingOf` reads. */
+export interface HeadSpan extends Span {
+  origin: LastingField | undefined;
+}
+
+/** The lasting field whose value the span is; undefined: it is of bytes that may change. */
+export function lastingOf({ buffer, start, end, origin }: HeadSpan): LastingField | undefined {
+  if (origin === undefined || origin.buffer !== buffer) return undefined;
+  return origin.nameEnd === start && origin.valueEnd === end ? origin : undefined;
+}
+
 /** Head (or trailers) of a message. One object per codec, reused for every message. */
 export class Head {
   /** Regular fields, in their order; names are lower case as they came from HTTP/2, any case as they came from HTTP/1. */
@@ -79,12 +112,16 @@ export class Head {
   readonly id = new Uint8Array(MAX_FIELDS);
   /** 1: the sender asked that no hop puts the field into a compression table (RFC 7541 section 7.1.3). */
   readonly sensitive = new Uint8Array(MAX_FIELDS);
+  /** The lasting fields that stand here: hints, which only `lasting` reads. */
+  readonly #origin: (LastingField | undefined)[] = [];
+  /** A bit for each id (modulo 32) that has been added. */
+  #ids = 0;
 
   /** Request line. Empty spans on a response. `authority` is the Host field, the absolute form's authority or `:authority`. */
-  readonly method: Span = { buffer: EMPTY, start: 0, end: 0 };
-  readonly path: Span = { buffer: EMPTY, start: 0, end: 0 };
-  readonly authority: Span = { buffer: EMPTY, start: 0, end: 0 };
-  readonly scheme: Span = { buffer: EMPTY, start: 0, end: 0 };
+  readonly method: HeadSpan = { buffer: EMPTY, start: 0, end: 0, origin: undefined };
+  readonly path: HeadSpan = { buffer: EMPTY, start: 0, end: 0, origin: undefined };
+  readonly authority: HeadSpan = { buffer: EMPTY, start: 0, end: 0, origin: undefined };
+  readonly scheme: HeadSpan = { buffer: EMPTY, start: 0, end: 0, origin: undefined };
   /** 0 on a request. */
   status = 0;
   /** -1 when the message did not say. */
@@ -109,11 +146,12 @@ export class Head {
   /** Makes the head empty, ready for the next message. */
   clear(): void {
     this.count = 0;
+    this.#ids = 0;
     clearSpan(this.method);
     clearSpan(this.path);
     clearSpan(this.authority);
     clearSpan(this.scheme);
-    clearSpan(this.block);
+    setBytes(this.block, EMPTY, 0, 0);
     this.status = 0;
     this.contentLength = -1;
     this.close = false;
@@ -139,12 +177,31 @@ export class Head {
     this.valueEnd[i] = valueEnd;
     this.id[i] = id;
     this.sensitive[i] = 0;
+    this.#origin[i] = undefined;
+    this.#ids |= 1 << id;
     this.count = i + 1;
     return true;
   }
 
+  /** Appends a field whose bytes never change; false when the head is full. */
+  addLasting(id: FieldId, field: LastingField): boolean {
+    const { buffer, nameStart, nameEnd, valueEnd } = field;
+    if (!this.add(id, buffer, nameStart, nameEnd, buffer, nameEnd, valueEnd)) return false;
+    this.#origin[this.count - 1] = field;
+    return true;
+  }
+
+  /** The lasting field that field i is; undefined: its bytes may change. */
+  lasting(i: number): LastingField | undefined {
+    const field = this.#origin[i];
+    // A table may use the object for another entry by now; the bytes of this one still lie where they lay.
+    if (field === undefined || field.buffer !== this.valueBuffer[i]) return undefined;
+    return field.nameStart === this.nameStart[i] && field.valueEnd === this.valueEnd[i] ? field : undefined;
+  }
+
   /** Index of the first field with this id, from `from` on; -1 when there is none. */
   find(id: FieldId, from = 0): number {
+    if ((this.#ids & (1 << id)) === 0) return -1;
     for (let i = from; i < this.count; i++) if (this.id[i] === id) return i;
     return -1;
   }
@@ -182,13 +239,15 @@ export class Head {
     this.valueEnd[to] = this.valueEnd[from] ?? 0;
     this.id[to] = this.id[from] ?? 0;
     this.sensitive[to] = this.sensitive[from] ?? 0;
+    this.#origin[to] = this.#origin[from];
   }
 }
 
-function clearSpan(span: Span): void {
+function clearSpan(span: HeadSpan): void {
   span.buffer = EMPTY;
   span.start = 0;
   span.end = 0;
+  span.origin = undefined;
 }
 
 /** Text of a span (Latin-1). */
@@ -202,7 +261,7 @@ export function setSpan(span: Span, text: string): void {
   setBytes(span, bytes, 0, bytes.length);
 }
 
-/** A copy of a head that stays valid: for who has to wait before passing it on. `copy` is written over when given, its bytes too. */
+/** A copy of a head that stays valid: for who has to wait before passing it on. `copy` is written over when given, its bytes too. Lasting fields need no copy. */
 export function copyHead(head: Head, copy: Head = new Head()): Head {
   copy.clear();
   const { block } = head;
@@ -226,14 +285,15 @@ function looseBytes(head: Head): number {
   let size = looseSpan(head.method, block) + looseSpan(head.path, block);
   size += looseSpan(head.authority, block) + looseSpan(head.scheme, block);
   for (let i = 0; i < head.count; i++) {
+    if (head.lasting(i) !== undefined) continue;
     size += looseRun(head.nameBuffer[i], head.nameStart[i] ?? 0, head.nameEnd[i] ?? 0, block);
     size += looseRun(head.valueBuffer[i], head.valueStart[i] ?? 0, head.valueEnd[i] ?? 0, block);
   }
   return size;
 }
 
-function looseSpan({ buffer, start, end }: Span, block: Span): number {
-  return looseRun(buffer, start, end, block);
+function looseSpan(span: HeadSpan, block: Span): number {
+  return lastingOf(span) === undefined ? looseRun(span.buffer, span.start, span.end, block) : 0;
 }
 
 function looseRun(buffer: Buffer | undefined, start: number, end: number, block: Span): number {
@@ -245,7 +305,12 @@ function isWithin(block: Span, buffer: Buffer | undefined, start: number, end: n
 }
 
 /** Returns where the next loose bytes go. */
-function copySpan(from: Span, to: Span, block: Span, bytes: Buffer, at: number): number {
+function copySpan(from: HeadSpan, to: HeadSpan, block: Span, bytes: Buffer, at: number): number {
+  to.origin = lastingOf(from);
+  if (to.origin !== undefined) {
+    setBytes(to, from.buffer, from.start, from.end);
+    return at;
+  }
   const length = from.end - from.start;
   if (isWithin(block, from.buffer, from.start, from.end)) {
     const start = from.start - block.start;
@@ -258,6 +323,11 @@ function copySpan(from: Span, to: Span, block: Span, bytes: Buffer, at: number):
 
 /** Returns where the next loose bytes go. */
 function copyField(head: Head, i: number, copy: Head, bytes: Buffer, at: number): number {
+  const lasting = head.lasting(i);
+  if (lasting !== undefined) {
+    copy.addLasting((head.id[i] ?? 0) as FieldId, lasting);
+    return at;
+  }
   const { block } = head;
   let nameStart = head.nameStart[i] ?? 0;
   let nameEnd = head.nameEnd[i] ?? 0;

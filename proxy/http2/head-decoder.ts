@@ -1,11 +1,12 @@
 import { equalBytes } from '../bytes.ts';
 import { parseDecimal, isAuthority, isTarget, isToken } from '../characters.ts';
 import { equalsIgnoreCase, isHopByHop, isIsthmusField, mayUpgradeTo } from '../field-names.ts';
-import { FieldId, SWITCHING_PROTOCOLS } from '../message.ts';
-import type { Head, Span } from '../message.ts';
+import { FieldId, lastingOf, SWITCHING_PROTOCOLS } from '../message.ts';
+import type { Head, HeadSpan } from '../message.ts';
 import { HpackDecoder } from './hpack-decoder.ts';
 import type { FieldTarget } from './hpack-decoder.ts';
 import { ENTRY_OVERHEAD, Kind } from './hpack-table.ts';
+import type { TableEntry } from './hpack-table.ts';
 
 /** Bytes of a decoded head as RFC 9113 section 6.5.2 counts them; announced as MAX_HEADER_LIST_SIZE. The same bound as for HTTP/1 heads. */
 export const MAX_HEADER_LIST = 64 * 1024;
@@ -66,18 +67,23 @@ export class HeadDecoder implements FieldTarget {
     valueBuffer: Buffer,
     valueStart: number,
     valueEnd: number,
+    entry: TableEntry | undefined,
   ): void {
     this.#size += nameEnd - nameStart + valueEnd - valueStart + ENTRY_OVERHEAD;
     if (this.#size > MAX_HEADER_LIST) return;
     if (badValue || kind === Kind.malformed || kind === Kind.unknownPseudo) {
       this.#malformed = true;
     } else if (kind >= Kind.method) {
-      this.#pseudo(kind, valueBuffer, valueStart, valueEnd);
+      this.#pseudo(kind, valueBuffer, valueStart, valueEnd, entry);
     } else {
       const id = kind as FieldId;
       if (!this.#accept(id, valueBuffer, valueStart, valueEnd)) return;
       const head = this.#head;
-      if (!head.add(id, nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd)) {
+      const added =
+        entry === undefined
+          ? head.add(id, nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd)
+          : head.addLasting(id, entry);
+      if (!added) {
         this.#size = MAX_HEADER_LIST + 1;
         return;
       }
@@ -85,7 +91,7 @@ export class HeadDecoder implements FieldTarget {
     }
   }
 
-  #pseudo(kind: number, b: Buffer, start: number, end: number): void {
+  #pseudo(kind: number, b: Buffer, start: number, end: number, entry: TableEntry | undefined): void {
     const bit = 1 << (kind - Kind.method);
     const allowed = kind === Kind.status ? this.#kind === 'response' : this.#kind === 'request';
     if (!allowed || this.#regular || (this.#seen & bit) !== 0) {
@@ -94,10 +100,10 @@ export class HeadDecoder implements FieldTarget {
     }
     this.#seen |= bit;
     const head = this.#head;
-    if (kind === Kind.method) setSpan(head.method, b, start, end);
-    else if (kind === Kind.path) setSpan(head.path, b, start, end);
-    else if (kind === Kind.authority) setSpan(head.authority, b, start, end);
-    else if (kind === Kind.scheme) setSpan(head.scheme, b, start, end);
+    if (kind === Kind.method) setSpan(head.method, b, start, end, entry);
+    else if (kind === Kind.path) setSpan(head.path, b, start, end, entry);
+    else if (kind === Kind.authority) setSpan(head.authority, b, start, end, entry);
+    else if (kind === Kind.scheme) setSpan(head.scheme, b, start, end, entry);
     else head.status = end - start === 3 ? parseDecimal(b, start, end) : -1;
   }
 
@@ -142,7 +148,7 @@ export class HeadDecoder implements FieldTarget {
   #host(b: Buffer, start: number, end: number): boolean {
     const { authority } = this.#head;
     if (this.#kind !== 'request' || ++this.#hosts > 1) this.#malformed = true;
-    else if (authority.end === authority.start) setSpan(authority, b, start, end);
+    else if (authority.end === authority.start) setSpan(authority, b, start, end, undefined);
     else if (authority.buffer.compare(b, start, end, authority.start, authority.end) !== 0)
       this.#malformed = true;
     return false;
@@ -156,19 +162,34 @@ export class HeadDecoder implements FieldTarget {
       return head.status >= 100 && head.status <= 599 && switches === this.upgrade;
     }
     const { method, path, authority, scheme } = head;
-    if (!isToken(method.buffer, method.start, method.end)) return false;
-    if (!isAuthority(authority.buffer, authority.start, authority.end)) return false;
+    if (!fits(method, isToken) || !fits(authority, isAuthority)) return false;
     if (equalBytes(method.buffer, method.start, method.end, CONNECT)) {
       return path.end === 0 && scheme.end === 0 && authority.end > authority.start;
     }
-    if (!isTarget(path.buffer, path.start, path.end) || scheme.end === scheme.start) return false;
+    if (!fits(path, isTarget) || scheme.end === scheme.start) return false;
     const first = path.buffer[path.start];
     return first === 47 || (first === 42 && path.end - path.start === 1);
   }
 }
 
-function setSpan(span: Span, buffer: Buffer, start: number, end: number): void {
+/** Is the value of a pseudo-header what it must be? Entries of a table are looked at once: their names say which of the tests it is. */
+function fits(span: HeadSpan, test: (b: Buffer, start: number, end: number) => boolean): boolean {
+  const entry = lastingOf(span) as TableEntry | undefined;
+  if (entry?.fits === true) return true;
+  const result = test(span.buffer, span.start, span.end);
+  if (entry !== undefined) entry.fits = result;
+  return result;
+}
+
+function setSpan(
+  span: HeadSpan,
+  buffer: Buffer,
+  start: number,
+  end: number,
+  entry: TableEntry | undefined,
+): void {
   span.buffer = buffer;
   span.start = start;
   span.end = end;
+  span.origin = entry;
 }

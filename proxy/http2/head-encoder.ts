@@ -1,7 +1,7 @@
 import { equalBytes } from '../bytes.ts';
 import { isHopByHop, isIsthmusField } from '../field-names.ts';
-import { FieldId } from '../message.ts';
-import type { Head, Span } from '../message.ts';
+import { FieldId, lastingOf } from '../message.ts';
+import type { Head, HeadSpan } from '../message.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
 import { ENTRY_OVERHEAD } from './hpack-table.ts';
 
@@ -11,8 +11,8 @@ const PATH = latin1(':path');
 const AUTHORITY = latin1(':authority');
 const SCHEME = latin1(':scheme');
 const STATUS = latin1(':status');
-const HTTP: Span = { buffer: latin1('http'), start: 0, end: 4 };
-const ROOT: Span = { buffer: latin1('/'), start: 0, end: 1 };
+const HTTP: HeadSpan = { buffer: latin1('http'), start: 0, end: 4, origin: undefined };
+const ROOT: HeadSpan = { buffer: latin1('/'), start: 0, end: 1, origin: undefined };
 const CONNECT = latin1('CONNECT');
 const statusValues: (Buffer | undefined)[] = [];
 
@@ -67,6 +67,8 @@ export class HeadEncoder {
   }
 
   #field(head: Head, i: number): void {
+    const lasting = head.sensitive[i] === 1 ? undefined : head.lasting(i);
+    if (lasting !== undefined) return this.#hpack.lasting(lasting);
     this.#hpack.field(
       head.sensitive[i] === 1,
       head.nameBuffer[i]!,
@@ -78,7 +80,9 @@ export class HeadEncoder {
     );
   }
 
-  #span(name: Buffer, span: Span): void {
+  #span(name: Buffer, span: HeadSpan): void {
+    const lasting = lastingOf(span);
+    if (lasting !== undefined) return this.#hpack.lasting(lasting);
     this.#hpack.field(false, name, 0, name.length, span.buffer, span.start, span.end);
   }
 }

@@ -14,6 +14,8 @@ export interface FieldTarget {
     valueBuffer: Buffer,
     valueStart: number,
     valueEnd: number,
+    /** The entry that the field is, where it is one. */
+    entry: TableEntry | undefined,
   ): void;
 }
 
@@ -66,7 +68,8 @@ export class HpackDecoder {
     const entry = this.#entry(this.#integer(127));
     if (entry === undefined) return false;
     const { buffer, nameStart, nameEnd, valueEnd } = entry;
-    target.field(entry.kind, entry.badValue, false, buffer, nameStart, nameEnd, buffer, nameEnd, valueEnd);
+    const { kind, badValue } = entry;
+    target.field(kind, badValue, false, buffer, nameStart, nameEnd, buffer, nameEnd, valueEnd, entry);
     return true;
   }
 
@@ -97,7 +100,18 @@ export class HpackDecoder {
     const bad = !isHttp2Value(valueBuffer, valueStart, valueEnd);
     if (insert)
       this.#table.insert(nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd, kind, bad, 0);
-    target.field(kind, bad, sensitive, nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd);
+    target.field(
+      kind,
+      bad,
+      sensitive,
+      nameBuffer,
+      nameStart,
+      nameEnd,
+      valueBuffer,
+      valueStart,
+      valueEnd,
+      undefined,
+    );
     return true;
   }
 

@@ -1,4 +1,13 @@
-import { DynamicTable, STATIC_LENGTH, TABLE_SIZE, hashName, hashValue, staticEntry } from './hpack-table.ts';
+import type { LastingField } from '../message.ts';
+import {
+  DynamicTable,
+  STATIC_LENGTH,
+  TABLE_SIZE,
+  hashName,
+  hashOf,
+  hashValue,
+  staticEntry,
+} from './hpack-table.ts';
 import type { TableEntry } from './hpack-table.ts';
 
 /** Longer values are not worth a place in the table: they would push out everything that repeats. */
@@ -60,6 +69,31 @@ export class HpackEncoder {
       this.#integer(0x20, 31, this.#table.max);
     this.#announced = this.#table.max;
     this.#smallest = -1;
+  }
+
+  /** Writes a field whose bytes never change. One that was found in the table before is known by where it lies. */
+  lasting(field: LastingField): void {
+    if (field.index > 0) {
+      this.#integer(0x80, 127, field.index);
+      return;
+    }
+    const hash = hashOf(field);
+    const number = this.#numbers[hash & (NUMBERS - 1)]!;
+    const entry = this.#table.byNumber(number);
+    const { buffer, nameStart, nameEnd, valueEnd } = field;
+    if (entry === undefined || entry.twin !== buffer || entry.twinStart !== nameStart) {
+      if (
+        entry === undefined ||
+        entry.hash !== hash ||
+        !isField(entry, buffer, nameStart, nameEnd, buffer, nameEnd, valueEnd)
+      ) {
+        this.field(false, buffer, nameStart, nameEnd, buffer, nameEnd, valueEnd);
+        return;
+      }
+      entry.twin = buffer;
+      entry.twinStart = nameStart;
+    }
+    this.#integer(0x80, 127, STATIC_LENGTH + this.#table.next - number);
   }
 
   /** Writes a field; a name in any case goes out in lower case. */

@@ -1,7 +1,7 @@
 import { equalBytes } from '../bytes.ts';
 import { isFieldValue, isLowerToken } from '../characters.ts';
 import { fieldIdOf } from '../field-names.ts';
-import { FieldId } from '../message.ts';
+import { FieldId, type LastingField } from '../message.ts';
 import { STATIC_FIELDS } from './static-table.ts';
 
 /** What a name is: a `FieldId`, or one of these. */
@@ -44,22 +44,22 @@ export function isHttp2Value(b: Buffer, start: number, end: number): boolean {
   return isFieldValue(b, start, end);
 }
 
-/** A field in a table: all of it lies in `buffer`. */
-export interface TableEntry {
-  buffer: Buffer;
-  nameStart: number;
-  nameEnd: number;
-  valueEnd: number;
+/** A field in a table. */
+export interface TableEntry extends LastingField {
   kind: number;
   /** The value has characters that HTTP/2 forbids. */
   badValue: boolean;
-  hash: number;
+  /** In a decoder's table: the value was found fit for the pseudo-header that the name is. */
+  fits: boolean;
+  /** In an encoder's table: where the field lay that was last found to be this one. */
+  twin: Buffer | undefined;
+  twinStart: number;
 }
 
 /** Number of static entries; dynamic ones follow. */
 export const STATIC_LENGTH = STATIC_FIELDS.length;
 
-const staticEntries: readonly TableEntry[] = STATIC_FIELDS.map(([name, value]) => {
+const staticEntries: readonly TableEntry[] = STATIC_FIELDS.map(([name, value], i) => {
   const buffer = Buffer.from(name + value, 'latin1');
   const n = name.length;
   return {
@@ -70,6 +70,10 @@ const staticEntries: readonly TableEntry[] = STATIC_FIELDS.map(([name, value]) =
     kind: kindOf(buffer, 0, n),
     badValue: false,
     hash: hashValue(hashName(buffer, 0, n), buffer, n, buffer.length),
+    index: i + 1,
+    fits: false,
+    twin: undefined,
+    twinStart: 0,
   };
 });
 
@@ -94,6 +98,15 @@ export function hashValue(nameHash: number, value: Buffer, start: number, end: n
   let h = Math.imul(nameHash ^ COLON, 16777619);
   for (let i = start; i < end; i++) h = Math.imul(h ^ value[i]!, 16777619);
   return h;
+}
+
+/** The hash of a lasting field: computed once. */
+export function hashOf(field: LastingField): number {
+  if (field.hash === 0) {
+    const { buffer, nameStart, nameEnd, valueEnd } = field;
+    field.hash = hashValue(hashName(buffer, nameStart, nameEnd), buffer, nameEnd, valueEnd);
+  }
+  return field.hash;
 }
 
 /** Bytes that an entry costs beside its name and value (RFC 7541 section 4.1). */
@@ -188,8 +201,14 @@ export class DynamicTable {
       kind: 0,
       badValue: false,
       hash: 0,
+      index: 0,
+      fits: false,
+      twin: undefined,
+      twinStart: 0,
     });
     entry.buffer = arena;
+    entry.fits = false;
+    entry.twin = undefined;
     return entry;
   }
 
