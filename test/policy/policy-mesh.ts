@@ -23,6 +23,8 @@ export interface PolicyPod {
   /** What the app was asked: method, path, and the fields of the last request. */
   readonly asked: string[];
   readonly last: { headers: IncomingMessage['headers'] };
+  /** So many of the next requests are answered with 503. */
+  failing: number;
 }
 
 /**
@@ -55,10 +57,15 @@ export class PolicyMesh {
       pod,
       asked: [],
       last: { headers: {} },
+      failing: 0,
       app: await startApp(this.mesh, pod.ip, (request, response) => {
         started.asked.push(`${request.method} ${request.url}`);
         started.last.headers = request.headers;
         response.setHeader('x-app', account);
+        if (started.failing > 0) {
+          started.failing--;
+          response.statusCode = 503;
+        }
         response.end(account);
       }),
     };
