@@ -29,4 +29,4 @@ COPY --chown=0:0 image/dist/isthmus/ /isthmus/
 USER 0:0
 RUN ldconfig
 USER 2102:2102
-ENTRYPOINT ["node", "--max-semi-space-size=1", "--disable-warning=ExperimentalWarning", "/isthmus/entrypoint.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=1", "--single-threaded-gc", "--disable-warning=ExperimentalWarning", "/isthmus/entrypoint.js"]

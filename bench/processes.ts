@@ -16,7 +16,11 @@ export type Role = 'proxy' | 'load';
 const PROCESSOR: Readonly<Record<Role, string>> = { proxy: '0', load: '1' };
 
 /** As containers are started (`Dockerfile`): the figures are of what is shipped. */
-const NODE_ARGS = ['--max-semi-space-size=1', '--disable-warning=ExperimentalWarning'] as const;
+const NODE_ARGS = [
+  '--max-semi-space-size=1',
+  '--single-threaded-gc',
+  '--disable-warning=ExperimentalWarning',
+] as const;
 const NODE_ENV = { ...process.env, MALLOC_ARENA_MAX: '1' };
 
 /** Path of an installed program; undefined: it is not there. */

@@ -2,6 +2,7 @@
 import { env as variable } from '../api/names.ts';
 import { startGateway } from '../gateway/index.ts';
 import { addSeries } from './add-series.ts';
+import { backgroundThreadsGiveWay } from '../proxy/background-threads.ts';
 import { proxyConfig } from '../proxy/config.ts';
 import { gatewayConfig, startProxy } from '../proxy/index.ts';
 import { warmUp } from '../proxy/warm-up.ts';
@@ -43,6 +44,7 @@ function received<T extends { kind: string }>(kind: T['kind']): Promise<T> {
   });
 }
 
+backgroundThreadsGiveWay();
 const setup = await received<SidecarSetup>('setup');
 const { names, ip } = setup;
 const log = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { env as name } from '../api/names.ts';
 import type { Logger } from '../workload-identity/index.ts';
+import { backgroundThreadsGiveWay } from './background-threads.ts';
 import { ConfigError, type MeshConfig } from './config.ts';
 
 /** Exit code of an invalid configuration: EX_USAGE of sysexits.h. Starting again would not help. */
@@ -20,6 +21,7 @@ export async function run<C extends MeshConfig>(
   const log = pino({ name: part, level: process.env[name.logLevel] ?? 'info' });
   const config = readConfig(read);
   if (config === undefined) return;
+  backgroundThreadsGiveWay();
   // A fault in one connection must not end the others: it is told, and the process goes on.
   process.on('uncaughtException', (error) => log.error({ error: error.stack }, 'uncaught exception'));
   process.on('unhandledRejection', (error) => log.error({ error: String(error) }, 'unhandled rejection'));

@@ -1,0 +1,28 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
+
+/** What the runtime calls its threads that compile. */
+const WORKER = 'node-V8Worker';
+/** Nice value: a tenth of the share of a thread that serves, where both want the same processor. */
+const GIVES_WAY = 10;
+const TASKS = '/proc/self/task';
+
+/**
+ * Lets the runtime's compiling threads give way to the one that serves. Under a new load they have seconds of work; on one processor, which is what a sidecar often has, four of
+ * them take four fifths of it, and requests wait for tens of ms. Collections of garbage do not wait for them: they run on the serving thread (`--single-threaded-gc`).
+ * Elsewhere than on Linux, and where it is forbidden, all stays as it was.
+ * @returns how many threads were told
+ */
+export function backgroundThreadsGiveWay(): number {
+  let told = 0;
+  try {
+    for (const task of readdirSync(TASKS)) {
+      if (readFileSync(`${TASKS}/${task}/comm`, 'latin1').trim() !== WORKER) continue;
+      setPriority(Number(task), GIVES_WAY);
+      told++;
+    }
+  } catch {
+    // No /proc, or no leave: a matter of comfort.
+  }
+  return told;
+}
