@@ -106,7 +106,7 @@ const json = {
 class ApacheLine extends LogLine {
   constructor({ address, identity }: LoggedClient) {
     // A certificate may hold any byte in a name.
-    const name = identity.replaceAll(/[^!-~]/g, '?');
+    const name = identity.replaceAll(/[^!#-~]/g, '?');
     super(`${address} ${name === '' ? '-' : name} - [`);
   }
 

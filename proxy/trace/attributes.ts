@@ -1,3 +1,4 @@
+import { copyBytes } from '../bytes.ts';
 import { BYTES, delimited, tagOf, VARINT, varintLength, writeVarint } from './protobuf.ts';
 
 /** `opentelemetry.proto.common.v1`: KeyValue.key, KeyValue.value, AnyValue.string_value, AnyValue.int_value. */
@@ -52,20 +53,10 @@ export function writeNumber(to: Buffer, at: number, field: number, key: Buffer, 
   return writeVarint(to, o, value);
 }
 
-/** Text as protobuf has it, length first. */
-export function writeString(to: Buffer, at: number, from: Buffer, start: number, end: number): number {
-  return writeUtf8(to, writeVarint(to, at, utf8Length(from, start, end)), from, start, end);
-}
-
-/** Bytes of an attribute with a text of so many bytes of a client, at most. */
-export function mostBytes(key: Buffer, text: number): number {
-  return 2 * text + key.length + 16;
-}
-
 function writeHead(to: Buffer, at: number, field: number, key: Buffer, any: number): number {
   to[at] = tagOf(field, BYTES);
   let o = writeVarint(to, at + 1, key.length + 1 + varintLength(any) + any);
-  o += key.copy(to, o);
+  o = copyBytes(key, 0, key.length, to, o);
   to[o++] = tagOf(VALUE, BYTES);
   return writeVarint(to, o, any);
 }

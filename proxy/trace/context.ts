@@ -54,6 +54,7 @@ export class TraceContext {
   }
 
   #read(head: Head, span: Span): Told {
+    if (!tellsSomething(head)) return 'none';
     if (head.find(FieldId.traceparent) >= 0) {
       this.form = 'w3c';
       return readTraceparent(head, span);
@@ -128,6 +129,15 @@ export class TraceContext {
     this.#writer.at = 0;
     return this.#writer;
   }
+}
+
+/** Most requests have none of the fields: one look at each of theirs says so. */
+function tellsSomething(head: Head): boolean {
+  for (let i = 0; i < head.count; i++) {
+    const id = head.id[i] ?? 0;
+    if (id >= FieldId.traceparent && id <= FieldId.b3Flags) return true;
+  }
+  return false;
 }
 
 /** A trace that begins anew has no use for these: what stood in them was not to be read. */

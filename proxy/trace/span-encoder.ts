@@ -1,9 +1,10 @@
+import { copyBytes, equalBytes } from '../bytes.ts';
 import { parseDecimal } from '../characters.ts';
 import { NO_GRPC_STATUS } from '../telemetry/classify.ts';
 import type { Outcome } from '../telemetry/http-metrics.ts';
 import { MOST_TEXT, type RequestText } from '../telemetry/request-text.ts';
-import { attributeKey, textAttribute, writeNumber, writeString, writeText } from './attributes.ts';
-import { BYTES, FIXED64, tagOf, VARINT, writeNanoseconds, writeVarint } from './protobuf.ts';
+import { attributeKey, textAttribute, writeNumber, writeText } from './attributes.ts';
+import { BYTES, delimited, FIXED64, tagOf, VARINT, writeNanoseconds, writeVarint } from './protobuf.ts';
 import { PARENT_ID_AT, SPAN_ID_AT, SPAN_ID_BYTES, TRACE_ID_BYTES, type Span } from './span.ts';
 
 /** SERVER and CLIENT of `opentelemetry.proto.trace.v1.Span.SpanKind`. */
@@ -26,7 +27,6 @@ const STATUS_ERROR = 2;
 
 /** Names of the semantic conventions for HTTP. */
 const key = {
-  method: attributeKey('http.request.method'),
   originalMethod: attributeKey('http.request.method_original'),
   status: attributeKey('http.response.status_code'),
   requestBytes: attributeKey('http.request.body.size'),
@@ -41,18 +41,16 @@ const key = {
   grpcStatus: attributeKey('rpc.grpc.status_code'),
 } as const;
 
+const SCHEME_ATTRIBUTE = textAttribute(ATTRIBUTES, 'url.scheme', 'http');
 const made = {
-  scheme: textAttribute(ATTRIBUTES, 'url.scheme', 'http'),
-  http1: textAttribute(ATTRIBUTES, 'network.protocol.version', '1.1'),
-  http2: textAttribute(ATTRIBUTES, 'network.protocol.version', '2'),
+  http1: Buffer.concat([SCHEME_ATTRIBUTE, textAttribute(ATTRIBUTES, 'network.protocol.version', '1.1')]),
+  http2: Buffer.concat([SCHEME_ATTRIBUTE, textAttribute(ATTRIBUTES, 'network.protocol.version', '2')]),
   grpc: textAttribute(ATTRIBUTES, 'rpc.system', 'grpc'),
   error: Buffer.from([tagOf(STATUS, BYTES), 2, tagOf(STATUS_CODE, VARINT), STATUS_ERROR]),
-  other: Buffer.from('_OTHER'),
-  unnamed: Buffer.from('HTTP'),
 } as const;
 
 /** What the conventions take for methods; any other one would make as many span names as clients like. */
-const METHODS: readonly Buffer[] = [
+const METHODS: readonly KnownMethod[] = [
   'GET',
   'POST',
   'PUT',
@@ -62,7 +60,30 @@ const METHODS: readonly Buffer[] = [
   'PATCH',
   'CONNECT',
   'TRACE',
-].map((name) => Buffer.from(name));
+].map((name) => knownMethod(name));
+
+interface KnownMethod {
+  readonly name: Buffer;
+  /** The span's name, kind and method, as they stand in the span. */
+  readonly fields: Readonly<Record<SpanKind, Buffer>>;
+}
+
+/** @param name of the span */
+function knownMethod(text: string, name = Buffer.from(text)): KnownMethod {
+  const fields = (kind: SpanKind): Buffer =>
+    Buffer.concat([
+      delimited(NAME, name),
+      Buffer.from([tagOf(KIND, VARINT), kind]),
+      textAttribute(ATTRIBUTES, 'http.request.method', text),
+    ]);
+  return {
+    name,
+    fields: { [SpanKind.server]: fields(SpanKind.server), [SpanKind.client]: fields(SpanKind.client) },
+  };
+}
+
+/** As the conventions name what they do not know. */
+const OTHER = knownMethod('_OTHER', Buffer.from('HTTP'));
 
 /** Longest text of a request twice in UTF-8, its path and authority a second time in `url.full`, and the names and numbers around them. */
 const MOST_BYTES = 4 * MOST_TEXT + 1_024;
@@ -103,13 +124,10 @@ export class SpanEncoder {
     this.#to = to;
     this.#at = at;
     this.#ids(span);
-    const method = methodOf(ended.text);
-    const name = method ?? made.unnamed;
-    this.#at = writeString(to, this.#tag(NAME, BYTES), name, 0, name.length);
-    this.#at = writeVarint(to, this.#tag(KIND, VARINT), ended.kind);
+    this.#method(ended);
     this.#at = writeNanoseconds(to, this.#tag(START, FIXED64), ended.startedAt);
     this.#at = writeNanoseconds(to, this.#tag(END, FIXED64), ended.startedAt + outcome.latencyMs);
-    this.#request(ended, method);
+    this.#request(ended);
     this.#response(ended, outcome);
     this.#bytes(ended.fixed);
     this.#bytes(ended.client);
@@ -123,12 +141,15 @@ export class SpanEncoder {
     if (span.hasParent) this.#id(PARENT_SPAN_ID, span.ids, PARENT_ID_AT, SPAN_ID_BYTES);
   }
 
-  #request({ kind, text, http2 }: EndedSpan, method: Buffer | undefined): void {
+  #method({ kind, text }: EndedSpan): void {
+    const method = methodOf(text);
+    if (method !== undefined) return this.#bytes(method.fields[kind]);
+    this.#bytes(OTHER.fields[kind]);
+    this.#text(key.originalMethod, text.bytes, 0, text.methodEnd);
+  }
+
+  #request({ kind, text, http2 }: EndedSpan): void {
     const { bytes, methodEnd, authorityEnd, pathEnd, agentEnd } = text;
-    const name = method ?? made.other;
-    this.#text(key.method, name, 0, name.length);
-    if (method === undefined) this.#text(key.originalMethod, bytes, 0, methodEnd);
-    this.#bytes(made.scheme);
     this.#server(bytes, methodEnd, authorityEnd);
     // Without the query: that is where secrets stand in targets.
     const question = indexOf(bytes, authorityEnd, pathEnd, QUESTION_MARK);
@@ -187,7 +208,7 @@ export class SpanEncoder {
   }
 
   #bytes(part: Buffer): void {
-    this.#at += part.copy(this.#to, this.#at);
+    this.#at = copyBytes(part, 0, part.length, this.#to, this.#at);
   }
 
   #text(name: Buffer, from: Buffer, start: number, end: number): void {
@@ -205,15 +226,9 @@ const fullUrl = Buffer.alloc(SCHEME_LENGTH + MOST_TEXT);
 SCHEME.copy(fullUrl);
 
 /** One of the known methods; undefined: another one. */
-function methodOf({ bytes, methodEnd }: RequestText): Buffer | undefined {
-  for (const name of METHODS) if (startsWith(bytes, methodEnd, name)) return name;
+function methodOf({ bytes, methodEnd }: RequestText): KnownMethod | undefined {
+  for (const method of METHODS) if (equalBytes(bytes, 0, methodEnd, method.name)) return method;
   return undefined;
-}
-
-function startsWith(bytes: Buffer, length: number, name: Buffer): boolean {
-  if (name.length !== length) return false;
-  for (let i = 0; i < length; i++) if (bytes[i] !== name[i]) return false;
-  return true;
 }
 
 /** `end` when it is not there. */
