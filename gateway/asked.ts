@@ -9,6 +9,7 @@ import {
   type Requester,
 } from '../proxy/index.ts';
 import { ForwardedElements } from './forwarded.ts';
+import { TargetNames } from './target-names.ts';
 
 /** Targets whose cells are kept for one connection; registries bound the rest. */
 const MAX_TARGETS = 256;
@@ -24,6 +25,8 @@ export class Asked {
   readonly #authz: AuthzMetrics;
   readonly #client: Labels;
   readonly #targets = new Map<string, Cells>();
+  /** The targets that it names. */
+  readonly names = new TargetNames();
   /** As observers of single requests show it. */
   readonly requester: Requester;
   /** What is told of it in `forwarded`; undefined of a client that names no cluster. */

@@ -1,5 +1,4 @@
 import {
-  addField,
   AuthzMetrics,
   causes,
   checkOpaque,
@@ -8,7 +7,6 @@ import {
   OrigProtoServer,
   refuse,
   serveConnection,
-  soleValue,
   type Cause,
   type Exchange,
   type Head,
@@ -72,7 +70,7 @@ export class Door {
     if (!named && head.find(FieldId.isthmusPort) < 0) {
       return this.#probe.serves(head) ? this.#probe : this.#refuse(causes.noSuchTarget);
     }
-    return this.#toTarget(client, asked, x, head, readTarget(soleValue(head, FieldId.isthmusTarget)));
+    return this.#toTarget(client, asked, x, head, asked.names.of(head));
   }
 
   #linkerd(client: MeshClient, header: TransportHeader, transport: Transport, rest: Buffer): void {
@@ -121,7 +119,7 @@ export class Door {
     if (head !== undefined && asked.forwarded !== undefined) {
       // What came in `forwarded` is a claim of the other cluster's app: only what the gateway itself saw goes on.
       head.remove(FieldId.forwarded);
-      addField(head, FieldId.forwarded, asked.forwarded.of(head.authority));
+      head.addLasting(FieldId.forwarded, asked.forwarded.of(head.authority));
     }
     return target.stack;
   }

@@ -1,4 +1,4 @@
-import { equalBytes, spanText, type Span } from '../proxy/index.ts';
+import { equalBytes, FieldId, ownField, spanText, type LastingField, type Span } from '../proxy/index.ts';
 
 /**
  * The `forwarded` field (RFC 7239) as gateways use it: `by=<gateway>;for=<client>;host=<authority>;proto=https`, with SPIFFE IDs in quotes. Shows a loop.
@@ -26,20 +26,20 @@ export class ForwardedElements {
   readonly #gateway: string;
   readonly #client: string;
   #host = Buffer.alloc(0);
-  #element: Buffer | undefined = undefined;
+  #element: LastingField | undefined = undefined;
 
   constructor(gateway: string, client: string) {
     this.#gateway = gateway;
     this.#client = client;
   }
 
-  /** The element for a request to `host`. */
-  of(host: Span): Buffer {
+  /** The field for a request to `host`, of one element. */
+  of(host: Span): LastingField {
     if (this.#element !== undefined && equalBytes(host.buffer, host.start, host.end, this.#host))
       return this.#element;
     const text = spanText(host);
     this.#host = Buffer.from(text, 'latin1');
-    this.#element = Buffer.from(forwardedElement(this.#gateway, this.#client, text), 'latin1');
+    this.#element = ownField(FieldId.forwarded, forwardedElement(this.#gateway, this.#client, text));
     return this.#element;
   }
 }

@@ -4,8 +4,8 @@ import type { Endpoint } from '../balance/endpoint.ts';
 import { gatewayOutcome, isEndpointsFault, outcomeOf, retryAfterMs } from '../balance/outcome.ts';
 import { causes, type Cause } from '../errors.ts';
 import { Http2Connection } from '../http2/connection.ts';
-import { FieldId, type Exchange, type Head, type Span } from '../message.ts';
-import { addField } from '../upstream/fields.ts';
+import { FieldId, type Exchange, type Head, type LastingField, type Span } from '../message.ts';
+import { addField, ownField } from '../upstream/fields.ts';
 import { markRequest, unmark } from '../upstream/orig-proto.ts';
 import type { InFlight } from '../in-flight.ts';
 import { routeOf } from '../route/limits-layer.ts';
@@ -29,9 +29,9 @@ export interface Reach extends Destination {
   readonly upstream: Upstream;
   readonly endpoint: Endpoint;
   readonly cells: HttpCells;
-  /** Text of the fields that tell the peer's proxy where to go: made once. */
-  readonly port: Buffer;
-  readonly target: Buffer | undefined;
+  /** The fields that tell the peer's proxy where to go: made once. */
+  readonly port: LastingField;
+  readonly target: LastingField | undefined;
 }
 
 export interface BalanceOptions {
@@ -72,7 +72,7 @@ export class Balance extends Dispatch {
   readonly #balancer: Balancer<Reach>;
   readonly #queue = new Set<Attempt>();
   readonly #failFast = new Timer(() => this.#giveUp());
-  #client = { name: '', bytes: Buffer.alloc(0) };
+  #client = { name: '', field: ownField(FieldId.isthmusClient, '') };
   #gate: Gate = 'open';
   #supply: Supply = { kind: 'waiting' };
   #rules: OutboundRules = defaultRules();
@@ -164,10 +164,10 @@ export class Balance extends Dispatch {
     this.#queue.delete(attempt);
   }
 
-  /** The last client's name as bytes: of a gateway's connection all requests have the same. */
-  #clientBytes(name: string): Buffer {
-    if (this.#client.name !== name) this.#client = { name, bytes: Buffer.from(name) };
-    return this.#client.bytes;
+  /** The last client's name as a field: of a gateway's connection all requests have the same. */
+  #clientField(name: string): LastingField {
+    if (this.#client.name !== name) this.#client = { name, field: ownField(FieldId.isthmusClient, name) };
+    return this.#client.field;
   }
 
   protected override prepare(x: Exchange, head: Head, destination: Destination): void {
@@ -189,12 +189,12 @@ export class Balance extends Dispatch {
       return;
     }
     if (attemptOf(x).retried) unmark(head);
-    if (target !== undefined) addField(head, FieldId.isthmusTarget, target);
-    else addField(head, FieldId.isthmusPort, port);
-    addField(head, FieldId.isthmusProtocol, x.opaque ? TCP : x.http2 ? HTTP2 : HTTP1);
+    if (target !== undefined) head.addLasting(FieldId.isthmusTarget, target);
+    else head.addLasting(FieldId.isthmusPort, port);
+    head.addLasting(FieldId.isthmusProtocol, x.opaque ? TCP : x.http2 ? HTTP2 : HTTP1);
     if (x.assertedClient !== undefined)
-      addField(head, FieldId.isthmusClient, this.#clientBytes(x.assertedClient));
-    if (leftMs > 0) addField(head, FieldId.isthmusTimeout, Buffer.from(String(leftMs)));
+      head.addLasting(FieldId.isthmusClient, this.#clientField(x.assertedClient));
+    if (leftMs > 0) addField(head, FieldId.isthmusTimeout, String(leftMs));
   }
 
   override responseHead(x: Exchange, head: Head, end: boolean): void {
@@ -329,18 +329,18 @@ export class Balance extends Dispatch {
 /** The app is told what is left of the time, whether its client said so or the route does. */
 function setGrpcTimeout(head: Head, leftMs: number): void {
   head.remove(FieldId.grpcTimeout);
-  addField(head, FieldId.grpcTimeout, Buffer.from(formatGrpcTimeout(leftMs)));
+  addField(head, FieldId.grpcTimeout, formatGrpcTimeout(leftMs));
 }
 
-function pointAt(span: Span, bytes: Buffer): void {
-  span.buffer = bytes;
-  span.start = 0;
-  span.end = bytes.length;
+function pointAt(span: Span, { buffer, nameEnd, valueEnd }: LastingField): void {
+  span.buffer = buffer;
+  span.start = nameEnd;
+  span.end = valueEnd;
 }
 
-const TCP = Buffer.from('tcp');
-const HTTP1 = Buffer.from('http/1.1');
-const HTTP2 = Buffer.from('h2');
+const TCP = ownField(FieldId.isthmusProtocol, 'tcp');
+const HTTP1 = ownField(FieldId.isthmusProtocol, 'http/1.1');
+const HTTP2 = ownField(FieldId.isthmusProtocol, 'h2');
 
 /** What the balancer keeps beside the endpoint that was chosen. */
 export function reachOf(destination: Destination): Reach {

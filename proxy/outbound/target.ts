@@ -3,7 +3,7 @@ import type { Endpoint } from '../balance/endpoint.ts';
 import { Discovery, type DiscoveryOptions, type Found } from '../control/discovery.ts';
 import { OutboundPolicyWatch, type OutboundPolicyOptions } from '../control/outbound-policies.ts';
 import { causes, type Cause } from '../errors.ts';
-import type { Exchange, RequestSink } from '../message.ts';
+import { FieldId, type Exchange, type RequestSink } from '../message.ts';
 import type { InFlight } from '../in-flight.ts';
 import { LimitsLayer, routeOf } from '../route/limits-layer.ts';
 import { defaultRules, type OutboundRules } from '../route/outbound-rules.ts';
@@ -11,6 +11,7 @@ import { HttpCells } from '../telemetry/http-metrics.ts';
 import type { RequestObserver } from '../telemetry/observer.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import { Attempt } from '../upstream/attempt.ts';
+import { ownField } from '../upstream/fields.ts';
 import { TelemetryLayer } from '../upstream/telemetry-layer.ts';
 import { Balance, reachOf, type Reach } from './balance.ts';
 import { Backend, supplyOf } from './backend.ts';
@@ -270,8 +271,11 @@ export class Target {
       endpoint: one,
       upstream: this.#options.peers.acquire(one),
       cells: metrics.reach(one),
-      port: Buffer.from(String(one.port)),
-      target: one.authorityOverride === undefined ? undefined : Buffer.from(one.authorityOverride),
+      port: ownField(FieldId.isthmusPort, String(one.port)),
+      target:
+        one.authorityOverride === undefined
+          ? undefined
+          : ownField(FieldId.isthmusTarget, one.authorityOverride),
     };
   }
 }

@@ -1,22 +1,28 @@
 import { pseudoHeader } from '../../api/names.ts';
-import { FieldId, type Head } from '../message.ts';
+import { FieldId, lastingField, type Head, type LastingField } from '../message.ts';
 
-const names = new Map<FieldId, Buffer>([
-  [FieldId.isthmusPort, Buffer.from(pseudoHeader.port)],
-  [FieldId.isthmusTarget, Buffer.from(pseudoHeader.target)],
-  [FieldId.isthmusClient, Buffer.from(pseudoHeader.client)],
-  [FieldId.isthmusProtocol, Buffer.from(pseudoHeader.protocol)],
-  [FieldId.isthmusTimeout, Buffer.from(pseudoHeader.timeout)],
-  [FieldId.grpcTimeout, Buffer.from('grpc-timeout')],
-  [FieldId.l5dClientId, Buffer.from('l5d-client-id')],
-  [FieldId.forwarded, Buffer.from('forwarded')],
+const names = new Map<FieldId, string>([
+  [FieldId.isthmusPort, pseudoHeader.port],
+  [FieldId.isthmusTarget, pseudoHeader.target],
+  [FieldId.isthmusClient, pseudoHeader.client],
+  [FieldId.isthmusProtocol, pseudoHeader.protocol],
+  [FieldId.isthmusTimeout, pseudoHeader.timeout],
+  [FieldId.grpcTimeout, 'grpc-timeout'],
+  [FieldId.l5dClientId, 'l5d-client-id'],
+  [FieldId.forwarded, 'forwarded'],
 ]);
 
-/** Adds one of the fields that our layers write. False: the head is full. */
-export function addField(head: Head, id: FieldId, value: Buffer): boolean {
+/** One of the fields that our layers write. To be kept where the value repeats: `Head.addLasting`. */
+export function ownField(id: FieldId, value: string): LastingField {
   const name = names.get(id);
   if (name === undefined) throw new Error(`no layer writes the field ${id}`);
-  return head.add(id, name, 0, name.length, value, 0, value.length);
+  return lastingField(name, value);
+}
+
+/** Adds such a field, of a value that does not repeat. False: the head is full. */
+export function addField(head: Head, id: FieldId, value: string): boolean {
+  const { buffer, nameStart, nameEnd, valueEnd } = ownField(id, value);
+  return head.add(id, buffer, nameStart, nameEnd, buffer, nameEnd, valueEnd);
 }
 
 /** The value of a field that must stand at most once; undefined when it is absent, empty or there twice. */
