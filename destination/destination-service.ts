@@ -47,12 +47,16 @@ export function createDestinationService(
     },
     getProfile: (request, stream) => {
       const target = targetOf(request);
+      const { namespace } = parseContextToken(request.contextToken);
       streamView(
         deps,
         {
           method: 'GetProfile',
-          key: `profile ${targetKey(target)}`,
-          computation: { compute: (cluster) => profileOf(target, cluster, settings), equal: sameProfile },
+          key: `profile ${namespace ?? ''} ${targetKey(target)}`,
+          computation: {
+            compute: (cluster) => profileOf(target, namespace, cluster, settings),
+            equal: sameProfile,
+          },
           step: (_before, after) =>
             after.kind === 'profile' ? { messages: [after.profile] } : { end: invalid(after.reason) },
         },

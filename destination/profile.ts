@@ -7,8 +7,16 @@ import {
 import type { ClusterReader } from './cluster-state.ts';
 import { weightedAddr } from './endpoint.ts';
 import { addressEndpoint, notAService, serviceOfAddress } from './endpoint-set.ts';
-import { serviceMetadata } from './metadata.ts';
+import { resources } from '../kubernetes/resources.ts';
+import { routeMetadata, serviceMetadata } from './metadata.ts';
 import { isOpaqueServicePort } from './opaque-ports.ts';
+import { untold } from './policy/problems.ts';
+import {
+  DEFAULT_RETRY_BUDGET,
+  destinationOverrides,
+  profileRoutes,
+  retryBudget,
+} from './profile/profile-routes.ts';
 import type { DestinationSettings } from './settings.ts';
 import type { AddressTarget, ServiceTarget } from './target.ts';
 
@@ -17,27 +25,26 @@ export type ProfileResult =
   | { readonly kind: 'profile'; readonly profile: DestinationProfile }
   | { readonly kind: 'not-a-service'; readonly reason: string };
 
-/** Linkerd's retry budget where no ServiceProfile says otherwise. */
-const RETRY_BUDGET = { retryRatio: 0.2, minRetriesPerSecond: 10, ttl: { seconds: 10n } };
-
 /**
  * The profile of a target. A Service name has one before the Service exists, since a mirror may appear later; a bare address always has one,
- * with the endpoint in it.
+ * with the endpoint in it. A ServiceProfile of the client's namespace goes before one of the Service's.
+ * @param clientNamespace undefined: it is not known where the client is
  */
 export function profileOf(
   target: ServiceTarget | AddressTarget,
+  clientNamespace: string | undefined,
   cluster: ClusterReader,
   settings: DestinationSettings,
 ): ProfileResult {
-  if (target.kind === 'service') return serviceProfile(target, cluster, settings);
+  if (target.kind === 'service') return serviceProfile(target, clientNamespace, cluster, settings);
   const service = serviceOfAddress(target, cluster);
-  if (service !== undefined) return serviceProfile(service, cluster, settings);
+  if (service !== undefined) return serviceProfile(service, clientNamespace, cluster, settings);
   const endpoint = addressEndpoint(target, cluster, settings);
   return {
     kind: 'profile',
     profile: create(DestinationProfileSchema, {
       opaqueProtocol: endpoint.opaque,
-      retryBudget: RETRY_BUDGET,
+      retryBudget: DEFAULT_RETRY_BUDGET,
       endpoint: weightedAddr(endpoint),
     }),
   };
@@ -45,6 +52,7 @@ export function profileOf(
 
 function serviceProfile(
   target: ServiceTarget,
+  clientNamespace: string | undefined,
   cluster: ClusterReader,
   settings: DestinationSettings,
 ): ProfileResult {
@@ -56,12 +64,23 @@ function serviceProfile(
     service === undefined
       ? settings.opaquePorts.includes(target.port)
       : isOpaqueServicePort(service, namespace, target.port, settings.opaquePorts);
+  const name = fullyQualifiedName(target, settings.clusterDomain);
+  const written =
+    (clientNamespace === undefined ? undefined : cluster.policy('serviceProfiles', clientNamespace, name)) ??
+    cluster.policy('serviceProfiles', target.namespace, name);
   return {
     kind: 'profile',
     profile: create(DestinationProfileSchema, {
-      fullyQualifiedName: fullyQualifiedName(target, settings.clusterDomain),
+      fullyQualifiedName: name,
       opaqueProtocol,
-      retryBudget: RETRY_BUDGET,
+      ...(written === undefined
+        ? { retryBudget: DEFAULT_RETRY_BUDGET }
+        : {
+            routes: profileRoutes(written, untold),
+            retryBudget: retryBudget(written),
+            dstOverrides: destinationOverrides(written, target.port),
+            profileRef: routeMetadata(resources.serviceProfiles, written),
+          }),
       parentRef: serviceMetadata(target),
     }),
   };

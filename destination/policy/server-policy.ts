@@ -13,6 +13,7 @@ import { type AuthzInit, policyAuthorization, targetOf } from './authorization.t
 import { defaultAuthorizations } from './default-policy.ts';
 import { DETECT_TIMEOUT, probeRoutes } from './probe-routes.ts';
 import { quoted, type TellProblem, untold } from './problems.ts';
+import { serverRateLimit } from './rate-limit.ts';
 import { selectsServer, serverAuthorization } from './server-authorization.ts';
 import { serverProtocol } from './server-protocol.ts';
 import { serverGrpcRoutes, serverHttpRoutes } from './server-routes.ts';
@@ -80,7 +81,11 @@ function protocolOf(
   const own = serverHttpRoutes(server, cluster, settings);
   // Routes of its own say all that is open, as with Linkerd: whoever writes them names the probes as well.
   const httpRoutes = own.length === 0 ? probeRoutes(pod, port, 'default', []) : own;
-  if (protocol === 'detect')
-    return { kind: { case: 'detect', value: { timeout: DETECT_TIMEOUT, httpRoutes } } };
-  return { kind: { case: protocol, value: { routes: httpRoutes } } };
+  const limit = serverRateLimit(server, cluster, settings);
+  if (protocol === 'detect') {
+    const limited = limit === undefined ? {} : { httpLocalRateLimit: limit };
+    return { kind: { case: 'detect', value: { timeout: DETECT_TIMEOUT, httpRoutes, ...limited } } };
+  }
+  const limited = limit === undefined ? {} : { localRateLimit: limit };
+  return { kind: { case: protocol, value: { routes: httpRoutes, ...limited } } };
 }

@@ -71,7 +71,8 @@ function pathKind(path: HttpMatch['path']) {
   throw new UnreadableError(`a path's type is ${quoted(type)}, it must be ${EXACT}, PathPrefix or ${REGEX}`);
 }
 
-function httpMethod(text: string) {
+/** A method by its name, in the proxy API's form. */
+export function httpMethod(text: string) {
   const registered = HttpMethod_Registered[text as keyof typeof HttpMethod_Registered];
   return typeof registered === 'number'
     ? ({ type: { case: 'registered', value: registered } } as const)

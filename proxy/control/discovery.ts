@@ -1,6 +1,9 @@
+import { toBinary } from '@bufbuild/protobuf';
+
 import {
   Destination,
   type DestinationProfile,
+  DestinationProfileSchema,
   type Update,
 } from '../../api/proto/gen/linkerd/destination_pb.js';
 import {
@@ -11,6 +14,8 @@ import {
   type Timer,
 } from '../../workload-identity/index.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
+import type { OutboundRules } from '../route/outbound-rules.ts';
+import { compileProfile } from '../route/profile-rules.ts';
 import type { ControlCells } from '../telemetry/control-metrics.ts';
 import { EndpointSet, toEndpoint } from './endpoints.ts';
 import { Watch } from './watch.ts';
@@ -28,6 +33,8 @@ export type Found =
       readonly opaque: boolean;
       /** The one name of the Service, without its port; empty where a single pod was asked for. */
       readonly name: string;
+      /** Rules of a ServiceProfile, which go before those of the policy. */
+      readonly rules: OutboundRules | undefined;
     }
   /** The name is no Service of this cluster. */
   | { readonly kind: 'no-service' };
@@ -48,6 +55,7 @@ export interface DiscoveryOptions {
  * ends the streams of a name that nobody uses and remembers what they told.
  */
 export class Discovery {
+  readonly #path: string;
   readonly #options: DiscoveryOptions;
   readonly #changed: (found: Found) => void;
   readonly #profile: Watch<DestinationProfile>;
@@ -55,12 +63,16 @@ export class Discovery {
   readonly #endpoints = new EndpointSet();
   #opaque = false;
   #name = '';
+  #rules: OutboundRules | undefined;
+  /** The profile that the rules are from: an unchanged one keeps its rules, and with them its retry budget. */
+  #told: Buffer | undefined;
   #found: Found = WAITING;
   #remembered: Found | undefined;
   #revalidation: Timer | undefined;
 
   /** @param path `name:port` or `ip:port` */
   constructor(path: string, options: DiscoveryOptions, changed: (found: Found) => void) {
+    this.#path = path;
     this.#options = options;
     this.#changed = changed;
     const { channel, contextToken } = options;
@@ -104,12 +116,26 @@ export class Discovery {
   #onProfile(profile: DestinationProfile): void {
     this.#opaque = profile.opaqueProtocol;
     this.#name = profile.fullyQualifiedName;
+    this.#compile(profile);
     if (profile.endpoint !== undefined) {
       const only = toEndpoint(profile.endpoint, {});
       this.#get.stop();
       this.#publishEndpoints(only === undefined ? [] : [only]);
     } else if (this.#get.live) this.#publishEndpoints(this.#endpoints.endpoints);
     else this.#get.start();
+  }
+
+  #compile(profile: DestinationProfile): void {
+    if (profile.routes.length + profile.dstOverrides.length === 0) {
+      this.#told = undefined;
+      this.#rules = undefined;
+      return;
+    }
+    const told = Buffer.from(toBinary(DestinationProfileSchema, profile));
+    if (this.#told?.equals(told) === true) return;
+    this.#told = told;
+    const port = /:\d+$/.exec(this.#path)?.[0] ?? '';
+    this.#rules = compileProfile(profile, `${profile.fullyQualifiedName}${port}`);
   }
 
   #onUpdate(update: Update, first: boolean): void {
@@ -144,6 +170,7 @@ export class Discovery {
       kind: 'endpoints',
       endpoints,
       name: this.#name,
+      rules: this.#rules,
       opaque: this.#opaque || (endpoints.length > 0 && endpoints.every((one) => one.opaque)),
     });
   }

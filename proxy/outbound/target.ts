@@ -66,8 +66,10 @@ export class Target {
   readonly #limits: LimitsLayer;
   readonly #metrics: TargetMetrics;
   readonly #listeners = new Set<() => void>();
-  /** Undefined: neither the policy nor that there is none has been told. */
+  /** What holds: the profile's rules, else the policy's. Undefined: not all of it has been told yet. */
   #rules: OutboundRules | undefined = undefined;
+  #policyRules: OutboundRules = defaultRules();
+  #profileRules: OutboundRules | undefined;
   /** Services that routes send requests to, by path. */
   readonly #backends = new Map<string, Backend>();
   #distribute: Distribute | undefined;
@@ -149,7 +151,10 @@ export class Target {
   }
 
   #onFound(found: Found): void {
-    if (found.kind === 'endpoints') this.#metrics.named(found.name);
+    if (found.kind === 'endpoints') {
+      this.#metrics.named(found.name);
+      this.#profileRules = found.rules;
+    }
     if (found.kind === 'no-service') {
       // What is no Service has no policy.
       this.#policy.stop();
@@ -157,11 +162,30 @@ export class Target {
     } else if (found.kind === 'waiting') this.#balance.supply(found);
     // The first requests wait for the policy as well: they are to have its timeouts.
     else if (!this.#policy.settled) this.#balance.supply({ kind: 'waiting' });
-    else this.#balance.supply(supplyOf(found, this.#options.throughGateways));
+    else {
+      this.#configure();
+      this.#balance.supply(supplyOf(found, this.#options.throughGateways));
+    }
     for (const listener of this.#listeners) listener();
   }
 
   #onRules(rules: OutboundRules): void {
+    this.#policyRules = rules;
+    if (this.#rules !== undefined) this.#configure();
+  }
+
+  #onPolicySettled(): void {
+    this.#onFound(this.#discovery.found);
+  }
+
+  /** All is known that routes are made of. */
+  #configure(): void {
+    const rules = this.#profileRules ?? this.#policyRules;
+    if (rules !== this.#rules) this.#apply(rules);
+    this.#balance.routed();
+  }
+
+  #apply(rules: OutboundRules): void {
     this.#rules = rules;
     this.#balance.configure(rules);
     if (rules.planned) this.#distribute ??= this.#insertDistribute();
@@ -170,15 +194,8 @@ export class Target {
     for (const backend of this.#backends.values()) backend.configure(rules);
   }
 
-  #onPolicySettled(): void {
-    this.#rules ??= defaultRules();
-    this.#balance.routed();
-    this.#onFound(this.#discovery.found);
-  }
-
   #goBeyond(): void {
-    this.#rules ??= defaultRules();
-    this.#balance.routed();
+    this.#configure();
     const { beyond, clock, log } = this.#options;
     if (beyond.kind === 'refuse') return this.#refuse(causes.noSuchTarget);
     this.#dns?.stop();

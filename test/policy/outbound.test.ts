@@ -217,3 +217,62 @@ test('calls go by service and method, and their routes go before those of HTTP',
   assert.equal(await app('/shop.Cart/Add'), 'fresh');
   assert.equal(await app('/shop.Cart/Remove'), '404');
 });
+
+async function profile(spec: object, namespace = 'shop'): Promise<void> {
+  mesh.put('serviceProfiles', 'old.shop.svc.cluster.local', spec, { namespace });
+  put.push(['serviceProfiles', 'old.shop.svc.cluster.local', namespace]);
+  await mesh.told();
+}
+
+test('a ServiceProfile goes before routes: the first of its own that fits counts, the others pass', async () => {
+  await route([{ matches: [{ path: { value: '/never' } }] }]);
+  assert.equal(await app('/any'), '404');
+  old.asked.splice(0);
+  await profile({
+    routes: [
+      {
+        name: 'reads',
+        condition: { all: [{ method: 'GET' }, { not: { pathRegex: '/once/.*' } }] },
+        isRetryable: true,
+        responseClasses: [{ condition: { status: { min: 503, max: 503 } }, isFailure: true }],
+      },
+      { name: 'rest', condition: { pathRegex: '/.*' } },
+    ],
+  });
+  old.failing = 2;
+  assert.equal(await app('/any'), 'old');
+  assert.equal(old.asked.length, 3);
+  old.failing = 1;
+  assert.equal(await app('/once/x'), '503');
+});
+
+test("a profile's timeout ends requests, its budget bounds retries, its overrides split traffic", async () => {
+  await profile({
+    routes: [{ name: 'all', condition: { pathRegex: '/.*' }, isRetryable: true }],
+    retryBudget: { retryRatio: 0, minRetriesPerSecond: 0, ttl: '10s' },
+    dstOverrides: [
+      { authority: 'fresh.shop.svc.cluster.local', weight: '500m' },
+      { authority: 'old.shop.svc.cluster.local:80', weight: 0 },
+    ],
+  });
+  fresh.asked.splice(0);
+  fresh.failing = 1;
+  assert.deepEqual([await app(), await app()], ['503', 'fresh']);
+  assert.equal(fresh.asked.length, 2);
+  await profile({
+    routes: [{ name: 'all', condition: { method: 'GET' }, timeout: '50ms' }],
+    dstOverrides: [{ authority: 'slow.shop.svc.cluster.local:80', weight: 1 }],
+  });
+  assert.equal(await app(), '504');
+});
+
+test("a profile of the client's namespace goes before the Service's", async () => {
+  const to = (name: string) => ({
+    routes: [],
+    dstOverrides: [{ authority: `${name}.shop.svc.cluster.local`, weight: 1 }],
+  });
+  await profile(to('fresh'), 'bank');
+  assert.deepEqual([await app(), await app('/', {}, bank)], ['old', 'fresh']);
+  await profile(to('slow'));
+  assert.equal(await app('/', {}, bank), 'fresh');
+});
