@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { freshAddress } from './testing/mesh/test-mesh.ts';
 import { shownEnv, startAdmin } from './admin.ts';
 import { Registry } from './telemetry/registry.ts';
@@ -29,18 +32,37 @@ test('live, ready with its reason, metrics; a taken port is named', async (t) =>
   const options = { host: freshAddress(), port: 4191, registry, unready: () => reason, env: {} };
   const admin = await startAdmin(options);
   t.after(() => admin.close());
-  const get = (path: string, method = 'GET') => fetch(`http://${options.host}:4191${path}`, { method });
-  assert.equal((await get('/live')).status, 200);
-  const unready = await get('/ready');
+  const ask = (path: string, method = 'GET') => fetch(`http://${options.host}:4191${path}`, { method });
+  assert.equal((await ask('/live')).status, 200);
+  const unready = await ask('/ready');
   assert.equal(unready.status, 503);
   assert.equal(await unready.text(), 'not yet\n');
   reason = undefined;
-  assert.equal((await get('/ready')).status, 200);
-  assert.match(await (await get('/metrics')).text(), /^request_total 2$/m);
-  assert.equal((await get('/shutdown', 'POST')).status, 404);
-  assert.equal((await get('/ready', 'POST')).status, 405);
-  assert.equal((await get('/other')).status, 404);
+  assert.equal((await ask('/ready')).status, 200);
+  assert.match(await (await ask('/metrics')).text(), /^request_total 2$/m);
+  assert.equal((await ask('/shutdown', 'POST')).status, 404);
+  assert.equal((await ask('/ready', 'POST')).status, 405);
+  assert.equal((await ask('/other')).status, 404);
   await assert.rejects(startAdmin(options), new RegExp(`${options.host}:4191 cannot be opened`));
+});
+
+test('a reader that pauses gets all of a large exposition', async (t) => {
+  const registry = new Registry();
+  const family = registry.histogram('latency', 'Latency');
+  const label = 'as long as real ones '.repeat(10);
+  for (let i = 0; i < 1_000; i++) family.cell({ i: String(i), label }).observe(i);
+  const options = { host: freshAddress(), port: 0, registry, unready: () => undefined, env: {} };
+  const admin = await startAdmin(options);
+  t.after(() => admin.close());
+  const [answer] = (await once(
+    get({ host: options.host, port: admin.port, path: '/metrics', agent: false }),
+    'response',
+  )) as [IncomingMessage];
+  // More than the kernel's buffers hold: meanwhile the server has to stop.
+  for (let turn = 0; turn < 1_000; turn++) await nextTurn();
+  let text = '';
+  for await (const chunk of answer) text += String(chunk);
+  assert.equal(text.split('\n').filter((line) => line.startsWith('latency_bucket')).length, 26 * 1_000);
 });
 
 test('a shutdown is asked for by POST over loopback, and answered before it begins', async (t) => {

@@ -115,9 +115,23 @@ async function writeMetrics(response: ServerResponse, registry: Registry): Promi
   response.writeHead(200, { 'content-type': EXPOSITION_TYPE });
   for await (const slice of exposition(registry)) {
     if (response.destroyed) return;
-    response.write(slice);
+    // Who reads slowly gets it slowly: what waits is not kept in memory.
+    if (!response.write(slice)) await drained(response);
   }
   response.end();
+}
+
+/** Resolves when there is room again, or nobody left who reads. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done);
+      response.off('close', done);
+      resolve();
+    };
+    response.once('drain', done);
+    response.once('close', done);
+  });
 }
 
 function text(response: ServerResponse, status: number, body: string): void {

@@ -30,10 +30,14 @@ export function registerProcessMetrics(registry: Registry): void {
 /** The identity's own values, under its own names. */
 export function registerIdentityMetrics(registry: Registry, metrics: () => IdentityMetric[]): void {
   for (const metric of metrics()) {
-    const family = registry.gauge(metric.name, metric.help);
+    const { name, help, type } = metric;
+    const counter = type === 'counter' ? registry.counter(name, help).cell() : undefined;
+    const gauge = type === 'gauge' ? registry.gauge(name, help).cell() : undefined;
     registry.onCollect(() => {
-      const now = metrics().find((other) => other.name === metric.name);
-      if (now !== undefined) family.cell().set(now.value);
+      const now = metrics().find((other) => other.name === name);
+      if (now === undefined) return;
+      gauge?.set(now.value);
+      counter?.add(now.value - counter.value);
     });
   }
 }

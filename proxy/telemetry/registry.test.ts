@@ -76,7 +76,8 @@ test('a name is registered once', () => {
 test('an exposition lets the event loop turn between slices', async () => {
   const registry = new Registry();
   const family = registry.counter('c', 'help');
-  for (let i = 0; i < 500; i++) family.cell({ i: String(i) }).add();
+  const label = 'as long as real ones '.repeat(10);
+  for (let i = 0; i < 500; i++) family.cell({ i: String(i), label }).add();
   let turns = 0;
   const timer = setImmediate(function count() {
     turns++;
