@@ -1,4 +1,4 @@
-import { frame, REQUEST, requestFrame, SETTINGS, wordFrame } from '../../proxy/testing/http2-frames.ts';
+import { frame, REQUEST, requestFrame, wordFrame } from '../../proxy/testing/http2-frames.ts';
 
 /** One thing that a client does to a server, and what RFC 9113 or RFC 7541 asks of the server. */
 export interface Case {
