@@ -11,6 +11,7 @@ import {
   type Exchange,
   type Head,
   type MeshClient,
+  type Observers,
   type RequestSink,
   type Runtime,
   type Targets,
@@ -38,12 +39,20 @@ export class Door {
   readonly #exports: ExportWatch;
   readonly #probe: Probe;
   readonly #authz: AuthzMetrics;
+  readonly #observers: Observers | undefined;
   readonly #open = new Set<{ drain(): void }>();
 
-  constructor(runtime: Runtime, targets: Targets, exports: ExportWatch, unready: () => string | undefined) {
+  constructor(
+    runtime: Runtime,
+    targets: Targets,
+    exports: ExportWatch,
+    observers: Observers | undefined,
+    unready: () => string | undefined,
+  ) {
     this.#runtime = runtime;
     this.#targets = targets;
     this.#exports = exports;
+    this.#observers = observers;
     this.#probe = new Probe(unready);
     this.#authz = new AuthzMetrics(runtime.registry);
     this.acceptor = new MeshAcceptor({
@@ -109,6 +118,7 @@ export class Door {
     if (refusal !== undefined || name === undefined) {
       const cause = refusal ?? causes.noSuchTarget;
       asked.denied(cause, x.opaque);
+      if (head !== undefined && !x.opaque) this.#observers?.refused(asked.requester, x, head, cause);
       return this.#refuse(cause);
     }
     const target = this.#targets.get(name);
@@ -130,7 +140,7 @@ export class Door {
   }
 
   #refuse(cause: Cause): RequestSink {
-    return refuse(cause, this.#runtime.http.errors);
+    return refuse(cause, this.#runtime.http.inboundErrors);
   }
 }
 

@@ -44,7 +44,7 @@ export async function startGateway(config: MeshConfig, options: RuntimeOptions):
     if (runtime.identity.state.kind !== 'certified') return 'the identity is not certified';
     return exports.known ? undefined : 'the control plane has not told what is exported';
   };
-  const door = new Door(runtime, targets, exports, unready);
+  const door = new Door(runtime, targets, exports, observing.observers, unready);
   const listener = await listenOn(
     ip,
     port.inbound,

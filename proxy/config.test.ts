@@ -51,6 +51,7 @@ const WRONG: [string, string, RegExp][] = [
   ['ISTHMUS_PROXY_SHUTDOWN_GRACE_SECONDS', '-1', /it must be a number of seconds/],
   ['ISTHMUS_POLICY_ADDR', 'policy', /ISTHMUS_POLICY_ADDR is "policy": it must be host:port/],
   ['ISTHMUS_IDENTITY_ADDR', 'identity', /ISTHMUS_IDENTITY_ADDR/],
+  ['ISTHMUS_ACCESS_LOG', 'xml', /it must be one of json, apache, none/],
   ['ISTHMUS_LOG_LEVEL', 'loud', /it must be one of trace/],
 ];
 
@@ -59,6 +60,35 @@ for (const [name, value, message] of WRONG) {
     assert.match(problems({ ...GOOD, [name]: value }).join('\n'), message);
   });
 }
+
+const TRACES: [string, string, RegExp][] = [
+  ['ISTHMUS_TRACE_COLLECTOR', 'otel', /ISTHMUS_TRACE_COLLECTOR is "otel": it must be host:port/],
+  ['ISTHMUS_TRACE_COLLECTOR_IDENTITY', 'otel', /it must be namespace\/serviceaccount/],
+  ['ISTHMUS_TRACE_SAMPLING', '1.5', /it must be a number from 0 to 1/],
+];
+
+for (const [name, value, message] of TRACES) {
+  test(`with a collector ${name}=${value} is refused with what it must be`, () => {
+    const env = { ...GOOD, ISTHMUS_TRACE_COLLECTOR: 'otel.tracing:4318', [name]: value };
+    assert.match(problems(env).join('\n'), message);
+  });
+}
+
+test('the access log and traces are off until they are asked for', () => {
+  const { accessLog, traces } = gatewayConfig(GOOD);
+  assert.deepEqual([accessLog, traces], [undefined, undefined]);
+  const on = { ...GOOD, ISTHMUS_ACCESS_LOG: 'json', ISTHMUS_TRACE_COLLECTOR: 'otel.tracing:4318' };
+  assert.deepEqual(proxyConfig(on).accessLog, { format: 'json', file: 'stderr' });
+  assert.deepEqual(proxyConfig(on).traces, {
+    collector: 'otel.tracing:4318',
+    identity: undefined,
+    sampling: 0.01,
+    serviceName: 'web',
+  });
+  const mesh = { ...on, ISTHMUS_TRACE_COLLECTOR_IDENTITY: 'tracing/otel', ISTHMUS_TRACE_SAMPLING: '0' };
+  const { identity, sampling } = proxyConfig(mesh).traces ?? {};
+  assert.deepEqual([identity, sampling], [{ namespace: 'tracing', serviceAccount: 'otel' }, 0]);
+});
 
 test('port ranges', () => {
   const { opaquePorts } = proxyConfig({ ...GOOD, ISTHMUS_PROXY_OPAQUE_PORTS: '1-3, 25' });

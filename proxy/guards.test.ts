@@ -77,7 +77,7 @@ describe('guards of the outbound side', () => {
     const answer = await ask(client.ip, 'http://slow.shop/');
     assert.deepEqual([answer.status, causeOf(answer)], [504, 'timeout']);
     await taken;
-    assert.equal(await metricSum(client.ip, 'http_errors_total', 'error="timeout"'), 1);
+    assert.equal(await metricSum(client.ip, 'outbound_http_errors_total', 'error="timeout"'), 1);
   });
 
   test('the response and the idle timeout end what has begun', async () => {

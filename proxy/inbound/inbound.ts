@@ -92,9 +92,9 @@ export class Inbound {
     const stacks = new Stacks((port, asserted) => this.#stack(client, { podIp, port, apps }, asserted));
     return (x, head) => {
       const port = readPort(head, ports);
-      if (typeof port !== 'number') return refuse(port, http.errors);
+      if (typeof port !== 'number') return refuse(port, http.inboundErrors);
       const refusal = checkOpaque(x, head);
-      if (refusal !== undefined) return refuse(refusal, http.errors);
+      if (refusal !== undefined) return refuse(refusal, http.inboundErrors);
       x.assertedClient = believedClient(soleValue(head, FieldId.isthmusClient), client.peer, own);
       return stacks.get(port, x.assertedClient);
     };
@@ -105,7 +105,7 @@ export class Inbound {
     const { http, ports } = this.#options;
     const port = header.name === '' ? checkPort(header.port, ports) : causes.noSuchTarget;
     if (typeof port !== 'number') {
-      http.errors.cell({ error: port.code }).add();
+      http.inboundErrors.cell({ error: port.code }).add();
       transport.destroy();
       return;
     }
@@ -128,7 +128,7 @@ export class Inbound {
       if (head === undefined) return stack;
       origProto.take(x, head);
       const refusal = checkOpaque(x, head);
-      return refusal === undefined ? stack : refuse(refusal, http.errors);
+      return refusal === undefined ? stack : refuse(refusal, http.inboundErrors);
     };
     const { timers } = this.#options;
     serveConnection({
@@ -171,7 +171,7 @@ export class Inbound {
     const fields = new IdentityFieldsLayer(limits, name, peer !== undefined && isOwnGateway(peer, own));
     let undecided: HttpCells | undefined;
     return new TelemetryLayer(fields, {
-      errors: http.errors,
+      errors: http.inboundErrors,
       now,
       went: (x) => (x.verdict instanceof Decided ? x.verdict.cells : undefined),
       unplaced: () => (undecided ??= http.cells(labels)),

@@ -113,7 +113,7 @@ export class MeshAcceptor {
       timers: this.#options.timers,
       isthmus: true,
       ...(route === undefined ? {} : { route }),
-      onRefused: this.#options.http.refusedHead,
+      onRefused: this.#options.http.refusedInbound,
       onClose: () => this.#connections.delete(connection),
     });
     this.#connections.add(connection);

@@ -39,7 +39,7 @@ export function serveConnection(options: ServeOptions): void {
   const onClose = (): void => {
     open.delete(connection);
   };
-  const onRefused = http.refusedHead;
+  const onRefused = http.refusedInbound;
   const connection: Http1ServerConnection | Http2Connection =
     protocol === 'http1'
       ? new Http1ServerConnection(transport, { timers, route, onRefused, onClose })

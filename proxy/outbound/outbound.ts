@@ -89,7 +89,7 @@ export class Outbound {
     const target = this.#target(isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`, undefined);
     if ('stack' in target) this.#detect(this.#take(socket), target, NO_BYTES);
     else {
-      this.#options.http.errors.cell({ error: target.code }).add();
+      this.#options.http.outboundErrors.cell({ error: target.code }).add();
       socket.destroy();
     }
   }
@@ -115,7 +115,7 @@ export class Outbound {
       timers: this.#options.timers,
       route: (_x, head) => this.#route(head, tunnel),
       ...(tunnel === undefined ? { onConnect: (head: Head) => this.#connect(head, connection) } : {}),
-      onRefused: this.#options.http.refusedHead,
+      onRefused: this.#options.http.refusedOutbound,
       onClose: () => this.#connections.delete(connection),
     });
     this.#connections.add(connection);
@@ -130,9 +130,11 @@ export class Outbound {
       timers: this.#options.timers,
       route: (x, head) => {
         const refusal = checkOpaque(x, head);
-        return refusal === undefined ? this.#route(head, tunnel) : refuse(refusal, this.#options.http.errors);
+        return refusal === undefined
+          ? this.#route(head, tunnel)
+          : refuse(refusal, this.#options.http.outboundErrors);
       },
-      onRefused: this.#options.http.refusedHead,
+      onRefused: this.#options.http.refusedOutbound,
       onClose: () => this.#connections.delete(connection),
     });
     this.#connections.add(connection);
@@ -144,7 +146,7 @@ export class Outbound {
   #tls(transport: Transport, serverName: string, bytes: Buffer): void {
     const target = this.#target(serverName, TLS_PORT);
     if (!('stack' in target)) {
-      this.#options.http.errors.cell({ error: target.code }).add();
+      this.#options.http.outboundErrors.cell({ error: target.code }).add();
       transport.destroy();
       return;
     }
@@ -159,7 +161,7 @@ export class Outbound {
       return tunnel.stack;
     }
     const target = this.#target(spanText(head.authority), HTTP_PORT);
-    return 'stack' in target ? target.stack : refuse(target, this.#options.http.errors);
+    return 'stack' in target ? target.stack : refuse(target, this.#options.http.outboundErrors);
   }
 
   #connect(head: Head, connection: Http1ServerConnection): ReturnType<OnConnect> {

@@ -263,7 +263,7 @@ export class Target {
   #telemetry(inner: LimitsLayer): TelemetryLayer {
     const { http, now, observer } = this.#options;
     return new TelemetryLayer(inner, {
-      errors: http.errors,
+      errors: http.outboundErrors,
       now,
       asked: (x) => (x.verdict instanceof HttpCells ? x.verdict : undefined),
       went: cellsOf,

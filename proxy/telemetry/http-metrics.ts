@@ -89,7 +89,8 @@ export class HttpMetrics {
   readonly requests: Family<Counter>;
   readonly responses: Family<Counter>;
   readonly latency: Family<Histogram>;
-  readonly errors: Family<Counter>;
+  readonly inboundErrors: Family<Counter>;
+  readonly outboundErrors: Family<Counter>;
 
   constructor(registry: Registry) {
     this.requests = registry.counter('request_total', 'Requests that were forwarded');
@@ -101,11 +102,14 @@ export class HttpMetrics {
       'response_latency_ms',
       "Milliseconds from a request's head to its response's end",
     );
-    this.errors = registry.counter('http_errors_total', 'Requests that the proxy itself answered, by cause');
+    const help = 'Requests that the proxy itself answered, or ended, by cause';
+    this.inboundErrors = registry.counter('inbound_http_errors_total', help);
+    this.outboundErrors = registry.counter('outbound_http_errors_total', help);
   }
 
-  /** Counts a request that no layer has seen, since its head could not be read. */
-  readonly refusedHead = (cause: Cause): void => this.errors.cell({ error: cause.code }).add();
+  /** Count a request that no layer has seen, since its head could not be read. */
+  readonly refusedInbound = (cause: Cause): void => this.inboundErrors.cell({ error: cause.code }).add();
+  readonly refusedOutbound = (cause: Cause): void => this.outboundErrors.cell({ error: cause.code }).add();
 
   cells(labels: Labels): HttpCells {
     return new HttpCells(this, labels);

@@ -1,12 +1,14 @@
 import type { AccessLog } from '../access-log/access-log.ts';
 import type { LogLine } from '../access-log/log-line.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
+import type { Cause } from '../errors.ts';
 import type { Exchange, Head } from '../message.ts';
 import { numberAttribute, textAttribute } from '../trace/attributes.ts';
 import { Span } from '../trace/span.ts';
 import { ATTRIBUTES, SpanKind } from '../trace/span-encoder.ts';
 import type { Tracer } from '../trace/tracer.ts';
 import { Attempt } from '../upstream/attempt.ts';
+import { NO_GRPC_STATUS } from './classify.ts';
 import type { Outcome } from './http-metrics.ts';
 import type { Observed, RequestObserver } from './observer.ts';
 import { RequestText } from './request-text.ts';
@@ -36,6 +38,7 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 export class Observers {
   readonly #options: ObserversOptions;
   readonly #spare: Record[] = [];
+  #door: RequestObserver | undefined;
 
   constructor(options: ObserversOptions) {
     this.#options = options;
@@ -86,6 +89,19 @@ export class Observers {
     });
   }
 
+  /** A gateway turns a request away before it comes to any target. */
+  refused(requester: Requester, x: Exchange, head: Head, cause: Cause): void {
+    this.#door ??= this.gateway(NOWHERE, () => undefined);
+    x.peer = requester;
+    this.#door.begin(x, head)?.end(x, {
+      status: cause.status,
+      success: cause.status < 500,
+      latencyMs: 0,
+      grpcStatus: NO_GRPC_STATUS,
+      error: cause.code,
+    });
+  }
+
   #client({ address, port, name }: Requester): KnownClient {
     const at = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
     return {
@@ -97,6 +113,8 @@ export class Observers {
     };
   }
 }
+
+const NOWHERE = (): string => '';
 
 const INBOUND = textAttribute(ATTRIBUTES, 'isthmus.direction', 'inbound');
 

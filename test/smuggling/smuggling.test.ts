@@ -75,7 +75,7 @@ describe('smuggling', () => {
       test(`${what}: ${typeof becomes === 'number' ? becomes : becomes.map(({ line }) => line).join(', ')}`, async () => {
         // What is wrong with a head is found before there is a request, what is wrong with a body within one.
         const counted = async (): Promise<number> =>
-          (await metricSum(pair.client.ip, 'http_errors_total')) +
+          (await metricSum(pair.client.ip, 'outbound_http_errors_total')) +
           (await metricSum(pair.client.ip, 'response_total', 'error="bad-request"'));
         const before = await counted();
         const answer = await send(sends);
