@@ -22,8 +22,9 @@ export function grpcStatusOf(head: Head): string | undefined {
 /** The same as a number: one of gRPC's codes, 0 to 16, whatever stands there, so that labels are few; `NO_GRPC_STATUS` where there is none. */
 export function grpcCodeOf(head: Head): number {
   const at = head.find(FieldId.grpcStatus);
-  const value = head.valueBuffer[at];
-  if (at < 0 || value === undefined) return NO_GRPC_STATUS;
+  // Before the look: an array asked for what lies before it takes a detour through the runtime.
+  const value = at < 0 ? undefined : head.valueBuffer[at];
+  if (value === undefined) return NO_GRPC_STATUS;
   const code = parseDecimal(value, head.valueStart[at] ?? 0, head.valueEnd[at] ?? 0);
   return code < 0 || code > MAX_GRPC_STATUS ? UNKNOWN : code;
 }

@@ -105,9 +105,10 @@ export class Attempt implements Waiter {
   /** The kept request is gRPC. */
   get grpc(): boolean {
     const head = this.#head;
-    const i = head?.find(FieldId.contentType) ?? -1;
-    const value = head?.valueBuffer[i];
-    return value !== undefined && isGrpc(value, head?.valueStart[i] ?? 0, head?.valueEnd[i] ?? 0);
+    if (head === undefined) return false;
+    const i = head.find(FieldId.contentType);
+    const value = i < 0 ? undefined : head.valueBuffer[i];
+    return value !== undefined && isGrpc(value, head.valueStart[i] ?? 0, head.valueEnd[i] ?? 0);
   }
 
   connected(sink: RequestSink): void {
