@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { Identity } from '../api/proto/gen/linkerd/identity_pb.js';
 import { createChannel } from './grpc-client.ts';
 import type { ChannelOptions } from './grpc-types.ts';
@@ -25,7 +25,7 @@ export type Certifier = (request: { identity: string; csr: Uint8Array }) => Prom
  */
 export function createCertifyClient(options: ChannelOptions & { tokenFile: string }): Certifier {
   return async ({ identity, csr }) => {
-    const token = await readToken(options.tokenFile);
+    const token = readToken(options.tokenFile);
     const channel = createChannel(options);
     try {
       const answer = await channel.unary(
@@ -46,8 +46,8 @@ export function createCertifyClient(options: ChannelOptions & { tokenFile: strin
   };
 }
 
-async function readToken(file: string): Promise<Uint8Array> {
-  const token = await readFile(file);
+function readToken(file: string): Uint8Array {
+  const token = readFileSync(file);
   if (token.length === 0) throw new Error(`the token file ${file} is empty`);
   return token;
 }

@@ -28,14 +28,14 @@ function inUse(store: TrustStore): string {
 test('the file is not listened to while the stream is connected, and is again when it is not', async () => {
   const store = newStore();
   await writeFile(file, a.pem);
-  await store.readFile();
+  store.readFile();
   store.streamLive = true;
   store.applyBundle(5n, [a.x509.raw, b.x509.raw]);
   await writeFile(file, c.pem);
-  await store.readFile();
+  store.readFile();
   assert.equal(inUse(store), 'ab');
   store.streamLive = false;
-  await store.readFile();
+  store.readFile();
   assert.equal(inUse(store), 'c');
   assert.equal(store.snapshot?.sequence, 0n);
 });
@@ -44,12 +44,12 @@ test('a file that says what the stream said changes nothing', async () => {
   let changes = 0;
   const store = newStore(() => changes++);
   await writeFile(file, a.pem);
-  await store.readFile();
+  store.readFile();
   store.streamLive = true;
   store.applyBundle(5n, [a.x509.raw, b.x509.raw]);
   store.streamLive = false;
   await writeFile(file, b.pem + a.pem);
-  await store.readFile();
+  store.readFile();
   assert.equal(store.snapshot?.sequence, 5n);
   assert.equal(changes, 2);
 });
@@ -57,11 +57,11 @@ test('a file that says what the stream said changes nothing', async () => {
 test('an old file that has not changed does not bring old anchors back', async () => {
   const store = newStore();
   await writeFile(file, a.pem);
-  await store.readFile();
+  store.readFile();
   store.streamLive = true;
   store.applyBundle(5n, [b.x509.raw]);
   store.streamLive = false;
-  await store.readFile();
+  store.readFile();
   assert.equal(inUse(store), 'b');
 });
 

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { parseAnchors, parseAnchorsPem, sameAnchors } from './anchors.ts';
 import type { Logger, TrustSnapshot } from './types.ts';
 
@@ -36,10 +36,13 @@ export class TrustStore {
     this.#streamLive = live;
   }
 
-  /** Looks at the file. Never throws: a file that cannot be used leaves the anchors as they are, and is told. */
-  async readFile(): Promise<void> {
+  /**
+   * Looks at the file. Never throws: a file that cannot be used leaves the anchors as they are, and is told. Small files in memory, as the kubelet's mounts are, are
+   * read in microseconds; the thread pool would cost a start four turns of the event loop.
+   */
+  readFile(): void {
     try {
-      const text = await readFile(this.#file, 'utf8');
+      const text = readFileSync(this.#file, 'utf8');
       if (text === this.#fileText || (this.#streamLive && this.#snapshot !== undefined)) return;
       const anchors = parseAnchorsPem(text);
       this.#fileText = text;

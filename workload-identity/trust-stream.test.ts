@@ -26,7 +26,7 @@ class ManualChannel implements Channel {
     _method: M,
     handlers: StreamHandlers<MessageShape<M['output']>>,
   ) {
-    this.stream = handlers as StreamHandlers<unknown> as StreamHandlers<TrustBundle>;
+    this.stream = handlers as StreamHandlers<unknown>;
     return { send() {}, closeSend() {}, cancel() {} };
   }
   close(): void {}

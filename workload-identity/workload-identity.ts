@@ -120,7 +120,7 @@ class Identity implements LocalWorkloadIdentity {
         workload: options.podName,
       });
     }
-    void this.#check();
+    this.#check();
   }
 
   get state(): IdentityState {
@@ -229,12 +229,12 @@ class Identity implements LocalWorkloadIdentity {
   }
 
   /** Looks at all that depends on wall time or on files, again and again. */
-  async #check(): Promise<void> {
-    await this.#store.readFile();
+  #check(): void {
+    this.#store.readFile();
     if (this.#manager.state.kind === 'stopped') return;
     this.#manager.check();
     const period = this.#store.snapshot === undefined ? FILE_WAIT_MS : CHECK_PERIOD_MS;
-    this.#nextCheck = this.#clock.after(period, () => void this.#check());
+    this.#nextCheck = this.#clock.after(period, () => this.#check());
   }
 
   #onTrust(): void {
