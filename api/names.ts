@@ -78,6 +78,8 @@ export const object = {
   trustBundle: 'isthmus',
   /** Who of the mirror controller's replicas works. */
   mirrorLease: 'isthmus-mirror-controller',
+  /** Who of the control plane's replicas tells what becomes of policies. */
+  policyLease: 'isthmus-policy-status',
   /** Who of the control plane's replicas tells of pods without sidecar. */
   reportLease: 'isthmus-injector-report',
 } as const;

@@ -55,7 +55,13 @@ export async function startControlPlane(deps: {
     settings,
     log,
     identityServices,
-    destination: createDestinationServices({ client, settings: settings.destination, registry, logger: log }),
+    destination: createDestinationServices({
+      client,
+      settings: settings.destination,
+      registry,
+      podName: settings.podName,
+      logger: log,
+    }),
     identity: createOwnIdentity(settings, identityServices, registry, log),
     injector: startInjector({
       client,

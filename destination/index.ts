@@ -6,6 +6,7 @@ import type { KubernetesClient } from '../kubernetes/types.ts';
 import { type Clock, systemClock } from '../workload-identity/index.ts';
 import { createDestinationService, type DestinationService } from './destination-service.ts';
 import { createExportsService, type ExportsService } from './exports.ts';
+import { reportInTurn } from './status/report-in-turn.ts';
 import { createStreamMetrics } from './metrics.ts';
 import { createPolicyService, type PolicyService } from './policy-service.ts';
 import type { DestinationSettings } from './settings.ts';
@@ -14,7 +15,8 @@ import { watchCluster } from './watch-cluster.ts';
 
 export type { DestinationService } from './destination-service.ts';
 export type { ExportsService } from './exports.ts';
-export { READ_POLICIES } from './policy/kinds.ts';
+export { POLICY_KINDS, policyKinds, READ_POLICIES } from './policy/kinds.ts';
+export { findPolicyProblems } from './status/find-problems.ts';
 export type { PolicyService } from './policy-service.ts';
 export type { ServerStream } from './server-stream.ts';
 export {
@@ -41,13 +43,18 @@ export function createDestinationServices(deps: {
   client: KubernetesClient;
   settings: DestinationSettings;
   registry: Registry;
+  /** Of this replica: one of all tells what becomes of policies. Undefined: this one does not take part. */
+  podName?: string;
   logger?: Log;
   clock?: Clock;
 }): DestinationServices {
-  const { client, settings, registry, logger, clock = systemClock } = deps;
+  const { client, settings, registry, podName, logger, clock = systemClock } = deps;
   const views = new Views();
   const watch = watchCluster(client, views.state, logger === undefined ? {} : { logger });
   const streams = { views, clock, metrics: createStreamMetrics(registry) };
+  const stopping = new AbortController();
+  const reporting =
+    podName === undefined ? undefined : reportInTurn({ ...deps, views, podName, watch }, stopping.signal);
   return {
     destination: createDestinationService(streams, settings),
     policy: createPolicyService(streams, settings, logger),
@@ -56,6 +63,10 @@ export function createDestinationServices(deps: {
     get hasSynced() {
       return watch.hasSynced;
     },
-    stop: () => watch.stop(),
+    stop: async () => {
+      stopping.abort();
+      await reporting;
+      await watch.stop();
+    },
   };
 }

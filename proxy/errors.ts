@@ -27,6 +27,7 @@ export const causes = {
   headTooLarge: cause('head-too-large', 431, 11, 8, 'info'),
   protocolError: cause('protocol-error', 502, 1, 14, 'warn'),
   unauthorized: cause('unauthorized', 403, 8, 7, 'info'),
+  rateLimited: cause('rate-limited', 429, 11, 8, 'info'),
   ownPort: cause('own-port', 403, 8, 7, 'warn'),
   notExported: cause('not-exported', 404, 8, 5, 'info'),
   /** There are routes, and none of them is for the request. */

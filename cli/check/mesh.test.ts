@@ -131,6 +131,21 @@ suite('checks of an installed mesh', () => {
         delete schema.properties.spec.properties['probe'];
       }),
     );
+    fails(
+      'policies',
+      'warning',
+      /AuthorizationPolicy plain\/p: .*MeshTLSAuthentication.* does not exist/,
+      (changes) =>
+        changes.add(resources.authorizationPolicies, {
+          metadata: { name: 'p', namespace: 'plain' },
+          spec: {
+            targetRef: { kind: 'Namespace', name: 'plain' },
+            requiredAuthenticationRefs: [
+              { group: 'policy.linkerd.io', kind: 'MeshTLSAuthentication', name: 'none' },
+            ],
+          },
+        }),
+    );
     fails('service-accounts', 'error', /isthmus-gateway/, (changes) =>
       changes.remove(resources.serviceAccounts, MESH, component.gateway),
     );

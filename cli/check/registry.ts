@@ -5,6 +5,7 @@ import { identityChecks } from './categories/identity.ts';
 import { kubernetesChecks } from './categories/kubernetes.ts';
 import { linkAccessChecks } from './categories/link-access.ts';
 import { multiclusterChecks } from './categories/multicluster.ts';
+import { policyChecks } from './categories/policies.ts';
 import { preInstallChecks } from './categories/pre-install.ts';
 import { versionChecks } from './categories/versions.ts';
 import { webhookTlsChecks } from './categories/webhook-tls.ts';
@@ -16,6 +17,7 @@ export const checks: readonly Check[] = [
   ...preInstallChecks,
   ...existenceChecks,
   ...configChecks,
+  ...policyChecks,
   ...identityChecks,
   ...webhookTlsChecks,
   ...versionChecks,

@@ -13,12 +13,12 @@ import type { InstallValues } from './values.ts';
 const RBAC = 'rbac.authorization.k8s.io';
 /** What a cache needs: it lists, then watches. */
 const FOLLOW = ['list', 'watch'];
+const LEASES = { apiGroups: ['coordination.k8s.io'], resources: ['leases'] };
 /** What an election for one Lease needs; a name can not bound its creation. */
 function election(lease: string): PolicyRule[] {
-  const leases = { apiGroups: ['coordination.k8s.io'], resources: ['leases'] };
   return [
-    { ...leases, verbs: ['create'] },
-    { ...leases, resourceNames: [lease], verbs: ['get', 'update'] },
+    { ...LEASES, verbs: ['create'] },
+    { ...LEASES, resourceNames: [lease], verbs: ['get', 'update'] },
   ];
 }
 
@@ -72,6 +72,13 @@ const CONTROL_PLANE_CLUSTER_RULES: PolicyRule[] = [
     verbs: FOLLOW,
   },
   ...policyRules(),
+  // What becomes of routes is told in their status.
+  { apiGroups: ['policy.linkerd.io'], resources: ['httproutes/status'], verbs: ['patch'] },
+  {
+    apiGroups: ['gateway.networking.k8s.io'],
+    resources: ['httproutes/status', 'grpcroutes/status'],
+    verbs: ['patch'],
+  },
   { apiGroups: ['isthmus.dev'], resources: ['trustbundles'], verbs: FOLLOW },
   { apiGroups: ['isthmus.dev'], resources: ['trustbundles/status'], verbs: ['patch'] },
   {
@@ -99,6 +106,8 @@ const CONTROL_PLANE_RULES: PolicyRule[] = [
   { apiGroups: [''], resources: ['secrets'], resourceNames: [object.injectorTlsSecret], verbs: ['update'] },
   // One replica tells of pods without sidecar.
   ...election(object.reportLease),
+  // One tells what becomes of policies.
+  { ...LEASES, resourceNames: [object.policyLease], verbs: ['get', 'update'] },
 ];
 
 const MIRROR_CLUSTER_RULES: PolicyRule[] = [

@@ -51,12 +51,12 @@ const READERS: { readonly [K in PolicyKind]?: Reader<PolicyKinds[K]> } = {
 /** Everything in the cluster's policies that does not do what it seems to say. */
 export function policyProblems(cluster: ClusterReader, settings: DestinationSettings): PolicyProblem[] {
   return POLICY_KINDS.flatMap((kind) => {
-    const read = READERS[kind] as Reader<KubernetesObject> | undefined;
+    const read: Reader<never> | undefined = READERS[kind];
     if (read === undefined) return [];
     return cluster.allPolicies(kind).flatMap((object) => {
       const problems: PolicyProblem[] = [];
       const { resource } = policyKinds[kind];
-      read(object, cluster, settings, (problem) => problems.push({ resource, object, problem }));
+      read(object as never, cluster, settings, (problem) => problems.push({ resource, object, problem }));
       return problems;
     });
   });

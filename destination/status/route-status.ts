@@ -14,8 +14,7 @@ export type RouteKind = Extract<PolicyKind, 'policyHttpRoutes' | 'httpRoutes' | 
 export const ROUTE_CONTROLLER = 'isthmus.dev/policy-controller';
 
 /**
- * The parents' statuses that a route should have: an entry for each Server and Service that it names, and what other controllers have written. The very same array comes
- * back when there is nothing to write.
+ * The parents' statuses that a route should have: an entry for each Server and Service that it names, and what other controllers have written. Undefined: it has them.
  * @param wallNow ms
  */
 export function routeStatus(
@@ -23,7 +22,7 @@ export function routeStatus(
   route: HttpRoute | GrpcRoute,
   cluster: ClusterReader,
   wallNow: number,
-): readonly RouteParentStatus[] {
+): readonly RouteParentStatus[] | undefined {
   const before = route.status?.parents ?? [];
   const others = before.filter(({ controllerName }) => controllerName !== ROUTE_CONTROLLER);
   const own = (route.spec?.parentRefs ?? [])
@@ -31,7 +30,7 @@ export function routeStatus(
     .map((ref) => parentStatus(kind, route, ref, cluster, wallNow));
   const after = [...others, ...own];
   const isSame = after.length === before.length && after.every((one) => before.includes(one));
-  return isSame ? before : after;
+  return isSame ? undefined : after;
 }
 
 /** The entry that is there when it says the same. */

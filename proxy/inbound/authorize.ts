@@ -89,6 +89,11 @@ export class Authorizer {
     return this.#decided;
   }
 
+  /** Whether one more request that is let pass is taken now. @param now ms, monotonic */
+  admits(now: number): boolean {
+    return this.#decidedBy?.limiter?.admit(this.#subject.identity, now) ?? true;
+  }
+
   whenKnown(callback: () => void): void {
     this.#policy.whenKnown(callback);
   }

@@ -47,6 +47,10 @@ export class Forward extends Dispatch {
     const decided = this.#authorizer.decide(x.opaque ? undefined : head);
     x.verdict = decided;
     if (decided?.allowed !== true) return undefined;
+    if (!x.opaque && !this.#authorizer.admits(x.startedAt)) {
+      this.#answer = causes.rateLimited;
+      return undefined;
+    }
     const { filters } = decided.rules;
     if (filters !== undefined && head !== undefined) {
       const answer = filters.request(head);

@@ -16,6 +16,7 @@ import { compileFilters, prefixOf, type RouteFilters } from '../route/filters.ts
 import { nameOf } from '../route/outbound-rules.ts';
 import { type AddressBlock, parseBlock } from './address-block.ts';
 import { compileIdentities } from './identity-match.ts';
+import { RateLimiter } from './rate-limiter.ts';
 
 /** Who asks, as policies see it. */
 export interface Subject {
@@ -51,6 +52,8 @@ export interface Decider {
 export interface PortPolicy extends Decider {
   /** The port's bytes are not looked at. */
   readonly opaque: boolean;
+  /** How many of the requests that are let pass are taken. */
+  readonly limiter: RateLimiter | undefined;
   /**
    * The rules for a request: the same object for requests of the same route, so that a verdict can be kept. Where there are routes, a request that none is for is
    * answered as one for something that is not there.
@@ -88,7 +91,7 @@ export function defaultPortPolicy(
     // Lets everybody pass, and metrics show that it was this which did.
     audit: () => true,
   };
-  return new Policy(new Rules([{ labels, matches: matches[policy] }], labels), undefined, opaque);
+  return new Policy(new Rules([{ labels, matches: matches[policy] }], labels), undefined, opaque, undefined);
 }
 
 /**
@@ -101,21 +104,28 @@ export function compilePortPolicy(server: Server): PortPolicy {
   const rules = new Rules(compileRules(labels, server.authorizations), labels);
   const sources = routesOf(server.protocol, base);
   const routes = sources.length === 0 ? undefined : new RouteTable(sources);
-  return new Policy(rules, routes, isOpaque(server.protocol));
+  return new Policy(rules, routes, isOpaque(server.protocol), limiterOf(server.protocol));
 }
 
 class Policy implements PortPolicy {
   readonly opaque: boolean;
+  readonly limiter: RateLimiter | undefined;
   readonly filters = undefined;
   readonly #rules: Rules;
   readonly #routes: RouteTable<Rules> | undefined;
   readonly #nowhere: Nowhere;
 
-  constructor(rules: Rules, routes: RouteTable<Rules> | undefined, opaque: boolean) {
+  constructor(
+    rules: Rules,
+    routes: RouteTable<Rules> | undefined,
+    opaque: boolean,
+    limiter: RateLimiter | undefined,
+  ) {
     this.#rules = rules;
     this.#routes = routes;
     this.#nowhere = new Nowhere(rules.labels);
     this.opaque = opaque;
+    this.limiter = limiter;
   }
 
   decide(subject: Subject): Verdict {
@@ -228,6 +238,17 @@ function routeLabels(metadata: Metadata | undefined): Record<string, string> {
 
 function kindOf(metadata: Metadata | undefined): string {
   return metadata?.kind.case === 'resource' ? metadata.kind.value.kind : 'default';
+}
+
+function limiterOf(protocol: ProxyProtocol | undefined): RateLimiter | undefined {
+  const kind = protocol?.kind;
+  const told =
+    kind?.case === 'detect'
+      ? kind.value.httpLocalRateLimit
+      : kind?.case === 'http1' || kind?.case === 'http2'
+        ? kind.value.localRateLimit
+        : undefined;
+  return told === undefined ? undefined : new RateLimiter(told);
 }
 
 function isOpaque(protocol: ProxyProtocol | undefined): boolean {

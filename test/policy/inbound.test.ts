@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 
 import { ask, causeOf, metricSum } from '../../proxy/testing/mesh/http.ts';
+import type { PolicyKind } from '../../destination/policy/kinds.ts';
 import { type PolicyPod, PolicyMesh } from './policy-mesh.ts';
 
 /** What people write, on its whole way to what their clients get. */
@@ -11,8 +12,7 @@ let db: PolicyPod;
 let server: PolicyPod;
 const POLICY = 'policy.linkerd.io';
 const SERVER = { group: POLICY, kind: 'Server', name: 'server' };
-const put: (readonly ['servers' | 'authorizationPolicies' | 'policyHttpRoutes' | 'httpRoutes', string])[] =
-  [];
+const put: (readonly [PolicyKind, string])[] = [];
 
 before(async () => {
   mesh = await PolicyMesh.create();
@@ -149,4 +149,25 @@ test('filters change what the app gets, or answer in its place; one that nobody 
   assert.deepEqual([moved.status, moved.headers.location], [301, 'https://new.example/old/page?q=1']);
   assert.equal((await ask(web.pod.ip, 'http://server.shop/odd')).status, 500);
   assert.equal(await status(db, '/old'), 403, 'who is not let in is not told where to go either');
+});
+
+test('a rate limit takes so many requests a second of all, and so many of each client', async () => {
+  await close();
+  const accounts = [{ kind: 'ServiceAccount', name: 'db' }];
+  await authorize('web', 'web');
+  await authorize('db', 'db');
+  mesh.put('httpLocalRateLimitPolicies', 'limit', {
+    targetRef: SERVER,
+    identity: { requestsPerSecond: 1 },
+    overrides: [{ requestsPerSecond: 1_000, clientRefs: accounts }],
+  });
+  put.push(['httpLocalRateLimitPolicies', 'limit']);
+  await mesh.told();
+  const asked = Array.from({ length: 20 }, () => ask(web.pod.ip, 'http://server.shop/'));
+  const answers = await Promise.all(asked);
+  assert.ok(answers.some((answer) => answer.status === 200));
+  const limited = answers.find((answer) => answer.status === 429);
+  assert.equal(limited === undefined ? undefined : causeOf(limited), 'rate-limited');
+  const others = await Promise.all(Array.from({ length: 20 }, () => status(db)));
+  assert.deepEqual(new Set(others), new Set([200]));
 });

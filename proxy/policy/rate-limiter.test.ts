@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import fc from 'fast-check';
+
+import { HttpLocalRateLimitSchema } from '../../api/proto/gen/linkerd/inbound_pb.js';
+import { RateLimit, RateLimiter } from './rate-limiter.ts';
+
+function limiter(told: MessageInitShape<typeof HttpLocalRateLimitSchema>): RateLimiter {
+  return new RateLimiter(create(HttpLocalRateLimitSchema, told));
+}
+
+/** How many of n requests at one moment are let pass. */
+function passed(limits: RateLimiter, identity: string, n: number, now: number): number {
+  return Array.from({ length: n }, () => limits.admit(identity, now)).filter((one) => one).length;
+}
+
+test('in no second more is let pass than the limit allows, but for what a second has saved up', () => {
+  const gaps = fc.array(fc.integer({ min: 0, max: 400 }), { maxLength: 200 });
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 20 }), gaps, (perSecond, waits) => {
+      const limit = new RateLimit(perSecond);
+      let now = 1_000_000;
+      const times: number[] = [];
+      for (const wait of waits) {
+        now += wait;
+        if (!limit.admits(now)) continue;
+        limit.take(now);
+        times.push(now);
+      }
+      for (const [i, start] of times.entries()) {
+        const window = times.slice(i).filter((at) => at < start + 1_000);
+        assert.ok(window.length <= 2 * perSecond, `${window.length} in a second`);
+      }
+      const long = (times.at(-1) ?? 0) - (times[0] ?? 0);
+      assert.ok(times.length <= perSecond + Math.ceil((long / 1_000) * perSecond) + 1);
+    }),
+  );
+});
+
+test('a limit lets its number pass at once, and as many again a second later', () => {
+  const limits = limiter({ total: { requestsPerSecond: 5 } });
+  assert.equal(passed(limits, 'a', 10, 5_000), 5);
+  assert.equal(passed(limits, 'b', 10, 5_000), 0);
+  assert.equal(passed(limits, 'b', 10, 5_200), 1);
+  assert.equal(passed(limits, 'b', 10, 9_000), 5);
+});
+
+test('each client has its own limit; who is over it takes nothing from the others', () => {
+  const limits = limiter({ total: { requestsPerSecond: 6 }, identity: { requestsPerSecond: 2 } });
+  assert.equal(passed(limits, 'noisy', 100, 0), 2);
+  assert.equal(passed(limits, 'a', 3, 0), 2);
+  assert.equal(passed(limits, '', 3, 0), 2);
+  assert.equal(passed(limits, 'b', 3, 0), 0, 'the total is used up');
+});
+
+test('an override takes the place of the limit for each client, and is shared by those whom it names', () => {
+  const clients = { identities: [{ name: 'a' }, { name: 'b' }] };
+  const limits = limiter({
+    identity: { requestsPerSecond: 1 },
+    overrides: [{ limit: { requestsPerSecond: 4 }, clients }],
+  });
+  assert.equal(passed(limits, 'a', 3, 0), 3);
+  assert.equal(passed(limits, 'b', 3, 0), 1);
+  assert.equal(passed(limits, 'c', 3, 0), 1);
+});
+
+test('no limits at all let everything pass', () => {
+  assert.equal(passed(limiter({}), 'a', 1_000, 0), 1_000);
+});
