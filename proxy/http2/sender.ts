@@ -106,6 +106,7 @@ export class Sender {
 
   /** Forgets what waits. */
   discard(stream: Stream): void {
+    if (stream.queue.empty) return;
     this.#waiting.delete(stream);
     stream.queue.clear();
   }

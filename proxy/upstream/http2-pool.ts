@@ -204,6 +204,7 @@ export class Http2Pool implements Upstream {
 
   /** Gives waiting requests the streams that are free. */
   #serve(): void {
+    if (this.#waiters.size === 0) return;
     for (const waiter of this.#waiters) {
       const sink = this.take(waiter.x);
       if (sink === undefined) {
