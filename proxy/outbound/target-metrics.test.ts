@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { endpoint } from '../balance/endpoint.ts';
+import { defaultRoute } from '../route/outbound-rules.ts';
 import { HttpMetrics } from '../telemetry/http-metrics.ts';
 import { Registry } from '../telemetry/registry.ts';
 import { RouteMetrics } from '../telemetry/route-metrics.ts';
@@ -9,6 +10,7 @@ import { TargetMetrics } from './target-metrics.ts';
 function setUp() {
   const registry = new Registry();
   const options = {
+    registry,
     http: new HttpMetrics(registry),
     routes: new RouteMetrics(registry),
     endpoints: registry.gauge('endpoints', 'help'),
@@ -70,6 +72,33 @@ test('targets of one Service share its gauges: each takes back only what is its 
   assert.equal(ready('web.shop.svc:80'), 5);
   short.endpoints(0, 0);
   assert.equal(ready('web.shop.svc:80'), 2);
+});
+
+test('requests of a route count by status, or by what ended them, under the Service and the route', () => {
+  const { of, options } = setUp();
+  const metrics = of('web:80');
+  metrics.named('web.shop.svc.cluster.local');
+  const labels = { route_group: 'gateway.networking.k8s.io', route_kind: 'HTTPRoute', route_name: 'cart' };
+  const cells = metrics.route({ ...defaultRoute(), labels });
+  const ok = { status: 200, success: true, latencyMs: 70, grpcStatus: -1, error: '' };
+  for (const outcome of [ok, ok, { ...ok, status: 504, success: false, error: 'timeout' }])
+    cells.response(outcome);
+  of('nowhere.example:80').route(defaultRoute()).response(ok);
+  const lines = options.registry.families.flatMap((family) =>
+    [...family.cells()].map((cell) => cell.text(family.name)),
+  );
+  const text = lines.join('');
+  const parent =
+    'parent_group="core",parent_kind="Service",parent_namespace="shop",parent_name="web",parent_port="80"';
+  const route = 'route_group="gateway.networking.k8s.io",route_kind="HTTPRoute",route_name="cart"';
+  for (const line of [
+    `outbound_http_route_request_statuses_total{${parent},${route},http_status="200"} 2`,
+    `outbound_http_route_request_statuses_total{${parent},${route},error="timeout"} 1`,
+    `outbound_http_route_request_duration_seconds_bucket{${parent},${route},le="0.05"} 0`,
+    `outbound_http_route_request_duration_seconds_bucket{${parent},${route},le="0.5"} 3`,
+    'outbound_http_route_request_statuses_total{parent_kind="default",parent_name="nowhere.example:80",route_kind="default",route_name="http",http_status="200"} 1',
+  ])
+    assert.ok(text.includes(`${line}\n`), line);
 });
 
 test('a Service that gets its name late leaves nothing behind under the old one', () => {

@@ -1,7 +1,8 @@
 import type { Endpoint } from '../balance/endpoint.ts';
+import type { Route } from '../route/outbound-rules.ts';
 import type { HttpCells, HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { Counter, Family, Gauge } from '../telemetry/registry.ts';
-import type { RetryCells, RouteMetrics } from '../telemetry/route-metrics.ts';
+import type { RetryCells, RouteCells, RouteMetrics } from '../telemetry/route-metrics.ts';
 import { tlsLabels } from './peers.ts';
 
 export interface TargetMetricsOptions {
@@ -26,6 +27,7 @@ export class TargetMetrics {
   readonly #port: string;
   #authority: string;
   #unplaced: HttpCells | undefined;
+  #routes = new WeakMap<Route, RouteCells>();
   /** What of the gauges is this target's: several may lead to one Service. Undefined: nothing was told yet. */
   #counted: Counts | undefined;
 
@@ -49,6 +51,7 @@ export class TargetMetrics {
     if (counted !== undefined) this.endpoints(0, 0);
     this.#authority = authority;
     this.#unplaced = undefined;
+    this.#routes = new WeakMap();
     if (counted !== undefined) this.endpoints(counted.ready, counted.pending);
   }
 
@@ -69,6 +72,16 @@ export class TargetMetrics {
     });
   }
 
+  /** Of a route to the target: its Service is the parent. */
+  route(route: Route): RouteCells {
+    let cells = this.#routes.get(route);
+    if (cells === undefined) {
+      cells = this.#options.routes.route({ ...parentLabels(this.#authority), ...route.labels });
+      this.#routes.set(route, cells);
+    }
+    return cells;
+  }
+
   endpoints(ready: number, pending: number): void {
     this.#gauge('ready', ready - (this.#counted?.ready ?? 0));
     this.#gauge('pending', pending - (this.#counted?.pending ?? 0));
@@ -86,6 +99,21 @@ export class TargetMetrics {
   #gauge(state: keyof Counts, change: number): void {
     this.#options.endpoints.cell({ authority: this.#authority, endpoint_state: state }).add(change);
   }
+}
+
+/** Linkerd's `parent_…` labels of a Service; what is none is its own name. */
+function parentLabels(authority: string): Record<string, string> {
+  const colon = authority.lastIndexOf(':');
+  const [name = '', namespace = '', svc] = authority.slice(0, colon).split('.');
+  const port = authority.slice(colon + 1);
+  if (svc !== 'svc') return { parent_kind: 'default', parent_name: authority };
+  return {
+    parent_group: 'core',
+    parent_kind: 'Service',
+    parent_namespace: namespace,
+    parent_name: name,
+    parent_port: port,
+  };
 }
 
 /** Linkerd's `dst_…` labels. */

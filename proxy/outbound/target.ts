@@ -268,6 +268,10 @@ export class Target {
       asked: (x) => (x.verdict instanceof HttpCells ? x.verdict : undefined),
       went: cellsOf,
       unplaced: () => this.#metrics.unplaced(),
+      routed: (x) => {
+        const route = routeOf(x);
+        return route === undefined ? undefined : this.#metrics.route(route);
+      },
       observer: observer?.(
         () => this.#metrics.authority,
         (x) => reachedBy(x)?.endpoint,

@@ -14,6 +14,7 @@ import type { AccrualConfig } from '../balance/failure-accrual.ts';
 import { DEFAULT_PENALTY, type PenaltyConfig } from '../balance/penalty.ts';
 import type { Head } from '../message.ts';
 import { causes } from '../errors.ts';
+import type { Labels } from '../telemetry/registry.ts';
 import { compileGrpcMatch, compileHttpMatch, RouteTable, type RouteSource } from './compile-match.ts';
 import { prefixOf, RouteFilters } from './filters.ts';
 import { compilePlan, Plan } from './plan.ts';
@@ -28,8 +29,8 @@ import {
 
 /** What holds for the requests of one route. */
 export interface Route {
-  /** For metrics: the object that it is from, or `default`. */
-  readonly name: string;
+  /** For metrics: the object that it is from, or that it is a default, in Linkerd's `route_…` labels. */
+  readonly labels: Labels;
   readonly timeouts: Timeouts;
   readonly retry: RetryPolicy | undefined;
   readonly budget: RetryBudget;
@@ -136,10 +137,13 @@ export function rulesOf(
   };
 }
 
+/** Of the routes that nobody wrote. */
+const DEFAULT_LABELS: Labels = { route_kind: 'default', route_name: 'http' };
+
 /** A route without limits. */
 export function defaultRoute(): Route {
   return {
-    name: 'default',
+    labels: DEFAULT_LABELS,
     timeouts: NO_TIMEOUTS,
     retry: undefined,
     budget: new RetryBudget(),
@@ -214,7 +218,7 @@ function routeOf(
   const tryMs = backendTimeout(rule);
   const requestMs = msOf(timeouts?.request) || msOf(requestTimeout);
   return {
-    name: nameOf(metadata),
+    labels: labelsOf(metadata),
     // Without retries the time of a try is that of the request.
     timeouts: timeoutsOf(retries ? requestMs : least(requestMs, tryMs), timeouts),
     retry: !retries
@@ -264,6 +268,13 @@ export function nameOf(metadata: Metadata | undefined): string {
   const kind = metadata?.kind;
   if (kind?.case === 'resource') return kind.value.name;
   return kind?.case === 'default' ? kind.value : 'default';
+}
+
+function labelsOf(metadata: Metadata | undefined): Labels {
+  const kind = metadata?.kind;
+  if (kind?.case !== 'resource') return { ...DEFAULT_LABELS, route_name: nameOf(metadata) };
+  const { group, kind: of, namespace, name } = kind.value;
+  return { route_group: group, route_kind: of, route_namespace: namespace, route_name: name };
 }
 
 function firstBackend(routes: readonly (HttpRoute | GrpcRoute)[]): Backend | undefined {

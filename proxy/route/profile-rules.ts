@@ -69,7 +69,11 @@ function compileRoute(
   try {
     const request = msOf(timeout);
     const route: Route = {
-      name: metricsLabels['route'] ?? 'default',
+      labels: {
+        route_group: 'linkerd.io',
+        route_kind: 'ServiceProfile',
+        route_name: metricsLabels['route'] ?? '',
+      },
       timeouts: request === 0 ? NO_TIMEOUTS : { request, response: 0, idle: 0 },
       retry: isRetryable ? retryPolicy(responseClasses) : undefined,
       budget,

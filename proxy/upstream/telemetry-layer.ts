@@ -4,6 +4,7 @@ import { grpcCodeOf, isFailure, NO_GRPC_STATUS } from '../telemetry/classify.ts'
 import type { HttpCells, Outcome } from '../telemetry/http-metrics.ts';
 import type { Observed, RequestObserver } from '../telemetry/observer.ts';
 import type { Counter, Family } from '../telemetry/registry.ts';
+import type { RouteCells } from '../telemetry/route-metrics.ts';
 import { type Inner, StackLayer } from './stack-layer.ts';
 
 /** What the layer keeps of one exchange, in its slot `x.telemetry`. */
@@ -21,6 +22,8 @@ export interface TelemetryOptions {
   went?: (x: Exchange) => HttpCells | undefined;
   /** Count what went nowhere. */
   unplaced?: () => HttpCells;
+  /** Cells of its route. */
+  routed?: (x: Exchange) => RouteCells | undefined;
   /** Follows single requests: access log, traces. Absent: nobody wants that. */
   observer?: RequestObserver | undefined;
   errors: Family<Counter>;
@@ -128,8 +131,9 @@ export class TelemetryLayer extends StackLayer {
   }
 
   #count(x: Exchange, outcome: Outcome): void {
-    const { asked, went, unplaced } = this.#options;
+    const { asked, went, unplaced, routed } = this.#options;
     asked?.(x)?.response(outcome);
+    routed?.(x)?.response(outcome);
     const cells = went?.(x);
     if (cells !== undefined) cells.response(outcome);
     else if (unplaced !== undefined) {
