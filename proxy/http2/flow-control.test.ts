@@ -7,8 +7,7 @@ import type { Exchange, RequestSink } from '../message.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
 import { SETTINGS, frame, readFrames, requestFrame, wordFrame } from '../testing/http2-frames.ts';
 import { Recorder, transportPair } from '../testing/loopback.ts';
-import { handleWrap } from '../transport/handle-transport.ts';
-import { wrapStream } from '../transport/stream-transport.ts';
+import { TRANSPORTS } from '../testing/transports.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
 import { Http2Connection } from './connection.ts';
@@ -95,7 +94,7 @@ describe('HTTP/2 flow control: what is received', () => {
     assert.equal(receiver.arrived(1), false);
   });
 
-  test('a stream is credited when half of its window was consumed, the connection on receipt', () => {
+  test('a stream is credited when half of its window was consumed, which then is twice as large; the connection on receipt', () => {
     const transport = new FakeTransport();
     const app = new App();
     const { feed } = server(app, transport);
@@ -106,7 +105,47 @@ describe('HTTP/2 flow control: what is received', () => {
     x.client.requestConsumed(x, limits.STREAM_WINDOW / 2 - 1);
     assert.equal(transport.take().length, 0);
     x.client.requestConsumed(x, 1);
-    assert.deepEqual(transport.take(), wordFrame(FrameType.windowUpdate, 1, limits.STREAM_WINDOW / 2));
+    assert.deepEqual(transport.take(), wordFrame(FrameType.windowUpdate, 1, limits.STREAM_WINDOW * 1.5));
+  });
+
+  test('windows of receivers that take what comes grow up to the limit; all of a connection together no further than theirs', () => {
+    const transport = new FakeTransport();
+    const app = new App();
+    const { connection, feed } = server(app, transport);
+    const streams = limits.GROWN_WINDOWS / (limits.MAX_STREAM_WINDOW - limits.STREAM_WINDOW);
+    const windows = new Map<number, number>();
+    const take = (x: Exchange, id: number): void => {
+      // What the peer may have under way: consumed as it comes, half a window at a time.
+      for (let window = limits.STREAM_WINDOW, round = 0; round < 8; round++) {
+        feed(...dataFrames(id, window / 2));
+        x.client.requestConsumed(x, window / 2);
+        const [update] = readFrames(transport.take()).filter((f) => f.id === id);
+        window += (update?.payload.readUInt32BE(0) ?? Number.NaN) - window / 2;
+        windows.set(id, window);
+      }
+    };
+    for (let i = 0; i < Math.ceil(streams) + 1; i++) {
+      const id = 2 * i + 1;
+      feed(requestFrame(id, 4));
+      transport.take();
+      const x = app.exchanges[i];
+      assert.ok(x !== undefined);
+      take(x, id);
+    }
+    assert.equal(windows.get(1), limits.MAX_STREAM_WINDOW);
+    const grown = [...windows.values()].reduce((sum, window) => sum + window - limits.STREAM_WINDOW, 0);
+    assert.equal(grown, limits.GROWN_WINDOWS);
+    assert.equal(windows.get(2 * Math.ceil(streams) + 1), limits.STREAM_WINDOW);
+    // One that ends gives back what it had.
+    feed(frame(FrameType.reset, 0, 1, Buffer.alloc(4)));
+    const id = 2 * Math.ceil(streams) + 3;
+    feed(requestFrame(id, 4));
+    transport.take();
+    const x = app.exchanges.at(-1);
+    assert.ok(x !== undefined);
+    take(x, id);
+    assert.equal(windows.get(id), limits.MAX_STREAM_WINDOW);
+    assert.equal(connection.bufferedBytes, 0);
   });
 
   test('more bytes in all than a connection may hold: the streams that have been stuck longest make room, one at a time', () => {
@@ -191,7 +230,7 @@ describe('HTTP/2 flow control: what is sent', () => {
   });
 
   test('a GOAWAY that tells an error leaves behind a write that is under way', async () => {
-    for (const wrap of [handleWrap(wrapStream) ?? wrapStream, wrapStream]) {
+    for (const [, wrap] of TRANSPORTS) {
       const pair = await transportPair(wrap);
       const peer = new Recorder();
       pair.client.handler = peer;

@@ -1,11 +1,18 @@
-/** Bytes of one stream that may be on their way through this proxy: design 6. Enough for 50 Mbit/s at 40 ms between clusters. */
-export const STREAM_WINDOW = 256 * 1024;
+/**
+ * Bytes of a new stream that may be on their way to its receiver. A receiver that takes nothing holds up no more than this, so it is small; not below the 65,535 that a peer may
+ * send before it has seen our SETTINGS (RFC 9113 section 6.9.2).
+ */
+export const STREAM_WINDOW = 64 * 1024;
+/** What the window of a stream grows to whose receiver takes what comes: enough for 200 Mbit/s at 40 ms between clusters. */
+export const MAX_STREAM_WINDOW = 1024 * 1024;
+/** Bytes by which all windows of a connection together may have grown: receivers that were quick and stop are bounded by it. */
+export const GROWN_WINDOWS = 8 * 1024 * 1024;
 /** The connection's window is credited on receipt, so it does not bound memory; it only has to exceed what is in flight between two clusters. */
 export const CONNECTION_WINDOW = 16 * 1024 * 1024;
 /** Received bytes after which the connection's window is credited: rarely enough to cost nothing, often enough never to run dry. */
 export const CONNECTION_CREDIT = 1024 * 1024;
-/** Bytes of all streams of a connection that were received and not consumed. Above, the streams that have been stuck longest are reset. */
-export const CONNECTION_BUFFER = 64 * 1024 * 1024;
+/** Bytes of all streams of a connection that were received and not consumed. Above, the streams that have been stuck longest are reset: hundreds of them have room. */
+export const CONNECTION_BUFFER = 32 * 1024 * 1024;
 /** Streams that a peer may have open. A pool opens another connection beyond; a peer's memory for stream state stays below a few MiB. */
 export const MAX_CONCURRENT_STREAMS = 1000;
 /** ms that a stream's receiver may take none of the bytes that wait for it. Slow networks move in seconds; who takes nothing for half a minute is gone. */

@@ -1,12 +1,19 @@
 import type { TimerWheel } from '../transport/timers.ts';
 import { DEFAULT_WINDOW } from './frames.ts';
 import type { FrameWriter } from './frame-writer.ts';
-import { CONNECTION_BUFFER, CONNECTION_CREDIT, CONNECTION_WINDOW, STREAM_WINDOW } from './limits.ts';
+import {
+  CONNECTION_BUFFER,
+  CONNECTION_CREDIT,
+  CONNECTION_WINDOW,
+  GROWN_WINDOWS,
+  MAX_STREAM_WINDOW,
+  STREAM_WINDOW,
+} from './limits.ts';
 import type { Stream } from './stream.ts';
 
 /**
  * The receiving half of flow control. The connection's window is credited on receipt, so that a stream whose receiver is slow holds up only itself; a stream's
- * when its bytes were consumed.
+ * when its bytes were consumed. A stream's window begins small and doubles with each half of it that its receiver has taken.
  */
 export class Receiver {
   readonly #frames: FrameWriter;
@@ -15,6 +22,8 @@ export class Receiver {
   #window = DEFAULT_WINDOW;
   #uncredited = 0;
   #buffered = 0;
+  /** Bytes by which the windows of streams under way exceed what they began with. */
+  #grown = 0;
 
   constructor(frames: FrameWriter, timers: TimerWheel) {
     this.#frames = frames;
@@ -70,10 +79,12 @@ export class Receiver {
     this.#creditStream(stream, counted);
   }
 
-  /** Forgets what waits. */
+  /** Forgets what waits. The stream has ended. */
   discard(stream: Stream): void {
     this.#buffered -= stream.unconsumed;
     stream.unconsumed = 0;
+    this.#grown -= stream.window - STREAM_WINDOW;
+    stream.window = STREAM_WINDOW;
   }
 
   #creditConnection(): void {
@@ -84,9 +95,17 @@ export class Receiver {
 
   #creditStream(stream: Stream, n: number): void {
     stream.uncredited += n;
-    if (stream.remoteEnded || stream.uncredited < STREAM_WINDOW / 2) return;
+    if (stream.remoteEnded || stream.uncredited < stream.window / 2) return;
+    this.#grow(stream);
     this.#frames.windowUpdate(stream.id, stream.uncredited);
     stream.receiveWindow += stream.uncredited;
     stream.uncredited = 0;
+  }
+
+  #grow(stream: Stream): void {
+    const more = Math.min(stream.window, MAX_STREAM_WINDOW - stream.window, GROWN_WINDOWS - this.#grown);
+    stream.window += more;
+    stream.uncredited += more;
+    this.#grown += more;
   }
 }

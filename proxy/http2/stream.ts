@@ -15,8 +15,9 @@ export class Stream {
   sink: RequestSink | undefined = undefined;
   /** Bytes that we may still send; negative after the peer shrank its window. */
   sendWindow: number;
-  /** Bytes that the peer may still send. */
+  /** Bytes that the peer may still send; and how many it may have under way to the receiver at all. */
   receiveWindow: number;
+  window: number;
   /** Received and handed on, not yet consumed; and consumed, not yet credited to the peer. */
   unconsumed = 0;
   uncredited = 0;
@@ -41,6 +42,7 @@ export class Stream {
     this.table = table;
     this.sendWindow = sendWindow;
     this.receiveWindow = receiveWindow;
+    this.window = receiveWindow;
   }
 
   /** Our message has ended. */

@@ -3,10 +3,12 @@ import { Output } from './output.ts';
 import type { Transport, TransportHandler } from './transport.ts';
 import { beginCallback, endCallback, flushEager, flushLate } from './turn.ts';
 
-/** Pending bytes above which writers are told to stop. Bounds the memory of a connection whose peer does not read. */
-export const HIGH_WATER = 256 * 1024;
-/** Pending bytes below which they may go on: low enough to give a whole batch its room, high enough that the kernel's buffer never runs dry. */
-export const LOW_WATER = 64 * 1024;
+/** Pending bytes above which writers are told to stop. Bounds the memory of a connection whose peer does not read: one of an app or a client, of which there are hundreds. */
+export const HIGH_WATER = 64 * 1024;
+/** The same for a connection of many streams: between proxies there are few, and a batch of all is large. */
+export const SHARED_HIGH_WATER = 256 * 1024;
+/** The share of it below which they may go on: low enough to give a whole batch its room, high enough that the kernel's buffer never runs dry. */
+const LOW_SHARE = 1 / 4;
 
 /**
  * Pending bytes from which output waits for the end of the turn. Well below the payload of a TLS record (16 KiB less the frame header in it), since a large read
@@ -36,6 +38,8 @@ export abstract class BaseTransport implements Transport {
   /** Bytes given to the kernel (or the socket) and not yet taken by it. */
   protected inFlight = 0;
   protected dead = false;
+  readonly #highWater: number;
+  readonly #lowWater: number;
   /** Bytes of all writes. */
   #written = 0;
   #full = false;
@@ -48,6 +52,8 @@ export abstract class BaseTransport implements Transport {
   protected constructor(socket: Socket, encrypted: boolean) {
     this.socket = socket;
     this.encrypted = encrypted;
+    this.#highWater = encrypted ? SHARED_HIGH_WATER : HIGH_WATER;
+    this.#lowWater = this.#highWater * LOW_SHARE;
     this.remoteAddress = socket.remoteAddress ?? '';
     this.remotePort = socket.remotePort ?? 0;
     this.localAddress = socket.localAddress ?? '';
@@ -177,16 +183,16 @@ export abstract class BaseTransport implements Transport {
       if (this.eager) flushEager(this);
       else flushLate(this);
     }
-    if (this.pendingBytes <= HIGH_WATER) return true;
+    if (this.pendingBytes <= this.#highWater) return true;
     // Give the kernel what it takes now: only what it refuses counts as backlog.
     this.flush();
-    if (this.pendingBytes <= LOW_WATER) return true;
+    if (this.pendingBytes <= this.#lowWater) return true;
     this.#full = true;
     return false;
   }
 
   #drained(): void {
-    if (!this.#full || this.pendingBytes > LOW_WATER) return;
+    if (!this.#full || this.pendingBytes > this.#lowWater) return;
     this.#full = false;
     this.handler.onDrain();
   }
