@@ -27,6 +27,11 @@ LABEL org.opencontainers.image.title="isthmus" \
 COPY --chown=0:0 image/dist/tools/ /usr/local/
 COPY --chown=0:0 image/dist/isthmus/ /isthmus/
 USER 0:0
-RUN ldconfig
+RUN ldconfig && install -d -o 2102 -g 2102 /isthmus/cache
 USER 2102:2102
+# What V8 has compiled of each part, for the user that runs them (Node keeps a folder a user): a tenth of a start is compiling. Without settings a part ends as soon
+# as it is loaded.
+ENV NODE_COMPILE_CACHE=/isthmus/cache
+RUN for part in control-plane mirror-controller proxy gateway; do node /isthmus/entrypoint.js "$part" >/dev/null 2>&1 || true; done; \
+    test -n "$(ls /isthmus/cache)"
 ENTRYPOINT ["node", "--max-semi-space-size=1", "--single-threaded-gc", "--disable-warning=ExperimentalWarning", "/isthmus/entrypoint.js"]
