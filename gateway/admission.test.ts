@@ -6,7 +6,7 @@ import { ExportedServicesSchema } from '../api/proto/gen/isthmus/control_pb.js';
 import { dnsIdentity, spiffeId } from '../api/names.ts';
 import { causes, type MeshClient } from '../proxy/index.ts';
 import type { WorkloadNames } from '../workload-identity/index.ts';
-import { admit, readTarget } from './admission.ts';
+import { admitClient, admitTarget, readTarget } from './admission.ts';
 import { exportTable } from './exports.ts';
 import { cameBy, forwardedElement } from './forwarded.ts';
 
@@ -83,7 +83,7 @@ const CASES: [string, MeshClient, string | undefined, unknown][] = [
 
 for (const [what, from, target, expected] of CASES) {
   test(`admission: ${what}`, () => {
-    assert.equal(admit(from, target, OWN, TABLE), expected);
+    assert.equal(admitClient(from, OWN) ?? admitTarget(target, TABLE), expected);
   });
 }
 

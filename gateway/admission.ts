@@ -12,17 +12,16 @@ import type { ExportTable } from './exports.ts';
 import { cameBy } from './forwarded.ts';
 
 /**
- * May this client have this target? Pure: everything that the gateway decides over who reaches what stands here.
- * A target that is not exported is "not there" (404), also when it exists: the answer tells nothing of what the cluster runs.
+ * Everything that the gateway decides over who reaches what stands here, and is pure: may this client have anything at all (asked once a connection, which is one
+ * client's for its whole life), and is the target to be had.
  */
-export function admit(
-  client: MeshClient,
-  target: string | undefined,
-  own: WorkloadNames,
-  exports: ExportTable,
-): Cause | undefined {
+export function admitClient(client: MeshClient, own: WorkloadNames): Cause | undefined {
   if (isGateway(client.peer, own)) return causes.gatewayLoop;
-  if (!isForeign(client, own)) return causes.unauthorized;
+  return isForeign(client, own) ? undefined : causes.unauthorized;
+}
+
+/** A target that is not exported is "not there" (404), also when it exists: the answer tells nothing of what the cluster runs. */
+export function admitTarget(target: string | undefined, exports: ExportTable): Cause | undefined {
   if (target === undefined) return causes.noSuchTarget;
   const verdict = exports.decide(target);
   if (verdict === 'mirror') return causes.gatewayLoop;

@@ -29,11 +29,20 @@ export class Asked {
   readonly names = new TargetNames();
   /** As observers of single requests show it. */
   readonly requester: Requester;
+  /** Why it has nothing to ask here; undefined: it may ask. */
+  readonly refusal: Cause | undefined;
   /** What is told of it in `forwarded`; undefined of a client that names no cluster. */
   readonly forwarded: ForwardedElements | undefined;
 
   /** @param gateway its SPIFFE ID */
-  constructor(client: MeshClient, gateway: string, http: HttpMetrics, authz: AuthzMetrics) {
+  constructor(
+    client: MeshClient,
+    refusal: Cause | undefined,
+    gateway: string,
+    http: HttpMetrics,
+    authz: AuthzMetrics,
+  ) {
+    this.refusal = refusal;
     this.#http = http;
     this.#authz = authz;
     const { spiffeId, dnsName } = client.peer;

@@ -18,7 +18,7 @@ import {
   type Transport,
   type TransportHeader,
 } from '../proxy/index.ts';
-import { admit, isLoop, readTarget } from './admission.ts';
+import { admitClient, admitTarget, isLoop, readTarget } from './admission.ts';
 import { Asked } from './asked.ts';
 import type { ExportWatch } from './exports.ts';
 import { Probe } from './probe.ts';
@@ -111,9 +111,10 @@ export class Door {
     head: Head | undefined,
     name: string | undefined,
   ): RequestSink {
-    const { config, identity } = this.#runtime;
+    const { identity } = this.#runtime;
     const refusal =
-      admit(client, name, config.workload, this.#exports.table) ??
+      asked.refusal ??
+      admitTarget(name, this.#exports.table) ??
       (head === undefined ? undefined : (checkOpaque(x, head) ?? checkLoop(head, identity.spiffeId)));
     if (refusal !== undefined || name === undefined) {
       const cause = refusal ?? causes.noSuchTarget;
@@ -135,8 +136,9 @@ export class Door {
   }
 
   #asked(client: MeshClient): Asked {
-    const { identity, http } = this.#runtime;
-    return new Asked(client, identity.spiffeId, http, this.#authz);
+    const { config, identity, http } = this.#runtime;
+    const refusal = admitClient(client, config.workload);
+    return new Asked(client, refusal, identity.spiffeId, http, this.#authz);
   }
 
   #refuse(cause: Cause): RequestSink {
