@@ -81,6 +81,8 @@ export interface RuntimeOptions {
   channel?: (address: string) => Channel;
   /** Default: ours, then Linkerd's. */
   alpn?: readonly string[];
+  /** Default: the fastest that passes its self-test. */
+  transport?: 'fastest' | 'streams';
   /** Ends the process as SIGTERM does. */
   shutDown?: () => void;
 }
@@ -95,9 +97,11 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
   let wrap = wrapStream;
   const connect = http2Connect((socket) => wrap(socket), timers);
   const identity = options.identity ?? ownIdentity(config, log, connect);
-  const chosen = await chooseTransport();
+  const chosen = await chooseTransport(options.transport);
   wrap = chosen.wrap;
-  log.info({ transport: chosen.kind, reason: chosen.reason }, 'transport chosen');
+  const line = { transport: chosen.kind, reason: chosen.reason };
+  if (chosen.kind === 'handle') log.info(line, 'transport chosen');
+  else log.warn(line, 'this process uses public streams: it works, and takes more CPU');
   const deadlines = new TimerWheel(undefined, DEADLINE_TICK_MS);
   deadlines.startResting();
   const now = (): number => timers.now();

@@ -112,9 +112,14 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
   onEnd(): void {
     this.#clientEnded = true;
     if (this.#state === 'tunnel') return this.#tunnelRequestEnded();
+    // A client may half-close after its last request, which may wait here behind others.
+    if (this.#pending === undefined) this.#noMoreComes();
+  }
+
+  /** The client has ended, and all that it had sent has been read. */
+  #noMoreComes(): void {
     if (this.#state === 'body' || this.#state === 'upgrade') this.#abort(causes.clientGone);
-    // A client may half-close after its last request; idle, it is done.
-    else if (this.#state === 'response') this.#response.close = true;
+    else if (this.#state === 'response' || this.#state === 'backlog') this.#response.close = true;
     else this.#endConnection();
   }
 
@@ -142,6 +147,7 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
       if (i === before && state === this.#state) break;
     }
     this.#parsing = false;
+    if (this.#clientEnded && this.#pending === undefined && this.#state !== 'tunnel') this.#noMoreComes();
   }
 
   /** The next request has come before the client may have it answered. */
@@ -192,7 +198,7 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
     if (upgrades) x.upgrade = 'asked';
     const end = !framing.chunked && head.contentLength <= 0 && !upgrades;
     // A client that waits for 100 may send its body or another request after a final answer: nobody can tell which.
-    const close = head.close || this.#draining || this.#clientEnded || (framing.expect && !end);
+    const close = head.close || this.#draining || (framing.expect && !end);
     this.#response.begin(framing.minorVersion === 0, close);
     x.requestEnded = end;
     this.#state = upgrades ? 'upgrade' : end ? 'response' : 'body';

@@ -16,10 +16,16 @@ const PROBE_BYTES = 1024 * 1024;
 /** ms for a loopback exchange of PROBE_BYTES that takes a few; a runtime whose handles hang must not hang the start. */
 const PROBE_TIMEOUT_MS = 3_000;
 
-/** Tries the socket-handle transport on a loopback connection; public streams when this runtime does not pass. Call once, at start-up. */
+/**
+ * Tries the socket-handle transport on a loopback connection; public streams when this runtime does not pass. Call once, at start-up.
+ * @param wanted `streams`: without trying
+ */
 export async function chooseTransport(
+  wanted: 'fastest' | 'streams' = 'fastest',
   candidate: Wrap | undefined = handleWrap(wrapStream),
 ): Promise<ChosenTransport> {
+  if (wanted === 'streams')
+    return { kind: 'stream', wrap: wrapStream, reason: 'public streams are asked for' };
   if (candidate === undefined) {
     return { kind: 'stream', wrap: wrapStream, reason: 'this runtime has no socket-handle interface' };
   }

@@ -7,14 +7,13 @@ import { FieldId, Head, setSpan } from '../message.ts';
 import type { RequestSink } from '../message.ts';
 import { http2Pair } from '../testing/http2-pair.ts';
 import { listenLoopback } from '../testing/loopback.ts';
+import { TRANSPORTS } from '../testing/transports.ts';
 import { WaitingSink } from '../testing/waiting-sink.ts';
 import { connectPlain } from './connect.ts';
-import { handleWrap } from './handle-transport.ts';
 import { OpaqueClientConnection, OpaqueServerConnection } from './opaque.ts';
-import { wrapStream } from './stream-transport.ts';
 import { TimerWheel } from './timers.ts';
+import type { Wrap } from './transport.ts';
 
-const wrap = handleWrap(wrapStream) ?? wrapStream;
 const NO_BYTES = Buffer.alloc(0);
 
 function connectHead(): Head {
@@ -28,7 +27,7 @@ function connectHead(): Head {
 }
 
 /** client -> opaque -> isthmus/1 stream -> opaque -> server; the port to connect to. */
-async function tunnel(onServer: (socket: Socket) => void) {
+async function tunnel(wrap: Wrap, onServer: (socket: Socket) => void) {
   const app = await listenLoopback(onServer);
   const route = (): RequestSink => {
     const waiting = new WaitingSink();
@@ -61,55 +60,56 @@ function readAll(socket: Socket): Promise<Buffer> {
   });
 }
 
-describe('opaque TCP as a stream', () => {
-  test('bytes both ways; the client half-closes first and still gets its answer', async () => {
-    const t = await tunnel((socket) => {
-      readAll(socket).then(
-        (got) => socket.end(`${got.length}`),
-        () => socket.destroy(),
-      );
-    });
-    const client = connect({ host: '127.0.0.1', port: t.port, allowHalfOpen: true });
-    client.end(Buffer.alloc(2_000_000, 1));
-    assert.equal((await readAll(client)).toString(), '2000000');
-    t.close();
-  });
-
-  test('the server speaks first and half-closes; the client still sends', async () => {
-    const got = Promise.withResolvers<number>();
-    const t = await tunnel((socket) => {
-      socket.end(Buffer.alloc(1_000_000, 2));
-      readAll(socket).then((bytes) => got.resolve(bytes.length), got.reject);
-    });
-    const client = connect({ host: '127.0.0.1', port: t.port, allowHalfOpen: true });
-    assert.equal((await readAll(client)).length, 1_000_000);
-    client.end(Buffer.alloc(1_500_000, 3));
-    assert.equal(await got.promise, 1_500_000);
-    t.close();
-  });
-
-  test('a reset passes as a reset, both ways, and so does a server that is not there', async () => {
-    const atServer = Promise.withResolvers<string | undefined>();
-    const t = await tunnel((socket) => {
-      socket.resume();
-      socket.once('error', (error: NodeJS.ErrnoException) => atServer.resolve(error.code));
-      socket.once('end', () => atServer.resolve('an orderly end'));
-      socket.once('data', (data: Buffer) => {
-        if (data.toString() === 'reset me') socket.resetAndDestroy();
+for (const [maker, wrap] of TRANSPORTS)
+  describe(`opaque TCP as a stream, on ${maker}`, () => {
+    test('bytes both ways; the client half-closes first and still gets its answer', async () => {
+      const t = await tunnel(wrap, (socket) => {
+        readAll(socket).then(
+          (got) => socket.end(`${got.length}`),
+          () => socket.destroy(),
+        );
       });
-      socket.write('hello');
+      const client = connect({ host: '127.0.0.1', port: t.port, allowHalfOpen: true });
+      client.end(Buffer.alloc(2_000_000, 1));
+      assert.equal((await readAll(client)).toString(), '2000000');
+      t.close();
     });
-    const vanishing = connect({ host: '127.0.0.1', port: t.port });
-    vanishing.once('data', () => vanishing.resetAndDestroy());
-    assert.equal(await atServer.promise, 'ECONNRESET');
-    const cut = connect({ host: '127.0.0.1', port: t.port });
-    cut.write('reset me');
-    assert.equal(await howItEnds(cut), 'ECONNRESET');
-    t.app.close();
-    assert.equal(await howItEnds(connect({ host: '127.0.0.1', port: t.port })), 'ECONNRESET');
-    t.close();
+
+    test('the server speaks first and half-closes; the client still sends', async () => {
+      const got = Promise.withResolvers<number>();
+      const t = await tunnel(wrap, (socket) => {
+        socket.end(Buffer.alloc(1_000_000, 2));
+        readAll(socket).then((bytes) => got.resolve(bytes.length), got.reject);
+      });
+      const client = connect({ host: '127.0.0.1', port: t.port, allowHalfOpen: true });
+      assert.equal((await readAll(client)).length, 1_000_000);
+      client.end(Buffer.alloc(1_500_000, 3));
+      assert.equal(await got.promise, 1_500_000);
+      t.close();
+    });
+
+    test('a reset passes as a reset, both ways, and so does a server that is not there', async () => {
+      const atServer = Promise.withResolvers<string | undefined>();
+      const t = await tunnel(wrap, (socket) => {
+        socket.resume();
+        socket.once('error', (error: NodeJS.ErrnoException) => atServer.resolve(error.code));
+        socket.once('end', () => atServer.resolve('an orderly end'));
+        socket.once('data', (data: Buffer) => {
+          if (data.toString() === 'reset me') socket.resetAndDestroy();
+        });
+        socket.write('hello');
+      });
+      const vanishing = connect({ host: '127.0.0.1', port: t.port });
+      vanishing.once('data', () => vanishing.resetAndDestroy());
+      assert.equal(await atServer.promise, 'ECONNRESET');
+      const cut = connect({ host: '127.0.0.1', port: t.port });
+      cut.write('reset me');
+      assert.equal(await howItEnds(cut), 'ECONNRESET');
+      t.app.close();
+      assert.equal(await howItEnds(connect({ host: '127.0.0.1', port: t.port })), 'ECONNRESET');
+      t.close();
+    });
   });
-});
 
 /** The code of a socket's error, or that there was none. */
 function howItEnds(socket: Socket): Promise<string | undefined> {

@@ -8,9 +8,11 @@ import {
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-/** Bytes of `/big`: more than all buffers on the way. */
-const BIG = Buffer.alloc(4 * 1024 * 1024, 'big');
+/** Bytes of `/big`: more than a stream's windows on the way hold. */
+const BIG = Buffer.alloc(1024 * 1024, 'big');
 const SMALL = 'the answer';
+/** MiB that Node's server lets wait on a connection, before it refuses streams: what was given up counts for a while. */
+const SESSION_MIB = 1_000;
 
 /** An app that answers everything, on a pod's address. */
 export interface PodApp {
@@ -30,7 +32,7 @@ export async function startPodApp(ip: string): Promise<PodApp> {
     socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n');
     socket.pipe(socket);
   });
-  const http2 = createHttp2Server();
+  const http2 = createHttp2Server({ maxSessionMemory: SESSION_MIB });
   http2.on('stream', answerStream);
   http1.keepAliveTimeout = 0;
   http1.listen(0, ip);

@@ -39,9 +39,11 @@ export function resetLoad(ip: string, authority: string, clients: number, pauseM
   const ask = async (): Promise<void> => {
     const stream = session.request({ ':authority': authority, ':path': '/big' });
     stream.on('error', nothing);
-    await once(stream, 'data');
-    const closed = once(stream, 'close');
+    const closed = new Promise((resolve) => stream.once('close', resolve));
+    const begun = new Promise((resolve) => stream.once('data', () => resolve(true)));
+    const isBegun = (await Promise.race([begun, closed])) === true;
     stream.close(8);
+    if (!isBegun) throw new Error(`no data, code ${stream.rstCode}`);
     await closed;
   };
   return startLoad(clients, ask, () => session.close(), pauseMs);

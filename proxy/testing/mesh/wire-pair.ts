@@ -1,4 +1,5 @@
 import { port } from '../../../api/names.ts';
+import type { RuntimeOptions } from '../../runtime.ts';
 import { meshedEndpoint, TestMesh, type TestCluster, type TestPod } from './test-mesh.ts';
 import { dialWire, startWireApp, type Wire } from './wire.ts';
 
@@ -14,13 +15,13 @@ export interface WirePair {
   dial(): Promise<Wire>;
 }
 
-export async function startWirePair(): Promise<WirePair> {
+export async function startWirePair(runtime: Partial<RuntimeOptions> = {}): Promise<WirePair> {
   const mesh = await TestMesh.create();
   const east = await mesh.cluster('east');
   const client = mesh.pod(east, 'client');
   const server = mesh.pod(east, 'server');
-  await mesh.sidecar(east, client, mesh.fast(client));
-  await mesh.sidecar(east, server);
+  await mesh.sidecar(east, client, mesh.fast(client), runtime);
+  await mesh.sidecar(east, server, {}, runtime);
   return {
     mesh,
     east,
