@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { copyHead, FieldId, Head, lastingField, setSpan, spanText } from '../message.ts';
 import { HeadDecoder } from './head-decoder.ts';
 import { HeadEncoder } from './head-encoder.ts';
-import { TABLE_SIZE } from './hpack-table.ts';
+import { hashName, hashValue, TABLE_SIZE } from './hpack-table.ts';
 
 type Field = readonly [name: string, value: string];
 
@@ -32,6 +32,8 @@ const request = fc.record<Request>({
   limit: fc.option(fc.constantFrom(0, 100, 1_000, TABLE_SIZE), { nil: undefined, freq: 8 }),
 });
 
+/** A power of two that the index of an encoder divides: who meets here, meets there. */
+const INDEX_SLOTS = 4_096;
 const OWN = lastingField('l5d-client-id', 'client');
 
 /** One way of a connection: what an encoder writes, a decoder reads. */
@@ -113,4 +115,24 @@ test('a field that repeats costs a byte on the next hop, whoever sent it', () =>
     clients[i % 2 === 0 ? 0 : 1].pass(headOf(from), (came) => next.encode('request', came, out, 0)),
   );
   assert.equal(lengths.at(-1), 5);
+});
+
+test('fields of two clients that lie at the same place and meet in the index are told apart', () => {
+  const name = Buffer.from('x-one');
+  const slot = (text: string): number => {
+    const bytes = Buffer.from(text);
+    return hashValue(hashName(name, 0, name.length), bytes, 0, bytes.length) & (INDEX_SLOTS - 1);
+  };
+  const first = 'value-0';
+  let n = 1;
+  while (slot(`value-${n}`) !== slot(first)) n++;
+  const clients = [new Link(), new Link()] as const;
+  const next = new Link();
+  const send = (client: 0 | 1, text: string): { line: string[]; fields: Field[] } => {
+    const from: Request = { client, path: '/', fields: [['x-one', text]], waits: 0, limit: undefined };
+    return clients[client].pass(headOf(from), (came) => next.pass(came, read));
+  };
+  for (let i = 0; i < 4; i++) send(0, first);
+  for (let i = 0; i < 4; i++) assert.deepEqual(send(1, `value-${n}`).fields, [['x-one', `value-${n}`]]);
+  assert.deepEqual(send(0, first).fields, [['x-one', first]]);
 });
