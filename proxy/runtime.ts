@@ -22,6 +22,7 @@ import { registerIdentityMetrics, registerProcessMetrics } from './telemetry/pro
 import { Registry, type Counter, type Family, type Gauge } from './telemetry/registry.ts';
 import { RouteMetrics } from './telemetry/route-metrics.ts';
 import { TcpMetrics } from './telemetry/tcp-metrics.ts';
+import { TRIM_EVERY_MS, trimBuffers } from './transport/buffers.ts';
 import { chooseTransport } from './transport/choose.ts';
 import { listen, type Listener, type ListenOptions } from './transport/listen.ts';
 import { wrapStream } from './transport/stream-transport.ts';
@@ -87,6 +88,15 @@ export interface RuntimeOptions {
   shutDown?: () => void;
 }
 
+/** As long as the wheel turns. */
+function repeat(timers: TimerWheel, everyMs: number, act: () => void): void {
+  const timer = new Timer(() => {
+    act();
+    timers.arm(timer, everyMs);
+  });
+  timers.arm(timer, everyMs);
+}
+
 /** Starts what all layers stand on. Never waits for the control plane. */
 export async function createRuntime(config: MeshConfig, options: RuntimeOptions): Promise<Runtime> {
   const { log } = options;
@@ -120,11 +130,8 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
   const channel = options.channel ?? grpc;
   const destination = channel(config.destinationAddress);
   const policy = channel(config.policyAddress);
-  const sweep = new Timer(() => {
-    registry.sweep(now());
-    timers.arm(sweep, SWEEP_MS);
-  });
-  timers.arm(sweep, SWEEP_MS);
+  repeat(timers, SWEEP_MS, () => registry.sweep(now()));
+  repeat(timers, TRIM_EVERY_MS, trimBuffers);
   return {
     config,
     log,

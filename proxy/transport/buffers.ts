@@ -6,13 +6,19 @@ const SMALLEST = 2 * 1024;
 /** Sizes of buffers: doubled up to what a connection with a full output holds (512 KiB). Larger ones are made as they are needed. */
 const CLASSES = 9;
 /**
- * Bytes of idle buffers that are kept. Connections hold a buffer only while bytes are pending, so a few serve all of them; without, bulk would get its buffers from
- * the operating system and give them back, a page fault for every 4 KiB.
+ * Bytes of idle buffers that are kept in a busy moment. Connections hold a buffer only while bytes are pending, so a few serve all of them; without, bulk would get its buffers
+ * from the operating system and give them back, a page fault for every 4 KiB, and the collector would see to them far too late: it judges by the heap.
  */
-const MAX_FREE_BYTES = 4 * 1024 * 1024;
+const MAX_FREE_BYTES = 16 * 1024 * 1024;
+/** What is kept of it for the next moment. */
+const KEPT_FREE_BYTES = 1024 * 1024;
+/** ms between two calls of `trimBuffers`. */
+export const TRIM_EVERY_MS = 1_000;
 
 const free: Buffer[][] = Array.from({ length: CLASSES }, () => []);
 let freeBytes = 0;
+/** The fewest since buffers were trimmed: so many have lain idle all the time. */
+let leastFreeBytes = 0;
 
 /** A buffer of at least `size` bytes; give it back with `recycle`. */
 export function takeBuffer(size: number): Buffer {
@@ -23,7 +29,21 @@ export function takeBuffer(size: number): Buffer {
   const length = SMALLEST << of;
   if (buffer === undefined) return Buffer.allocUnsafeSlow(length);
   freeBytes -= length;
+  if (freeBytes < leastFreeBytes) leastFreeBytes = freeBytes;
   return buffer;
+}
+
+/** Forgets buffers that nobody has needed since the last call, the largest first. */
+export function trimBuffers(): void {
+  let spare = Math.min(leastFreeBytes, freeBytes - KEPT_FREE_BYTES);
+  for (let of = CLASSES - 1; of >= 0; of--) {
+    const length = SMALLEST << of;
+    for (const list = free[of]; list !== undefined && spare >= length && list.length > 0; spare -= length) {
+      list.pop();
+      freeBytes -= length;
+    }
+  }
+  leastFreeBytes = freeBytes;
 }
 
 /** Gives a buffer back that nobody refers to any more. */
