@@ -40,7 +40,7 @@ export interface BalanceOptions {
   late: (attempt: Attempt) => void;
   release: (reach: Reach) => void;
   /** Endpoints, retries, ejections. The cells of the latter two are asked for when there are any, as most targets have none. */
-  metrics: Pick<TargetMetrics, 'endpoints' | 'retries' | 'ejections'>;
+  metrics: Pick<TargetMetrics, 'endpoints' | 'queued' | 'queue' | 'retries' | 'ejections'>;
   /** ms that requests wait for an endpoint before all of them fail, where no policy says. */
   failFastMs: number;
   /** Requests under way, of all targets. */
@@ -110,7 +110,7 @@ export class Balance extends Dispatch {
     for (const attempt of this.#queue) {
       if (attempt.x.opaque || routeOf(attempt.x) !== undefined) continue;
       this.#options.late(attempt);
-      if (attempt.state !== 'unplaced') this.#queue.delete(attempt);
+      if (attempt.state !== 'unplaced') this.abandoned(attempt);
     }
   }
 
@@ -155,13 +155,15 @@ export class Balance extends Dispatch {
     if (this.#queue.size >= (this.#rules.queueCapacity ?? QUEUE_CAPACITY))
       return this.fail(attempt, causes.overloaded);
     this.#queue.add(attempt);
+    this.#options.metrics.queued();
+    this.#options.metrics.queue(this.#queue.size);
     if (this.#gate === 'waiting') return;
     this.#gate = 'waiting';
     this.#options.timers.arm(this.#failFast, this.#rules.failFastMs ?? this.#options.failFastMs);
   }
 
   protected override abandoned(attempt: Attempt): void {
-    this.#queue.delete(attempt);
+    if (this.#queue.delete(attempt)) this.#options.metrics.queue(this.#queue.size);
   }
 
   /** The last client's name as a field: of a gateway's connection all requests have the same. */
@@ -305,9 +307,7 @@ export class Balance extends Dispatch {
   #release(): void {
     this.#options.timers.cancel(this.#failFast);
     this.#gate = 'open';
-    const queue = [...this.#queue];
-    this.#queue.clear();
-    for (const attempt of queue) if (attempt.state === 'unplaced') this.place(attempt);
+    for (const attempt of this.#emptied()) if (attempt.state === 'unplaced') this.place(attempt);
   }
 
   #giveUp(): void {
@@ -316,9 +316,16 @@ export class Balance extends Dispatch {
   }
 
   #failAll(cause: Cause): void {
+    for (const attempt of this.#emptied()) this.fail(attempt, cause);
+  }
+
+  /** Everyone who waited; nobody does any more. */
+  #emptied(): readonly Attempt[] {
+    if (this.#queue.size === 0) return [];
     const queue = [...this.#queue];
     this.#queue.clear();
-    for (const attempt of queue) this.fail(attempt, cause);
+    this.#options.metrics.queue(0);
+    return queue;
   }
 
   #failFastCause(): Cause {

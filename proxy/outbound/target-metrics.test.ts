@@ -101,6 +101,21 @@ test('requests of a route count by status, or by what ended them, under the Serv
     assert.ok(text.includes(`${line}\n`), line);
 });
 
+test('requests that wait are counted, and move to the name that is told meanwhile', () => {
+  const { of, options } = setUp();
+  const metrics = of('web:80');
+  metrics.queued();
+  metrics.queue(2);
+  metrics.named('web.shop.svc');
+  metrics.queue(1);
+  const { queueLength, queueRequests } = options.routes;
+  assert.deepEqual(
+    ['web:80', 'web.shop.svc:80'].map((authority) => queueLength.cell({ authority }).value),
+    [0, 1],
+  );
+  assert.equal(queueRequests.cell({ authority: 'web:80' }).value, 1);
+});
+
 test('a Service that gets its name late leaves nothing behind under the old one', () => {
   const { of, ready } = setUp();
   const metrics = of('web:80');

@@ -27,6 +27,7 @@ export class TargetMetrics {
   readonly #port: string;
   #authority: string;
   #unplaced: HttpCells | undefined;
+  #waiting = 0;
   #routes = new WeakMap<Route, RouteCells>();
   /** What of the gauges is this target's: several may lead to one Service. Undefined: nothing was told yet. */
   #counted: Counts | undefined;
@@ -48,11 +49,14 @@ export class TargetMetrics {
     const authority = `${service}${this.#port}`;
     if (service === '' || authority === this.#authority) return;
     const counted = this.#counted;
+    const waiting = this.#waiting;
     if (counted !== undefined) this.endpoints(0, 0);
+    if (waiting > 0) this.queue(0);
     this.#authority = authority;
     this.#unplaced = undefined;
     this.#routes = new WeakMap();
     if (counted !== undefined) this.endpoints(counted.ready, counted.pending);
+    if (waiting > 0) this.queue(waiting);
   }
 
   /** Of requests that reached no endpoint. */
@@ -86,6 +90,17 @@ export class TargetMetrics {
     this.#gauge('ready', ready - (this.#counted?.ready ?? 0));
     this.#gauge('pending', pending - (this.#counted?.pending ?? 0));
     this.#counted = { ready, pending };
+  }
+
+  /** One more request had to wait for an endpoint. */
+  queued(): void {
+    this.#options.routes.queueRequests.cell({ authority: this.#authority }).add();
+  }
+
+  /** So many wait now. */
+  queue(length: number): void {
+    this.#options.routes.queueLength.cell({ authority: this.#authority }).add(length - this.#waiting);
+    this.#waiting = length;
   }
 
   retries(): RetryCells {

@@ -37,7 +37,7 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 /** Makes the observers of stacks: the access log, of what comes in, and spans of either direction. */
 export class Observers {
   readonly #options: ObserversOptions;
-  readonly #spare: Record[] = [];
+  readonly #spare: Followed[] = [];
   #door: RequestObserver | undefined;
 
   constructor(options: ObserversOptions) {
@@ -137,10 +137,10 @@ interface Stack {
 
 class Observer implements RequestObserver {
   readonly #options: ObserversOptions;
-  readonly #spare: Record[];
+  readonly #spare: Followed[];
   readonly #stack: Stack;
 
-  constructor(options: ObserversOptions, spare: Record[], stack: Stack) {
+  constructor(options: ObserversOptions, spare: Followed[], stack: Stack) {
     this.#options = options;
     this.#spare = spare;
     this.#stack = stack;
@@ -149,7 +149,7 @@ class Observer implements RequestObserver {
   begin(x: Exchange, head: Head): Observed | undefined {
     const { tracer, accessLog, wall } = this.#options;
     const { mayBegin, logs } = this.#stack;
-    const record = this.#spare.pop() ?? new Record();
+    const record = this.#spare.pop() ?? new Followed();
     const traced = tracer?.begin(head, record.span, mayBegin) === true;
     if (!traced && (accessLog === undefined || !logs)) {
       this.#spare.push(record);
@@ -159,7 +159,7 @@ class Observer implements RequestObserver {
     return record;
   }
 
-  end(record: Record, x: Exchange, outcome: Outcome): void {
+  end(record: Followed, x: Exchange, outcome: Outcome): void {
     const { tracer, accessLog } = this.#options;
     const stack = this.#stack;
     const { line, attributes } = stack.client(x);
@@ -185,7 +185,7 @@ class Observer implements RequestObserver {
 }
 
 /** One request that is followed: all that is told of it at its end. Used again for another one. */
-class Record implements Observed {
+class Followed implements Observed {
   readonly text = new RequestText();
   readonly span = new Span();
   traced = false;

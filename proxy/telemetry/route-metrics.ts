@@ -1,5 +1,5 @@
 import type { Outcome } from './http-metrics.ts';
-import type { Counter, Family, Histogram, Labels, Registry } from './registry.ts';
+import type { Counter, Family, Gauge, Histogram, Labels, Registry } from './registry.ts';
 
 /** What becomes of the retries of one target. */
 export interface RetryCells {
@@ -50,6 +50,9 @@ export class RouteCells {
 /** Routes of the outbound side, by Linkerd's names (`outbound_http_route_…`), and ejections. */
 export class RouteMetrics {
   readonly ejections: Family<Counter>;
+  /** Requests that had to wait for an endpoint, and how many do now. */
+  readonly queueRequests: Family<Counter>;
+  readonly queueLength: Family<Gauge>;
   readonly #statuses: Family<Counter>;
   readonly #durations: Family<Histogram>;
   readonly #requests: Family<Counter>;
@@ -61,6 +64,14 @@ export class RouteMetrics {
     this.ejections = registry.counter(
       'outbound_http_balancer_ejections_total',
       'Endpoints that were taken out for their failures',
+    );
+    this.queueRequests = registry.counter(
+      'outbound_http_balancer_queue_requests_total',
+      'Requests that had to wait for an endpoint',
+    );
+    this.queueLength = registry.gauge(
+      'outbound_http_balancer_queue_length',
+      'Requests that wait for an endpoint now',
     );
     this.#statuses = registry.counter(
       'outbound_http_route_request_statuses_total',
