@@ -7,11 +7,13 @@ import * as yaml from 'js-yaml';
 import type { Link } from '../../api/isthmus-types.ts';
 import type { Condition, KubernetesObject, Pod, Service } from '../../api/kubernetes-types.ts';
 import { annotation, component, DEFAULT_MESH_NAMESPACE, label, object } from '../../api/names.ts';
+import { POLICY_GROUP } from '../../api/policy-types.ts';
 import type { ClusterAccess } from '../../cli/cluster-access.ts';
 import { startEmbeddedCluster, stopProcess } from '../../cli/clusters/embedded.ts';
 import { processTree } from '../../cli/clusters/process-table.ts';
 import { clientStats } from '../../cli/demo/observe.ts';
 import { applyObjects, deleteObject } from '../../cli/install/apply.ts';
+import { customResourceDefinitions, isOurs } from '../../cli/install/manifests.ts';
 import { install } from '../../cli/install/install.ts';
 import { uninstall } from '../../cli/install/uninstall.ts';
 import { upgrade } from '../../cli/install/upgrade.ts';
@@ -262,6 +264,35 @@ suite('two linked clusters', () => {
     await eventually('GatewayAlive True', async () => (await condition('GatewayAlive'))?.status === 'True');
   });
 
+  test('a policy closes a service to other clusters until it names them, and routes are told that they hold', async () => {
+    const before_ = await trafficFlows();
+    await applyObjects(west.access.client, POLICY);
+    await eventually('requests to be refused', async () => {
+      const stats = await clientStats(east);
+      return stats?.lastError === 'HTTP 403 unauthorized' && stats.failures > before_.failures;
+    });
+    await applyObjects(west.access.client, [CLIENT_OF_EAST]);
+    await trafficFlows();
+    for (const { access } of [east, west]) {
+      await applyObjects(access.client, ROUTES);
+      const { client } = access;
+      const reads = [
+        () => client.get(resources.httpRoutes, 'demo', 'sample'),
+        () => client.get(resources.policyHttpRoutes, 'demo', 'sample'),
+        () => client.get(resources.grpcRoutes, 'demo', 'sample'),
+      ];
+      for (const read of reads) {
+        await eventually('the status of a route', async () => {
+          const { status } = await read();
+          return status?.parents?.[0]?.conditions?.length === 2;
+        });
+      }
+    }
+    for (const o of [CLIENT_OF_EAST, ...POLICY]) await deleteObject(west.access.client, o);
+    for (const { access } of [east, west]) for (const o of ROUTES) await deleteObject(access.client, o);
+    await trafficFlows();
+  });
+
   test('every right of every account has been used, and none was missing', async () => {
     // The roles are the same everywhere: only west is linked from, only east mirrors.
     const requests = [east, west].flatMap((c) => readAuditLog(auditLog(c.name)));
@@ -307,9 +338,10 @@ suite('two linked clusters', () => {
     const missing = (error: unknown): boolean => error instanceof KubernetesError && error.code === 404;
     await assert.rejects(client.get(resources.namespaces, undefined, NAMESPACE), missing);
     const crds = await client.list(resources.customResourceDefinitions);
+    const ofOthers = customResourceDefinitions().filter((crd) => !isOurs(crd));
     assert.deepEqual(
-      crds.items.map((c) => c.metadata?.name),
-      ['clusterproperties.about.k8s.io'],
+      crds.items.map((c) => c.metadata?.name).sort(),
+      ofOthers.map((c) => c.metadata?.name).sort(),
     );
     const roles = await client.list(resources.clusterRoles);
     assert.deepEqual(
@@ -319,6 +351,41 @@ suite('two linked clusters', () => {
     await client.get(resources.deployments, 'demo', 'client');
   });
 });
+
+const AUTHENTICATION = { group: POLICY_GROUP, kind: 'MeshTLSAuthentication', name: 'client-of-east' };
+
+/** Closes the port of `web` to all but whom `CLIENT_OF_EAST` names. The route is there for the probe, which would keep the path open that the client asks for. */
+const POLICY: KubernetesObject[] = [
+  policyObject('v1beta3', 'Server', 'web', { podSelector: { matchLabels: { app: 'web' } }, port: 'http' }),
+  policyObject('v1alpha1', 'AuthorizationPolicy', 'web', {
+    targetRef: { group: POLICY_GROUP, kind: 'Server', name: 'web' },
+    requiredAuthenticationRefs: [AUTHENTICATION],
+  }),
+  policyObject('v1beta3', 'HTTPRoute', 'web', {
+    parentRefs: [{ group: POLICY_GROUP, kind: 'Server', name: 'web' }],
+    rules: [{ matches: [{ path: { value: '/' } }] }],
+  }),
+];
+const CLIENT_OF_EAST = policyObject('v1alpha1', AUTHENTICATION.kind, AUTHENTICATION.name, {
+  identities: ['spiffe://cluster.local/cluster/east/ns/demo/sa/client'],
+});
+
+/** For a Service that no cluster has. */
+const ROUTES: KubernetesObject[] = [
+  ['policy.linkerd.io/v1beta3', 'HTTPRoute'],
+  ['gateway.networking.k8s.io/v1', 'HTTPRoute'],
+  ['gateway.networking.k8s.io/v1', 'GRPCRoute'],
+].map(([apiVersion = '', kind = '']) => ({
+  apiVersion,
+  kind,
+  metadata: { name: 'sample', namespace: 'demo' },
+  spec: { parentRefs: [{ group: '', kind: 'Service', name: 'sample' }] },
+}));
+
+function policyObject(version: string, kind: string, name: string, spec: object): KubernetesObject {
+  const metadata = { name, namespace: 'demo' };
+  return { apiVersion: `${POLICY_GROUP}/${version}`, kind, metadata, spec } as KubernetesObject;
+}
 
 const NOT_USED_HERE = [
   // Needed only when a pod comes before its namespace has come by the watch: `injector.test.ts` has that.
