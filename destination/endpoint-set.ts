@@ -92,7 +92,7 @@ export function addressEndpoint(
   const { ip, port } = target;
   const pod = cluster.podByIp(ip);
   if (pod === undefined) return plainEndpoint({ ip, port, opaque: settings.opaquePorts.includes(port) });
-  const opaque = isOpaquePodPort(pod, cluster.namespace(pod.namespace), port, settings.opaquePorts);
+  const opaque = isOpaquePodPort(pod, cluster.namespace(pod.namespace), port, settings.opaquePorts, cluster);
   return podEndpoint(pod, { ip, port, opaque }, settings);
 }
 
@@ -201,7 +201,7 @@ function sliceEndpoint(
   const pod = slicePod(slice, entry, cluster);
   if (pod === undefined) return plainEndpoint({ ip, port, opaque: context.opaque });
   const namespace = cluster.namespace(pod.namespace);
-  const opaque = context.opaque || isOpaquePodPort(pod, namespace, port, settings.opaquePorts);
+  const opaque = context.opaque || isOpaquePodPort(pod, namespace, port, settings.opaquePorts, cluster);
   return podEndpoint(pod, { ip, port, opaque, zone: entry.zone }, settings);
 }
 

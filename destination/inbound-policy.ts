@@ -31,7 +31,7 @@ export function inboundPolicy(
     namedPolicy(namespace?.metadata?.annotations) ??
     settings.defaultInboundPolicy;
   const authorizations = defaultAuthorizations(policy, settings);
-  const opaque = isOpaquePodPort(pod, namespace, port, settings.opaquePorts);
+  const opaque = isOpaquePodPort(pod, namespace, port, settings.opaquePorts, cluster);
   return create(ServerSchema, {
     protocol: opaque ? { kind: { case: 'opaque', value: {} } } : detect(pod, port, policy, authorizations),
     authorizations,

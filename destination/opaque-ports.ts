@@ -1,5 +1,9 @@
 import type { Namespace, Service } from '../api/kubernetes-types.ts';
 import { annotation } from '../api/names.ts';
+import type { ClusterReader } from './cluster-state.ts';
+import { untold } from './policy/problems.ts';
+import { isOpaqueProtocol, serverProtocol } from './policy/server-protocol.ts';
+import { serverOf } from './policy/server-selection.ts';
 import { hasPort, parsePortSet, type PortSet } from './port-set.ts';
 import type { WorkloadPod } from './workload-pod.ts';
 
@@ -30,12 +34,15 @@ export function isOpaqueServicePort(
   return hasPort(opaquePorts(service.metadata?.annotations, namespace, defaults), port, name);
 }
 
-/** Whether a pod's port is opaque; of an unknown pod, whether its namespace says so. */
+/** Whether a pod's port is opaque: as a Server for it says, else by annotations; of an unknown pod, whether its namespace says so. */
 export function isOpaquePodPort(
   pod: WorkloadPod | undefined,
   namespace: Namespace | undefined,
   port: number,
   defaults: readonly number[],
+  cluster: ClusterReader,
 ): boolean {
+  const server = pod === undefined ? undefined : serverOf(pod, port, cluster);
+  if (server !== undefined) return isOpaqueProtocol(serverProtocol(server, untold));
   return hasPort(opaquePorts(pod?.annotations, namespace, defaults), port, pod?.portNames.get(port));
 }

@@ -7,6 +7,7 @@ import type { AuthorizationPolicy, PolicyServer } from '../../api/policy-types.t
 import { type Authz, PortSpecSchema, type Server } from '../../api/proto/gen/linkerd/inbound_pb.js';
 import { ipText } from '../ip-address.ts';
 import { createPolicyService } from '../policy-service.ts';
+import { profileOf } from '../profile.ts';
 import { namespace, pod, settings, testDeps, TestStream } from '../testing/fixture.ts';
 import type { PolicyKind, PolicyKinds } from './kinds.ts';
 
@@ -344,4 +345,26 @@ test('whatever a policy is made of, a change of it reaches the stream, and other
   assert.deepEqual(names(), [[]]);
   state.setPolicy('servers', 'shop/other', undefined);
   assert.deepEqual(names(), [[`default all-unauthenticated: anyone from ${ANYWHERE}`]]);
+});
+
+test('clients are told that a port is opaque where its Server says so, and that it is not where annotations say it is', () => {
+  const { views } = testDeps();
+  const { state } = views;
+  const annotations = { 'config.linkerd.io/opaque-ports': '9090' };
+  state.setPod('shop/a', pod('a', '10.1.0.1', { meta: { labels: { app: 'web' }, annotations } }));
+  const isOpaque = (port: number): boolean => {
+    const target = { kind: 'address', ip: '10.1.0.1', port } as const;
+    const found = views.once((cluster) => profileOf(target, undefined, cluster, settings));
+    return found.kind === 'profile' && found.profile.opaqueProtocol;
+  };
+  assert.deepEqual([isOpaque(8080), isOpaque(9090)], [false, true]);
+  for (const [port, proxyProtocol] of [
+    [8080, 'opaque'],
+    [9090, 'HTTP/1'],
+  ] as const)
+    state.setPolicy('servers', `shop/${port}`, {
+      metadata: { name: String(port), namespace: 'shop' },
+      spec: { podSelector: {}, port, proxyProtocol },
+    });
+  assert.deepEqual([isOpaque(8080), isOpaque(9090)], [true, false]);
 });
