@@ -5,6 +5,7 @@ import { addSeries } from './add-series.ts';
 import { backgroundThreadsGiveWay } from '../proxy/background-threads.ts';
 import { proxyConfig } from '../proxy/config.ts';
 import { gatewayConfig, startProxy } from '../proxy/index.ts';
+import { giveSpareMemoryBack } from '../proxy/spare-memory.ts';
 import { warmUp } from '../proxy/warm-up.ts';
 import { FakeControlPlane } from '../proxy/testing/mesh/fake-control-plane.ts';
 import type { FakeEndpoint, FakeExport } from '../proxy/testing/mesh/fake-control-plane.ts';
@@ -90,5 +91,6 @@ else {
   // As `proxy/main.ts` does.
   warmUp(config, identity, () => proxy.busy).catch(() => process.exit(1));
 }
+giveSpareMemoryBack();
 process.send?.({ kind: 'ready' });
 process.once('SIGTERM', () => process.exit(0));

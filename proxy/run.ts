@@ -3,6 +3,7 @@ import { env as name } from '../api/names.ts';
 import type { Logger } from '../workload-identity/index.ts';
 import { backgroundThreadsGiveWay } from './background-threads.ts';
 import { ConfigError, type MeshConfig } from './config.ts';
+import { giveSpareMemoryBack } from './spare-memory.ts';
 
 /** Exit code of an invalid configuration: EX_USAGE of sysexits.h. Starting again would not help. */
 const EXIT_CONFIG = 64;
@@ -42,6 +43,7 @@ export async function run<C extends MeshConfig>(
   };
   const starting = start(config, { log, shutDown: () => stop('/shutdown') });
   await starting;
+  giveSpareMemoryBack();
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
 }
