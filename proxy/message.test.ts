@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { copyHead, FieldId, Head, setSpan, spanText } from './message.ts';
+import { copyHead, FieldId, Head, lastingField, lastingOf, setSpan, spanText } from './message.ts';
 
 interface Field {
   id: FieldId;
@@ -115,4 +115,37 @@ test('a copy of a head whose spans lie in one block, next to it, or elsewhere sa
       },
     ),
   );
+});
+
+test('a field is the lasting one that was added only where all of it still lies', () => {
+  const field = lastingField('name', 'value');
+  const fresh = (): Head => {
+    const head = new Head();
+    head.addLasting(FieldId.other, field);
+    return head;
+  };
+  assert.equal(fresh().lasting(0), field);
+  const other = Buffer.from(field.buffer);
+  const changes: ((head: Head) => void)[] = [
+    (head) => (head.nameBuffer[0] = other),
+    (head) => head.nameStart[0]!++,
+    (head) => head.nameEnd[0]!--,
+    (head) => (head.valueBuffer[0] = other),
+    (head) => head.valueStart[0]!++,
+    (head) => head.valueEnd[0]!--,
+    (head) => {
+      head.clear();
+      head.add(FieldId.other, other, 0, 4, other, 4, 9);
+    },
+  ];
+  for (const change of changes) {
+    const head = fresh();
+    change(head);
+    assert.equal(head.lasting(0), undefined, String(change));
+  }
+  const { method } = new Head();
+  Object.assign(method, { buffer: field.buffer, start: 4, end: 9, origin: field });
+  assert.equal(lastingOf(method), field);
+  setSpan(method, 'GET');
+  assert.equal(lastingOf(method), undefined);
 });

@@ -194,9 +194,14 @@ export class Head {
   /** The lasting field that field i is; undefined: its bytes may change. */
   lasting(i: number): LastingField | undefined {
     const field = this.#origin[i];
-    // A table may use the object for another entry by now; the bytes of this one still lie where they lay.
-    if (field === undefined || field.buffer !== this.valueBuffer[i]) return undefined;
-    return field.nameStart === this.nameStart[i] && field.valueEnd === this.valueEnd[i] ? field : undefined;
+    if (field === undefined) return undefined;
+    // Who put other bytes in their place did not say so, and a table may use the object for another entry by now: the place alone counts.
+    const { buffer, nameStart, nameEnd, valueEnd } = field;
+    const isName =
+      buffer === this.nameBuffer[i] && nameStart === this.nameStart[i] && nameEnd === this.nameEnd[i];
+    const isValue =
+      buffer === this.valueBuffer[i] && nameEnd === this.valueStart[i] && valueEnd === this.valueEnd[i];
+    return isName && isValue ? field : undefined;
   }
 
   /** Index of the first field with this id, from `from` on; -1 when there is none. */
