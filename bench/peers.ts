@@ -34,6 +34,9 @@ const nginx: Peer = {
   config: nginxConfig,
   args: (file, { folder }) => ['-c', file, '-p', folder, '-e', join(folder, 'error.log')],
 };
+/** The least that a sidecar has to do with a request: the client's name is what its certificate says, never what it says itself. */
+const CLIENT_ID = 'l5d-client-id';
+
 const haproxy: Peer = {
   name: 'haproxy',
   program: 'haproxy',
@@ -151,6 +154,7 @@ http {
     location / {
       proxy_pass ${tls.upstream ? 'https' : 'http'}://next; proxy_http_version 1.1;
       proxy_set_header Connection ""; proxy_set_header Host $http_host;
+      proxy_set_header ${CLIENT_ID} ${tls.listener ? '$ssl_client_s_dn' : '""'};
       ${tls.upstream ? client : ''}
     }
   }
@@ -177,6 +181,7 @@ defaults
   http-reuse always
 listen hop
   bind ${listen} backlog 4096 ${tls.listener ? bind : plain('listener')}
+  http-request ${tls.listener ? `set-header ${CLIENT_ID} %[ssl_c_s_dn]` : `del-header ${CLIENT_ID}`}
   server next ${upstream} pool-purge-delay 3600s ${tls.upstream ? server : plain('upstream')}
 `;
 }
