@@ -2,7 +2,7 @@ import type { ConnectionOptions } from 'node:tls';
 import type { Clock } from './clock.ts';
 
 /**
- * HTTP/2 as a gRPC client needs it. Two makers stand behind it: Node's own (`node-http2.ts`) and the data plane's (`proxy/control/http2-session.ts`, decision 0012).
+ * HTTP/2 as a gRPC client needs it. Two makers stand behind it: Node's own (`node-http2.ts`) and the data plane's (`proxy/control/http2-session.ts`, decision 0014).
  * What gRPC means by it, its deadlines and its back-off are no engine's business: `grpc-client.ts`, `grpc-connection.ts`.
  */
 
