@@ -340,8 +340,8 @@ suite('two linked clusters', () => {
     const crds = await client.list(resources.customResourceDefinitions);
     const ofOthers = customResourceDefinitions().filter((crd) => !isOurs(crd));
     assert.deepEqual(
-      crds.items.map((c) => c.metadata?.name).sort(),
-      ofOthers.map((c) => c.metadata?.name).sort(),
+      crds.items.map((c) => c.metadata?.name ?? '').sort(),
+      ofOthers.map((c) => c.metadata?.name ?? '').sort(),
     );
     const roles = await client.list(resources.clusterRoles);
     assert.deepEqual(

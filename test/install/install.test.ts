@@ -61,11 +61,7 @@ suite(`an installation in the API (${serverKind})`, () => {
     const deleted = items.filter(({ metadata }) => metadata?.deletionTimestamp !== undefined);
     leaving = new Set(deleted.map(({ metadata }) => metadata?.name ?? ''));
     await forgetOurKinds();
-    // The CRDs of the standards are never removed: there before, they are no difference after.
-    await applyCustomResourceDefinitions(
-      cluster.client,
-      customResourceDefinitions().filter((crd) => !isOurs(crd)),
-    );
+    await defineStandards();
   });
   after(async () => {
     await cluster.client.close();
@@ -217,6 +213,9 @@ suite(`an installation in the API (${serverKind})`, () => {
   });
 
   test("beside a Linkerd nothing of Linkerd's is touched, neither by an install nor by an uninstall", async () => {
+    // Linkerd brings definitions of its own: those that are here are not to be found in their place.
+    const definitions = linkerdObjects().filter(({ kind }) => kind === 'CustomResourceDefinition');
+    await gone(definitions);
     await forOthers(linkerdObjects(), async () => {
       const earlier = await settledContents();
       const told: string[] = [];
@@ -234,6 +233,7 @@ suite(`an installation in the API (${serverKind})`, () => {
       await uninstall(cluster, NAMESPACE, silentOutput);
       await expectSame(earlier);
     });
+    await defineStandards();
   });
 
   test('a webhook that may stop pods gets that power only once somebody answers it, and keeps it', async () => {
@@ -333,6 +333,20 @@ suite(`an installation in the API (${serverKind})`, () => {
     },
   );
 
+  async function gone(objects: readonly KubernetesObject[]): Promise<void> {
+    for (const o of objects) await deleteObject(cluster.client, o);
+    await eventually('what others had to go', async () => {
+      const live = await Promise.all(objects.map((o) => find(cluster.client, o).catch(() => undefined)));
+      return live.every((o) => o === undefined);
+    });
+  }
+
+  /** The CRDs of the standards are never removed: there before, they are no difference after. */
+  async function defineStandards(): Promise<void> {
+    const standards = customResourceDefinitions().filter((crd) => !isOurs(crd));
+    await applyCustomResourceDefinitions(cluster.client, standards);
+  }
+
   /** Has these objects in the cluster, as if others had made them, while `work` runs. */
   async function forOthers(objects: readonly KubernetesObject[], work: () => Promise<void>): Promise<void> {
     for (const o of objects) {
@@ -342,11 +356,7 @@ suite(`an installation in the API (${serverKind})`, () => {
     try {
       await work();
     } finally {
-      for (const o of objects.toReversed()) await deleteObject(cluster.client, o);
-      await eventually('what others had to go', async () => {
-        const live = await Promise.all(objects.map((o) => find(cluster.client, o).catch(() => undefined)));
-        return live.every((o) => o === undefined);
-      });
+      await gone(objects.toReversed());
     }
   }
 
