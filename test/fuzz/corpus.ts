@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, 'corpus');
@@ -7,7 +7,7 @@ const ROOT = join(import.meta.dirname, 'corpus');
 /** Inputs that are kept for a target, in the order of their names. */
 export function readCorpus(target: string): { name: string; bytes: Buffer }[] {
   const folder = join(ROOT, target);
-  mkdirSync(folder, { recursive: true });
+  if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .sort()
     .map((name) => ({ name, bytes: readFileSync(join(folder, name)) }));
