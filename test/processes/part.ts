@@ -74,6 +74,8 @@ process.on('message', (message: ToPart) => {
   if (message.kind === 'service') controlPlane.setService(message.authority, message.endpoints);
   if (message.kind === 'look') say({ kind: 'looked', ...look() });
 });
+// A parent that was killed leaves nothing behind.
+process.once('disconnect', () => process.exit(0));
 const asked = heard('setup');
 say({ kind: 'hello' });
 const { part, names, anchorsFile, exports } = await asked;
