@@ -1,4 +1,5 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { Socket } from 'node:net';
 import type { Logger } from '../../workload-identity/index.ts';
 import { ByteWriter } from '../byte-writer.ts';
 import type { Counter, Registry } from '../telemetry/registry.ts';
@@ -28,6 +29,9 @@ interface Target {
   close(): void;
 }
 
+/** ms; any time would do. */
+const KEEP_ALIVE_MS = 1_000;
+
 const NO_BYTES = Buffer.alloc(0);
 
 /** The access log of a process: a line for each request that is over. */
@@ -51,7 +55,7 @@ export class AccessLog {
     this.#output = new LogOutput({
       write: this.#target.write,
       timers,
-      onDropped: () => dropped.add(),
+      onDropped: (lines) => dropped.add(lines),
       onError: (error) => log.warn({ file, error: error.message }, 'the access log cannot be written'),
     });
   }
@@ -74,14 +78,17 @@ export class AccessLog {
 
   /** Resolves when everything is written, or cannot be in a second. */
   async close(): Promise<void> {
+    // What waits for room in a pipe does not keep the process.
+    const alive = setInterval(() => {}, KEEP_ALIVE_MS);
     await this.#output.close();
+    clearInterval(alive);
     this.#target.close();
   }
 }
 
 function open(file: string): Target {
   const standard = STANDARD.get(file);
-  if (standard !== undefined) return { write: toDescriptor(standard), close() {} };
+  if (standard !== undefined) return pipe(standard) ?? { write: toDescriptor(standard), close() {} };
   try {
     const fd = openSync(file, 'a', LOG_MODE);
     return { write: toDescriptor(fd), close: () => closeSync(fd) };
@@ -95,6 +102,27 @@ const STANDARD: ReadonlyMap<string, number> = new Map([
   ['stdout', 1],
   ['stderr', 2],
 ]);
+
+/**
+ * The same pipe, opened anew, written to when it has room. A write that blocks would hold a thread, and with it the end of the process, for as long as nobody reads.
+ * Undefined: it is no pipe, or cannot be opened anew.
+ */
+function pipe(fd: number): Target | undefined {
+  try {
+    if (!fstatSync(fd).isFIFO()) return undefined;
+    const own = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
+    const socket = new Socket({ fd: own, readable: false, writable: true }).unref();
+    // Each write is told of its error.
+    socket.on('error', () => {});
+    return {
+      write: (chunk, start, length, done) =>
+        void socket.write(chunk.subarray(start, start + length), (error) => done(error ?? null, length)),
+      close: () => socket.destroy(),
+    };
+  } catch {
+    return undefined;
+  }
+}
 
 /** Whoever reads it runs as another user, mostly. */
 const LOG_MODE = 0o644;

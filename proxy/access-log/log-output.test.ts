@@ -16,7 +16,7 @@ function harness() {
     timers,
     write: (chunk, start, length, done) =>
       void writes.push({ text: chunk.toString('latin1', start, start + length), done }),
-    onDropped: () => dropped++,
+    onDropped: (lines) => void (dropped += lines),
     onError: (error) => errors.push(error.message),
   });
   const add = (line: string): boolean => {
@@ -81,7 +81,7 @@ test('an output that blocks holds a bounded amount; what is beyond is dropped an
 });
 
 test('a full pipe that does not block is tried again; an error is told once, and ends with what can be written', () => {
-  const { writes, errors, add, pass } = harness();
+  const { writes, errors, add, pass, dropped } = harness();
   const full = Object.assign(new Error('full'), { code: 'EAGAIN' });
   add('one\n');
   pass(150);
@@ -94,7 +94,7 @@ test('a full pipe that does not block is tried again; an error is told once, and
     pass(150);
     writes.at(-1)?.done(error, 4);
   }
-  assert.deepEqual(errors, ['no space', 'no space']);
+  assert.deepEqual([errors, dropped()], [['no space', 'no space'], 3]);
 });
 
 test('the end waits for what is written, but not for ever', async () => {

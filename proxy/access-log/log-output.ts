@@ -24,8 +24,8 @@ export type WriteBytes = (
 export interface LogOutputOptions {
   write: WriteBytes;
   timers: TimerWheel;
-  /** Lines for which there was no room. */
-  onDropped: () => void;
+  /** Lines for which there was no room, or that could not be written. */
+  onDropped: (lines: number) => void;
   /** The output refuses bytes: once until it takes some again. What was to be written is dropped. */
   onError: (error: Error) => void;
 }
@@ -33,11 +33,12 @@ export interface LogOutputOptions {
 interface Chunk {
   readonly bytes: Buffer;
   length: number;
+  lines: number;
 }
 
 /**
- * Lines on their way to a file or a pipe: collected, written in batches by the thread pool, one write at a time. The pipe of a container whose reader is slow blocks
- * who writes to it; here that is a thread of the pool, never the data path.
+ * Lines on their way to a file or a pipe: collected, and written in batches, one write at a time. An output whose reader is slow holds nobody up: what it does not take
+ * waits, up to a bound.
  */
 export class LogOutput {
   readonly #options: LogOutputOptions;
@@ -62,10 +63,10 @@ export class LogOutput {
     }
     if (chunk === undefined) {
       if (this.#waiting.length >= MAX_CHUNKS - 1) {
-        this.#options.onDropped();
+        this.#options.onDropped(1);
         return undefined;
       }
-      chunk = this.#spare ?? { bytes: Buffer.allocUnsafeSlow(CHUNK_BYTES), length: 0 };
+      chunk = this.#spare ?? { bytes: Buffer.allocUnsafeSlow(CHUNK_BYTES), length: 0, lines: 0 };
       this.#spare = undefined;
       this.#filling = chunk;
     }
@@ -77,6 +78,7 @@ export class LogOutput {
     const chunk = this.#filling;
     if (chunk === undefined) return;
     chunk.length = end;
+    chunk.lines++;
     if (this.#writing) return;
     if (end >= BATCH_BYTES || this.#waiting.length > 0) this.#start();
     else if (!this.#flush.armed) this.#options.timers.arm(this.#flush, FLUSH_MS);
@@ -109,7 +111,7 @@ export class LogOutput {
   #write(chunk: Chunk, from: number): void {
     this.#options.write(chunk.bytes, from, chunk.length - from, (error, written) => {
       if (error?.code === 'EAGAIN') return this.#tryLater(chunk, from);
-      if (error !== null) this.#failed(error);
+      if (error !== null) this.#failed(chunk, error);
       else {
         this.#failing = false;
         if (from + written < chunk.length) return this.#write(chunk, from + written);
@@ -123,7 +125,8 @@ export class LogOutput {
     this.#options.timers.arm(new Timer(() => this.#write(chunk, from)), RETRY_MS);
   }
 
-  #failed(error: Error): void {
+  #failed(chunk: Chunk, error: Error): void {
+    this.#options.onDropped(chunk.lines);
     if (!this.#failing) this.#options.onError(error);
     this.#failing = true;
   }
@@ -131,6 +134,7 @@ export class LogOutput {
   #done(chunk: Chunk): void {
     this.#writing = false;
     chunk.length = 0;
+    chunk.lines = 0;
     this.#spare = chunk;
     if (this.#waiting.length > 0 || this.#closed !== undefined) return this.#start();
     const filled = this.#filling?.length ?? 0;
