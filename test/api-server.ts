@@ -27,6 +27,8 @@ const CONTROLLERS = [
   'identity/certify.test.ts',
   'identity/trust.test.ts',
   'destination/services.test.ts',
+  'destination/policy/optional-kind.test.ts',
+  'destination/status/policy-reporter.test.ts',
   'injector/webhook-by-url.test.ts',
   'mirror-controller/link-sync.test.ts',
 ];

@@ -1,5 +1,5 @@
 import { Agent, request } from 'node:http';
-import { connect, type ClientHttp2Session } from 'node:http2';
+import { connect, constants, type ClientHttp2Session } from 'node:http2';
 import { port } from '../../api/names.ts';
 
 /** What became of the requests of a load. */
@@ -103,6 +103,34 @@ export function http1Load(
   );
 }
 
+/** One request. Rejects unless it is answered with 200 or refused unprocessed. */
+function ask(
+  session: ClientHttp2Session,
+  authority: string,
+  posts: boolean,
+): Promise<'answered' | 'refused'> {
+  return new Promise((resolve, reject) => {
+    const stream = session.request(
+      { ':authority': authority, ':path': '/', ':method': posts ? 'POST' : 'GET' },
+      { endStream: !posts },
+    );
+    let status = 0;
+    stream.on('response', (headers) => {
+      status = headers[':status'] ?? 0;
+    });
+    stream.on('error', (error) => {
+      if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) resolve('refused');
+      else reject(error);
+    });
+    stream.on('close', () => {
+      if (status === 200) resolve('answered');
+      else reject(new Error(`status ${status}`));
+    });
+    stream.resume();
+    if (posts) stream.end('a body');
+  });
+}
+
 /** HTTP/2, a connection a client, which is opened again where the server has said GOAWAY. Every fourth request has a body. */
 export function http2Load(sidecar: () => string, authority: string, clients: number, pauseMs = 0): Load {
   const sessions: (ClientHttp2Session | undefined)[] = [];
@@ -122,22 +150,11 @@ export function http2Load(sidecar: () => string, authority: string, clients: num
   let n = 0;
   return startLoad(
     clients,
-    (_counts, i) =>
-      new Promise((resolve, reject) => {
-        const posts = n++ % 4 === 0;
-        const stream = sessionOf(i).request(
-          { ':authority': authority, ':path': '/', ':method': posts ? 'POST' : 'GET' },
-          { endStream: !posts },
-        );
-        let status = 0;
-        stream.on('response', (headers) => {
-          status = headers[':status'] ?? 0;
-        });
-        stream.on('error', reject);
-        stream.on('close', () => (status === 200 ? resolve() : reject(new Error(`status ${status}`))));
-        stream.resume();
-        if (posts) stream.end('a body');
-      }),
+    async (_counts, i) => {
+      const posts = n++ % 4 === 0;
+      // RFC 9113 section 8.7: what was refused was not processed, and clients send it again. A stream may have been on its way when GOAWAY was.
+      while ((await ask(sessionOf(i), authority, posts)) === 'refused') sessions[i] = undefined;
+    },
     () => {
       for (const session of sessions) session?.close();
     },
