@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { copyHead, FieldId, Head, lastingField, lastingOf, setSpan, spanText } from './message.ts';
+import { copyHead } from './copy-head.ts';
+import { FieldId, Head, lastingField, lastingOf, setSpan, spanText } from './message.ts';
 
 interface Field {
   id: FieldId;

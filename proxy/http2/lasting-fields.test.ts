@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { copyHead, FieldId, Head, lastingField, setSpan, spanText } from '../message.ts';
+import { copyHead } from '../copy-head.ts';
+import { FieldId, Head, lastingField, setSpan, spanText } from '../message.ts';
 import { HeadDecoder } from './head-decoder.ts';
 import { HeadEncoder } from './head-encoder.ts';
 import { hashName, hashValue, TABLE_SIZE } from './hpack-table.ts';

@@ -1,4 +1,4 @@
-import { copyHead } from '../message.ts';
+import { copyHead } from '../copy-head.ts';
 import type { Head } from '../message.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import { DEFAULT_FRAME_SIZE, DEFAULT_WINDOW, MAX_WINDOW } from './frames.ts';

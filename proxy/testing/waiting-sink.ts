@@ -1,5 +1,5 @@
 import type { Cause } from '../errors.ts';
-import { copyHead } from '../message.ts';
+import { copyHead } from '../copy-head.ts';
 import type { Exchange, Head, RequestSink } from '../message.ts';
 
 /** Holds one request until its upstream is there: what a pool does while it connects, in the simplest form. */

@@ -36,12 +36,12 @@ export function takeBuffer(size: number): Buffer {
 /** Forgets buffers that nobody has needed since the last call, the largest first. */
 export function trimBuffers(): void {
   let spare = Math.min(leastFreeBytes, freeBytes - KEPT_FREE_BYTES);
-  for (let of = CLASSES - 1; of >= 0; of--) {
+  for (const [of, list] of [...free.entries()].toReversed()) {
     const length = SMALLEST << of;
-    for (const list = free[of]; list !== undefined && spare >= length && list.length > 0; spare -= length) {
-      list.pop();
-      freeBytes -= length;
-    }
+    const n = Math.max(0, Math.min(list.length, Math.floor(spare / length)));
+    list.length -= n;
+    spare -= n * length;
+    freeBytes -= n * length;
   }
   leastFreeBytes = freeBytes;
 }

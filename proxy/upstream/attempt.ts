@@ -1,6 +1,7 @@
 import type { Cause } from '../errors.ts';
 import { isGrpc } from '../field-names.ts';
-import { copyHead, FieldId, type Exchange, type Head, type RequestSink } from '../message.ts';
+import { copyHead } from '../copy-head.ts';
+import { FieldId, type Exchange, type Head, type RequestSink } from '../message.ts';
 import { MAX_KEPT_BYTES } from '../route/retry-policy.ts';
 import type { Timer } from '../transport/timers.ts';
 import type { Dispatch, Destination } from './dispatch.ts';
