@@ -80,8 +80,11 @@ async function ready(s: Scenario): Promise<void> {
   throw new Error('the webhook is never called');
 }
 
+/** Reviews of what the scenario asked for. A controller of the server's own may write its anchors into the new namespace at any time. */
 function of(hook: Hook): Json[] {
-  return hook.reviews.filter((review) => at(review, 'name') !== 'canary');
+  return hook.reviews.filter(
+    (review) => !['canary', 'kube-root-ca.crt'].includes(String(at(review, 'name'))),
+  );
 }
 
 export const webhooks: Theme = {
