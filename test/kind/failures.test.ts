@@ -111,7 +111,9 @@ suite('failures under load', () => {
   });
 
   test('a node stopped: its gateway is told dead, requests fail at once, and all heals when it is back', async (t) => {
-    t.after(() => startCluster('west'));
+    let isBack = false;
+    // A node that reports nothing new is silent for five minutes, in which nobody could see that it is ready.
+    t.after(() => (isBack ? undefined : startCluster('west')));
     const began = performance.now();
     await run(['docker', 'stop', nodeOf('west')]);
     await eventually(
@@ -132,6 +134,7 @@ suite('failures under load', () => {
 
     const started = performance.now();
     await startCluster('west');
+    isBack = true;
     await eventually(
       'east to see the gateway of west again',
       async () => (await linkCondition(east, 'west', 'GatewayAlive')) === 'True',
