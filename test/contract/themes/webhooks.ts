@@ -82,9 +82,10 @@ async function ready(s: Scenario): Promise<void> {
 
 /** Reviews of what the scenario asked for. A controller of the server's own may write its anchors into the new namespace at any time. */
 function of(hook: Hook): Json[] {
-  return hook.reviews.filter(
-    (review) => !['canary', 'kube-root-ca.crt'].includes(String(at(review, 'name'))),
-  );
+  return hook.reviews.filter((review) => {
+    const published = at(review, 'name') === 'kube-root-ca.crt' && at(review, 'operation') === 'CREATE';
+    return !published && at(review, 'name') !== 'canary';
+  });
 }
 
 export const webhooks: Theme = {
