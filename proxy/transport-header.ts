@@ -1,3 +1,5 @@
+import { BYTES, delimited, FIXED32, FIXED64, tagOf, VARINT, wholeNumber } from './protobuf.ts';
+
 /** What a connection of ALPN `transport.l5d.io/v1` says first. */
 export interface TransportHeader {
   /** 0 to 65535. */
@@ -15,52 +17,37 @@ export const MAX_TRANSPORT_HEADER = 1024;
 /** A DNS name. */
 const MAX_NAME = 253;
 
-/** Protobuf wire types. */
-const VARINT = 0;
-const FIXED64 = 1;
-const BYTES = 2;
-const FIXED32 = 5;
-
-/** Tags of the header's fields. */
-const PORT = (1 << 3) | VARINT;
-const NAME = (2 << 3) | BYTES;
-const PROTOCOL = (3 << 3) | BYTES;
-const LAST_FIELD = 3;
+const PORT_FIELD = 1;
+const NAME_FIELD = 2;
+const PROTOCOL_FIELD = 3;
+const LAST_FIELD = PROTOCOL_FIELD;
+const PORT = tagOf(PORT_FIELD, VARINT);
+const NAME = tagOf(NAME_FIELD, BYTES);
+const PROTOCOL = tagOf(PROTOCOL_FIELD, BYTES);
 /** Members of SessionProtocol's oneof: messages without fields. */
-const HTTP1 = (1 << 3) | BYTES;
-const HTTP2 = (2 << 3) | BYTES;
-const LAST_PROTOCOL = 2;
+const HTTP1_FIELD = 1;
+const HTTP2_FIELD = 2;
+const LAST_PROTOCOL = HTTP2_FIELD;
+const HTTP1 = tagOf(HTTP1_FIELD, BYTES);
+const HTTP2 = tagOf(HTTP2_FIELD, BYTES);
 /** Field numbers have 29 bits. */
 const MAX_TAG = 2 ** 32 - 1;
 
 /** Bytes of a header, preface and length included. */
 export function encodeTransportHeader(header: TransportHeader): Buffer {
   const name = Buffer.from(header.name);
-  const body: number[] = [];
-  if (header.port !== 0) pushVarint(pushByte(body, PORT), header.port);
-  if (name.length > 0) {
-    pushVarint(pushByte(body, NAME), name.length);
-    body.push(...name);
-  }
+  const fields: Buffer[] = [];
+  if (header.port !== 0) fields.push(wholeNumber(PORT_FIELD, header.port));
+  if (name.length > 0) fields.push(delimited(NAME_FIELD, name));
   // SessionProtocol, with one empty message inside.
-  if (header.protocol !== undefined) body.push(PROTOCOL, 2, header.protocol === 'http1' ? HTTP1 : HTTP2, 0);
+  if (header.protocol !== undefined) {
+    const member = header.protocol === 'http1' ? HTTP1_FIELD : HTTP2_FIELD;
+    fields.push(delimited(PROTOCOL_FIELD, delimited(member)));
+  }
+  const body = Buffer.concat(fields);
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt32BE(body.length);
-  return Buffer.concat([PREFACE, length, Buffer.from(body)]);
-}
-
-function pushByte(body: number[], byte: number): number[] {
-  body.push(byte);
-  return body;
-}
-
-function pushVarint(body: number[], value: number): void {
-  let rest = value;
-  while (rest > 127) {
-    body.push((rest & 127) | 128);
-    rest >>>= 7;
-  }
-  body.push(rest);
+  return Buffer.concat([PREFACE, length, body]);
 }
 
 /** What `TransportHeaderReader.push` returns while there is no header. */

@@ -72,6 +72,7 @@ export interface StreamEvents {
   closed(end: StreamEnd): void;
 }
 
+/** How a stream ended. */
 export type StreamEnd =
   /** The peer ended it (`code` 0) or reset it with a code of RFC 9113 section 7. */
   | { kind: 'closed'; code: number }

@@ -1,9 +1,8 @@
-import { causes } from '../errors.ts';
+import { causes, type Cause } from '../errors.ts';
 import { Head, type Exchange, type RequestSink } from '../message.ts';
 import type { FilterAnswer } from '../route/filters.ts';
 import { routeOf } from '../route/limits-layer.ts';
 import type { Availability, Plan } from '../route/plan.ts';
-import type { Cause } from '../errors.ts';
 import { Attempt } from '../upstream/attempt.ts';
 import { StackLayer } from '../upstream/stack-layer.ts';
 import type { Balance } from './balance.ts';

@@ -1,11 +1,14 @@
+import { BYTES, delimited, FIXED64, tagOf, VARINT, writeVarint } from '../protobuf.ts';
 import { copyBytes, equalBytes } from '../bytes.ts';
 import { parseDecimal } from '../characters.ts';
 import { NO_GRPC_STATUS } from '../telemetry/classify.ts';
 import type { Outcome } from '../telemetry/http-metrics.ts';
 import { MOST_TEXT, type RequestText } from '../telemetry/request-text.ts';
 import { attributeKey, textAttribute, writeNumber, writeText } from './attributes.ts';
-import { BYTES, delimited, FIXED64, tagOf, VARINT, writeNanoseconds, writeVarint } from './protobuf.ts';
 import { PARENT_ID_AT, SPAN_ID_AT, SPAN_ID_BYTES, TRACE_ID_BYTES, type Span } from './span.ts';
+
+const NS_PER_US = 1_000;
+const WORD = 2 ** 32;
 
 /** SERVER and CLIENT of `opentelemetry.proto.trace.v1.Span.SpanKind`. */
 export const SpanKind = { server: 2, client: 3 } as const;
@@ -235,4 +238,20 @@ function methodOf({ bytes, methodEnd }: RequestText): KnownMethod | undefined {
 function indexOf(bytes: Buffer, start: number, end: number, c: number): number {
   for (let i = start; i < end; i++) if (bytes[i] === c) return i;
   return end;
+}
+
+/** ms since the epoch as nanoseconds in eight bytes, the lowest first. Nanoseconds since 1970 are more than a number holds: microseconds are, so they are multiplied in two halves. */
+function writeNanoseconds(to: Buffer, at: number, ms: number): number {
+  const us = Math.floor(ms * NS_PER_US);
+  const low = (us % WORD) * NS_PER_US;
+  const high = Math.floor(us / WORD) * NS_PER_US + Math.floor(low / WORD);
+  return writeWord(to, writeWord(to, at, low % WORD), high);
+}
+
+function writeWord(to: Buffer, at: number, word: number): number {
+  to[at] = word & 255;
+  to[at + 1] = (word >>> 8) & 255;
+  to[at + 2] = (word >>> 16) & 255;
+  to[at + 3] = (word >>> 24) & 255;
+  return at + 4;
 }

@@ -141,38 +141,33 @@ export class Attempt implements Waiter {
     this.#trailers = copyHead(trailers);
   }
 
-  /** Sends what was kept. */
+  /** Sends what was kept on the connection that it is `sent` on. */
   replay(sink: RequestSink): void {
-    const { x } = this;
-    const head = this.#head;
-    if (head === undefined) return;
-    const body = this.#body;
-    const trailers = this.#trailers;
-    const ended = this.#ended;
-    sink.requestHead(x, head, ended && body.length === 0 && trailers === undefined);
-    for (const [i, chunk] of body.entries()) {
-      // The upstream may have failed in the call before.
-      if (!this.isSentTo(sink)) return;
-      sink.requestData(x, chunk, 0, chunk.length, ended && trailers === undefined && i === body.length - 1);
-    }
-    if (trailers !== undefined && this.isSentTo(sink)) sink.requestTrailers(x, trailers);
+    this.#pass(sink, sink);
   }
 
   /** Gives up what was kept to another sink, which makes an attempt of its own of it. */
   handOver(sink: RequestSink): void {
+    if (this.#head === undefined) return;
+    this.leave('over');
+    this.#pass(sink, undefined);
+    this.forget();
+  }
+
+  /** @param connection what the attempt must still be on before each part: it may have failed in the call before; undefined: it is on none */
+  #pass(sink: RequestSink, connection: RequestSink | undefined): void {
     const { x } = this;
     const head = this.#head;
     if (head === undefined) return;
     const body = this.#body;
     const trailers = this.#trailers;
-    const ended = this.#ended;
-    this.leave('over');
-    sink.requestHead(x, head, ended && body.length === 0 && trailers === undefined);
+    const ended = this.#ended && trailers === undefined;
+    sink.requestHead(x, head, ended && body.length === 0);
     for (const [i, chunk] of body.entries()) {
-      sink.requestData(x, chunk, 0, chunk.length, ended && trailers === undefined && i === body.length - 1);
+      if (this.sink !== connection) return;
+      sink.requestData(x, chunk, 0, chunk.length, ended && i === body.length - 1);
     }
-    if (trailers !== undefined) sink.requestTrailers(x, trailers);
-    this.forget();
+    if (trailers !== undefined && this.sink === connection) sink.requestTrailers(x, trailers);
   }
 
   /** @returns the bytes among n newly taken ones that are new to the client */
@@ -187,10 +182,6 @@ export class Attempt implements Waiter {
   restart(): void {
     this.retried = true;
     this.#creditedBefore = this.#credited;
-  }
-
-  isSentTo(sink: RequestSink): boolean {
-    return this.sink === sink;
   }
 
   /** The request will not be sent again. */

@@ -1,6 +1,6 @@
 import { causes, type Cause } from '../errors.ts';
 import { copyHead } from '../copy-head.ts';
-import { type Exchange, type Head, type RequestSink, type ResponseSink } from '../message.ts';
+import type { Exchange, Head, RequestSink, ResponseSink } from '../message.ts';
 import { grpcStatusOf } from '../telemetry/classify.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import { Attempt } from './attempt.ts';

@@ -1,13 +1,15 @@
 /**
- * Protobuf's wire format, as far as spans need it. Written by hand: a span is some attributes that are known in advance and a few values, and the generated code makes
- * an object of each first.
+ * Protobuf's wire format, as far as we write it by hand: spans, of which most bytes are known in advance and which generated code makes an object of first; and Linkerd's transport
+ * header, which stands before everything else on a connection.
  */
 
 /** Wire types. */
 export const VARINT = 0;
 export const FIXED64 = 1;
 export const BYTES = 2;
+export const FIXED32 = 5;
 
+/** What stands before a field's value; fields up to 15. */
 export function tagOf(field: number, type: number): number {
   return (field << 3) | type;
 }
@@ -37,29 +39,18 @@ export function delimited(field: number, ...content: readonly Buffer[]): Buffer 
   return Buffer.concat([headOf(field, length), ...content]);
 }
 
+/** A field that holds a whole number. Not for the data path. */
+export function wholeNumber(field: number, value: number): Buffer {
+  const bytes = Buffer.alloc(1 + varintLength(value));
+  bytes[0] = tagOf(field, VARINT);
+  writeVarint(bytes, 1, value);
+  return bytes;
+}
+
 /** What stands in front of content of that length. */
 export function headOf(field: number, length: number): Buffer {
   const head = Buffer.alloc(1 + varintLength(length));
   head[0] = tagOf(field, BYTES);
   writeVarint(head, 1, length);
   return head;
-}
-
-const NS_PER_US = 1_000;
-const WORD = 2 ** 32;
-
-/** ms since the epoch as nanoseconds in eight bytes, the lowest first. Nanoseconds since 1970 are more than a number holds: microseconds are, so they are multiplied in two halves. */
-export function writeNanoseconds(to: Buffer, at: number, ms: number): number {
-  const us = Math.floor(ms * NS_PER_US);
-  const low = (us % WORD) * NS_PER_US;
-  const high = Math.floor(us / WORD) * NS_PER_US + Math.floor(low / WORD);
-  return writeWord(to, writeWord(to, at, low % WORD), high);
-}
-
-function writeWord(to: Buffer, at: number, word: number): number {
-  to[at] = word & 255;
-  to[at + 1] = (word >>> 8) & 255;
-  to[at + 2] = (word >>> 16) & 255;
-  to[at + 3] = (word >>> 24) & 255;
-  return at + 4;
 }
