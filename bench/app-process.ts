@@ -44,7 +44,7 @@ function nginxConfig(folder: string, hosts: readonly string[]): string {
   return `daemon off; master_process off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log;
 events { worker_connections 8192; multi_accept on; }
 http {
-  access_log off; keepalive_timeout 3600s; keepalive_requests 1000000000; tcp_nodelay on; sendfile on; open_file_cache max=100;
+  access_log off; keepalive_timeout 3600s; keepalive_requests 1000000000; tcp_nodelay on; sendfile on; tcp_nopush on; open_file_cache max=100;
   default_type text/plain; etag off;
   ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')}
   server { ${listens.join('\n    ')}
