@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../../workload-identity/index.ts';
 import { NO_GRPC_STATUS } from '../telemetry/classify.ts';
@@ -149,6 +150,21 @@ test('what waits is bounded while the collector does not take it, and goes out a
     taken,
   );
   assert.equal(read(batches[1]).length, batches[1]?.spans);
+});
+
+test('two batches are all the memory that is taken, however many go out', async () => {
+  const memory = new Set<Buffer>();
+  const { queue, add } = queueOf(async ({ bytes }) => {
+    memory.add(bytes);
+    await nextTurn();
+  });
+  const span = ended({});
+  for (let i = 0; i < 10_000; i++) {
+    add(span);
+    if (i % 100 === 0) await nextTurn();
+  }
+  await queue.close(1_000);
+  assert.equal(memory.size, 2);
 });
 
 /** Waits are over at once; they are noted. */

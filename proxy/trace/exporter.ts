@@ -13,6 +13,7 @@ import { http } from '../node-http.ts';
 import type { Counter } from '../telemetry/registry.ts';
 import { delimited, headOf } from '../protobuf.ts';
 import type { Batch } from './span-queue.ts';
+import { wait } from './wait.ts';
 
 /** Path of OTLP/HTTP for traces. */
 const PATH = '/v1/traces';
@@ -104,7 +105,7 @@ export class Exporter {
       metrics.failures.add();
       this.#note(tried.why);
       if (tried.kind === 'refused' || tries === MAX_TRIES || this.#closing.signal.aborted) break;
-      await waited(clock, tried.afterMs > 0 ? tried.afterMs : this.#backOffMs(tries), this.#closing.signal);
+      await wait(clock, tried.afterMs > 0 ? tried.afterMs : this.#backOffMs(tries), this.#closing.signal);
     }
     metrics.dropped.add(batch.spans);
   }
@@ -230,19 +231,4 @@ async function drained(answer: IncomingMessage): Promise<void> {
       return;
     }
   }
-}
-
-/** Resolves after the time, or when the signal says so. */
-function waited(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = clock.after(ms, resolve);
-    signal.addEventListener(
-      'abort',
-      () => {
-        timer.cancel();
-        resolve();
-      },
-      { once: true },
-    );
-  });
 }

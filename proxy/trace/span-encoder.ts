@@ -176,10 +176,8 @@ export class SpanEncoder {
   /** The authority and the path stand beside each other; the scheme is put before them. */
   #full(bytes: Buffer, start: number, authorityEnd: number, end: number): void {
     if (authorityEnd === start) return;
-    const whole = SCHEME_LENGTH + end - start;
-    const scratch = fullUrl.subarray(0, whole);
-    bytes.copy(scratch, SCHEME_LENGTH, start, end);
-    this.#text(key.full, scratch, 0, whole);
+    const whole = copyBytes(bytes, start, end, fullUrl, SCHEME_LENGTH);
+    this.#text(key.full, fullUrl, 0, whole);
   }
 
   #response({ kind, requestBytes, responseBytes, resends }: EndedSpan, outcome: Outcome): void {

@@ -52,9 +52,14 @@ export class SpanQueue {
       this.#options.dropped.add();
       return undefined;
     }
-    const bytes = (this.#filling ??= this.#spare ?? Buffer.allocUnsafeSlow(BATCH_BYTES));
-    this.#spare = undefined;
+    const bytes = (this.#filling ??= this.#takeSpare());
     return { bytes, at: this.#length + 1 + LENGTH_BYTES };
+  }
+
+  #takeSpare(): Buffer {
+    const bytes = this.#spare ?? Buffer.allocUnsafeSlow(BATCH_BYTES);
+    this.#spare = undefined;
+    return bytes;
   }
 
   /** The span stands in the room that was reserved, and ends there. */
