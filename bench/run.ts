@@ -40,12 +40,15 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '3' },
     /** For the Node of our proxies, for example `--cpu-prof --cpu-prof-dir=profiles`. */
     'node-args': { type: 'string', default: '' },
+    /** The same revision with these beside them has its turn, too. */
+    'compare-node-args': { type: 'string' },
   },
 });
 
 const report = new Report((line) => process.stdout.write(`${line}\n`));
 const folder = mkdtempSync(join(tmpdir(), 'isthmus-bench-'));
-const nodeArgs = options['node-args'].split(' ').filter((arg) => arg !== '');
+const nodeArgs = words(options['node-args']);
+const otherArgs = options['compare-node-args'];
 const builds: Build[] = [];
 let removeTree = (): void => {};
 try {
@@ -55,11 +58,17 @@ try {
     removeTree = checkOut(options.compare, tree);
     builds.push(await bundled(`isthmus@${options.compare}`, folder, nodeArgs, tree));
   }
+  if (otherArgs !== undefined)
+    builds.push(await bundled('isthmus, other flags', folder, [...nodeArgs, ...words(otherArgs)]));
   for (const name of options.case) await play(name);
   if (options.json) report.note(report.json());
 } finally {
   removeTree();
   rmSync(folder, { recursive: true, force: true });
+}
+
+function words(line: string): string[] {
+  return line.split(' ').filter((word) => word !== '');
 }
 
 /** Each group has processes of its own: what one leaves behind is not another one's. */
