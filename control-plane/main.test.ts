@@ -209,6 +209,7 @@ async function callRaw(
 }
 
 test('a proxy without ALPN and without a certificate yet gets the policy of its ports', async () => {
+  plane.api.put(resources.pods, { metadata: { name: 'web-1', namespace: 'shop' } });
   const socket = await connectLikeLinkerd(8090);
   const spec = toBinary(
     PortSpecSchema,

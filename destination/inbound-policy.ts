@@ -7,29 +7,60 @@ import { isOpaquePodPort } from './opaque-ports.ts';
 import { type AuthzInit, defaultAuthorizations, defaultLabels } from './policy/default-policy.ts';
 import { DETECT_TIMEOUT, probeRoutes } from './policy/probe-routes.ts';
 import { serverPolicy } from './policy/server-policy.ts';
-import { serverOf } from './policy/server-selection.ts';
+import { mayHaveServer, serverOf } from './policy/server-selection.ts';
 import { type DefaultInboundPolicy, type DestinationSettings, isDefaultInboundPolicy } from './settings.ts';
 import type { WorkloadPod } from './workload-pod.ts';
 
-/**
- * The policy of one port of a pod: that of the Server which is for it, else the default that its annotations, its namespace or the install ask for. A pod that is not known yet gets its
- * namespace's: a proxy that is told NotFound lets everyone in.
- */
+/** What is to be told of one port of a pod. */
+export type InboundResult =
+  | { readonly kind: 'policy'; readonly policy: Server }
+  /**
+   * The pod is not in the cluster: not yet, no more, or it never was. `mayBeClosed`: a Server of its namespace could be for the port, or the default of the
+   * namespace or of the install is not to let everybody in.
+   */
+  | { readonly kind: 'unknown-pod'; readonly mayBeClosed: boolean };
+
+/** The policy of one port of a pod: that of the Server which is for it, else the default that its annotations, its namespace or the install ask for. */
 export function inboundPolicy(
   workload: { namespace: string; pod: string },
   port: number,
   cluster: ClusterReader,
   settings: DestinationSettings,
-): Server {
+): InboundResult {
   const pod = cluster.pod(workload.namespace, workload.pod);
-  const server = pod === undefined ? undefined : serverOf(pod, port, cluster);
-  if (pod !== undefined && server !== undefined)
-    return serverPolicy(server, { pod, port }, cluster, settings);
-  const namespace = cluster.namespace(workload.namespace);
+  if (pod === undefined) {
+    const { namespace } = workload;
+    const isOpen = OPEN.has(namespacePolicy(namespace, cluster, settings));
+    return { kind: 'unknown-pod', mayBeClosed: !isOpen || mayHaveServer(namespace, port, cluster) };
+  }
+  const server = serverOf(pod, port, cluster);
   const policy =
-    namedPolicy(pod?.annotations) ??
-    namedPolicy(namespace?.metadata?.annotations) ??
-    settings.defaultInboundPolicy;
+    server === undefined
+      ? defaultPolicy(pod, port, cluster, settings)
+      : serverPolicy(server, { pod, port }, cluster, settings);
+  return { kind: 'policy', policy };
+}
+
+/** Default policies that let everybody in. */
+const OPEN: ReadonlySet<DefaultInboundPolicy> = new Set(['all-unauthenticated', 'audit']);
+
+/** Lets nobody in. Holds for a pod that is not known, where its port may be closed. */
+export function closedPolicy(): Server {
+  return create(ServerSchema, {
+    protocol: { kind: { case: 'detect', value: { timeout: DETECT_TIMEOUT } } },
+    authorizations: [],
+    labels: defaultLabels('deny'),
+  });
+}
+
+function defaultPolicy(
+  pod: WorkloadPod,
+  port: number,
+  cluster: ClusterReader,
+  settings: DestinationSettings,
+): Server {
+  const namespace = cluster.namespace(pod.namespace);
+  const policy = namedPolicy(pod.annotations) ?? namespacePolicy(pod.namespace, cluster, settings);
   const authorizations = defaultAuthorizations(policy, settings);
   const opaque = isOpaquePodPort(pod, namespace, port, settings.opaquePorts, cluster);
   return create(ServerSchema, {
@@ -37,6 +68,14 @@ export function inboundPolicy(
     authorizations,
     labels: defaultLabels(policy),
   });
+}
+
+function namespacePolicy(
+  namespace: string,
+  cluster: ClusterReader,
+  settings: DestinationSettings,
+): DefaultInboundPolicy {
+  return namedPolicy(cluster.namespace(namespace)?.metadata?.annotations) ?? settings.defaultInboundPolicy;
 }
 
 /** A policy's name in an annotation, ours before Linkerd's; one that does not exist is passed over, since refusing would cut the pod off for a typing error. */
@@ -49,19 +88,19 @@ function namedPolicy(
 }
 
 function detect(
-  pod: WorkloadPod | undefined,
+  pod: WorkloadPod,
   port: number,
   policy: DefaultInboundPolicy,
   authorizations: AuthzInit[],
 ): MessageInitShape<typeof ProxyProtocolSchema> {
-  const httpRoutes =
-    policy === 'all-unauthenticated' || policy === 'audit'
-      ? []
-      : probeRoutes(pod, port, policy, authorizations);
+  const httpRoutes = OPEN.has(policy) ? [] : probeRoutes(pod, port, policy, authorizations);
   return { kind: { case: 'detect', value: { timeout: DETECT_TIMEOUT, httpRoutes } } };
 }
 
 /** True when a subscriber need not be told. */
-export function sameInboundPolicy(a: Server, b: Server): boolean {
-  return Buffer.compare(toBinary(ServerSchema, a), toBinary(ServerSchema, b)) === 0;
+export function sameInboundPolicy(a: InboundResult, b: InboundResult): boolean {
+  if (a.kind === 'policy' && b.kind === 'policy') {
+    return Buffer.compare(toBinary(ServerSchema, a.policy), toBinary(ServerSchema, b.policy)) === 0;
+  }
+  return a.kind === 'unknown-pod' && b.kind === 'unknown-pod' && a.mayBeClosed === b.mayBeClosed;
 }

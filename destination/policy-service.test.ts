@@ -94,15 +94,88 @@ test('the pod goes before its namespace, the namespace before the install, and a
   );
 });
 
-test('a pod that is not known yet has a policy, so that its proxy does not let everyone in', () => {
-  const { watchPort } = setUp({ defaultInboundPolicy: 'deny' });
+const SERVER_OF_WEB = { podSelector: { matchLabels: { app: 'web' } }, accessPolicy: 'audit' };
+
+for (const [case_, own, port] of [
+  ['a Server could be for', {}, 8080],
+  ['a Server could be for by a name', {}, 'http'],
+  ['the default does not let everybody in to', { defaultInboundPolicy: 'all-authenticated' }, undefined],
+] as const) {
+  test(`a port that ${case_} is closed if its pod is not known in time, and as it should be once it is`, () => {
+    const { state, watchPort, flush, advance, policy } = setUp(own);
+    if (port !== undefined) {
+      const spec = { ...SERVER_OF_WEB, port };
+      state.setPolicy('servers', 'shop/s', { metadata: { name: 's', namespace: 'shop' }, spec });
+    }
+    const [stream, early] = [watchPort(8080), watchPort(8080)];
+    assert.throws(() => policy.getPort(create(PortSpecSchema, { workload: WORKLOAD, port: 8080 })), {
+      code: grpcStatus.notFound,
+    });
+    advance(499);
+    assert.deepEqual(stream.take(), [], 'nothing is told while the pod may be known at once');
+    early.close();
+    advance(1);
+    const [closed, ...more] = stream.take();
+    assert.deepEqual([closed?.authorizations, closed?.labels['name'], more], [[], 'deny', []]);
+    state.setPod('shop/a', pod('a', '10.1.0.1'));
+    flush();
+    assert.deepEqual(
+      stream.take().map(({ labels }) => labels['name']),
+      [own.defaultInboundPolicy ?? 'all-unauthenticated'],
+      'the Server is for other pods',
+    );
+    assert.deepEqual(early.take(), []);
+  });
+}
+
+test('of a pod that is known in time nothing else is told before', () => {
+  const { state, watchPort, flush, advance } = setUp({ defaultInboundPolicy: 'deny' });
+  const stream = watchPort(8080);
+  advance(499);
+  state.setPod('shop/a', pod('a', '10.1.0.1', { meta: { annotations: annotatedWith('audit') } }));
+  flush();
+  advance(1_000);
   assert.deepEqual(
-    watchPort(8080)
-      .take()
-      .map(({ authorizations }) => authorizations),
-    [[]],
+    stream.take().map(({ labels }) => labels['name']),
+    ['audit'],
   );
 });
+
+test('of an unknown pod whose port nothing closes nothing is told, until a Server could be for it', () => {
+  const { state, watchPort, flush, advance } = setUp();
+  const stream = watchPort(8080);
+  const server = (name: string, port: number) =>
+    state.setPolicy('servers', `shop/${name}`, {
+      metadata: { name, namespace: 'shop' },
+      spec: { ...SERVER_OF_WEB, port },
+    });
+  server('other', 9090);
+  flush();
+  advance(10_000);
+  assert.deepEqual(stream.take(), []);
+  server('one', 8080);
+  flush();
+  advance(500);
+  assert.deepEqual(
+    stream.take().map(({ labels }) => labels['name']),
+    ['deny'],
+  );
+});
+
+test('what was told of a pod stays when it is gone: it may still have requests to end', () => {
+  const { state, watchPort, flush, advance } = setUp({ defaultInboundPolicy: 'deny' });
+  state.setPod('shop/a', pod('a', '10.1.0.1', { meta: { annotations: annotatedWith('audit') } }));
+  const stream = watchPort(8080);
+  assert.equal(stream.take().length, 1);
+  state.setPod('shop/a', undefined);
+  flush();
+  advance(1_000);
+  assert.deepEqual(stream.take(), []);
+});
+
+function annotatedWith(policy: string): Record<string, string> {
+  return { [annotation.defaultInboundPolicy]: policy };
+}
 
 test('an opaque port is not detected', () => {
   const { watchPort, state, flush } = setUp();
@@ -176,7 +249,8 @@ test('our annotation of the default policy goes before Linkerd’s', () => {
 });
 
 test('a workload is told in JSON or as ns:pod; anything else is an invalid argument', () => {
-  const { watchPort } = setUp();
+  const { watchPort, state } = setUp();
+  state.setPod('shop/a', pod('a', '10.1.0.1'));
   assert.equal(watchPort(8080, 'shop:a').take().length, 1);
   for (const workload of ['', 'a', '{"ns":"shop"}', '{', ':a', 'a:b:c']) {
     assert.throws(() => watchPort(8080, workload), { code: grpcStatus.invalidArgument });

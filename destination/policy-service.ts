@@ -4,7 +4,7 @@ import type { Log } from '../kubernetes/log.ts';
 import { GrpcError, grpcStatus } from '../workload-identity/index.ts';
 import { parseContextToken, parseWorkload } from './context-token.ts';
 import { targetKey } from './destination-service.ts';
-import { inboundPolicy, sameInboundPolicy } from './inbound-policy.ts';
+import { closedPolicy, inboundPolicy, type InboundResult, sameInboundPolicy } from './inbound-policy.ts';
 import { ipText } from './ip-address.ts';
 import { outboundPolicy, type OutboundResult, sameOutboundPolicy } from './outbound-policy.ts';
 import type { ServerStream } from './server-stream.ts';
@@ -12,9 +12,13 @@ import type { DestinationSettings } from './settings.ts';
 import { type Step, type StreamDeps, streamView } from './stream-view.ts';
 import { parseTarget, type Target } from './target.ts';
 
+/** ms that the policy of a pod which is not known is waited for, where its port may be closed. Less than proxies wait for a first answer, 1 s. */
+const UNKNOWN_POD_MS = 500;
+
 /** `InboundServerPolicies` and `OutboundPolicies`. Calls throw GrpcError for what can't be answered. */
 export interface PolicyService {
   getPort(request: PortSpec): Server;
+  /** Tells nothing of a pod that is not known, but that its port is closed where it may be. */
   watchPort(request: PortSpec, stream: ServerStream<Server>): void;
   getOutbound(request: TrafficSpec): OutboundPolicy;
   /** Ends with NotFound when the target is no Service: the proxy then follows the profile. */
@@ -30,7 +34,9 @@ export function createPolicyService(
   return {
     getPort: (request) => {
       const { workload, port } = portSpec(request);
-      return deps.views.once((cluster) => inboundPolicy(workload, port, cluster, settings));
+      const result = deps.views.once((cluster) => inboundPolicy(workload, port, cluster, settings));
+      if (result.kind === 'policy') return result.policy;
+      throw notFound(`pod ${workload.namespace}/${workload.pod} is not known`);
     },
     watchPort: (request, stream) => {
       const { workload, port } = portSpec(request);
@@ -43,7 +49,7 @@ export function createPolicyService(
             compute: (cluster) => inboundPolicy(workload, port, cluster, settings),
             equal: sameInboundPolicy,
           },
-          step: (_before, after) => ({ messages: [after] }),
+          step: inboundStep,
         },
         stream,
       );
@@ -73,6 +79,17 @@ export function createPolicyService(
       );
     },
   };
+}
+
+/**
+ * A pod that a proxy runs in is known in a moment, so its proxy is told nothing until then: what it would be told could be too much. If that takes longer than the proxy
+ * waits, what may be closed is. For all else the proxy's own default holds, which knows the pod's annotations. What was told of a pod that is gone
+ * stays: its process may still have requests to end.
+ */
+function inboundStep(before: InboundResult | undefined, after: InboundResult): Step<Server> {
+  if (after.kind === 'policy') return { messages: [after.policy] };
+  if (before?.kind === 'policy' || !after.mayBeClosed) return { messages: [] };
+  return { afterMs: UNKNOWN_POD_MS, message: closedPolicy() };
 }
 
 /** Tells a person who looks for why an annotation does nothing: what is wrong counts as absent. */

@@ -8,8 +8,11 @@ import type { Computation, Views, Watch } from './views.ts';
  */
 export const STALL_LIMIT_MS = 60_000;
 
-/** What a change means to a subscriber: messages that lead from what it has been told last, or the end of the stream. */
-export type Step<M> = { messages: readonly M[] } | { end: GrpcError };
+/**
+ * What a change means to a subscriber: messages that lead from what it has been told last, the end of the stream, or a message that is told only if nothing has
+ * changed after so many ms.
+ */
+export type Step<M> = { messages: readonly M[] } | { end: GrpcError } | { afterMs: number; message: M };
 
 export interface StreamDeps {
   views: Views;
@@ -53,6 +56,8 @@ class ViewStream<T, M> {
   #watch: Watch<T> | undefined;
   /** What the subscriber was told last. */
   #told: T | undefined;
+  /** For what is told only if nothing changes. */
+  #later: Timer | undefined;
 
   constructor(deps: StreamDeps, view: StreamedView<T, M>, stream: ServerStream<M>) {
     this.#deps = deps;
@@ -74,12 +79,15 @@ class ViewStream<T, M> {
     if (this.#state.kind !== 'flowing' || watch === undefined || watch.value === this.#told) return;
     const step = this.#view.step(this.#told, watch.value);
     this.#told = watch.value;
+    this.#later?.cancel();
     if ('end' in step) {
       this.#stream.fail(step.end);
       this.#close();
-      return;
+    } else if ('afterMs' in step) {
+      this.#later = this.#deps.clock.after(step.afterMs, () => this.#send([step.message]));
+    } else {
+      this.#send(step.messages);
     }
-    this.#send(step.messages);
   }
 
   #send(messages: readonly M[]): void {
@@ -109,6 +117,7 @@ class ViewStream<T, M> {
     if (this.#state.kind === 'closed') return;
     if (this.#state.kind === 'blocked') this.#state.stall.cancel();
     this.#state = { kind: 'closed' };
+    this.#later?.cancel();
     this.#watch?.close();
     this.#deps.metrics.closed(this.#view.method);
   }

@@ -17,12 +17,12 @@ export const DETECT_TIMEOUT = { seconds: 10n };
  * @param authorizations whom the default route lets in
  */
 export function probeRoutes(
-  pod: WorkloadPod | undefined,
+  pod: WorkloadPod,
   port: number,
   name: string,
   authorizations: AuthzInit[],
 ): MessageInitShape<typeof HttpRouteSchema>[] {
-  const paths = pod?.probePaths.get(port) ?? [];
+  const paths = pod.probePaths.get(port) ?? [];
   if (paths.length === 0) return [];
   const get = { type: { case: 'registered', value: HttpMethod_Registered.GET } } as const;
   return [

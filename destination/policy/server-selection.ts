@@ -16,6 +16,14 @@ export function serversOf(pod: WorkloadPod, port: number, cluster: ClusterReader
     .sort((a, b) => (createdAt(a) < createdAt(b) ? -1 : createdAt(a) > createdAt(b) ? 1 : 0));
 }
 
+/** Whether a Server of the namespace would be for the port of a pod of which only the name is known. A port's name could be any port's. */
+export function mayHaveServer(namespace: string, port: number, cluster: ClusterReader): boolean {
+  return cluster.policies('servers', namespace).some(({ spec }) => {
+    const wanted = numberOf(spec?.port);
+    return spec?.podSelector !== undefined && (typeof wanted === 'string' || wanted === port);
+  });
+}
+
 function createdAt({ metadata }: PolicyServer): string {
   return metadata?.creationTimestamp ?? '';
 }
@@ -33,9 +41,12 @@ function selectsPod({ spec }: PolicyServer, pod: WorkloadPod): boolean {
 }
 
 function selectsPort({ spec }: PolicyServer, port: number, pod: WorkloadPod): boolean {
-  const wanted = spec?.port;
+  const wanted = numberOf(spec?.port);
   if (typeof wanted === 'number') return wanted === port;
-  // A port's name has a letter: digits alone are a number in quotes.
-  if (wanted !== undefined && /^\d+$/.test(wanted)) return Number(wanted) === port;
   return wanted !== undefined && pod.portNames.get(port) === wanted;
+}
+
+/** A port's name has a letter: digits alone are a number in quotes. */
+function numberOf(port: number | string | undefined): number | string | undefined {
+  return typeof port === 'string' && /^\d+$/.test(port) ? Number(port) : port;
 }

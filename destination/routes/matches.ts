@@ -3,6 +3,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { GrpcRouteMatchSchema } from '../../api/proto/gen/linkerd/grpc_route_pb.js';
 import type { HostMatchSchema, HttpRouteMatchSchema } from '../../api/proto/gen/linkerd/http_route_pb.js';
 import { HttpMethod_Registered } from '../../api/proto/gen/linkerd/http_types_pb.js';
+import { routeExpression } from '../../api/route-expression.ts';
 import type { GrpcMatch, HttpMatch, ValueMatch } from '../../api/route-types.ts';
 import { quoted, type TellProblem } from '../policy/problems.ts';
 
@@ -100,14 +101,14 @@ function named({ name = '', type = EXACT, value = '' }: ValueMatch) {
   return { name, type, value };
 }
 
-/** An expression that proxies of ours can compile: for a whole text. */
+/** An expression that proxies of ours take. */
 export function expression(text: string): string {
   try {
-    RegExp(`^(?:${text})$`, 'u');
+    routeExpression(text);
     return text;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    throw new UnreadableError(`${quoted(text)} is no regular expression`);
+    throw new UnreadableError(`${quoted(text)} is no regular expression of routes: ${error.message}`);
   }
 }
 

@@ -1,13 +1,25 @@
 import { InboundServerPolicies, type Server } from '../../api/proto/gen/linkerd/inbound_pb.js';
-import { grpcStatus, type Channel, type Clock, type GrpcError } from '../../workload-identity/index.ts';
-import { compilePortPolicy, type PortPolicy } from '../policy/inbound-policy.ts';
+import {
+  grpcStatus,
+  type Channel,
+  type Clock,
+  type GrpcError,
+  type Timer,
+} from '../../workload-identity/index.ts';
+import { compilePortPolicy, defaultPortPolicy, type PortPolicy } from '../policy/inbound-policy.ts';
 import type { ControlCells } from '../telemetry/control-metrics.ts';
 import { Watch } from './watch.ts';
 
-/** Ports that are watched at once. Peers choose the port they name, so their number must have an end; others get the default policy. */
-const MAX_PORTS = 256;
+/**
+ * Ports that are watched at once. Peers choose the port they name, so their number must have an end: beyond it a port that was not asked for of late is forgotten, where
+ * its policy is the default and the control plane is there to tell it again.
+ */
+const MAX_WATCHED = 256;
 
-/** ms that the first requests for a port wait for its policy. After it the default holds, as in Linkerd: an absent control plane must not stop the apps. */
+/**
+ * ms that the first requests for a port wait for its policy. After it the default holds, as in Linkerd: an absent control plane must not stop the apps. A control plane that
+ * is there answers before where more than the default may be closed.
+ */
 const FIRST_ANSWER_MS = 1_000;
 
 export interface InboundPoliciesOptions {
@@ -22,74 +34,170 @@ export interface InboundPoliciesOptions {
 }
 
 /** The policy of one port as it is now. */
-export class PolicyCell {
-  #current: PortPolicy | undefined;
-  #waiting: (() => void)[] = [];
-
-  /** Undefined: the policy API has just been asked. `whenKnown` tells. */
-  get current(): PortPolicy | undefined {
-    return this.#current;
-  }
-
-  whenKnown(callback: () => void): void {
-    if (this.#current === undefined) this.#waiting.push(callback);
-    else callback();
-  }
-
-  set(policy: PortPolicy): void {
-    this.#current = policy;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const callback of waiting) callback();
-  }
+export interface PolicyCell {
+  /** Undefined: the policy API is being asked. `whenKnown` tells. */
+  readonly current: PortPolicy | undefined;
+  /** Starts to ask where nobody does. */
+  whenKnown(callback: () => void): void;
 }
 
 /** Policies of the pod's own ports, as the policy API streams them; the last known holds while it is away. */
 export class InboundPolicies {
   readonly #options: InboundPoliciesOptions;
-  readonly #ports = new Map<number, { cell: PolicyCell; watch: Watch<Server> }>();
+  readonly #byNumber = new Map<number, WatchedPort>();
+  /**
+   * In the order in which they are looked at for one that nobody needs. A connection may still use a port that was forgotten, and have it watched beside a newer one of
+   * its number.
+   */
+  readonly #watched = new Set<WatchedPort>();
+  #stopped = false;
 
   constructor(options: InboundPoliciesOptions) {
     this.#options = options;
   }
 
   /** Also starts to watch the port. */
-  port(port: number): PolicyCell {
-    const known = this.#ports.get(port);
-    if (known !== undefined) return known.cell;
-    const cell = new PolicyCell();
-    const useFallback = (): void => {
-      if (cell.current === undefined) cell.set(this.#options.fallback(port));
-    };
-    if (this.#ports.size >= MAX_PORTS) {
-      useFallback();
-      return cell;
-    }
-    const watch = this.#watch(port, cell, useFallback);
-    this.#ports.set(port, { cell, watch });
-    this.#options.clock.after(FIRST_ANSWER_MS, useFallback);
-    watch.start();
-    return cell;
+  port(number: number): PolicyCell {
+    const port =
+      this.#byNumber.get(number) ?? new WatchedPort(number, this.#options, (one) => this.#enter(one));
+    port.ask();
+    return port;
   }
 
   stop(): void {
-    for (const { watch } of this.#ports.values()) watch.stop();
+    this.#stopped = true;
+    for (const port of this.#watched) this.#forget(port);
   }
 
-  #watch(port: number, cell: PolicyCell, useFallback: () => void): Watch<Server> {
+  #enter(port: WatchedPort): boolean {
+    if (this.#stopped || (this.#watched.size >= MAX_WATCHED && !this.#makeRoom())) return false;
+    this.#watched.add(port);
+    this.#byNumber.set(port.number, port);
+    return true;
+  }
+
+  /** Second chance: what was used since it was looked at last goes to the end. */
+  #makeRoom(): boolean {
+    let looks = 2 * MAX_WATCHED;
+    for (const port of this.#watched) {
+      if (looks-- === 0) break;
+      if (port.isSpare()) {
+        this.#forget(port);
+        return true;
+      }
+      this.#watched.delete(port);
+      this.#watched.add(port);
+    }
+    return false;
+  }
+
+  #forget(port: WatchedPort): void {
+    this.#watched.delete(port);
+    if (this.#byNumber.get(port.number) === port) this.#byNumber.delete(port.number);
+    port.forget();
+  }
+}
+
+type PortState =
+  | { readonly kind: 'unwatched' }
+  | { readonly kind: 'asking'; readonly watch: Watch<Server>; readonly timer: Timer }
+  | {
+      readonly kind: 'known';
+      readonly watch: Watch<Server>;
+      readonly policy: PortPolicy;
+      readonly spare: boolean;
+    }
+  /** Too many ports are being asked for. The port is closed: what it would be by default may be too much. */
+  | { readonly kind: 'refused'; readonly policy: PortPolicy; readonly timer: Timer };
+
+class WatchedPort implements PolicyCell {
+  readonly number: number;
+  readonly #options: InboundPoliciesOptions;
+  readonly #enter: (port: WatchedPort) => boolean;
+  #state: PortState = { kind: 'unwatched' };
+  #used = true;
+  #waiting: (() => void)[] = [];
+
+  /** @param enter makes room for one more watch; false: there is none */
+  constructor(number: number, options: InboundPoliciesOptions, enter: (port: WatchedPort) => boolean) {
+    this.number = number;
+    this.#options = options;
+    this.#enter = enter;
+  }
+
+  get current(): PortPolicy | undefined {
+    this.#used = true;
+    const state = this.#state;
+    return state.kind === 'known' || state.kind === 'refused' ? state.policy : undefined;
+  }
+
+  whenKnown(callback: () => void): void {
+    this.ask();
+    if (this.#state.kind === 'asking') this.#waiting.push(callback);
+    else callback();
+  }
+
+  ask(): void {
+    this.#used = true;
+    if (this.#state.kind !== 'unwatched') return;
+    const { clock } = this.#options;
+    if (!this.#enter(this)) {
+      const timer = clock.after(FIRST_ANSWER_MS, () => this.forget());
+      this.#state = { kind: 'refused', policy: CLOSED, timer };
+      return;
+    }
+    const watch = this.#watch();
+    const timer = clock.after(FIRST_ANSWER_MS, () => this.#useFallback());
+    this.#state = { kind: 'asking', watch, timer };
+    watch.start();
+  }
+
+  /** Can be forgotten, and was not used since the last call. */
+  isSpare(): boolean {
+    const used = this.#used;
+    this.#used = false;
+    const state = this.#state;
+    return !used && state.kind === 'known' && state.spare && state.watch.live;
+  }
+
+  /** Who needs it next has it asked for anew. */
+  forget(): void {
+    const state = this.#state;
+    this.#state = { kind: 'unwatched' };
+    if (state.kind === 'asking' || state.kind === 'refused') state.timer.cancel();
+    if (state.kind === 'asking' || state.kind === 'known') state.watch.stop();
+  }
+
+  #watch(): Watch<Server> {
     const { channel, workload } = this.#options;
+    const request = { workload, port: this.number };
     return new Watch<Server>({
       ...this.#options,
-      open: (handlers) =>
-        channel.serverStream(InboundServerPolicies.method.watchPort, { workload, port }, handlers),
-      message: (server) => cell.set(compilePortPolicy(server)),
+      open: (handlers) => channel.serverStream(InboundServerPolicies.method.watchPort, request, handlers),
+      message: (server) => this.#set(compilePortPolicy(server), server.labels['kind'] === 'default'),
       ended: (error) => {
-        useFallback();
-        return isFinal(error);
+        const final = isFinal(error);
+        // A control plane that is just not there is waited for: it may close what the default leaves open.
+        if (final) this.#useFallback();
+        return final;
       },
     });
   }
+
+  #useFallback(): void {
+    if (this.#state.kind === 'asking') this.#set(this.#options.fallback(this.number), true);
+  }
+
+  #set(policy: PortPolicy, spare: boolean): void {
+    const state = this.#state;
+    if (state.kind !== 'asking' && state.kind !== 'known') return;
+    if (state.kind === 'asking') state.timer.cancel();
+    this.#state = { kind: 'known', watch: state.watch, policy, spare };
+    for (const callback of this.#waiting.splice(0)) callback();
+  }
 }
+
+const CLOSED = defaultPortPolicy('deny', [], false);
 
 /** A policy API that does not know the workload or the call: the default holds, as in Linkerd. */
 function isFinal(error: GrpcError | undefined): boolean {

@@ -63,6 +63,32 @@ test('a Server closes its port, an AuthorizationPolicy opens it to whom it names
   assert.equal(await status(db), 200);
 });
 
+test('a pod that the control plane does not see yet is closed where a Server could be for it, its probes wait', async () => {
+  const late = await mesh.start('late');
+  mesh.service('late', late);
+  const ofLate = (path: string): Promise<number> =>
+    ask(web.pod.ip, `http://late.shop${path}`, {}).then((answer) => answer.status);
+  late.known(false);
+  await close({ podSelector: { matchLabels: { app: 'late' } } });
+  const probe = ofLate('/ready');
+  late.known(true);
+  assert.deepEqual([await probe, await ofLate('/')], [200, 403]);
+  late.known(false);
+  await mesh.told();
+  assert.deepEqual(
+    [await ofLate('/ready'), await ofLate('/')],
+    [200, 403],
+    'a pod that is gone keeps its policy',
+  );
+  const never = await mesh.start('never');
+  mesh.service('never', never);
+  never.known(false);
+  assert.equal((await ask(web.pod.ip, 'http://never.shop/')).status, 403, 'it could be for this one, too');
+  never.known(true);
+  await mesh.told();
+  assert.equal((await ask(web.pod.ip, 'http://never.shop/')).status, 200, 'it is not');
+});
+
 test('the declared probe alone passes a closed port without a name', async () => {
   await close();
   assert.equal(await status(web, '/ready'), 200);

@@ -23,6 +23,8 @@ export interface PolicyPod {
   /** What the app was asked: method, path, and the fields of the last request. */
   readonly asked: string[];
   readonly last: { headers: IncomingMessage['headers'] };
+  /** Whether the policy service sees the pod. */
+  known(known: boolean): void;
   /** So many of the next requests are answered with 503. */
   failing: number;
 }
@@ -34,15 +36,17 @@ export interface PolicyPod {
 export class PolicyMesh {
   readonly mesh: TestMesh;
   readonly cluster: TestCluster;
+  /** What the destination service sees, and what the policy service does: the one may be ahead of the other. */
   readonly #views = new Views();
+  readonly #policyViews = new Views();
   readonly #names = new Map<string, number>();
   readonly #channel: Channel;
 
   private constructor(mesh: TestMesh, cluster: TestCluster) {
     this.mesh = mesh;
     this.cluster = cluster;
-    this.#channel = channelTo(this.#views);
-    this.#views.state.setNamespace('shop', namespace('shop'));
+    this.#channel = channelTo(this.#views, this.#policyViews);
+    this.#set((state) => state.setNamespace('shop', namespace('shop')));
   }
 
   static async create(): Promise<PolicyMesh> {
@@ -57,6 +61,8 @@ export class PolicyMesh {
       pod,
       asked: [],
       last: { headers: {} },
+      known: (known) =>
+        this.#policyViews.state.setPod(`${inNamespace}/${account}`, known ? kubernetesPod : undefined),
       failing: 0,
       app: await startApp(this.mesh, pod.ip, (request, response) => {
         started.asked.push(`${request.method} ${request.url}`);
@@ -89,23 +95,22 @@ export class PolicyMesh {
       },
       status: { phase: 'Running', podIP: ip, podIPs: [{ ip }] },
     };
-    this.#views.state.setPod(`${inNamespace}/${account}`, kubernetesPod);
+    this.#set((state) => state.setPod(`${inNamespace}/${account}`, kubernetesPod));
     await this.mesh.sidecar(this.cluster, pod, {}, { channel: () => this.#channel });
     return started;
   }
 
   /** A Service of the namespace `shop` on port 80 that leads to one pod. */
   service(name: string, { pod, app }: PolicyPod, annotations: Record<string, string> = {}): void {
-    const { state } = this.#views;
     const number = this.#names.get(name) ?? this.#names.size + 10;
     this.#names.set(name, number);
     const ports = [{ name: 'http', port: 80, targetPort: app.port }];
-    state.setService(
-      `shop/${name}`,
-      service(name, ports, { annotations, spec: { clusterIP: `10.0.0.${number}`, ports } }),
-    );
+    const made = service(name, ports, { annotations, spec: { clusterIP: `10.0.0.${number}`, ports } });
     const one = slice(name, [{ ip: pod.ip, pod: pod.names.serviceAccount }], { port: app.port });
-    state.setSlice(`shop/${name}-1`, one);
+    this.#set((state) => {
+      state.setService(`shop/${name}`, made);
+      state.setSlice(`shop/${name}-1`, one);
+    });
   }
 
   put<K extends PolicyKind>(
@@ -115,11 +120,12 @@ export class PolicyMesh {
     more: Partial<PolicyKinds[K]['metadata']> = {},
   ): void {
     const metadata = { name, namespace: 'shop', ...more };
-    this.#views.state.setPolicy(kind, `${metadata.namespace}/${name}`, { metadata, spec } as PolicyKinds[K]);
+    const object = { metadata, spec } as PolicyKinds[K];
+    this.#set((state) => state.setPolicy(kind, `${metadata.namespace}/${name}`, object));
   }
 
   remove(kind: PolicyKind, name: string, inNamespace = 'shop'): void {
-    this.#views.state.setPolicy(kind, `${inNamespace}/${name}`, undefined);
+    this.#set((state) => state.setPolicy(kind, `${inNamespace}/${name}`, undefined));
   }
 
   /** Until all that was put has been told to the proxies. */
@@ -131,15 +137,20 @@ export class PolicyMesh {
   close(): Promise<void> {
     return this.mesh.close();
   }
+
+  #set(change: (state: Views['state']) => void): void {
+    change(this.#views.state);
+    change(this.#policyViews.state);
+  }
 }
 
 /** Calls go to services in this process, answers come in a later turn as they would over a network. */
-function channelTo(views: Views): Channel {
+function channelTo(views: Views, policyViews: Views): Channel {
   const metrics = { opened: () => {}, closed: () => {}, sent: () => {}, stalled: () => {} };
-  const deps = { views, clock: systemClock, metrics };
+  const deps = { clock: systemClock, metrics };
   const own = { ...settings, clusterNetworks: ['127.0.0.0/8'] };
-  const destination = createDestinationService(deps, own);
-  const policy = createPolicyService(deps, own);
+  const destination = createDestinationService({ ...deps, views }, own);
+  const policy = createPolicyService({ ...deps, views: policyViews }, own);
   const serve = (method: DescMethodServerStreaming, request: object, stream: ServerStream<never>): void => {
     if (method === Destination.method.get) destination.get(request as GetDestination, stream);
     else if (method === Destination.method.getProfile)
