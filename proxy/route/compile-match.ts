@@ -1,6 +1,7 @@
 import type { GrpcRouteMatch } from '../../api/proto/gen/linkerd/grpc_route_pb.js';
 import type { HostMatch, HttpRouteMatch } from '../../api/proto/gen/linkerd/http_route_pb.js';
 import { type HttpMethod, HttpMethod_Registered } from '../../api/proto/gen/linkerd/http_types_pb.js';
+import { routeExpression } from '../../api/route-expression.ts';
 import {
   AllOf,
   byPrecedence,
@@ -12,7 +13,6 @@ import {
   PathPrefix,
   PathRegex,
   QueryMatches,
-  wholeRegex,
 } from './match.ts';
 import type { Head } from '../message.ts';
 
@@ -72,29 +72,28 @@ export function compileHttpMatch(match: HttpRouteMatch): Matcher {
   const headers = match.headers.map(compileHeader);
   const queries = match.queryParams.map(
     ({ name, value }) =>
-      new QueryMatches(name, value.case === 'regex' ? wholeRegex(value.value) : (value.value ?? '')),
+      new QueryMatches(name, value.case === 'regex' ? routeExpression(value.value) : (value.value ?? '')),
   );
-  return assemble(path, method, headers, queries);
+  return assemble(path, path.precedence, method, headers, queries);
 }
 
 /** Throws a SyntaxError for an expression that is none. */
 export function compileGrpcMatch({ rpc, headers }: GrpcRouteMatch): Matcher {
-  return assemble(
-    compileRpc(rpc?.service ?? '', rpc?.method ?? ''),
-    undefined,
-    headers.map(compileHeader),
-    [],
-  );
+  const { service = '', method = '' } = rpc ?? {};
+  // Gateway API: the longer service, then the longer method.
+  const precedence = [service.length, method.length];
+  return assemble(compileRpc(service, method), precedence, undefined, headers.map(compileHeader), []);
 }
 
 function assemble(
   path: Matcher,
+  pathPrecedence: readonly number[],
   method: string | undefined,
   headers: readonly Matcher[],
   queries: readonly Matcher[],
 ): Matcher {
   const methods = method === undefined ? [] : [new MethodIs(method)];
-  const precedence = [...path.precedence, methods.length, headers.length, queries.length];
+  const precedence = [...pathPrecedence, methods.length, headers.length, queries.length];
   return new AllOf([...methods, path, ...headers, ...queries], precedence);
 }
 
@@ -115,7 +114,7 @@ function quote(text: string): string {
 }
 
 function compileHeader({ name, value }: HttpRouteMatch['headers'][number]): Matcher {
-  if (value.case === 'regex') return new FieldMatches(name, wholeRegex(value.value));
+  if (value.case === 'regex') return new FieldMatches(name, routeExpression(value.value));
   return new FieldMatches(name, Buffer.from(value.value ?? new Uint8Array()).toString('latin1'));
 }
 

@@ -4,11 +4,12 @@ import { test } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 
+import { GrpcRouteMatchSchema } from '../../api/proto/gen/linkerd/grpc_route_pb.js';
 import { HttpRouteMatchSchema } from '../../api/proto/gen/linkerd/http_route_pb.js';
 import { HttpMethod_Registered } from '../../api/proto/gen/linkerd/http_types_pb.js';
 import { fieldIdOf } from '../field-names.ts';
 import { Head, setSpan } from '../message.ts';
-import { compileHttpMatch, RouteTable } from './compile-match.ts';
+import { compileGrpcMatch, compileHttpMatch, RouteTable } from './compile-match.ts';
 
 function request(
   path: string,
@@ -89,9 +90,9 @@ test('all parts of a match must fit; a field fits by any of its values, a parame
   assert.equal(fits(match, request('/?q=a+b', [...fields.slice(0, 2), ['x-b', 'yyz']])), false);
 });
 
-const kinds = ['exact', 'prefix', 'regex'] as const;
+const kinds = ['exact', 'regex', 'prefix'] as const;
 
-test('of the matches that fit the most specific wins: exact, longest prefix, more fields; then the first', () => {
+test('of the matches that fit the most specific wins: exact, an expression, the longest prefix; more fields; then the first', () => {
   const one = fc.record({
     kind: fc.constantFrom(...kinds),
     value: fc.constantFrom('/', '/a', '/a/b', '/a/b/c'),
@@ -122,8 +123,8 @@ test('of the matches that fit the most specific wins: exact, longest prefix, mor
         const found = table.find(head);
         const rank = (i: number): number => {
           const { kind, value, fields } = told[i] ?? { kind: 'regex', value: '', fields: 0 };
-          // A prefix counts without the slash at its end.
-          const length = kind === 'prefix' && value === '/' ? 0 : value.length;
+          // A prefix counts without the slash at its end; an expression is for the whole path, however it says so.
+          const length = kind === 'regex' || (kind === 'prefix' && value === '/') ? 0 : value.length;
           return (2 - kinds.indexOf(kind)) * 10_000 + length * 100 + fields;
         };
         const fitting = matches.flatMap((matcher, i) => (matcher.matches(head) ? [i] : []));
@@ -131,6 +132,26 @@ test('of the matches that fit the most specific wins: exact, longest prefix, mor
         assert.equal(found, best);
       },
     ),
+  );
+});
+
+test('calls go by the longer service, then by the longer method; a method of any service comes last', () => {
+  const told = [
+    { service: '', method: 'Add' },
+    { service: 'shop.Cart', method: '' },
+    { service: 'shop.Cart', method: 'Add' },
+    { service: '', method: '' },
+  ];
+  const table = new RouteTable(
+    told.map((rpc, i) => ({
+      hosts: [],
+      rules: [{ matches: [compileGrpcMatch(create(GrpcRouteMatchSchema, { rpc }))], value: i }],
+    })),
+  );
+  const asked = ['/shop.Cart/Add', '/shop.Cart/Remove', '/other.Cart/Add', '/other.Cart/Remove'];
+  assert.deepEqual(
+    asked.map((one) => table.find(request(one))),
+    [2, 1, 0, 3],
   );
 });
 
@@ -147,4 +168,10 @@ test('host names go before everything else, exact ones before those with a wildc
   ]);
   assert.equal(table.find(request('/', [], 'a.shop:80')), 'exact');
   assert.equal(table.find(request('/', [], 'b.shop')), 'any');
+});
+
+test('an expression is tried on a path of any length, in a time in proportion to it', () => {
+  const match = { path: { kind: { case: 'regex', value: '/(a+)+/admin/.*' } } } as const;
+  assert.equal(fits(match, request(`/aaa/admin/${'x'.repeat(10_000)}`)), true);
+  assert.equal(fits(match, request(`/${'a'.repeat(10_000)}`)), false);
 });

@@ -1,29 +1,32 @@
+import { routeExpression } from '../../api/route-expression.ts';
 import { equalsIgnoreCase } from '../field-names.ts';
 import { spanText, type Head } from '../message.ts';
-
-/** Longest text that a regular expression is tried on, in bytes: its time may grow steeply with the text, which the app's clients choose. */
-const MAX_REGEX_INPUT = 2_048;
 
 /** Does a request fit? Compiled once; called for each request. */
 export interface Matcher {
   matches(head: Head): boolean;
   /** Higher goes first (Gateway API: the more specific match wins). Compared member by member. */
   readonly precedence: readonly number[];
+  /** Every request fits. */
+  readonly fitsAll: boolean;
 }
 
+/** The more of a path is matched the more it counts: an expression is for the whole of it (as with Linkerd; the Gateway API leaves that open). */
 const EXACT = 3;
-const PREFIX = 2;
-const REGEX = 1;
+const REGEX = 2;
+const PREFIX = 1;
 
 /** All of several. */
 export class AllOf implements Matcher {
   readonly precedence: readonly number[];
+  readonly fitsAll: boolean;
   readonly #parts: readonly Matcher[];
 
   /** @param precedence of the whole */
   constructor(parts: readonly Matcher[], precedence: readonly number[]) {
     this.#parts = parts;
     this.precedence = precedence;
+    this.fitsAll = parts.every((part) => part.fitsAll);
   }
 
   matches(head: Head): boolean {
@@ -35,6 +38,7 @@ export class AllOf implements Matcher {
 /** The path without its query, byte by byte. */
 export class PathExact implements Matcher {
   readonly precedence: readonly number[];
+  readonly fitsAll = false;
   readonly #path: Buffer;
 
   constructor(path: string) {
@@ -54,11 +58,13 @@ export class PathExact implements Matcher {
 /** Whole segments (Gateway API): `/a` fits `/a` and `/a/b`, and not `/ab`. */
 export class PathPrefix implements Matcher {
   readonly precedence: readonly number[];
+  readonly fitsAll: boolean;
   readonly #prefix: Buffer;
 
   constructor(prefix: string) {
     this.#prefix = Buffer.from(prefix.endsWith('/') ? prefix.slice(0, -1) : prefix, 'latin1');
     this.precedence = [PREFIX, this.#prefix.length];
+    this.fitsAll = this.#prefix.length === 0;
   }
 
   matches({ path }: Head): boolean {
@@ -73,22 +79,23 @@ export class PathPrefix implements Matcher {
 
 /** The whole path. */
 export class PathRegex implements Matcher {
-  readonly precedence: readonly number[];
+  readonly precedence = [REGEX, 0];
+  readonly fitsAll = false;
   readonly #regex: RegExp;
 
   /** Throws a SyntaxError for an expression that is none. */
   constructor(expression: string) {
-    this.#regex = wholeRegex(expression);
-    this.precedence = [REGEX, expression.length];
+    this.#regex = routeExpression(expression);
   }
 
   matches({ path }: Head): boolean {
-    return fits(this.#regex, path.buffer, path.start, pathEnd(path));
+    return this.#regex.test(path.buffer.toString('latin1', path.start, pathEnd(path)));
   }
 }
 
 export class MethodIs implements Matcher {
   readonly precedence = [1];
+  readonly fitsAll = false;
   readonly #method: Buffer;
 
   constructor(method: string) {
@@ -107,6 +114,7 @@ export class MethodIs implements Matcher {
 /** Any field of that name whose whole value fits. */
 export class FieldMatches implements Matcher {
   readonly precedence = [1];
+  readonly fitsAll = false;
   readonly #name: Buffer;
   readonly #value: string | RegExp;
 
@@ -130,6 +138,7 @@ export class FieldMatches implements Matcher {
 /** A parameter of the query, decoded. */
 export class QueryMatches implements Matcher {
   readonly precedence = [1];
+  readonly fitsAll = false;
   readonly #name: string;
   readonly #value: string | RegExp;
 
@@ -150,6 +159,7 @@ export class QueryMatches implements Matcher {
 /** The name of the authority, without its port. */
 export class HostMatches implements Matcher {
   readonly precedence: readonly number[];
+  readonly fitsAll = false;
   readonly #exact: string | undefined;
   readonly #suffix: string;
 
@@ -166,11 +176,6 @@ export class HostMatches implements Matcher {
       .replace(/:[0-9]+$/, '');
     return this.#exact === undefined ? host.endsWith(this.#suffix) : host === this.#exact;
   }
-}
-
-/** An expression for a whole text. Throws a SyntaxError for one that is none. */
-export function wholeRegex(expression: string): RegExp {
-  return new RegExp(`^(?:${expression})$`, 'u');
 }
 
 /** Higher precedence first; equal ones keep their order. */
@@ -191,11 +196,6 @@ function pathEnd({ buffer, start, end }: Head['path']): number {
   return end;
 }
 
-function fits(regex: RegExp, buffer: Buffer, start: number, end: number): boolean {
-  return end - start <= MAX_REGEX_INPUT && regex.test(buffer.toString('latin1', start, end));
-}
-
 function fitsText(value: string | RegExp, text: string): boolean {
-  if (typeof value === 'string') return text === value;
-  return text.length <= MAX_REGEX_INPUT && value.test(text);
+  return typeof value === 'string' ? text === value : value.test(text);
 }

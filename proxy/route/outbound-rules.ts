@@ -164,8 +164,7 @@ function soleRoute(sources: readonly RouteSource<Route>[]): OutboundRules['route
   const [rule, ...otherRules] = source?.rules ?? [];
   if (rule === undefined || source?.hosts.length !== 0 || others.length + otherRules.length > 0)
     return undefined;
-  const fitsAll = rule.matches.every(({ precedence }) => precedence.slice(1).every((n) => n === 0));
-  return fitsAll ? () => rule.value : undefined;
+  return rule.matches.every(({ fitsAll }) => fitsAll) ? () => rule.value : undefined;
 }
 
 function httpSource({ metadata, hosts, rules }: HttpRoute, own: Metadata | undefined): RouteSource<Route> {
