@@ -1,7 +1,7 @@
 /** What proxies must know, as streams: endpoints, profiles, policies, exports. */
 import type { Registry } from 'prom-client';
 
-import type { Log } from '../kubernetes/log.ts';
+import { errorMessage, type Log } from '../kubernetes/log.ts';
 import type { KubernetesClient } from '../kubernetes/types.ts';
 import { type Clock, systemClock } from '../workload-identity/index.ts';
 import { createDestinationService, type DestinationService } from './destination-service.ts';
@@ -49,7 +49,10 @@ export function createDestinationServices(deps: {
   clock?: Clock;
 }): DestinationServices {
   const { client, settings, registry, podName, logger, clock = systemClock } = deps;
-  const views = new Views();
+  const views = new Views(setImmediate, (key, error) => {
+    const what = 'what clients are told could not be computed anew, and stays as it was';
+    logger?.error({ about: key, error: errorMessage(error) }, what);
+  });
   const watch = watchCluster(client, views.state, logger === undefined ? {} : { logger });
   const streams = { views, clock, metrics: createStreamMetrics(registry) };
   const stopping = new AbortController();

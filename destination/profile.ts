@@ -77,7 +77,7 @@ function serviceProfile(
         ? { retryBudget: DEFAULT_RETRY_BUDGET }
         : {
             routes: profileRoutes(written, untold),
-            retryBudget: retryBudget(written),
+            retryBudget: retryBudget(written, untold),
             dstOverrides: destinationOverrides(written, target.port),
             profileRef: routeMetadata(resources.serviceProfiles, written),
           }),

@@ -25,11 +25,22 @@ export class Views {
   readonly #readers = new Map<Topic, Set<View<unknown>>>();
   readonly #dirty = new Set<View<unknown>>();
   readonly #schedule: (run: () => void) => void;
+  readonly #failed: (key: string, error: unknown) => void;
   #scheduled = false;
 
-  /** @param schedule runs a function soon, after what changes now */
-  constructor(schedule: (run: () => void) => void = setImmediate) {
+  /**
+   * @param schedule runs a function soon, after what changes now
+   * @param failed is told of a computation that threw where nobody waits for it: its value stays until something that it reads changes again, so that what one object says
+   * that nobody expected is not the end of all streams
+   */
+  constructor(
+    schedule: (run: () => void) => void = setImmediate,
+    failed: (key: string, error: unknown) => void = (_key, error) => {
+      throw error;
+    },
+  ) {
     this.#schedule = schedule;
+    this.#failed = failed;
     this.state = new ClusterState((topic) => this.#changed(topic));
   }
 
@@ -61,8 +72,9 @@ export class Views {
   }
 
   #open<T>(key: string, computation: Computation<T>): View<T> {
-    const { value, topics } = this.#run(computation);
-    const view: View<T> = { computation, value, topics: new Set(), listeners: new Set() };
+    const topics = new Set<Topic>();
+    const value = this.#compute(computation, topics);
+    const view: View<T> = { key, computation, value, topics: new Set(), listeners: new Set() };
     this.#views.set(key, view as View<unknown>);
     this.#follow(view as View<unknown>, topics);
     return view;
@@ -74,9 +86,9 @@ export class Views {
     this.#follow(view as View<unknown>, new Set());
   }
 
-  #run<T>(computation: Computation<T>): { value: T; topics: Set<Topic> } {
-    const topics = new Set<Topic>();
-    return { value: computation.compute(this.state.reader((topic) => topics.add(topic))), topics };
+  /** Adds what it reads to `topics`, also when it throws. */
+  #compute<T>({ compute }: Computation<T>, topics: Set<Topic>): T {
+    return compute(this.state.reader((topic) => topics.add(topic)));
   }
 
   #follow(view: View<unknown>, topics: Set<Topic>): void {
@@ -111,15 +123,23 @@ export class Views {
   #recompute(view: View<unknown>): void {
     // An earlier listener of this flush may have closed the last watch.
     if (view.listeners.size === 0) return;
-    const { value, topics } = this.#run(view.computation);
-    this.#follow(view, topics);
-    if (view.computation.equal(view.value, value)) return;
-    view.value = value;
+    const topics = new Set<Topic>();
+    try {
+      const value = this.#compute(view.computation, topics);
+      this.#follow(view, topics);
+      if (view.computation.equal(view.value, value)) return;
+      view.value = value;
+    } catch (error) {
+      this.#follow(view, new Set([...view.topics, ...topics]));
+      this.#failed(view.key, error);
+      return;
+    }
     for (const listener of view.listeners) listener();
   }
 }
 
 interface View<T> {
+  key: string;
   computation: Computation<T>;
   value: T;
   topics: Set<Topic>;

@@ -6,7 +6,7 @@ import type { GrpcRouteSchema, HttpRouteSchema } from '../../api/proto/gen/linke
 import type { GrpcRoute, HttpRoute } from '../../api/route-types.ts';
 import type { ClusterReader } from '../cluster-state.ts';
 import { routeMetadata } from '../metadata.ts';
-import { inboundFilters } from '../routes/filters.ts';
+import { callFilters, inboundFilters } from '../routes/filters.ts';
 import {
   EVERY_CALL,
   EVERY_REQUEST,
@@ -72,10 +72,7 @@ export function inboundGrpcRules(
   return (spec?.rules ?? []).flatMap((rule) => {
     const matches = readMatches(rule.matches, grpcMatch, EVERY_CALL, tell);
     if (matches === undefined) return [];
-    const filters = inboundFilters(rule.filters, tell).map(({ kind }) =>
-      kind?.case === 'requestHeaderModifier' ? { kind } : {},
-    );
-    return [{ matches, filters }];
+    return [{ matches, filters: callFilters(rule.filters, tell) }];
   });
 }
 

@@ -19,11 +19,14 @@ type RequestMatchInit = MessageInitShape<typeof RequestMatchSchema>;
 type ResponseMatchInit = MessageInitShape<typeof ResponseMatchSchema>;
 
 /** Linkerd's retry budget where no ServiceProfile says otherwise. */
-export const DEFAULT_RETRY_BUDGET: RetryBudgetInit = {
+export const DEFAULT_RETRY_BUDGET = {
   retryRatio: 0.2,
   minRetriesPerSecond: 10,
   ttl: { seconds: 10n },
-};
+} as const satisfies RetryBudgetInit;
+
+/** More than any proxy sends again; the proxy API has 32 bits. */
+const MAX_RETRIES_PER_SECOND = 1_000_000;
 
 /** The routes of a profile, in their order. One whose condition can't be read is left out, and told. */
 export function profileRoutes({ spec }: ServiceProfile, tell: TellProblem): ProfileRouteInit[] {
@@ -55,16 +58,28 @@ export function profileRoutes({ spec }: ServiceProfile, tell: TellProblem): Prof
   });
 }
 
-/** The profile's budget for retries, or Linkerd's default. */
-export function retryBudget({ spec }: ServiceProfile): RetryBudgetInit {
+/** The profile's budget for retries; Linkerd's default for what it does not say, and (told) for what can't be. */
+export function retryBudget({ spec }: ServiceProfile, tell: TellProblem): RetryBudgetInit {
   const { retryRatio, minRetriesPerSecond, ttl } = spec?.retryBudget ?? {};
-  const ms = ttl === undefined ? undefined : parseRouteDuration(ttl);
+  const usual = DEFAULT_RETRY_BUDGET;
+  const number = (name: string, value: number | undefined, fallback: number, most: number): number => {
+    if (value === undefined || (value >= 0 && value <= most)) return value ?? fallback;
+    tell(`retryBudget.${name} is ${fallback}: ${quoted(value)} must be from 0 to ${most}`);
+    return fallback;
+  };
+  const ms = ttl === undefined ? 0 : parseRouteDuration(ttl);
+  if (ms === undefined) tell(`retryBudget.ttl is 10s: ${quoted(ttl)} must be a duration such as 10s`);
   return {
-    retryRatio: retryRatio ?? 0.2,
-    minRetriesPerSecond: minRetriesPerSecond ?? 10,
-    ttl: ms === undefined || ms === 0 ? { seconds: 10n } : protoDuration(ms),
+    retryRatio: number('retryRatio', retryRatio, usual.retryRatio, MAX_RETRY_RATIO),
+    minRetriesPerSecond: Math.floor(
+      number('minRetriesPerSecond', minRetriesPerSecond, usual.minRetriesPerSecond, MAX_RETRIES_PER_SECOND),
+    ),
+    ttl: ms === undefined || ms === 0 ? usual.ttl : protoDuration(ms),
   };
 }
+
+/** Linkerd's: retries for each request. */
+const MAX_RETRY_RATIO = 1_000;
 
 /** Where the profile sends the requests, in thousandths of its weights. @param port of authorities that name none */
 export function destinationOverrides(
@@ -108,16 +123,7 @@ function requestMatch(condition: RequestCondition): RequestMatchInit {
 function responseMatch(condition: ResponseCondition): ResponseMatchInit {
   const { status, all, any, not } = condition;
   const parts: ResponseMatchInit[] = [
-    ...(status === undefined
-      ? []
-      : [
-          {
-            match: {
-              case: 'status',
-              value: { min: status.min ?? status.max ?? 0, max: status.max ?? status.min ?? 0 },
-            },
-          } as const,
-        ]),
+    ...(status === undefined ? [] : [{ match: { case: 'status', value: statusRange(status) } } as const]),
     ...(all === undefined
       ? []
       : [{ match: { case: 'all', value: { matches: all.map(responseMatch) } } } as const]),
@@ -129,6 +135,15 @@ function responseMatch(condition: ResponseCondition): ResponseMatchInit {
   return together(parts, `the condition ${quoted(condition)} asks for nothing`, (matches) => ({
     match: { case: 'all', value: { matches } },
   }));
+}
+
+/** Throws an UnreadableError for what are no statuses of HTTP. */
+function statusRange({ min, max }: NonNullable<ResponseCondition['status']>): { min: number; max: number } {
+  const range = { min: min ?? max ?? 0, max: max ?? min ?? 0 };
+  for (const status of [range.min, range.max])
+    if (!Number.isInteger(status) || status < 100 || status > 599)
+      throw new UnreadableError(`the status ${quoted(status)} must be from 100 to 599`);
+  return range;
 }
 
 /** Several fields of one condition must all fit. */

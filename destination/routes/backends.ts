@@ -7,7 +7,7 @@ import type { ClusterReader } from '../cluster-state.ts';
 import { defaultMetadata } from '../metadata.ts';
 import { isKind, refText } from '../policy/identities.ts';
 import type { TellProblem } from '../policy/problems.ts';
-import { type OutboundFilterInit, outboundFilters } from './filters.ts';
+import type { OutboundFilterInit, ReadFilters } from './filters.ts';
 
 export type BackendInit = MessageInitShape<typeof BackendSchema>;
 
@@ -38,12 +38,13 @@ export interface BackendContext {
   readonly balancer: (service: ServicePortRef) => BackendInit;
   /** Time of a try. */
   readonly requestTimeout: Duration | undefined;
+  readonly readFilters: ReadFilters;
   readonly tell: TellProblem;
 }
 
 /** The backends that a rule names, by their weights. */
 export function weightedBackends(refs: readonly BackendRef[], context: BackendContext): WeightedBackend[] {
-  const { requestTimeout, balancer, tell } = context;
+  const { requestTimeout, balancer, readFilters, tell } = context;
   return refs.map((ref) => {
     const weight = ref.weight ?? 1;
     const found = resolveBackend(ref, context.routeNamespace, context.cluster);
@@ -51,7 +52,7 @@ export function weightedBackends(refs: readonly BackendRef[], context: BackendCo
       tell(`its requests get ${NO_BACKEND}: ${found.problem}`);
       return { weight, backend: { backend: NOTHING, filters: [failure(found.problem)] } };
     }
-    const filters = outboundFilters(ref.filters, tell);
+    const filters = readFilters(ref.filters, tell);
     const time = requestTimeout === undefined ? {} : { requestTimeout };
     return { weight, backend: { backend: balancer(found.service), filters, ...time } };
   });

@@ -25,8 +25,30 @@ export interface FilterInit {
     | { readonly case: 'redirect'; readonly value: MessageInitShape<typeof RequestRedirectSchema> };
 }
 
+/** The one that the proxy API has for calls. */
+export interface CallFilterInit {
+  readonly kind: Extract<FilterInit['kind'], { readonly case: undefined | 'requestHeaderModifier' }>;
+}
+
 /** As well for what clients do. */
 export type OutboundFilterInit = MessageInitShape<typeof HttpRoute_FilterSchema>;
+
+/** What reads the filters of a kind of route; it tells of those that make requests fail. */
+export type ReadFilters = (
+  filters: readonly RouteFilter[] | undefined,
+  tell: TellProblem,
+) => OutboundFilterInit[];
+
+/** Filters of a route for calls, inbound or outbound: the proxy API has but one for them. */
+export function callFilters(
+  filters: readonly RouteFilter[] | undefined,
+  tell: TellProblem,
+): CallFilterInit[] {
+  return (filters ?? []).map((filter) => {
+    const kind = requestFilter(filter)?.kind;
+    return kind?.case === 'requestHeaderModifier' ? { kind } : unknown(filter, tell);
+  });
+}
 
 /** Filters of an inbound route. */
 export function inboundFilters(filters: readonly RouteFilter[] | undefined, tell: TellProblem): FilterInit[] {

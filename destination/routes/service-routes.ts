@@ -1,4 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { Duration } from '@bufbuild/protobuf/wkt';
 
 import type {
   GrpcRoute_DistributionSchema,
@@ -15,7 +16,7 @@ import { type TrafficSettings, trafficSettings } from '../traffic-annotations.ts
 import { grpcRule, httpRule, protoDuration } from '../traffic-policy.ts';
 import { type BackendInit, type ServicePortRef, type WeightedBackend, weightedBackends } from './backends.ts';
 import { parseRouteDuration } from './durations.ts';
-import { type OutboundFilterInit, outboundFilters } from './filters.ts';
+import { callFilters, type OutboundFilterInit, outboundFilters, type ReadFilters } from './filters.ts';
 import { EVERY_CALL, EVERY_REQUEST, grpcMatch, hostMatches, httpMatch, readMatches } from './matches.ts';
 import { byAge } from './route-order.ts';
 import { routesFor, type ServiceParent } from './service-parent.ts';
@@ -64,7 +65,7 @@ export function outboundHttpRules(
     const matches = readMatches(rule.matches, httpMatch, EVERY_REQUEST, tell);
     if (matches === undefined) return [];
     const settings = httpRule(timed(rule, traffic, tell));
-    const backends = distribution(rule, route, context, tell);
+    const backends = distribution(rule, route, context, outboundFilters, tell);
     return [{ matches, filters: outboundFilters(rule.filters, tell), backends, ...settings }];
   });
 }
@@ -80,9 +81,8 @@ export function outboundGrpcRules(
     const matches = readMatches(rule.matches, grpcMatch, EVERY_CALL, tell);
     if (matches === undefined) return [];
     const settings = grpcRule(timed(rule, traffic, tell));
-    const backends = callDistribution(distribution(rule, route, context, tell));
-    const filters = outboundFilters(rule.filters, tell).map(callFilter);
-    return [{ matches, filters, backends, ...settings }];
+    const backends = callDistribution(distribution(rule, route, context, callFilters, tell));
+    return [{ matches, filters: callFilters(rule.filters, tell), backends, ...settings }];
   });
 }
 
@@ -91,16 +91,21 @@ function distribution<M>(
   { backendRefs = [], timeouts }: RouteRule<M>,
   route: HttpRoute | GrpcRoute,
   { cluster, own, balancer }: RouteContext,
+  readFilters: ReadFilters,
   tell: TellProblem,
 ): Distribution {
-  if (backendRefs.length === 0)
-    return { kind: { case: 'firstAvailable', value: { backends: [{ backend: own }] } } };
   const ms = durationOf('backendRequest', timeouts?.backendRequest, tell);
+  const requestTimeout = ms === undefined || ms === 0 ? undefined : protoDuration(ms);
+  if (backendRefs.length === 0) {
+    const time = requestTimeout === undefined ? {} : { requestTimeout };
+    return { kind: { case: 'firstAvailable', value: { backends: [{ backend: own, ...time }] } } };
+  }
   const backends = weightedBackends(backendRefs, {
     routeNamespace: route.metadata?.namespace ?? '',
     cluster,
     balancer,
-    requestTimeout: ms === undefined || ms === 0 ? undefined : protoDuration(ms),
+    requestTimeout,
+    readFilters,
     tell,
   });
   return { kind: { case: 'randomAvailable', value: { backends } } };
@@ -108,8 +113,13 @@ function distribution<M>(
 
 interface Distribution {
   readonly kind:
-    | { readonly case: 'firstAvailable'; readonly value: { readonly backends: { backend: BackendInit }[] } }
+    | { readonly case: 'firstAvailable'; readonly value: { readonly backends: OwnBackend[] } }
     | { readonly case: 'randomAvailable'; readonly value: { readonly backends: WeightedBackend[] } };
+}
+
+interface OwnBackend {
+  readonly backend: BackendInit;
+  readonly requestTimeout?: Duration;
 }
 
 /** The same for calls. */
@@ -122,14 +132,12 @@ function callDistribution({ kind }: Distribution): MessageInitShape<typeof GrpcR
   return { kind: { case: 'randomAvailable', value: { backends } } };
 }
 
-/** The filters that the proxy API has for calls; any other makes them fail. */
+/** A backend's filter for calls: those that it names, and what answers where it is none. */
 function callFilter({ kind }: OutboundFilterInit): MessageInitShape<typeof GrpcRoute_FilterSchema> {
   if (kind?.case === 'requestHeaderModifier') return { kind };
-  if (kind?.case === 'failureInjector') {
-    const { message = '' } = kind.value;
-    return { kind: { case: 'failureInjector', value: { code: UNAVAILABLE, message } } };
-  }
-  return {};
+  if (kind?.case !== 'failureInjector') return {};
+  const { message = '' } = kind.value;
+  return { kind: { case: 'failureInjector', value: { code: UNAVAILABLE, message } } };
 }
 
 /** Of gRPC. */

@@ -57,6 +57,29 @@ const wrong: [kind: PolicyKind, spec: object, told: RegExp][] = [
     { routes: [{ name: 'a', condition: { pathRegex: '(' } }] },
     /the route "a" is left out/,
   ],
+  [
+    'serviceProfiles',
+    {
+      routes: [
+        {
+          name: 'a',
+          condition: { method: 'GET' },
+          responseClasses: [{ condition: { status: { min: -1 } } }],
+        },
+      ],
+    },
+    /the route "a" is left out: the status -1 must be/,
+  ],
+  [
+    'serviceProfiles',
+    { retryBudget: { retryRatio: 0.5, minRetriesPerSecond: -5, ttl: '10s' } },
+    /retryBudget.minRetriesPerSecond is 10: -5 must be/,
+  ],
+  [
+    'serviceProfiles',
+    { retryBudget: { retryRatio: 0.5, minRetriesPerSecond: 5, ttl: 'x' } },
+    /retryBudget.ttl is 10s: "x"/,
+  ],
 ];
 
 for (const [kind, spec, told] of wrong) {

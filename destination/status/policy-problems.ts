@@ -9,7 +9,7 @@ import type { TellProblem } from '../policy/problems.ts';
 import { serverAuthorization } from '../policy/server-authorization.ts';
 import { accessPolicy } from '../policy/server-policy.ts';
 import { serverProtocol } from '../policy/server-protocol.ts';
-import { profileRoutes } from '../profile/profile-routes.ts';
+import { profileRoutes, retryBudget } from '../profile/profile-routes.ts';
 import { rateLimit } from '../policy/rate-limit.ts';
 import type { DestinationSettings } from '../settings.ts';
 
@@ -45,7 +45,10 @@ const READERS: { readonly [K in PolicyKind]?: Reader<PolicyKinds[K]> } = {
   meshTlsAuthentications: (object, _cluster, settings, tell) => meshTlsIdentities(object, settings, tell),
   networkAuthentications: ({ spec }, _cluster, _settings, tell) => readNetworks(spec?.networks ?? [], tell),
   httpLocalRateLimitPolicies: (policy, _cluster, settings, tell) => rateLimit(policy, settings, tell),
-  serviceProfiles: (profile, _cluster, _settings, tell) => profileRoutes(profile, tell),
+  serviceProfiles: (profile, _cluster, _settings, tell) => {
+    profileRoutes(profile, tell);
+    retryBudget(profile, tell);
+  },
 };
 
 /** Everything in the cluster's policies that does not do what it seems to say. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import type { HttpRoute, RouteParentStatus } from '../../api/route-types.ts';
+import type { GrpcRoute, HttpRoute, RouteParentStatus } from '../../api/route-types.ts';
 import { service, testDeps } from '../testing/fixture.ts';
 import { ROUTE_CONTROLLER, routeStatus } from './route-status.ts';
 
@@ -22,6 +22,7 @@ function setUp() {
     route,
     status: (of: HttpRoute, now = NOW) =>
       views.once((cluster) => routeStatus('httpRoutes', of, cluster, now)),
+    calls: (of: GrpcRoute) => views.once((cluster) => routeStatus('grpcRoutes', of, cluster, NOW)),
   };
 }
 
@@ -68,6 +69,19 @@ const cases: [what: string, spec: HttpRoute['spec'], said: string[][]][] = [
     [['Accepted=False UnsupportedValue', RESOLVED]],
   ],
   [
+    'a filter of a backend that nobody knows',
+    {
+      parentRefs: [WEB],
+      rules: [{ backendRefs: [{ name: 'web', port: 80, filters: [{ type: 'RequestMirror' }] }] }],
+    },
+    [['Accepted=False UnsupportedValue', RESOLVED]],
+  ],
+  [
+    'a time for tries that is none',
+    { parentRefs: [WEB], rules: [{ timeouts: { backendRequest: 'soon' } }] },
+    [['Accepted=False UnsupportedValue', RESOLVED]],
+  ],
+  [
     'a backend that is not there',
     { parentRefs: [WEB], rules: [{ backendRefs: [{ name: 'x', port: 80 }] }] },
     [['Accepted=True Accepted', 'ResolvedRefs=False BackendNotFound']],
@@ -88,6 +102,16 @@ for (const [what, spec, wanted] of cases) {
     assert.deepEqual(said(status(route(spec)) ?? []), wanted);
   });
 }
+
+test('filters that would make calls fail are told of', () => {
+  const { calls } = setUp();
+  const filters = [{ type: 'ResponseHeaderModifier', responseHeaderModifier: { remove: ['x'] } }];
+  for (const rule of [{ filters }, { backendRefs: [{ name: 'web', port: 80, filters }] }]) {
+    const metadata = { name: 'r', namespace: 'shop' };
+    const parents = calls({ metadata, spec: { parentRefs: [WEB], rules: [rule] } });
+    assert.deepEqual(said(parents), [['Accepted=False UnsupportedValue', RESOLVED]]);
+  }
+});
 
 test('nothing is written when nothing has changed, and times move only with what they are of', () => {
   const { route, status } = setUp();

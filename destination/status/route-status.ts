@@ -99,7 +99,7 @@ function missingParent(
   return isServed ? undefined : `the Service ${namespace}/${name} has no such port`;
 }
 
-/** Reads a route as the streams do, for what can't be read. Backends have a condition of their own. */
+/** Reads a route as the streams do, for what can't be read. What backends there are is a condition of its own; their filters are read with those of their rule. */
 function readRules(
   kind: RouteKind,
   route: HttpRoute | GrpcRoute,
@@ -107,7 +107,10 @@ function readRules(
   cluster: ClusterReader,
   tell: TellProblem,
 ): void {
-  const rules = (route.spec?.rules ?? []).map((rule) => ({ ...rule, backendRefs: [] }));
+  const rules = (route.spec?.rules ?? []).map(({ filters = [], backendRefs = [], ...rule }) => ({
+    ...rule,
+    filters: [...filters, ...backendRefs.flatMap((ref) => ref.filters ?? [])],
+  }));
   const bare = { ...route, spec: { ...route.spec, rules } };
   const isInbound = parentOf(ref, route.metadata?.namespace ?? '')?.kind === 'Server';
   const context = {

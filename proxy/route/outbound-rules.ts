@@ -235,11 +235,16 @@ function routeOf(
   };
 }
 
-/** ms that a rule gives each try; 0: as long as the request has. Backends of one rule have the same. */
+/** ms that a rule gives each try; 0: as long as the request has. Backends of one rule have the same, but for those that are not there, which have none. */
 function backendTimeout({ backends }: HttpRoute_Rule | GrpcRoute_Rule): number {
   const kind = backends?.kind;
-  if (kind?.case === 'firstAvailable') return msOf(kind.value.backends[0]?.requestTimeout);
-  return kind?.case === 'randomAvailable' ? msOf(kind.value.backends[0]?.backend?.requestTimeout) : 0;
+  const times =
+    kind?.case === 'firstAvailable'
+      ? kind.value.backends.map(({ requestTimeout }) => msOf(requestTimeout))
+      : kind?.case === 'randomAvailable'
+        ? kind.value.backends.map(({ backend }) => msOf(backend?.requestTimeout))
+        : [];
+  return times.find((ms) => ms > 0) ?? 0;
 }
 
 /** The lesser of two times, of which 0 means none. */

@@ -189,14 +189,19 @@ test('times of a rule end requests; a time for each try does so without retries 
     {
       matches: [{ path: { value: '/b' } }],
       timeouts: { backendRequest: '50ms' },
-      backendRefs: [{ name: 'slow', port: 80 }],
+      backendRefs: [
+        { name: 'nowhere', port: 80, weight: 0 },
+        { name: 'slow', port: 80 },
+      ],
     },
   ]);
+  await route([{ timeouts: { backendRequest: '50ms' } }], { parent: { name: 'slow' } });
   const slow = await mesh.start('slow');
   slow.app.server.removeAllListeners('request');
   mesh.service('slow', slow);
   await mesh.told();
-  assert.deepEqual([await app('/a'), await app('/b')], ['504', '504']);
+  const itself = await ask(web.pod.ip, 'http://slow.shop/');
+  assert.deepEqual([await app('/a'), await app('/b'), String(itself.status)], ['504', '504', '504']);
 });
 
 test('annotations of a route say what is tried again', async () => {
