@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { causes } from '../errors.ts';
-import { readAuthority } from './authority.ts';
+import { readAuthority, readAuthorityOf } from './authority.ts';
 
 const CASES: [string, number | undefined, unknown][] = [
   ['web', 80, 'web:80'],
@@ -30,3 +31,20 @@ for (const [text, defaultPort, expected] of CASES) {
     assert.equal(readAuthority(text, defaultPort), expected);
   });
 }
+
+test('what was read before is read the same again, among others that share its place', () => {
+  const label = fc.constantFrom('web', 'WEB', 'web-1', 'web-2', 'api', 'a', 'we b', '');
+  const text = fc
+    .tuple(label, fc.constantFrom('', ':80', ':8080', ':4143'), fc.nat(2_000))
+    .map(([name, port, n]) => `${name}.ns-${n}${port}`);
+  fc.assert(
+    fc.property(fc.array(fc.tuple(text, fc.constantFrom(80, 443, undefined)), { maxLength: 50 }), (asked) => {
+      for (const [written, defaultPort] of [...asked, ...asked]) {
+        const buffer = Buffer.from(`GET http://${written}/`);
+        const span = { buffer, start: 11, end: 11 + written.length };
+        assert.equal(readAuthorityOf(span, defaultPort), readAuthority(written, defaultPort));
+        buffer.fill(0);
+      }
+    }),
+  );
+});

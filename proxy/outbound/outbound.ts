@@ -1,8 +1,8 @@
 import { isIPv6, type Socket } from 'node:net';
-import { causes } from '../errors.ts';
+import { causes, type Cause } from '../errors.ts';
 import { Http1ServerConnection, type Http1ServerOptions } from '../http1/server-connection.ts';
 import { Http2Connection } from '../http2/connection.ts';
-import { spanText, type Exchange, type Head, type RequestSink } from '../message.ts';
+import type { Exchange, Head, RequestSink } from '../message.ts';
 import type { Destination } from '../original-destination.ts';
 import type { ConnectionTracker } from '../telemetry/connections.ts';
 import type { DetectMetrics } from '../telemetry/detect-metrics.ts';
@@ -14,7 +14,7 @@ import type { Transport, Wrap } from '../transport/transport.ts';
 import { checkOpaque } from '../upstream/check-opaque.ts';
 import { connectHead } from '../upstream/connect-head.ts';
 import { refuse } from '../upstream/refuse.ts';
-import { readAuthority } from './authority.ts';
+import { readAuthority, readAuthorityOf } from './authority.ts';
 import { Detecting } from './detecting.ts';
 import type { Target } from './target.ts';
 import type { Targets } from './targets.ts';
@@ -160,12 +160,12 @@ export class Outbound {
       tunnel.touch();
       return tunnel.stack;
     }
-    const target = this.#target(spanText(head.authority), HTTP_PORT);
+    const target = this.#targetOf(readAuthorityOf(head.authority, HTTP_PORT));
     return 'stack' in target ? target.stack : refuse(target, this.#options.http.outboundErrors);
   }
 
   #connect(head: Head, connection: Http1ServerConnection): ReturnType<OnConnect> {
-    const target = this.#target(spanText(head.authority), undefined);
+    const target = this.#targetOf(readAuthorityOf(head.authority, undefined));
     if (!('stack' in target)) return target;
     return (transport, rest) => {
       this.#connections.delete(connection);
@@ -192,8 +192,11 @@ export class Outbound {
     return new OpaqueServerConnection(transport, route, () => this.#opaque--);
   }
 
-  #target(text: string, defaultPort: number | undefined) {
-    const authority = readAuthority(text, defaultPort);
+  #target(text: string, defaultPort: number | undefined): Target | Cause {
+    return this.#targetOf(readAuthority(text, defaultPort));
+  }
+
+  #targetOf(authority: string | Cause): Target | Cause {
     if (typeof authority !== 'string') return authority;
     return this.#options.targets.get(authority) ?? causes.overloaded;
   }
