@@ -23,7 +23,7 @@ import { Registry, type Counter, type Family, type Gauge } from './telemetry/reg
 import { RouteMetrics } from './telemetry/route-metrics.ts';
 import { TcpMetrics } from './telemetry/tcp-metrics.ts';
 import { TRIM_EVERY_MS, trimBuffers } from './transport/buffers.ts';
-import { chooseTransport } from './transport/choose.ts';
+import { chooseTransport, type ChosenTransport } from './transport/choose.ts';
 import { listen, type Listener, type ListenOptions } from './transport/listen.ts';
 import { wrapStream } from './transport/stream-transport.ts';
 import { Timer, TimerWheel } from './transport/timers.ts';
@@ -112,6 +112,9 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
   const line = { transport: chosen.kind, reason: chosen.reason };
   if (chosen.kind === 'handle') log.info(line, 'transport chosen');
   else log.warn(line, 'this process uses public streams: it works, and takes more CPU');
+  const triedTls = tryTls(chosen, identity, log);
+  // Who comes with an identity, as a warm-up does, may send at once.
+  if (options.identity?.state.kind === 'certified') await triedTls;
   const deadlines = new TimerWheel(undefined, DEADLINE_TICK_MS);
   deadlines.startResting();
   const now = (): number => timers.now();
@@ -174,6 +177,15 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
       deadlines.stop();
     },
   };
+}
+
+/** Not before there is an identity, hence TLS: the start is waited for. Never rejects. */
+async function tryTls(chosen: ChosenTransport, identity: WorkloadIdentity, log: Logger): Promise<void> {
+  await identity.ready;
+  const failure = await chosen.tryTls();
+  if (failure === undefined) return;
+  const reason = `the self-test of socket handles on TLS failed: ${failure}`;
+  log.warn({ transport: 'stream', reason }, 'TLS of this process uses public streams: it takes more CPU');
 }
 
 function ownIdentity(config: MeshConfig, logger: Logger, connect: Http2Connect): WorkloadIdentity {

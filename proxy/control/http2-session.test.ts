@@ -4,7 +4,9 @@ import { chooseTransport } from '../transport/choose.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import { http2Connect } from './http2-session.ts';
 
-const { wrap } = await chooseTransport();
+const chosen = await chooseTransport();
+await chosen.tryTls();
+const { wrap } = chosen;
 const timers = new TimerWheel();
 timers.start();
 

@@ -35,8 +35,10 @@ export abstract class BaseTransport implements Transport {
 
   protected readonly socket: Socket;
   protected readonly output = new Output();
-  /** Bytes given to the kernel (or the socket) and not yet taken by it. */
+  /** Bytes of the write under way: given to the socket, which has not told yet that it is done with them. */
   protected inFlight = 0;
+  /** The kernel has taken them all the same: TLS tells it only at the end of the turn. */
+  protected inFlightTaken = false;
   protected dead = false;
   readonly #highWater: number;
   readonly #lowWater: number;
@@ -69,7 +71,7 @@ export abstract class BaseTransport implements Transport {
   abstract resume(): void;
 
   get pendingBytes(): number {
-    return this.output.length + this.inFlight;
+    return this.output.length + (this.inFlightTaken ? 0 : this.inFlight);
   }
 
   get bulky(): boolean {
@@ -128,12 +130,13 @@ export abstract class BaseTransport implements Transport {
 
   /** Of the bytes in flight, those that the kernel has not taken; all of them where that is not known. */
   protected get unsent(): number {
-    return this.inFlight;
+    return this.inFlightTaken ? 0 : this.inFlight;
   }
 
   /** A write was taken by the kernel. */
   protected written(bytes: number): void {
     this.inFlight -= bytes;
+    this.inFlightTaken = false;
     if (this.dead) return;
     if (this.output.length > 0) this.flush();
     this.#shutWhenDone();
@@ -198,7 +201,7 @@ export abstract class BaseTransport implements Transport {
   }
 
   #shutWhenDone(): void {
-    if (!this.#ending || this.#shut || this.dead || this.pendingBytes > 0) return;
+    if (!this.#ending || this.#shut || this.dead || this.output.length + this.inFlight > 0) return;
     this.#shut = true;
     this.socket.end();
     this.#closeWhenBothEnded();

@@ -1,100 +1,67 @@
-import { connect, createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { handleWrap } from './handle-transport.ts';
+import { testPlain, testTls } from './self-test.ts';
 import { wrapStream } from './stream-transport.ts';
-import type { Transport, Wrap } from './transport.ts';
+import type { Wrap } from './transport.ts';
 
 /** Which transport this process uses, and why. */
 export interface ChosenTransport {
-  kind: 'handle' | 'stream';
-  wrap: Wrap;
-  reason: string;
+  readonly kind: 'handle' | 'stream';
+  readonly wrap: Wrap;
+  readonly reason: string;
+  /**
+   * Tests socket handles on TLS, which costs more than on plain TCP: where nobody waits for it. TLS sockets are wrapped as public streams until it has passed, and for
+   * good if it does not. Later calls are one with the first. @returns what went wrong; undefined: nothing, or there was nothing to test
+   */
+  tryTls(): Promise<string | undefined>;
 }
-
-/** Larger than a socket buffer's default, so that the self-test meets partial and asynchronous writes. */
-const PROBE_BYTES = 1024 * 1024;
-/** ms for a loopback exchange of PROBE_BYTES that takes a few; a runtime whose handles hang must not hang the start. */
-const PROBE_TIMEOUT_MS = 3_000;
 
 /**
- * Tries the socket-handle transport on a loopback connection; public streams when this runtime does not pass. Call once, at start-up.
+ * Tries the socket-handle transport on a loopback connection; public streams when this runtime does not pass.
  * @param wanted `streams`: without trying
  */
-export async function chooseTransport(
-  wanted: 'fastest' | 'streams' = 'fastest',
-  candidate: Wrap | undefined = handleWrap(wrapStream),
-): Promise<ChosenTransport> {
-  if (wanted === 'streams')
-    return { kind: 'stream', wrap: wrapStream, reason: 'public streams are asked for' };
-  if (candidate === undefined) {
-    return { kind: 'stream', wrap: wrapStream, reason: 'this runtime has no socket-handle interface' };
+export function chooseTransport(wanted: 'fastest' | 'streams' = 'fastest'): Promise<ChosenTransport> {
+  if (wanted === 'streams') return Promise.resolve(streams('public streams are asked for'));
+  // A runtime does not change: who comes second in a process, as its warm-up does, need not try again.
+  tried ??= tryTransport(handleWrap(wrapStream));
+  return tried;
+}
+
+let tried: Promise<ChosenTransport> | undefined;
+
+/** Tries one way to drive socket handles. */
+export async function tryTransport(candidate: Wrap | undefined): Promise<ChosenTransport> {
+  if (candidate === undefined) return streams('this runtime has no socket-handle interface');
+  const failure = await testPlain(candidate);
+  if (failure !== undefined) return streams(`the self-test of socket handles failed: ${failure}`);
+  return new Handles(candidate);
+}
+
+function streams(reason: string): ChosenTransport {
+  return { kind: 'stream', wrap: wrapStream, reason, tryTls: () => Promise.resolve(undefined) };
+}
+
+class Handles implements ChosenTransport {
+  readonly kind = 'handle';
+  readonly reason = 'the self-test passed';
+  readonly wrap: Wrap;
+  readonly #candidate: Wrap;
+  #tls: Wrap = wrapStream;
+  #trying: Promise<string | undefined> | undefined;
+
+  constructor(candidate: Wrap) {
+    this.#candidate = candidate;
+    this.wrap = (socket) => (socket instanceof TLSSocket ? this.#tls : candidate)(socket);
   }
-  const failure = await probe(candidate);
-  if (failure === undefined) return { kind: 'handle', wrap: candidate, reason: 'the self-test passed' };
-  return { kind: 'stream', wrap: wrapStream, reason: `the self-test of socket handles failed: ${failure}` };
-}
 
-/** Sends a known pattern through both ends and back; resolves with what went wrong. */
-function probe(wrap: Wrap): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const sockets: Socket[] = [];
-    const server = createServer({ allowHalfOpen: true }, (socket) => {
-      sockets.push(socket);
-      attempt(() => echo(wrap(socket)));
-    });
-    const timeout = setTimeout(() => finish('it did not answer'), PROBE_TIMEOUT_MS);
-    const finish = (failure: string | undefined): void => {
-      clearTimeout(timeout);
-      for (const socket of sockets) socket.destroy();
-      server.close(() => resolve(failure));
-    };
-    const attempt = (run: () => void): void => {
-      try {
-        run();
-      } catch (error) {
-        finish(String(error));
-      }
-    };
-    server.once('error', (error) => finish(error.message));
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
-      sockets.push(socket);
-      socket.once('error', (error) => finish(error.message));
-      socket.once('connect', () => attempt(() => sendPattern(wrap(socket), finish)));
-    });
-  });
-}
+  tryTls(): Promise<string | undefined> {
+    this.#trying ??= this.#try();
+    return this.#trying;
+  }
 
-function echo(transport: Transport): void {
-  transport.handler = {
-    onData: (buffer, start, end) => {
-      if (!transport.write(buffer, start, end)) transport.pause();
-    },
-    onDrain: () => transport.resume(),
-    onEnd: () => transport.end(),
-    onClose: () => undefined,
-  };
-}
-
-function sendPattern(transport: Transport, finish: (failure: string | undefined) => void): void {
-  const pattern = Buffer.alloc(PROBE_BYTES, 'isthmus transport self-test ');
-  let received = 0;
-  let done = false;
-  const once = (failure: string | undefined): void => {
-    if (!done) finish(failure);
-    done = true;
-  };
-  transport.handler = {
-    onData: (buffer, start, end) => {
-      if (buffer.compare(pattern, received, received + end - start, start, end) !== 0)
-        once('bytes came back changed');
-      received += end - start;
-    },
-    onDrain: () => undefined,
-    onEnd: () => once(received === pattern.length ? undefined : 'bytes were lost'),
-    onClose: () => once('the connection closed'),
-  };
-  transport.write(pattern, 0, pattern.length);
-  transport.end();
+  async #try(): Promise<string | undefined> {
+    const failure = await testTls(this.#candidate);
+    if (failure === undefined) this.#tls = this.#candidate;
+    return failure;
+  }
 }

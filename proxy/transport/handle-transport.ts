@@ -2,9 +2,11 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { BaseTransport } from './base.ts';
 import { recycle } from './buffers.ts';
+import { freeBulkRead, RECORD_BYTES, takeBulkRead } from './bulk-read.ts';
+import type { BulkRead } from './bulk-read.ts';
 import { streamBindings } from './stream-bindings.ts';
 import type { StreamBindings, StreamHandle, WriteRequest } from './stream-bindings.ts';
-import { beginCallback, endCallback } from './turn.ts';
+import { beginCallback, deliverLate, endCallback } from './turn.ts';
 import type { Transport, Wrap } from './transport.ts';
 
 /** One read buffer for all connections: reads are delivered synchronously, one at a time. As large as libuv reads at once. */
@@ -19,6 +21,10 @@ class HandleTransport extends BaseTransport {
   readonly #handle: StreamHandle;
   readonly #bindings: StreamBindings;
   readonly #read: Buffer;
+  /** While many records come one behind the other. */
+  #bulk: BulkRead | undefined = undefined;
+  /** It is noted for the end of the turn. */
+  #late = false;
   #spare: WriteRequest | undefined = undefined;
   #writing: Buffer | undefined = undefined;
   /** One for all writes: there is one at a time. */
@@ -36,8 +42,8 @@ class HandleTransport extends BaseTransport {
   #takeOver(): void {
     // Once per handle: every call adds another native listener.
     this.#handle.useUserBuffer(this.#read);
-    // Anything returned from onread would become the next read buffer, so it returns nothing.
-    this.#handle.onread = (): void => this.#onRead();
+    // What onread returns becomes the next read buffer; nothing: it stays.
+    this.#handle.onread = (): Buffer | undefined => this.#onRead();
     const early: unknown = this.socket.read();
     this.deferUntilHandlerSet(early instanceof Buffer ? early : undefined);
     // The stream layer may have met the end already, without having told it.
@@ -46,18 +52,62 @@ class HandleTransport extends BaseTransport {
     this.#handle.readStart();
   }
 
-  #onRead(): void {
+  #onRead(): Buffer | undefined {
     const n = this.#bindings.state[this.#bindings.readBytesOrError] ?? 0;
+    if (n === RECORD_BYTES && this.#bulk?.keep() === true) {
+      this.#deliverLater();
+      return this.#bulk.next;
+    }
     beginCallback();
+    let next: Buffer | undefined;
     if (n > 0) {
-      this.received(this.#read, 0, n);
-    } else if (n === UV_EOF) {
-      this.receivedEnd();
-    } else if (n < 0) {
-      this.noteError(this.#bindings.errorName(n));
-      this.destroy();
+      next = this.#arrived(n);
+    } else {
+      this.deliver();
+      if (n === UV_EOF) {
+        this.receivedEnd();
+      } else if (n < 0) {
+        this.noteError(this.#bindings.errorName(n));
+        this.destroy();
+      }
     }
     endCallback();
+    return next;
+  }
+
+  /** n bytes end what was held, if anything was. @returns where the next read goes, when that changes */
+  #arrived(n: number): Buffer | undefined {
+    const bulk = this.#bulk;
+    if (bulk === undefined) {
+      this.received(this.#read, 0, n);
+      if (n < RECORD_BYTES || !this.encrypted) return undefined;
+      this.#bulk = takeBulkRead();
+      return this.#bulk.next;
+    }
+    const { buffer, start } = bulk;
+    const end = bulk.end + n;
+    bulk.restart();
+    this.received(buffer, start, end);
+    if (end - start >= RECORD_BYTES) return bulk.next;
+    this.#bulk = undefined;
+    freeBulkRead(bulk);
+    return this.#read;
+  }
+
+  #deliverLater(): void {
+    if (this.#late) return;
+    this.#late = true;
+    deliverLate(this);
+  }
+
+  /** Hands on what is held. */
+  deliver(): void {
+    this.#late = false;
+    const bulk = this.#bulk;
+    if (bulk === undefined) return;
+    const { buffer, start, end } = bulk;
+    bulk.handedOn();
+    if (end > start) this.received(buffer, start, end);
   }
 
   protected override send(buffer: Buffer, length: number): void {
@@ -75,14 +125,22 @@ class HandleTransport extends BaseTransport {
       recycle(buffer);
       return;
     }
-    // TCP keeps pointing at our memory until it completes.
-    this.#writing = buffer;
     this.inFlight = length;
     request.oncomplete = this.#onComplete;
+    if (this.encrypted) {
+      // It has been encrypted into memory of the runtime's: the next one to write finds ours in the cache.
+      recycle(buffer);
+      this.inFlightTaken = this.#handle._parent?.writeQueueSize === 0;
+    } else {
+      // TCP keeps pointing at our memory until it completes.
+      this.#writing = buffer;
+    }
   }
 
   protected override get unsent(): number {
-    return Math.min(this.inFlight, this.#handle.writeQueueSize ?? this.inFlight);
+    if (this.inFlightTaken) return 0;
+    const { writeQueueSize } = this.encrypted ? (this.#handle._parent ?? this.#handle) : this.#handle;
+    return Math.min(this.inFlight, writeQueueSize ?? this.inFlight);
   }
 
   #completed(status: number): void {

@@ -13,8 +13,10 @@ export interface StreamHandle {
   readStart(): number;
   readStop(): number;
   writeBuffer(request: WriteRequest, buffer: Uint8Array): number;
-  /** Bytes of the writes under way that the kernel has not taken. */
+  /** Bytes of the writes under way that the kernel has not taken; of TLS: that are not told to be taken. */
   readonly writeQueueSize?: number;
+  /** Of TLS: the TCP connection below. */
+  readonly _parent?: { readonly writeQueueSize?: number };
 }
 
 /** What the runtime offers below its streams. Internal API: nothing else in the project may use it, and a self-test guards it. */

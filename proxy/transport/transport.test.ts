@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
 import { before, describe, test } from 'node:test';
+import { TLSSocket } from 'node:tls';
 import { makeCertificates } from '../testing/certificates.ts';
 import type { TestCertificates } from '../testing/certificates.ts';
 import { Recorder, recorder, transportPair } from '../testing/loopback.ts';
 import { HIGH_WATER, SHARED_HIGH_WATER } from './base.ts';
-import { chooseTransport } from './choose.ts';
+import { chooseTransport, tryTransport } from './choose.ts';
 import { handleWrap } from './handle-transport.ts';
 import { wrapStream } from './stream-transport.ts';
-import type { Transport } from './transport.ts';
+import type { Transport, Wrap } from './transport.ts';
 
 const handles = handleWrap(wrapStream);
 let certificates: TestCertificates;
@@ -135,19 +137,103 @@ for (const [maker, wrap] of [
 }
 
 test('the self-test chooses socket handles where they work, unless streams are asked for', async () => {
-  assert.equal((await chooseTransport()).kind, 'handle');
-  assert.equal((await chooseTransport('streams')).kind, 'stream');
+  const chosen = await chooseTransport();
+  assert.equal(chosen.kind, 'handle');
+  assert.equal(await chosen.tryTls(), undefined);
+  const asked = await chooseTransport('streams');
+  assert.equal(asked.kind, 'stream');
+  assert.equal(await asked.tryTls(), undefined);
 });
 
 test('the self-test falls back to streams when handles are missing, throw or corrupt bytes', async () => {
   assert.ok(handles !== undefined);
-  assert.equal((await chooseTransport('fastest', () => assert.fail('broken'))).kind, 'stream');
-  const corrupting = await chooseTransport('fastest', (socket) => {
-    const transport = handles(socket);
-    const write = transport.write.bind(transport);
-    transport.write = (_b, start, end) => write(Buffer.alloc(end), start, end);
-    return transport;
-  });
+  assert.equal((await tryTransport(undefined)).kind, 'stream');
+  assert.equal((await tryTransport(() => assert.fail('broken'))).kind, 'stream');
+  const corrupting = await tryTransport(corrupted(handles));
   assert.equal(corrupting.kind, 'stream');
   assert.match(corrupting.reason, /changed/);
 });
+
+/** Whether a wrap drives the socket's handle: what the handle calls is another function then. Destroys it. */
+function takesOver(wrap: Wrap, socket: Socket): boolean {
+  const { _handle: handle } = socket as unknown as { _handle: { onread: unknown } };
+  const before = handle.onread;
+  const transport = wrap(socket);
+  const taken = handle.onread !== before;
+  transport.destroy();
+  return taken;
+}
+
+/** A connected pair of sockets, not wrapped yet. */
+async function sockets(security: 'plain' | 'tls'): Promise<Socket[]> {
+  const taken: Socket[] = [];
+  await transportPair(
+    (socket) => {
+      taken.push(socket);
+      return wrapStream(socket);
+    },
+    security === 'tls' ? certificates : undefined,
+  );
+  return taken;
+}
+
+test('TLS goes by streams until it is tested on handles', async () => {
+  const chosen = await tryTransport(handles);
+  const [early, late, plain] = [await sockets('tls'), await sockets('tls'), await sockets('plain')];
+  for (const socket of early) assert.equal(takesOver(chosen.wrap, socket), false);
+  for (const socket of plain) assert.equal(takesOver(chosen.wrap, socket), true);
+  assert.equal(await chosen.tryTls(), undefined);
+  for (const socket of late) assert.equal(takesOver(chosen.wrap, socket), true);
+});
+
+interface Insides {
+  useUserBuffer(buffer: Buffer): void;
+  writeBuffer(request: object, bytes: Uint8Array): number;
+  onread: () => void;
+}
+
+/** What another version of Node might do below TLS, and what the self-test then says. */
+const broken: [name: string, change: (handle: Insides) => void, told: RegExp][] = [
+  ['bytes land elsewhere', (handle) => (handle.useUserBuffer = () => undefined), /./],
+  [
+    'a call throws',
+    (handle) => {
+      handle.useUserBuffer = () => {
+        throw new TypeError('Illegal invocation');
+      };
+    },
+    /Illegal invocation/,
+  ],
+  ['writes are refused', (handle) => (handle.writeBuffer = () => -22), /closed/],
+  [
+    'other bytes are written',
+    (handle) => {
+      const write = handle.writeBuffer.bind(handle);
+      handle.writeBuffer = (request, bytes) => write(request, Buffer.alloc(bytes.length));
+    },
+    /changed/,
+  ],
+];
+for (const [name, change, told] of broken) {
+  test(`where below TLS ${name}, TLS stays on streams, and plain TCP on handles`, async () => {
+    assert.ok(handles !== undefined);
+    const chosen = await tryTransport((socket) => {
+      if (socket instanceof TLSSocket) change((socket as unknown as { _handle: Insides })._handle);
+      return handles(socket);
+    });
+    assert.equal(chosen.kind, 'handle');
+    assert.match((await chosen.tryTls()) ?? '', told);
+    for (const socket of await sockets('tls')) assert.equal(takesOver(chosen.wrap, socket), false);
+    for (const socket of await sockets('plain')) assert.equal(takesOver(chosen.wrap, socket), true);
+  });
+}
+
+/** Writes zeros in place of what it is given. */
+function corrupted(wrap: Wrap): Wrap {
+  return (socket) => {
+    const transport = wrap(socket);
+    const write = transport.write.bind(transport);
+    transport.write = (_b, start, end) => write(Buffer.alloc(end), start, end);
+    return transport;
+  };
+}

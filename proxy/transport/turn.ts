@@ -12,22 +12,27 @@ export interface Flushable {
   flush(): void;
 }
 
+/** Has read bytes that may be the first of more: it hands them on when more have come, at the end of the turn at the latest. */
+export interface HeldRead {
+  deliver(): void;
+}
+
 /** One list of those that wait: filled, then emptied at once; what is added meanwhile goes into the next round. Its arrays are used again. */
-class FlushList {
-  #items: (Flushable | undefined)[] = [];
-  #spare: (Flushable | undefined)[] = [];
+class TurnList<T> {
+  #items: (T | undefined)[] = [];
+  #spare: (T | undefined)[] = [];
   #length = 0;
 
   get empty(): boolean {
     return this.#length === 0;
   }
 
-  add(x: Flushable): void {
+  add(x: T): void {
     this.#items[this.#length++] = x;
   }
 
   /** Takes everyone out; `each` may add again. */
-  empties(each: (x: Flushable) => void): void {
+  empties(each: (x: T) => void): void {
     const items = this.#items;
     const length = this.#length;
     this.#items = this.#spare;
@@ -42,8 +47,9 @@ class FlushList {
   }
 }
 
-const eager = new FlushList();
-const late = new FlushList();
+const eager = new TurnList<Flushable>();
+const late = new TurnList<Flushable>();
+const held = new TurnList<HeldRead>();
 let immediateSet = false;
 let inCallback = false;
 /** ms of the clock in this callback; 0: not read yet. */
@@ -54,9 +60,19 @@ export function flushLate(x: Flushable): void {
   if (x.scheduled) return;
   x.scheduled = true;
   late.add(x);
+  atEndOfTurn();
+}
+
+/** Hands on at the end of the turn, before output is written. Once until then. */
+export function deliverLate(x: HeldRead): void {
+  held.add(x);
+  atEndOfTurn();
+}
+
+function atEndOfTurn(): void {
   if (immediateSet) return;
   immediateSet = true;
-  setImmediate(flushAllLate);
+  setImmediate(endTurn);
 }
 
 /** Writes at the end of the I/O callback that runs now; at the end of the turn when none does. */
@@ -96,9 +112,16 @@ function flushOrWait(x: Flushable): void {
   else x.flush();
 }
 
-function flushAllLate(): void {
+function endTurn(): void {
+  if (!held.empty) held.empties(deliverNow);
   immediateSet = false;
   late.empties(flushNow);
+}
+
+function deliverNow(x: HeldRead): void {
+  beginCallback();
+  x.deliver();
+  endCallback();
 }
 
 function flushNow(x: Flushable): void {
