@@ -1,7 +1,7 @@
 import { recycle, takeBuffer } from '../transport/buffers.ts';
 
-/** Bytes from which a piece is copied into a shared buffer: bulk then makes no garbage, and a few waiting bytes don't hold a large buffer. */
-const POOLED = 32 * 1024;
+/** Bytes from which a piece is copied into a buffer of the pool: bulk then makes no garbage, and a few waiting bytes don't hold a large buffer. */
+const POOLED = 2 * 1024;
 
 /** Never written to. */
 const NONE: Buffer[] = [];

@@ -283,7 +283,7 @@ describe('HTTP/2: what a peer may not do', () => {
       [headers(good, 1, 1), frame(0, 0, 1, 'a')],
       goaway(ErrorCode.protocol),
     ],
-    ['too large a frame', [frame(6, 0, 0, Buffer.alloc(16_385))], goaway(ErrorCode.frameSize)],
+    ['too large a frame', [frame(77, 0, 0, Buffer.alloc(65_537))], goaway(ErrorCode.frameSize)],
     [
       'endless CONTINUATION',
       [headers(good, 1, 1), ...Array.from({ length: 9 }, () => frame(9, 0, 1, Buffer.alloc(8192)))],

@@ -2,7 +2,7 @@ import type { Cause } from '../errors.ts';
 import type { Exchange, Head, RequestSink } from '../message.ts';
 import type { Transport, TransportHandler } from '../transport/transport.ts';
 import { FrameDispatch } from './frame-dispatch.ts';
-import { PREFACE, Setting } from './frames.ts';
+import { LARGEST_FRAME, PREFACE, Setting } from './frames.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { MAX_HEADER_LIST } from './head-decoder.ts';
 import { Incoming } from './incoming.ts';
@@ -144,6 +144,7 @@ function begin(transport: Transport, frames: FrameWriter, server: boolean): void
   const settings: [number, number][] = [
     [Setting.maxConcurrentStreams, MAX_CONCURRENT_STREAMS],
     [Setting.initialWindowSize, STREAM_WINDOW],
+    [Setting.maxFrameSize, LARGEST_FRAME],
     [Setting.maxHeaderListSize, MAX_HEADER_LIST],
   ];
   if (!server) settings.push([Setting.enablePush, 0]);

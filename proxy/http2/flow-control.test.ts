@@ -11,7 +11,15 @@ import { TRANSPORTS } from '../testing/transports.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
 import { Http2Connection } from './connection.ts';
-import { ErrorCode, FrameType, MAX_WINDOW, PREFACE } from './frames.ts';
+import {
+  DEFAULT_FRAME_SIZE,
+  ErrorCode,
+  FrameType,
+  LARGEST_FRAME,
+  MAX_WINDOW,
+  PREFACE,
+  Setting,
+} from './frames.ts';
 import { FrameWriter } from './frame-writer.ts';
 import * as limits from './limits.ts';
 import { Receiver } from './receiver.ts';
@@ -199,6 +207,33 @@ describe('HTTP/2 flow control: what is sent', () => {
     assert.deepEqual(turns(transport), [1, 3, 5, 1, 3, 5, 3, 5]);
     // Nobody is told of the bytes that end a stream.
     assert.deepEqual([consumed, app.consumed, connection.activeStreams], [16_384, 6 * 16_384, 0]);
+  });
+
+  test('a frame is as large as the peer allows, and no larger than ours may be', () => {
+    for (const [allowed, expected] of [
+      [undefined, DEFAULT_FRAME_SIZE],
+      [20_000, 20_000],
+      [1_000_000, LARGEST_FRAME],
+    ] as const) {
+      const transport = new FakeTransport();
+      const { feed } = server(new App(Buffer.alloc(100_000)), transport);
+      const words = Buffer.alloc(12);
+      words.writeUInt16BE(Setting.initialWindowSize, 0);
+      words.writeUInt32BE(100_000, 2);
+      words.writeUInt16BE(Setting.maxFrameSize, 6);
+      words.writeUInt32BE(allowed ?? DEFAULT_FRAME_SIZE, 8);
+      feed(frame(FrameType.settings, 0, 0, words), wordFrame(FrameType.windowUpdate, 0, 100_000));
+      transport.take();
+      feed(requestFrame(1));
+      const sizes = readFrames(transport.take())
+        .filter((f) => f.type === FrameType.data)
+        .map((f) => f.payload.length);
+      assert.equal(sizes[0], expected);
+      assert.equal(
+        sizes.reduce((sum, n) => sum + n, 0),
+        100_000,
+      );
+    }
   });
 
   test('a stream without window does not hold up the others, and goes on with its WINDOW_UPDATE', () => {

@@ -1,4 +1,4 @@
-import { DEFAULT_FRAME_SIZE, FRAME_HEADER_BYTES, Flag, FrameType } from './frames.ts';
+import { FRAME_HEADER_BYTES, Flag, FrameType, LARGEST_FRAME } from './frames.ts';
 
 /** What `next` found: nothing yet; a whole frame; a piece of a DATA frame; a frame larger than we allow. */
 export type FrameEvent = 'more' | 'frame' | 'data' | 'too-large';
@@ -33,7 +33,7 @@ export class FrameReader {
     }
     if (end - start < FRAME_HEADER_BYTES) return this.#keep(b, start, end);
     const length = this.#header(b, start);
-    if (length > DEFAULT_FRAME_SIZE) return 'too-large';
+    if (length > LARGEST_FRAME) return 'too-large';
     const payload = start + FRAME_HEADER_BYTES;
     if (this.#streams(length)) return this.#data(b, payload, end);
     if (end - payload < length) return this.#keep(b, start, end);
@@ -90,7 +90,7 @@ export class FrameReader {
       if (this.#collected < FRAME_HEADER_BYTES) return this.#wait(at);
     }
     const length = this.#header(this.#partialFrame, 0);
-    if (length > DEFAULT_FRAME_SIZE) return 'too-large';
+    if (length > LARGEST_FRAME) return 'too-large';
     if (this.#collected === FRAME_HEADER_BYTES && this.#streams(length)) {
       this.#collected = 0;
       return this.#data(b, at, end);

@@ -1,7 +1,7 @@
 import { copyHead } from '../copy-head.ts';
 import type { Head } from '../message.ts';
 import type { TimerWheel } from '../transport/timers.ts';
-import { DEFAULT_FRAME_SIZE, DEFAULT_WINDOW, MAX_WINDOW } from './frames.ts';
+import { DEFAULT_FRAME_SIZE, DEFAULT_WINDOW, LARGEST_FRAME, MAX_WINDOW } from './frames.ts';
 import type { FrameWriter } from './frame-writer.ts';
 import type { Stream } from './stream.ts';
 
@@ -41,8 +41,7 @@ export class Sender {
   }
 
   setMaxFrameSize(size: number): void {
-    // Larger frames than the default gain nothing and hold up the other streams.
-    this.#maxFrameSize = Math.min(size, DEFAULT_FRAME_SIZE);
+    this.#maxFrameSize = Math.min(size, LARGEST_FRAME);
   }
 
   /** The peer's SETTINGS_INITIAL_WINDOW_SIZE; false: a window would overflow. */
