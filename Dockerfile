@@ -21,17 +21,26 @@ USER 65532:65532
 COPY --chown=0:0 image/dist/example/ /example/
 ENTRYPOINT ["node", "/example/main.js"]
 
-FROM base AS isthmus
-LABEL org.opencontainers.image.title="isthmus" \
-      org.opencontainers.image.description="All parts of Isthmus; the first argument names the one to run"
+FROM base AS parts
 COPY --chown=0:0 image/dist/tools/ /usr/local/
 COPY --chown=0:0 image/dist/isthmus/ /isthmus/
 USER 0:0
 RUN ldconfig && install -d -o 2102 -g 2102 /isthmus/cache
 USER 2102:2102
-# What V8 has compiled of each part, for the user that runs them (Node keeps a folder a user): a tenth of a start is compiling. Without settings a part ends as soon
+# What V8 has compiled of each module, for the user that runs them (Node keeps a folder a user): a tenth of a start is compiling. Without settings a part ends as soon
 # as it is loaded.
 ENV NODE_COMPILE_CACHE=/isthmus/cache
 RUN for part in control-plane mirror-controller proxy gateway; do node /isthmus/entrypoint.js "$part" >/dev/null 2>&1 || true; done; \
     test -n "$(ls /isthmus/cache)"
+
+# What starts with every pod is run once, with the flags it will have, and all that V8 has compiled of it by then is kept.
+FROM parts AS rehearsed
+USER 0:0
+COPY image/dist/rehearsal/ /rehearsal/
+RUN ["node", "--max-semi-space-size=1", "--single-threaded-gc", "--disable-warning=ExperimentalWarning", "/rehearsal/main.js", "/isthmus/entrypoint.js", "proxy", "gateway"]
+
+FROM parts AS isthmus
+LABEL org.opencontainers.image.title="isthmus" \
+      org.opencontainers.image.description="All parts of Isthmus; the first argument names the one to run"
+COPY --from=rehearsed --chown=0:0 --chmod=0444 /isthmus/*.compiled /isthmus/
 ENTRYPOINT ["node", "--max-semi-space-size=1", "--single-threaded-gc", "--disable-warning=ExperimentalWarning", "/isthmus/entrypoint.js"]

@@ -5,6 +5,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { env as variable, port } from '../api/names.ts';
 import { bundle, folder as bundled } from '../image/bundle.ts';
+import { rehearse } from '../image/rehearsal/rehearse.ts';
 import { freshAddress } from '../proxy/testing/mesh/test-mesh.ts';
 import { FakeControlPlane } from '../workload-identity/testing/fake-control-plane.ts';
 import { makeAnchor, makeIssuer, workload } from '../workload-identity/testing/test-ca.ts';
@@ -25,6 +26,7 @@ export async function startCase(stage: Stage): Promise<void> {
   const cache = join(folder, 'compile-cache');
   // As the image is made: without settings the sidecar ends as soon as it is loaded.
   spawnSync(process.execPath, [entrypoint, 'proxy'], { env: { NODE_COMPILE_CACHE: cache } });
+  await rehearse(entrypoint, 'proxy', freshAddress());
   const anchor = await makeAnchor();
   const anchorsFile = join(folder, 'start-ca.crt');
   const tokenFile = join(folder, 'start-token');

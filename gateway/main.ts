@@ -2,4 +2,5 @@
 import { gatewayConfig, run } from '../proxy/index.ts';
 import { startGateway } from './gateway.ts';
 
-await run('gateway', gatewayConfig, startGateway);
+/** Settles when it has started, or cannot. */
+export const started = run('gateway', gatewayConfig, startGateway);

@@ -8,14 +8,22 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** Where the bundle stands unless told otherwise: what the image is made from. */
 export const DIST = join(root, 'image', 'dist');
 
-/** Folders of the bundle: the parts, the example application, the program that sets the rules of `redirect`. */
-export const folder = { parts: 'isthmus', example: 'example', tools: 'tools' } as const;
+/** Folders of the bundle: the parts, the example application, the program that sets the rules of `redirect`, and what runs parts once while the image is made. */
+export const folder = {
+  parts: 'isthmus',
+  example: 'example',
+  tools: 'tools',
+  rehearsal: 'rehearsal',
+} as const;
 
 /** What a bundle is made of, by the name of its file without `.js`. */
 export type Entries = Readonly<Record<string, string>>;
 
 /** Packages with machine code: they are copied as they are. */
 const NATIVE = ['koffi'] as const;
+
+/** Parts that start with every pod, or stand in the way of all traffic while they start: scripts that are run with what V8 compiled of them before (`script.ts`). */
+export const SCRIPTS: readonly string[] = ['proxy', 'gateway'];
 
 /** CommonJS packages ask for Node's own modules by `require`, which ES modules do not have. */
 const REQUIRE =
@@ -24,16 +32,23 @@ const REQUIRE =
 const OPTIONS = {
   bundle: true,
   platform: 'node',
-  format: 'esm',
   target: 'node26',
   external: [...NATIVE],
   minifySyntax: true,
   minifyWhitespace: true,
   // Licences of what is bundled stay with it.
   legalComments: 'eof',
-  banner: { js: REQUIRE },
   absWorkingDir: root,
   logLevel: 'warning',
+} satisfies BuildOptions;
+
+const MODULE = { format: 'esm', banner: { js: REQUIRE } } satisfies BuildOptions;
+
+/** A script has no `import()`, so packages that are loaded late are required late. */
+const SCRIPT = {
+  format: 'cjs',
+  outExtension: { '.js': '.cjs' },
+  supported: { 'dynamic-import': false },
 } satisfies BuildOptions;
 
 /**
@@ -46,18 +61,37 @@ export async function bundle(dist: string = DIST): Promise<string[]> {
   mkdirSync(outdir, { recursive: true });
   const parts: Record<string, string> = {};
   await write(outdir, { entrypoint: join(root, 'image/entrypoint.ts') }, partsApart(parts));
+  const isScript = ([name]: [string, string]): boolean => SCRIPTS.includes(name);
+  const scripts = Object.fromEntries(Object.entries(parts).filter(isScript));
+  const modules = Object.fromEntries(Object.entries(parts).filter((part) => !isScript(part)));
   const workers: Record<string, string> = {};
-  await write(outdir, parts, workersApart(workers));
+  await write(outdir, modules, workersApart(workers));
+  await write(outdir, scripts, workersApart({}), SCRIPT);
   await write(outdir, workers, workersApart({}));
   for (const name of NATIVE) copyNative(name, outdir);
   const example = join(dist, folder.example);
   await write(example, { main: join(root, 'examples/main.ts') }, workersApart({}));
-  for (const dir of [outdir, example]) writeFileSync(join(dir, 'package.json'), '{"type":"module"}\n');
-  return ['entrypoint', ...Object.keys(parts), ...Object.keys(workers)].map((name) => `${name}.js`);
+  await write(
+    join(dist, folder.rehearsal),
+    { main: join(root, 'image/rehearsal/main.ts') },
+    workersApart({}),
+  );
+  for (const name of [folder.parts, folder.example, folder.rehearsal]) {
+    writeFileSync(join(dist, name, 'package.json'), '{"type":"module"}\n');
+  }
+  return [
+    ...['entrypoint', ...Object.keys(modules), ...Object.keys(workers)].map((name) => `${name}.js`),
+    ...Object.keys(scripts).map((name) => `${name}.cjs`),
+  ];
 }
 
-async function write(outdir: string, entryPoints: Entries, plugin: Plugin): Promise<void> {
-  await esbuild({ ...OPTIONS, outdir, entryPoints, plugins: [plugin] });
+async function write(
+  outdir: string,
+  entryPoints: Entries,
+  plugin: Plugin,
+  kind: BuildOptions = MODULE,
+): Promise<void> {
+  await esbuild({ ...OPTIONS, ...kind, outdir, entryPoints, plugins: [plugin] });
 }
 
 /** The entry point loads the one part that it is asked for: each part is a file of its own. */
@@ -69,8 +103,14 @@ function partsApart(found: Record<string, string>): Plugin {
         if (kind !== 'dynamic-import') return undefined;
         const name = basename(dirname(path));
         found[name] = join(dirname(importer), path);
+        if (SCRIPTS.includes(name)) return { path: name, namespace: 'script' };
         return { path: `./${name}.js`, external: true };
       });
+      build.onLoad({ filter: /.*/, namespace: 'script' }, ({ path }) => ({
+        contents: `import { runScript } from './script.ts';
+          export const { started } = runScript(import.meta.dirname + '/${path}.cjs');`,
+        resolveDir: import.meta.dirname,
+      }));
     },
   };
 }

@@ -1,7 +1,7 @@
 import { flushCompileCache } from 'node:module';
 
 /** Entry point of the one image: the first argument names the part to run as. */
-const parts: Record<string, () => Promise<unknown>> = {
+const parts: Record<string, () => Promise<{ started?: Promise<void> }>> = {
   'control-plane': () => import('../control-plane/main.ts'),
   'mirror-controller': () => import('../mirror-controller/main.ts'),
   proxy: () => import('../proxy/main.ts'),
@@ -18,7 +18,9 @@ if (start === undefined) {
 // The first process of a container gets no signal that it has no handler for: until the part has its own, nothing is under way.
 const stopEarly = (): void => process.exit(0);
 process.on('SIGTERM', stopEarly);
-await start();
+await (
+  await start()
+).started;
 process.off('SIGTERM', stopEarly);
 // Long-running parts would write the compile cache (if one is set) only at their end.
 flushCompileCache();

@@ -4,7 +4,8 @@ import { startProxy } from './proxy.ts';
 import { run } from './run.ts';
 import { warmUp } from './warm-up.ts';
 
-await run('proxy', proxyConfig, async (config, options) => {
+/** Settles when it has started, or cannot. */
+export const started = run('proxy', proxyConfig, async (config, options) => {
   const proxy = await startProxy(config, options);
   // Beside what already works: nobody waits for it.
   warmUp(config, proxy.identity, () => proxy.busy).then(
