@@ -4,6 +4,7 @@ import type { Cause } from '../errors.ts';
 import { equalsIgnoreCase, fieldIdOf, isHopByHop, mayUpgradeTo } from '../field-names.ts';
 import { FieldId, MAX_FIELDS, SWITCHING_PROTOCOLS } from '../message.ts';
 import type { Head } from '../message.ts';
+import { knownLine, rememberLine } from './known-lines.ts';
 import {
   fieldValueEnd,
   isAuthority,
@@ -191,6 +192,12 @@ function parseStatusLine(b: Buffer, start: number, end: number, head: Head, fram
 
 function parseFields(b: Buffer, start: number, end: number, head: Head, framing: Framing): Cause | undefined {
   for (let i = start; i < end;) {
+    const known = knownLine(b, i, end);
+    if (known !== undefined) {
+      if (!head.addLasting(known.id, known.field)) return causes.headTooLarge;
+      i += known.length;
+      continue;
+    }
     const nameStart = i;
     const nameEnd = tokenEnd(b, i, end);
     // Refuses also an obsolete line folding and a space before the colon, since neither is a token.
@@ -249,6 +256,7 @@ function takeField(
       return undefined;
     default:
       if (isHopByHop(id)) return undefined;
+      rememberLine(id, b, nameStart, nameEnd, valueStart, valueEnd);
   }
   const added = head.add(id, b, nameStart, nameEnd, b, valueStart, valueEnd);
   return added && head.count <= MAX_FIELDS ? undefined : causes.headTooLarge;
