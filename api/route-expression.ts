@@ -1,12 +1,15 @@
 import { setFlagsFromString } from 'node:v8';
 
-/**
+/*
  * Regular expressions of routes. Who writes a route is not who sends the requests that it is tried on: one that tries one way after the other, as JavaScript's do, can take hours for
  * thirty characters. V8 has a second engine that needs time in proportion to the text, as Linkerd's does; it goes over to that one after so many steps back, where it can run the
  * expression, and by `l` it is asked whether it can.
  */
-setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks');
-setFlagsFromString('--enable-experimental-regexp-engine');
+const ENGINE = [
+  '--enable-experimental-regexp-engine-on-excessive-backtracks',
+  '--enable-experimental-regexp-engine',
+];
+let engineIsOn = false;
 
 /** The engine's own flag. */
 const LINEAR = 'l';
@@ -24,6 +27,7 @@ const COUNTED = /(\\.|\[(?:\\.|[^\]\\])*\]|[^\\[\](){}*+?|^$])\{(\d{1,4})(,?)(\d
  * `\p`, and groups that are repeated by a count of more than sixteen.
  */
 export function routeExpression(text: string): RegExp {
+  turnEngineOn();
   // Its rules for escapes are the strict ones, nearly those of other languages.
   void new RegExp(text, 'u');
   if (/\\[pP]/.test(text)) throw new SyntaxError(`${JSON.stringify(text)} asks for a property of characters`);
@@ -31,6 +35,13 @@ export function routeExpression(text: string): RegExp {
   if (whole.length > MOST_LENGTH) throw new SyntaxError(`${JSON.stringify(text)} repeats too much`);
   void new RegExp(whole, LINEAR);
   return new RegExp(whole);
+}
+
+/** With the first expression: what was compiled before (`image/script.ts`) is refused by a process whose flags are others. */
+function turnEngineOn(): void {
+  if (engineIsOn) return;
+  engineIsOn = true;
+  for (const flag of ENGINE) setFlagsFromString(flag);
 }
 
 /** The same by counts that the engine takes: `a{20,30}` is `a{16}a{4}a{0,10}`. */

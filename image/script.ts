@@ -18,10 +18,7 @@ export function compiledFile(file: string): string {
  * @returns its exports
  */
 export function runScript(file: string): unknown {
-  // The bundler writes ASCII (licences apart, which are comments); text of one byte a character is read and parsed faster.
-  const source = `(function (exports, require, module) {${readFileSync(file, 'latin1')}\n})`;
-  const cachedData = readCompiled(file);
-  const script = new Script(source, { filename: file, ...(cachedData === undefined ? {} : { cachedData }) });
+  const script = compile(file);
   if (process.env[KEEP_COMPILED] !== undefined) {
     process.once('exit', () => writeFileSync(compiledFile(file), script.createCachedData()));
   }
@@ -33,6 +30,14 @@ export function runScript(file: string): unknown {
   const module = { exports: {} };
   run(module.exports, createRequire(file), module);
   return module.exports;
+}
+
+/** The script, of which `cachedDataRejected` tells whether V8 took what it had compiled before. */
+export function compile(file: string): Script {
+  // The bundler writes ASCII (licences apart, which are comments); text of one byte a character is read and parsed faster.
+  const source = `(function (exports, require, module) {${readFileSync(file, 'latin1')}\n})`;
+  const cachedData = readCompiled(file);
+  return new Script(source, { filename: file, ...(cachedData === undefined ? {} : { cachedData }) });
 }
 
 function readCompiled(file: string): Buffer | undefined {

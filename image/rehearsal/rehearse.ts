@@ -1,13 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { env as variable } from '../../api/names.ts';
 import { FakeControlPlane } from '../../workload-identity/testing/fake-control-plane.ts';
 import { makeAnchor, makeIssuer, workload } from '../../workload-identity/testing/test-ca.ts';
-import { compiledFile, KEEP_COMPILED } from '../script.ts';
+import { compile, compiledFile, KEEP_COMPILED } from '../script.ts';
 
 /** What a part logs when it has run all that a start needs. A sidecar has then also answered requests, its own. */
 const DONE: Readonly<Record<string, string>> = { proxy: 'warmed up', gateway: 'certified' };
@@ -17,7 +17,7 @@ const GIVE_UP_MS = 60_000;
 /**
  * Runs a bundled part once, with a control plane of the test kind, until it has done what every start does, so that what V8 compiles meanwhile is there at the next start. It is run with
  * the flags of this process. @param ip an address of this machine at which the part's ports are free
- * Rejects when the part does not get that far, or nothing is kept.
+ * Rejects when the part does not get that far, or the next start would not take what is kept.
  */
 export async function rehearse(entrypoint: string, part: string, ip: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'isthmus-rehearsal-'));
@@ -52,8 +52,11 @@ export async function rehearse(entrypoint: string, part: string, ip: string): Pr
     await controlPlane.stop();
     rmSync(folder, { recursive: true, force: true });
   }
-  const kept = compiledFile(join(dirname(entrypoint), `${part}.cjs`));
-  if (!existsSync(kept)) throw new Error(`${part} has ended, and ${kept} is not there`);
+  const file = join(dirname(entrypoint), `${part}.cjs`);
+  if (compile(file).cachedDataRejected === false) return;
+  throw new Error(
+    `V8 does not take what it has compiled of ${part} (${compiledFile(file)}): it is not there, or the part has changed V8's flags while it ran`,
+  );
 }
 
 /** Ends the part in order when it has done all, or when it takes too long. */
