@@ -10,7 +10,7 @@ import type { RequestSink, ResponseSink } from '../message.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
 import { REQUEST, SETTINGS, frame, readFrames } from '../testing/http2-frames.ts';
 import { http2Pair } from '../testing/http2-pair.ts';
-import { listenLoopback } from '../testing/loopback.ts';
+import { listenHttp2 } from '../testing/http2-server.ts';
 import { TRANSPORTS } from '../testing/transports.ts';
 import { connectPlain } from '../transport/connect.ts';
 import { TimerWheel } from '../transport/timers.ts';
@@ -432,15 +432,7 @@ for (const [maker, wrap] of TRANSPORTS)
       server.close();
 
       const source = new Source(700_000);
-      const listener = await listenLoopback(
-        (socket) =>
-          void new Http2Connection(wrap(socket), {
-            side: 'server',
-            timers,
-            isthmus: false,
-            route: () => source,
-          }),
-      );
+      const listener = await listenHttp2(wrap, source);
       const session = connectHttp2(`http://127.0.0.1:${listener.port}`);
       const lengths = await Promise.all(
         Array.from({ length: 20 }, async (_, i) => {

@@ -93,9 +93,9 @@ for (const name of [
 
 test('no value makes a second field or message', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary', maxLength: 8 }), (value) => {
+    fc.property(fc.uint8Array({ maxLength: 8 }), (bytes) => {
       const head = headOf([]);
-      modifier({ set: { 'x-a': value } }).apply(head);
+      modifier({ set: { 'x-a': Buffer.from(bytes).toString('latin1') } }).apply(head);
       for (const [, text] of fieldsOf(head)) assert.doesNotMatch(text, /[\0\r\n]/);
     }),
   );

@@ -5,12 +5,10 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { Http2Connection } from '../../proxy/http2/connection.ts';
 import { Head, type Exchange, type RequestSink } from '../../proxy/message.ts';
 import { fieldsOf } from '../fuzz/relay.ts';
-import { listenLoopback } from '../../proxy/testing/loopback.ts';
+import { listenHttp2 } from '../../proxy/testing/http2-server.ts';
 import { TRANSPORTS } from '../../proxy/testing/transports.ts';
-import { TimerWheel } from '../../proxy/transport/timers.ts';
 
 const run = promisify(execFile);
 const isThere = (name: string): boolean =>
@@ -55,16 +53,7 @@ describe(
     for (const [maker, wrap] of TRANSPORTS) {
       test(`nghttp: bodies, padding, large heads in CONTINUATION, a small header table; on ${maker}`, async (t) => {
         const echo = new Echo();
-        const timers = new TimerWheel();
-        const listener = await listenLoopback(
-          (socket) =>
-            void new Http2Connection(wrap(socket), {
-              side: 'server',
-              timers,
-              isthmus: false,
-              route: () => echo,
-            }),
-        );
+        const listener = await listenHttp2(wrap, echo);
         t.after(() => listener.close());
         const url = `http://127.0.0.1:${listener.port}/`;
         const long = Array.from({ length: 20 }, (_, i) => ['-H', `x-long-${i}: ${'v'.repeat(1_000)}`]).flat();
@@ -83,16 +72,7 @@ describe(
 
       test(`h2load: many streams on a few connections, with bodies; on ${maker}`, async (t) => {
         const echo = new Echo();
-        const timers = new TimerWheel();
-        const listener = await listenLoopback(
-          (socket) =>
-            void new Http2Connection(wrap(socket), {
-              side: 'server',
-              timers,
-              isthmus: false,
-              route: () => echo,
-            }),
-        );
+        const listener = await listenHttp2(wrap, echo);
         t.after(() => listener.close());
         const { stdout } = await run('h2load', [
           '-n',

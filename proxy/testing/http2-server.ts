@@ -1,0 +1,14 @@
+import { Http2Connection } from '../http2/connection.ts';
+import type { RequestSink } from '../message.ts';
+import type { Listener } from '../transport/listen.ts';
+import { TimerWheel } from '../transport/timers.ts';
+import type { Wrap } from '../transport/transport.ts';
+import { listenLoopback } from './loopback.ts';
+
+/** Serves HTTP/2 as apps speak it, with prior knowledge, on a free loopback port; every request goes to `sink`. */
+export function listenHttp2(wrap: Wrap, sink: RequestSink): Promise<Listener> {
+  const timers = new TimerWheel();
+  return listenLoopback((socket) => {
+    void new Http2Connection(wrap(socket), { side: 'server', timers, isthmus: false, route: () => sink });
+  });
+}
