@@ -35,6 +35,7 @@ export interface InboundPoliciesOptions {
 
 /** The policy of one port as it is now. */
 export interface PolicyCell {
+  readonly number: number;
   /** Undefined: the policy API is being asked. `whenKnown` tells. */
   readonly current: PortPolicy | undefined;
   /** Starts to ask where nobody does. */

@@ -1,21 +1,35 @@
 import type { PolicyCell } from '../control/inbound-policies.ts';
 import type { Head } from '../message.ts';
 import type { Decider, PortPolicy, Subject, Verdict } from '../policy/inbound-policy.ts';
+import type { LimitScope, RateLimiter } from '../policy/rate-limiter.ts';
 import type { HttpCells, HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { Counter, Family, Labels, Registry } from '../telemetry/registry.ts';
+import { InboundRouteMetrics, type RouteCells } from '../telemetry/route-metrics.ts';
 
-/** `inbound_http_authz_…` and `inbound_tcp_authz_…`: Linkerd's names. */
+/** What policies made of requests and streams: Linkerd's names. */
 export class AuthzMetrics {
   readonly httpAllow: Family<Counter>;
   readonly httpDeny: Family<Counter>;
   readonly tcpAllow: Family<Counter>;
   readonly tcpDeny: Family<Counter>;
+  readonly noRoute: Family<Counter>;
+  readonly rateLimited: Family<Counter>;
+  readonly routes: InboundRouteMetrics;
 
   constructor(registry: Registry) {
     this.httpAllow = registry.counter('inbound_http_authz_allow_total', 'Requests that were let pass');
     this.httpDeny = registry.counter('inbound_http_authz_deny_total', 'Requests that were denied');
     this.tcpAllow = registry.counter('inbound_tcp_authz_allow_total', 'Opaque streams that were let pass');
     this.tcpDeny = registry.counter('inbound_tcp_authz_deny_total', 'Opaque streams that were denied');
+    this.noRoute = registry.counter(
+      'inbound_http_route_not_found_total',
+      'Requests that no route of their Server is for',
+    );
+    this.rateLimited = registry.counter(
+      'inbound_http_local_ratelimit_total',
+      'Requests that were too many, by the limit that they were too many for',
+    );
+    this.routes = new InboundRouteMetrics(registry);
   }
 }
 
@@ -27,25 +41,35 @@ export class Decided {
   readonly routed: boolean;
   /** Of the requests themselves. */
   readonly cells: HttpCells;
+  /** Of the route that somebody wrote; undefined: there is none. */
+  readonly route: RouteCells | undefined;
   readonly #http: Counter;
   readonly #tcp: Counter;
 
-  constructor(rules: Decider, verdict: Verdict, cells: HttpCells, http: Counter, tcp: Counter) {
+  constructor(rules: Decider, verdict: Verdict, counts: DecidedCells) {
     this.rules = rules;
     this.allowed = verdict.allowed;
     this.routed = verdict.routed ?? true;
-    this.cells = cells;
-    this.#http = http;
-    this.#tcp = tcp;
+    this.cells = counts.requests;
+    this.route = counts.route;
+    this.#http = counts.http;
+    this.#tcp = counts.tcp;
   }
 
   /** One more. */
   count(opaque: boolean): void {
     if (opaque) return this.#tcp.add();
-    // Nobody has judged what no route is for.
-    if (this.routed) this.#http.add();
+    this.#http.add();
     this.cells.request();
   }
+}
+
+interface DecidedCells {
+  readonly requests: HttpCells;
+  readonly route: RouteCells | undefined;
+  /** Of the verdict, over requests and over opaque streams. */
+  readonly http: Counter;
+  readonly tcp: Counter;
 }
 
 /** Decides over the requests of one client to one port, by the policy as it is now: a change counts for connections that are open. */
@@ -60,6 +84,7 @@ export class Authorizer {
   /** The last one: mostly there is one route. */
   #decided: Decided | undefined;
   readonly #others = new Map<Decider, Decided>();
+  readonly #tooMany = new Map<LimitScope, Counter>();
 
   constructor(
     policy: PolicyCell,
@@ -91,7 +116,11 @@ export class Authorizer {
 
   /** Whether one more request that is let pass is taken now. @param now ms, monotonic */
   admits(now: number): boolean {
-    return this.#decidedBy?.limiter?.admit(this.#subject.identity, now) ?? true;
+    const limiter = this.#decidedBy?.limiter;
+    const scope = limiter?.exceeded(this.#subject.identity, now);
+    if (limiter === undefined || scope === undefined) return true;
+    this.#limitedBy(limiter, scope).add();
+    return false;
   }
 
   whenKnown(callback: () => void): void {
@@ -102,6 +131,17 @@ export class Authorizer {
     this.#decidedBy = policy;
     this.#decided = undefined;
     this.#others.clear();
+    this.#tooMany.clear();
+  }
+
+  #limitedBy(limiter: RateLimiter, scope: LimitScope): Counter {
+    let counter = this.#tooMany.get(scope);
+    if (counter === undefined) {
+      const labels = { ...this.#labels, ...this.#decidedBy?.labels, ...limiter.labels };
+      counter = this.#metrics.rateLimited.cell({ ...labels, ratelimit_scope: scope });
+      this.#tooMany.set(scope, counter);
+    }
+    return counter;
   }
 
   #find(rules: Decider): Decided {
@@ -115,15 +155,29 @@ export class Authorizer {
 
   #compile(rules: Decider): Decided {
     const verdict = rules.decide(this.#subject);
-    const { allowed, labels: verdictLabels } = verdict;
-    const { httpAllow, httpDeny, tcpAllow, tcpDeny } = this.#metrics;
-    const labels = { ...this.#labels, ...verdictLabels };
-    return new Decided(
-      rules,
-      verdict,
-      this.#requests.cells(labels),
-      (allowed ? httpAllow : httpDeny).cell(labels),
-      (allowed ? tcpAllow : tcpDeny).cell(labels),
-    );
+    const { allowed, routed } = verdict;
+    const { httpAllow, httpDeny, tcpAllow, tcpDeny, noRoute } = this.#metrics;
+    const labels = { ...this.#labels, ...verdict.labels };
+    return new Decided(rules, verdict, {
+      requests: this.#requests.cells(labels),
+      route: this.#route(verdict.labels),
+      // Nobody has judged what no route is for.
+      http: (routed === false ? noRoute : allowed ? httpAllow : httpDeny).cell(labels),
+      tcp: (allowed ? tcpAllow : tcpDeny).cell(labels),
+    });
+  }
+
+  #route(labels: Verdict['labels']): RouteCells | undefined {
+    const { srv_group, srv_kind, srv_name, route_group, route_kind, route_name } = labels;
+    if (route_group === undefined || route_group === '') return undefined;
+    return this.#metrics.routes.route({
+      ...(srv_group === undefined ? {} : { parent_group: srv_group }),
+      parent_kind: srv_kind ?? '',
+      parent_name: srv_name ?? '',
+      parent_port: String(this.#policy.number),
+      route_group,
+      route_kind: route_kind ?? '',
+      route_name: route_name ?? '',
+    });
   }
 }

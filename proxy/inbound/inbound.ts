@@ -175,6 +175,7 @@ export class Inbound {
       now,
       went: (x) => (x.verdict instanceof Decided ? x.verdict.cells : undefined),
       unplaced: () => (undecided ??= http.cells(labels)),
+      routed: (x) => (x.verdict instanceof Decided ? x.verdict.route : undefined),
       observer: observers?.inbound({ address, port: client.port, name }, peer !== undefined),
       onStart: () => inFlight.active++,
       onEnd: () => inFlight.active--,

@@ -101,6 +101,37 @@ test('requests of a route count by status, or by what ended them, under the Serv
     assert.ok(text.includes(`${line}\n`), line);
 });
 
+test('calls of a GRPCRoute count by the status of the call, requests of a ServiceProfile by its older names, too', () => {
+  const { of, options } = setUp();
+  const metrics = of('web.shop.svc.cluster.local:80');
+  const route = (kind: string) =>
+    metrics.route({ ...defaultRoute(), labels: { route_kind: kind, route_name: 'cart' } });
+  const ok = { status: 200, success: true, latencyMs: 70, grpcStatus: -1, error: '' };
+  const call = route('GRPCRoute');
+  for (const grpcStatus of [0, 14, 14, -1]) call.response({ ...ok, grpcStatus });
+  const profile = route('ServiceProfile');
+  for (const status of [200, 503, 503]) profile.response({ ...ok, status, success: status < 500 });
+  const text = options.registry.families
+    .flatMap((family) => [...family.cells()].map((cell) => cell.text(family.name)))
+    .join('');
+  const parent =
+    'parent_group="core",parent_kind="Service",parent_namespace="shop",parent_name="web",parent_port="80"';
+  const grpc = `${parent},route_kind="GRPCRoute",route_name="cart"`;
+  const older = 'direction="outbound",dst="web.shop.svc.cluster.local:80",rt_route="cart"';
+  for (const line of [
+    `outbound_grpc_route_request_statuses_total{${grpc},grpc_status="OK"} 1`,
+    `outbound_grpc_route_request_statuses_total{${grpc},grpc_status="UNAVAILABLE"} 2`,
+    `outbound_grpc_route_request_statuses_total{${grpc},grpc_status="UNKNOWN"} 1`,
+    `outbound_grpc_route_request_duration_seconds_bucket{${grpc},le="0.5"} 4`,
+    `outbound_http_route_request_statuses_total{${parent},route_kind="ServiceProfile",route_name="cart",http_status="503"} 2`,
+    `route_request_total{${older}} 3`,
+    `route_response_total{${older},status_code="503",classification="failure"} 2`,
+    `route_response_latency_ms_count{${older},status_code="200"} 1`,
+  ])
+    assert.ok(text.includes(`${line}\n`), line);
+  assert.doesNotMatch(text, /outbound_http_route[^\n]*GRPCRoute/);
+});
+
 test('requests that wait are counted, and move to the name that is told meanwhile', () => {
   const { of, options } = setUp();
   const metrics = of('web:80');

@@ -80,7 +80,10 @@ export class TargetMetrics {
   route(route: Route): RouteCells {
     let cells = this.#routes.get(route);
     if (cells === undefined) {
-      cells = this.#options.routes.route({ ...parentLabels(this.#authority), ...route.labels });
+      cells = this.#options.routes.route(this.#authority, {
+        ...parentLabels(this.#authority),
+        ...route.labels,
+      });
       this.#routes.set(route, cells);
     }
     return cells;

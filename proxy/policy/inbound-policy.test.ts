@@ -135,6 +135,7 @@ test('routes have rules of their own: exactly what they name is open, and what n
     policy.rulesFor(request(method, path)).decide(STRANGER).allowed;
   assert.deepEqual(policy.rulesFor(request('GET', '/healthz')).decide(STRANGER).labels, {
     srv_name: 's',
+    route_group: '',
     route_kind: 'default',
     route_name: 'probe',
     authz_name: 'probe',

@@ -50,6 +50,8 @@ export interface Decider {
 
 /** The rules of one port. Immutable: a change makes a new one. */
 export interface PortPolicy extends Decider {
+  /** `srv_…` of metrics. */
+  readonly labels: Readonly<Record<string, string>>;
   /** The port's bytes are not looked at. */
   readonly opaque: boolean;
   /** How many of the requests that are let pass are taken. */
@@ -108,6 +110,7 @@ export function compilePortPolicy(server: Server): PortPolicy {
 }
 
 class Policy implements PortPolicy {
+  readonly labels: Readonly<Record<string, string>>;
   readonly opaque: boolean;
   readonly limiter: RateLimiter | undefined;
   readonly filters = undefined;
@@ -121,6 +124,7 @@ class Policy implements PortPolicy {
     opaque: boolean,
     limiter: RateLimiter | undefined,
   ) {
+    this.labels = rules.labels;
     this.#rules = rules;
     this.#routes = routes;
     this.#nowhere = new Nowhere(rules.labels);
@@ -233,11 +237,8 @@ function routeRules(
 }
 
 function routeLabels(metadata: Metadata | undefined): Record<string, string> {
-  return { route_kind: kindOf(metadata), route_name: nameOf(metadata) };
-}
-
-function kindOf(metadata: Metadata | undefined): string {
-  return metadata?.kind.case === 'resource' ? metadata.kind.value.kind : 'default';
+  const { group = '', kind = 'default' } = metadata?.kind.case === 'resource' ? metadata.kind.value : {};
+  return { route_group: group, route_kind: kind, route_name: nameOf(metadata) };
 }
 
 function limiterOf(protocol: ProxyProtocol | undefined): RateLimiter | undefined {

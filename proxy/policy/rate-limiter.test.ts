@@ -13,7 +13,8 @@ function limiter(told: MessageInitShape<typeof HttpLocalRateLimitSchema>): RateL
 
 /** How many of n requests at one moment are let pass. */
 function passed(limits: RateLimiter, identity: string, n: number, now: number): number {
-  return Array.from({ length: n }, () => limits.admit(identity, now)).filter((one) => one).length;
+  return Array.from({ length: n }, () => limits.exceeded(identity, now)).filter((one) => one === undefined)
+    .length;
 }
 
 test('in no second more is let pass than the limit allows, but for what a second has saved up', () => {
@@ -53,6 +54,7 @@ test('each client has its own limit; who is over it takes nothing from the other
   assert.equal(passed(limits, 'a', 3, 0), 2);
   assert.equal(passed(limits, '', 3, 0), 2);
   assert.equal(passed(limits, 'b', 3, 0), 0, 'the total is used up');
+  assert.deepEqual([limits.exceeded('a', 0), limits.exceeded('b', 0)], ['identity', 'total']);
 });
 
 test('an override takes the place of the limit for each client, and is shared by those whom it names', () => {

@@ -1,4 +1,5 @@
 import type { HttpLocalRateLimit } from '../../api/proto/gen/linkerd/inbound_pb.js';
+import type { Metadata } from '../../api/proto/gen/linkerd/meta_pb.js';
 
 /** What a client may use up at once: a second's worth, as with Linkerd. ms. */
 const BURST_MS = 1_000;
@@ -32,14 +33,20 @@ export class RateLimit {
   }
 }
 
+/** Which limit: that of all clients, or that of one. Linkerd's words. */
+export type LimitScope = 'total' | 'identity';
+
 /** The limits of a port: over all requests, and for each client. One writer: the port's requests. */
 export class RateLimiter {
+  /** `ratelimit_…` of metrics: the object that the limits are from. */
+  readonly labels: Readonly<Record<string, string>>;
   readonly #total: RateLimit | undefined;
   readonly #perClient: number;
   readonly #overrides = new Map<string, RateLimit>();
   readonly #clients = new Map<string, RateLimit>();
 
-  constructor({ total, identity, overrides }: HttpLocalRateLimit) {
+  constructor({ metadata, total, identity, overrides }: HttpLocalRateLimit) {
+    this.labels = labelsOf(metadata);
     this.#total = limitOf(total?.requestsPerSecond);
     this.#perClient = identity?.requestsPerSecond ?? 0;
     for (const { limit, clients } of overrides) {
@@ -51,16 +58,18 @@ export class RateLimiter {
   }
 
   /**
-   * Takes one request into account; false: it is one too many. A client over its own limit uses up nothing of the others'.
+   * Takes one request into account. A client over its own limit uses up nothing of the others'.
    * @param identity of the client; those without one share a limit
    * @param now ms, monotonic
+   * @returns the limit that the request is too much for; undefined: it passes
    */
-  admit(identity: string, now: number): boolean {
+  exceeded(identity: string, now: number): LimitScope | undefined {
     const own = this.#overrides.get(identity) ?? this.#client(identity, now);
-    if (own?.admits(now) === false || this.#total?.admits(now) === false) return false;
+    if (own?.admits(now) === false) return 'identity';
+    if (this.#total?.admits(now) === false) return 'total';
     own?.take(now);
     this.#total?.take(now);
-    return true;
+    return undefined;
   }
 
   #client(identity: string, now: number): RateLimit | undefined {
@@ -81,4 +90,10 @@ export class RateLimiter {
 
 function limitOf(perSecond: number | undefined): RateLimit | undefined {
   return perSecond === undefined || perSecond === 0 ? undefined : new RateLimit(perSecond);
+}
+
+function labelsOf(metadata: Metadata | undefined): Record<string, string> {
+  if (metadata?.kind.case !== 'resource') return {};
+  const { group, kind, name } = metadata.kind.value;
+  return { ratelimit_group: group, ratelimit_kind: kind, ratelimit_name: name };
 }

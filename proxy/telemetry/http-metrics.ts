@@ -23,17 +23,24 @@ interface OutcomeCells {
 }
 
 /** Distinct values of a gRPC status in an outcome's key, "none" included. */
-const GRPC_VALUES = MAX_GRPC_STATUS + 2;
+export const GRPC_VALUES = MAX_GRPC_STATUS + 2;
+
+/** The three names that requests of one kind count under. */
+export interface RequestFamilies {
+  readonly requests: Family<Counter>;
+  readonly responses: Family<Counter>;
+  readonly latency: Family<Histogram>;
+}
 
 /** Cells of one (target, endpoint, client): handed to a stack once. */
 export class HttpCells {
-  readonly #families: HttpMetrics;
+  readonly #families: RequestFamilies;
   readonly #labels: Labels;
   readonly #requests: Counter;
   readonly #byOutcome = new Map<number, OutcomeCells>();
   readonly #byError = new Map<string, OutcomeCells>();
 
-  constructor(families: HttpMetrics, labels: Labels) {
+  constructor(families: RequestFamilies, labels: Labels) {
     this.#families = families;
     this.#labels = labels;
     this.#requests = families.requests.cell(labels);
@@ -85,7 +92,7 @@ export class HttpCells {
 }
 
 /** `request_total`, `response_total`, `response_latency_ms`: Linkerd's names and labels. */
-export class HttpMetrics {
+export class HttpMetrics implements RequestFamilies {
   readonly requests: Family<Counter>;
   readonly responses: Family<Counter>;
   readonly latency: Family<Histogram>;

@@ -126,7 +126,13 @@ test('routes have clients of their own beside those of their Server; what no rou
   assert.equal(await status(db, '/public/x', 'POST'), 404);
   assert.equal(await status(db, '/publicity'), 404);
   const labels = ['route_kind="HTTPRoute"', 'route_name="read"', 'authz_name="web"'];
-  assert.equal(await metricSum(server.pod.ip, 'inbound_http_authz_allow_total', ...labels), 1);
+  const count = (name: string, ...of: string[]): Promise<number> => metricSum(server.pod.ip, name, ...of);
+  assert.equal(await count('inbound_http_authz_allow_total', ...labels), 1);
+  const ofAdmin = [`parent_port="${server.app.port}"`, 'route_kind="HTTPRoute"', 'route_name="admin"'];
+  assert.equal(await count('inbound_http_statuses_total', ...ofAdmin, 'status="200"'), 1);
+  assert.equal(await count('inbound_http_statuses_total', ...ofAdmin, 'error="unauthorized"'), 1);
+  assert.equal(await count('inbound_http_request_duration_seconds_count', ...ofAdmin), 2);
+  assert.equal(await count('inbound_http_route_not_found_total', 'srv_name="server"'), 3);
 });
 
 test('the probes are open as long as no route says what is', async () => {
@@ -194,6 +200,11 @@ test('a rate limit takes so many requests a second of all, and so many of each c
   assert.ok(answers.some((answer) => answer.status === 200));
   const limited = answers.find((answer) => answer.status === 429);
   assert.equal(limited === undefined ? undefined : causeOf(limited), 'rate-limited');
+  const refused = ['ratelimit_name="limit"', 'ratelimit_scope="identity"', 'srv_name="server"'];
+  assert.equal(
+    await metricSum(server.pod.ip, 'inbound_http_local_ratelimit_total', ...refused),
+    answers.filter((answer) => answer.status === 429).length,
+  );
   const others = await Promise.all(Array.from({ length: 20 }, () => status(db)));
   assert.deepEqual(new Set(others), new Set([200]));
 });
