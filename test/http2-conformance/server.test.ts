@@ -7,7 +7,8 @@ import { FakeTransport } from '../../proxy/testing/fake-transport.ts';
 import { SETTINGS } from '../../proxy/testing/http2-frames.ts';
 import { TimerWheel } from '../../proxy/transport/timers.ts';
 import { readSaid, type Said } from '../testing/http2-reference.ts';
-import { CASES, type Case, type Verdict } from './cases.ts';
+import type { Case, Verdict } from './case.ts';
+import { CASES } from './cases.ts';
 
 /** Answers each request when it has ended, but those that are to wait. */
 class Answering implements RequestSink {
