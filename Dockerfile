@@ -37,10 +37,11 @@ RUN for part in control-plane mirror-controller proxy gateway; do node /isthmus/
 FROM parts AS rehearsed
 USER 0:0
 COPY image/dist/rehearsal/ /rehearsal/
-RUN ["node", "--max-semi-space-size=1", "--single-threaded-gc", "--disable-warning=ExperimentalWarning", "/rehearsal/main.js", "/isthmus/entrypoint.js", "proxy", "gateway"]
+RUN node --max-semi-space-size=1 --single-threaded-gc --disable-warning=ExperimentalWarning /rehearsal/main.js /isthmus/entrypoint.js proxy gateway && \
+    chmod 0444 /isthmus/*.compiled
 
 FROM parts AS isthmus
 LABEL org.opencontainers.image.title="isthmus" \
       org.opencontainers.image.description="All parts of Isthmus; the first argument names the one to run"
-COPY --from=rehearsed --chown=0:0 --chmod=0444 /isthmus/*.compiled /isthmus/
+COPY --from=rehearsed --chown=0:0 /isthmus/*.compiled /isthmus/
 ENTRYPOINT ["node", "--max-semi-space-size=1", "--single-threaded-gc", "--disable-warning=ExperimentalWarning", "/isthmus/entrypoint.js"]
