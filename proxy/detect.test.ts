@@ -47,6 +47,7 @@ describe('protocol detection', () => {
     ['GET / HTTP/1.1\r\nHost: a\r\n', { kind: 'http1' }],
     ['M-SEARCH * HTTP/1.0\n', { kind: 'http1' }],
     ['\r\nPOST /a?b HTTP/1.1\r\n', { kind: 'http1' }],
+    ['GET / HTTP/1.\r\r\n', { kind: 'opaque', reason: 'bytes' }],
     ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', { kind: 'http2' }],
     ['PROPFIND / HTTP/1.1\r\n', { kind: 'http1' }],
     ['PRI * HTTP/2.0\r\n\r\nXX', opaque],

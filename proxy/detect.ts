@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { isToken } from './characters.ts';
+import { isToken, parseDecimal } from './characters.ts';
 import { parseClientHello } from './client-hello.ts';
 import { Timer } from './transport/timers.ts';
 import type { TimerWheel } from './transport/timers.ts';
@@ -71,7 +71,9 @@ function detectHttp1(b: Buffer): Protocol | undefined {
   // " HTTP/1.x" and perhaps CR.
   const end = b[line - 1] === 13 ? line - 1 : line;
   const version = end - VERSION.length - 1;
-  return version > start && VERSION.compare(b, version, end - 1) === 0 ? { kind: 'http1' } : opaque;
+  const isRequest =
+    version > start && VERSION.compare(b, version, end - 1) === 0 && parseDecimal(b, end - 1, end) >= 0;
+  return isRequest ? { kind: 'http1' } : opaque;
 }
 
 /** How long and how far to look. */

@@ -13,7 +13,7 @@ function decode(decoder: HpackDecoder, block: Buffer): ReferenceField[] | undefi
     field(kind, _badValue, sensitive, nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd) {
       // An upper-case letter makes a name malformed for good: its entry in the table keeps that, though not the letter.
       const isMalformed = kind === Kind.malformed;
-      const name = isMalformed ? MALFORMED : nameBuffer.toString('latin1', nameStart, nameEnd);
+      const name = isMalformed ? MALFORMED : sendableName(nameBuffer.toString('latin1', nameStart, nameEnd));
       const value = valueBuffer.toString('latin1', valueStart, valueEnd);
       fields.push({ name, value, sensitive });
     },
@@ -47,8 +47,10 @@ function encode(encoder: HpackEncoder, fields: readonly ReferenceField[]): Buffe
 /** What stands for names that no HTTP/2 message may have. */
 const MALFORMED = '(malformed)';
 
+/** Pseudo-headers that nobody knows make a head malformed, however they are written: a table may keep them in lower case. */
 function sendableName(name: string): string {
-  return /^(?:[!#$%&'*+\-.^_`|~0-9a-z]+|:.*)$/s.test(name) ? name : MALFORMED;
+  if (name.startsWith(':')) return name.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
+  return /^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name) ? name : MALFORMED;
 }
 
 const blocks = (...list: string[]): Buffer =>
