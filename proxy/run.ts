@@ -1,8 +1,7 @@
-import { pino } from 'pino';
-import { env as name } from '../api/names.ts';
 import type { Logger } from '../workload-identity/index.ts';
 import { backgroundThreadsGiveWay } from './background-threads.ts';
 import { ConfigError, type MeshConfig } from './config.ts';
+import { createOwnLog } from './own-log.ts';
 import { giveSpareMemoryBack } from './spare-memory.ts';
 
 /** Exit code of an invalid configuration: EX_USAGE of sysexits.h. Starting again would not help. */
@@ -19,9 +18,10 @@ export async function run<C extends MeshConfig>(
   read: (env: NodeJS.ProcessEnv) => C,
   start: (config: C, options: { log: Logger; shutDown: () => void }) => Promise<Part>,
 ): Promise<void> {
-  const log = pino({ name: part, level: process.env[name.logLevel] ?? 'info' });
   const config = readConfig(read);
   if (config === undefined) return;
+  const ownLog = createOwnLog(part, config.logLevel);
+  const { log } = ownLog;
   backgroundThreadsGiveWay();
   // A fault in one connection must not end the others: it is told, and the process goes on.
   process.on('uncaughtException', (error) => log.error({ error: error.stack }, 'uncaught exception'));
@@ -31,15 +31,18 @@ export async function run<C extends MeshConfig>(
     if (stopping) return;
     stopping = true;
     log.info({ reason }, 'draining');
-    starting
-      .then((started) => started.drain())
-      .then(
-        () => process.exit(0),
-        (error: unknown) => {
-          log.error({ error: String(error) }, 'the drain failed');
-          process.exit(1);
-        },
-      );
+    void end();
+  };
+  const end = async (): Promise<void> => {
+    let code = 0;
+    try {
+      await (await starting).drain();
+    } catch (error) {
+      log.error({ error: String(error) }, 'the drain failed');
+      code = 1;
+    }
+    await ownLog.close();
+    process.exit(code);
   };
   const starting = start(config, { log, shutDown: () => stop('/shutdown') });
   await starting;

@@ -12,6 +12,8 @@ const FLUSH_MS = 100;
 const RETRY_MS = 100;
 /** ms that the end of the process waits for an output. */
 const CLOSE_MS = 1_000;
+/** ms; any time would do. */
+const KEEP_ALIVE_MS = 1_000;
 
 /** Writes bytes somewhere, without holding the caller up: the callback of `fs.write`. */
 export type WriteBytes = (
@@ -24,6 +26,8 @@ export type WriteBytes = (
 export interface LogOutputOptions {
   write: WriteBytes;
   timers: TimerWheel;
+  /** A line does not wait for others: they are few, and somebody watches. */
+  eager?: boolean;
   /** Lines for which there was no room, or that could not be written. */
   onDropped: (lines: number) => void;
   /** The output refuses bytes: once until it takes some again. What was to be written is dropped. */
@@ -80,7 +84,7 @@ export class LogOutput {
     chunk.length = end;
     chunk.lines++;
     if (this.#writing) return;
-    if (end >= BATCH_BYTES || this.#waiting.length > 0) this.#start();
+    if (this.#options.eager === true || end >= BATCH_BYTES || this.#waiting.length > 0) this.#start();
     else if (!this.#flush.armed) this.#options.timers.arm(this.#flush, FLUSH_MS);
   }
 
@@ -88,12 +92,16 @@ export class LogOutput {
   close(): Promise<void> {
     const { timers } = this.#options;
     return new Promise((resolve) => {
-      const late = new Timer(resolve);
-      timers.arm(late, CLOSE_MS);
-      this.#closed = () => {
+      // What waits for room in a pipe does not keep the process.
+      const alive = setInterval(() => {}, KEEP_ALIVE_MS);
+      const closed = (): void => {
+        clearInterval(alive);
         timers.cancel(late);
         resolve();
       };
+      const late = new Timer(closed);
+      timers.arm(late, CLOSE_MS);
+      this.#closed = closed;
       this.#start();
     });
   }
@@ -138,7 +146,7 @@ export class LogOutput {
     this.#spare = chunk;
     if (this.#waiting.length > 0 || this.#closed !== undefined) return this.#start();
     const filled = this.#filling?.length ?? 0;
-    if (filled >= BATCH_BYTES) this.#start();
+    if (filled >= BATCH_BYTES || (filled > 0 && this.#options.eager === true)) this.#start();
     else if (filled > 0) this.#options.timers.arm(this.#flush, FLUSH_MS);
   }
 }

@@ -29,6 +29,9 @@ export interface PartOptions {
   readonly ip?: string;
   /** Services that its control plane knows from the beginning. */
   readonly services?: Readonly<Record<string, FakeEndpoint[]>>;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Descriptors that its standard output and standard error become. */
+  readonly outputs?: readonly [out: number, error: number];
 }
 
 /** Proxies and gateways as processes of their own, under one trust anchor. Ended with `close`. */
@@ -63,6 +66,8 @@ export class Parts {
       exports = [],
       ip = freshAddress(),
       services = {},
+      env = {},
+      outputs: [out, error] = ['ignore' as const, 'inherit' as const],
     } = options;
     const isGateway = part === 'gateway';
     const names: WorkloadNames = {
@@ -85,8 +90,9 @@ export class Parts {
           [variable.clusterName]: clusterId,
           [variable.logLevel]: 'warn',
           MALLOC_ARENA_MAX: '1',
+          ...env,
         },
-        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+        stdio: ['ignore', out, error, 'ipc'],
       },
     );
     const made = new Part(child, names, ip);

@@ -1,0 +1,61 @@
+import { pino } from 'pino';
+import type { Logger } from '../workload-identity/index.ts';
+import { LogOutput, type WriteBytes } from './access-log/log-output.ts';
+import { openLog } from './access-log/log-target.ts';
+import { TimerWheel } from './transport/timers.ts';
+
+/** Bytes of a line; what is longer is no line for a person. */
+const MAX_LINE = 32 * 1024;
+
+/** The log of a process about itself. */
+export interface OwnLog {
+  readonly log: Logger;
+  /** Resolves when all is written, or the output has not taken it in a second. */
+  close(): Promise<void>;
+}
+
+/**
+ * A log to standard output that holds nobody up: pino's own way of writing would stop the process where nobody reads the pipe, or keep all lines. Here a mebibyte waits;
+ * what comes then is lost, which is told when there is room again.
+ * @param write instead of standard output: for tests
+ */
+export function createOwnLog(name: string, level: string, write?: WriteBytes): OwnLog {
+  const target = write === undefined ? openLog('stdout') : { write, close() {} };
+  const timers = new TimerWheel();
+  timers.startResting();
+  let lost = 0;
+  const output = new LogOutput({
+    write: target.write,
+    timers,
+    eager: true,
+    onDropped: (lines) => {
+      lost += lines;
+    },
+    onError: () => {
+      // There is no other place to tell it at.
+    },
+  });
+  const line = (text: string): void => {
+    const bytes = Buffer.byteLength(text);
+    if (bytes > MAX_LINE) {
+      lost++;
+      return;
+    }
+    const room = output.reserve(bytes);
+    if (room === undefined) return;
+    output.commit(room.at + room.bytes.write(text, room.at));
+    if (lost === 0) return;
+    const lines = lost;
+    lost = 0;
+    log.warn({ lines }, 'lines of this log were lost: standard output took no more');
+  };
+  const log = pino({ name, level }, { write: line });
+  return {
+    log,
+    async close() {
+      await output.close();
+      timers.stop();
+      target.close();
+    },
+  };
+}
