@@ -63,6 +63,8 @@ export interface IdentityDeps {
   clock?: Clock;
   /** Of reflectors and work queues. */
   kubernetesClock?: KubernetesClock;
+  /** ms between two writes of who has acknowledged a trust bundle; absent: a second. */
+  reportPeriodMs?: number;
 }
 
 /** Starts the identity part of the control plane: it watches its Secret, TrustBundle and namespaces, and answers calls. */
@@ -75,6 +77,7 @@ export function createIdentityServices(deps: IdentityDeps): IdentityServices {
     logger: log = silentLog,
     clock = systemClock,
     kubernetesClock,
+    reportPeriodMs,
   } = deps;
   const { meshNamespace } = settings;
   const timing = kubernetesClock === undefined ? {} : { clock: kubernetesClock };
@@ -144,6 +147,7 @@ export function createIdentityServices(deps: IdentityDeps): IdentityServices {
     log,
     wallNow: () => clock.now(),
     clock: kubernetesClock,
+    reportPeriodMs,
   });
   const trustRoots = new TrustRootsController({
     client,

@@ -12,7 +12,7 @@ import type { KubernetesClient } from '../kubernetes/types.ts';
 import type { BundleWatch } from './bundle-watch.ts';
 import type { AcknowledgementCount } from './trust-bundle-service.ts';
 
-/** ms; however many workloads come and go, a replica writes no more often than this. */
+/** ms; however many workloads come and go, a replica writes no more often than this, where nobody says otherwise. */
 const REPORT_PERIOD_MS = 1_000;
 /** Field owner of what all replicas say alike. */
 const SHARED_OWNER = 'isthmus-trust-bundle';
@@ -59,7 +59,7 @@ export class TrustBundleStatus {
 
   /** Something that the status shows may have changed. */
   changed(): void {
-    this.#controller.enqueueAfter(object.trustBundle, REPORT_PERIOD_MS);
+    this.#controller.enqueueAfter(object.trustBundle, this.#deps.reportPeriodMs ?? REPORT_PERIOD_MS);
   }
 
   async #reconcile(): Promise<void> {
@@ -178,6 +178,8 @@ export interface TrustBundleStatusDeps {
   log: Log;
   wallNow: () => number;
   clock?: KubernetesClock | undefined;
+  /** ms between two writes; undefined: a second. */
+  reportPeriodMs?: number | undefined;
 }
 
 function ownerOf(replica: string): string {

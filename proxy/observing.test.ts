@@ -41,6 +41,7 @@ describe('a pair of sidecars that tell of single requests', () => {
       identity: undefined,
       sampling: 0,
       serviceName: 'of-the-server',
+      sendAfterMs: 20,
     };
     await mesh.sidecar(east, client, { traces: { ...traces, serviceName: 'of-the-client' } });
     const accessLog = { format: 'json', file } as const;

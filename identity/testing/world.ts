@@ -78,6 +78,7 @@ export async function openWorld(
     settings,
     replica: 'cp-1',
     registry,
+    reportPeriodMs: 50,
     ...(options.clock === undefined ? {} : { clock: options.clock }),
   });
   cleanups.push(() => services.stop());

@@ -8,7 +8,7 @@ const SPANS = 2;
 export const BATCH_BYTES = 1024 * 1024;
 /** Bytes that are worth sending at once. */
 const FULL_ENOUGH = 256 * 1024;
-/** ms that a span waits for others. */
+/** ms that a span waits for others, where nobody says otherwise. */
 const SEND_AFTER_MS = 2_000;
 /** Bytes of the length in front of a span. None is longer than 16 KiB, and all of them beyond 127 bytes. */
 const LENGTH_BYTES = 2;
@@ -27,11 +27,14 @@ export interface SpanQueueOptions {
   send: (batch: Batch) => Promise<void>;
   /** Spans that found no room. */
   dropped: Counter;
+  /** ms that a span waits for others; undefined: two seconds. */
+  sendAfterMs?: number | undefined;
 }
 
 /** Collects encoded spans: at most two batches of them, whatever the collector does. */
 export class SpanQueue {
   readonly #options: SpanQueueOptions;
+  readonly #sendAfterMs: number;
   readonly #timer = new Timer(() => this.#flush());
   #filling: Buffer | undefined;
   #spare: Buffer | undefined;
@@ -41,6 +44,7 @@ export class SpanQueue {
 
   constructor(options: SpanQueueOptions) {
     this.#options = options;
+    this.#sendAfterMs = options.sendAfterMs ?? SEND_AFTER_MS;
   }
 
   /**
@@ -73,7 +77,7 @@ export class SpanQueue {
     this.#spans++;
     if (this.#sending !== undefined) return;
     if (end >= FULL_ENOUGH) this.#flush();
-    else if (!this.#timer.armed) this.#options.timers.arm(this.#timer, SEND_AFTER_MS);
+    else if (!this.#timer.armed) this.#options.timers.arm(this.#timer, this.#sendAfterMs);
   }
 
   /** Sends what there is, and resolves when nothing is left, or its time is over. */
@@ -109,6 +113,6 @@ export class SpanQueue {
     this.#spare = bytes;
     this.#sending = undefined;
     if (this.#length >= FULL_ENOUGH) this.#flush();
-    else if (this.#spans > 0) this.#options.timers.arm(this.#timer, SEND_AFTER_MS);
+    else if (this.#spans > 0) this.#options.timers.arm(this.#timer, this.#sendAfterMs);
   }
 }

@@ -19,6 +19,8 @@ export interface TraceConfig {
   readonly sampling: number;
   /** `service.name` of the spans. */
   readonly serviceName: string;
+  /** ms that a span waits for others; absent: two seconds. */
+  readonly sendAfterMs?: number;
 }
 
 /** ms that the end of the process waits for a collector. */
@@ -65,6 +67,7 @@ export function startTracing(config: TraceConfig, runtime: Runtime): Tracing {
     timers,
     send: (batch) => exporter.send(batch),
     dropped: dropped.cell({ reason: 'no-room' }),
+    sendAfterMs: config.sendAfterMs,
   });
   return {
     tracer: new Tracer({ sampling: config.sampling, ids: new RandomIds(), random, queue }),
