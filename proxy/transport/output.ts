@@ -2,12 +2,14 @@ import { copyBytes } from '../bytes.ts';
 import { recycle, takeBuffer } from './buffers.ts';
 
 const EMPTY = Buffer.alloc(0);
+/** Each write takes an eighth off what was usual: bulk comes in batches of all sizes, and a buffer too large is held for a turn only. */
+const FORGETTING = 3;
 
 /** The output buffer of one connection: grows, is taken whole for a write, and is given back when it is empty. */
 export class Output {
   #buffer: Buffer = EMPTY;
   #length = 0;
-  /** Bytes that the last write took: the next one is likely to need as many. */
+  /** Bytes that the next write is likely to need: as the largest of late. One that has to grow is copied. */
   #usual = 0;
   readonly #reservation: { buffer: Buffer; offset: number } = { buffer: EMPTY, offset: 0 };
 
@@ -37,7 +39,7 @@ export class Output {
   take(): Buffer {
     const buffer = this.#buffer;
     this.#buffer = EMPTY;
-    this.#usual = this.#length;
+    this.#usual = Math.max(this.#length, this.#usual - (this.#usual >>> FORGETTING));
     this.#length = 0;
     return buffer;
   }
