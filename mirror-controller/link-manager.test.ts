@@ -80,6 +80,7 @@ function start(workerHeapMiB = 128): void {
     random: Math.random,
     logger: silentLog,
     backoff: { initialMs: 5, maxMs: 50 },
+    statusIntervalMs: 100,
   });
   const stopping = new AbortController();
   const running = manager.run(stopping.signal);

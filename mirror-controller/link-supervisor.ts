@@ -32,6 +32,8 @@ export interface LinkContext {
   logger: Log;
   /** Milliseconds; back-off of the workers' reflectors and of their restarts. */
   backoff?: { initialMs: number; maxMs: number };
+  /** Milliseconds between two writes of a Link's status at least. Default a second. */
+  statusIntervalMs?: number;
 }
 
 /** What a Link asks for, as far as it can be done. */
@@ -74,6 +76,7 @@ export class LinkSupervisor {
       desired: () => this.#desiredStatus(),
       clock: context.clock,
       logger: context.logger,
+      minIntervalMs: context.statusIntervalMs,
     });
     for (const { namespace: ns, remoteName, localName = '', mirrored, reason, message = '' } of link.status
       ?.mirrorServices ?? []) {

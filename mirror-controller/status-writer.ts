@@ -34,9 +34,11 @@ export interface StatusWriterOptions {
   desired: () => DesiredStatus;
   clock: Clock;
   logger: Log;
+  /** Milliseconds between two writes at least. Default a second. */
+  minIntervalMs?: number | undefined;
 }
 
-/** Least time between two writes of one Link's status. */
+/** Least time between two writes of one Link's status, where nobody says otherwise. */
 const MIN_INTERVAL_MS = 1000;
 /** Changes that come together are one write. */
 const GATHER_MS = 100;
@@ -45,7 +47,7 @@ const RETRY_MS = 5000;
 /** How old the values may get that change all the time. */
 const REFRESH_MS = 60_000;
 
-/** Writes one Link's status: at most once a second, one write for a set of changes, none where nothing changed. */
+/** Writes one Link's status: at most once an interval, one write for a set of changes, none where nothing changed. */
 export class StatusWriter {
   readonly #options: StatusWriterOptions;
   #conditions: readonly Condition[];
@@ -63,8 +65,9 @@ export class StatusWriter {
 
   /** Something may have changed. */
   touch(): void {
-    const since = this.#options.clock.now() - this.#writtenAt;
-    this.#arm(Math.max(GATHER_MS, MIN_INTERVAL_MS - since));
+    const { clock, minIntervalMs = MIN_INTERVAL_MS } = this.#options;
+    const since = clock.now() - this.#writtenAt;
+    this.#arm(Math.max(GATHER_MS, minIntervalMs - since));
   }
 
   /** No write begins after this; resolves when none is under way. */
