@@ -33,7 +33,7 @@ export interface LinkContext {
   /** Milliseconds; back-off of the workers' reflectors and of their restarts. */
   backoff?: { initialMs: number; maxMs: number };
   /** Milliseconds between two writes of a Link's status at least. Default a second. */
-  statusIntervalMs?: number;
+  statusIntervalMs?: number | undefined;
 }
 
 /** What a Link asks for, as far as it can be done. */

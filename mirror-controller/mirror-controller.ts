@@ -25,6 +25,8 @@ export interface MirrorControllerOptions {
   resolve: ResolveHost;
   registry: Registry;
   logger: Log;
+  /** Milliseconds between two writes of a Link's status at least. Default a second. */
+  statusIntervalMs?: number;
 }
 
 /** A running mirror controller. */
@@ -76,6 +78,7 @@ export async function startMirrorController(options: MirrorControllerOptions): P
           resolve: options.resolve,
           workerHeapMiB: config.workerHeapMiB,
           logLevel: config.logLevel,
+          statusIntervalMs: options.statusIntervalMs,
         });
         await Promise.all([manager.run(signal), new GatewayNodes(common).run(signal)]);
         manager = undefined;

@@ -63,6 +63,7 @@ suite('checks of links', () => {
       resolve: () => Promise.reject(new Error('no names here')),
       registry: new Registry(),
       logger: silentLog,
+      statusIntervalMs: 100,
     });
     cleanups.add(() => controller.stop());
     await west.client.create(resources.services, exported('web', 'default'));
