@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import type { HttpRoute } from '../../api/route-types.ts';
 import { createClient } from '../../kubernetes/client.ts';
 import { silentLog } from '../../kubernetes/log.ts';
+import { FakeClock } from '../../kubernetes/testing/fake-clock.ts';
 import { resources } from '../../kubernetes/resources.ts';
 import { openTestApi, type TestApi } from '../../test/testing/test-api.ts';
 import { settings } from '../testing/fixture.ts';
@@ -85,4 +86,45 @@ test('what is wrong with another kind is told once', async () => {
   await api.put(resources.servers, server('every'));
   await api.until(() => told().length === 2);
   assert.match(told()[1] ?? '', /accessPolicy is "every"/);
+});
+
+test('a status that cannot be written holds up no other, and is tried again', async () => {
+  const views = new Views();
+  const asked: string[] = [];
+  const waiting: { name: string; times: number; resolve: () => void }[] = [];
+  const told = (name: string, times: number): Promise<void> =>
+    new Promise((resolve) => waiting.push({ name, times, resolve }));
+  const clock = new FakeClock();
+  const stopping = new AbortController();
+  const reporting = reportPolicies(
+    {
+      client: {
+        mergePatch: (_resource, _namespace, name) => {
+          asked.push(name);
+          for (const one of waiting)
+            if (asked.filter((other) => other === one.name).length >= one.times) one.resolve();
+          return Promise.reject(new Error('out of order'));
+        },
+      },
+      views,
+      settings,
+      log: silentLog,
+      events: { record: () => {} },
+      clock,
+    },
+    stopping.signal,
+  );
+  const put = (name: string): void => {
+    const spec = { parentRefs: [{ group: '', kind: 'Service', name: 'web' }] };
+    views.state.setPolicy('httpRoutes', `shop/${name}`, { metadata: { name, namespace: 'shop' }, spec });
+  };
+  const [bad, other, again] = [told('bad', 1), told('other', 1), told('bad', 3)];
+  put('bad');
+  await bad;
+  put('other');
+  await other;
+  await clock.advance(60_000);
+  await again;
+  stopping.abort();
+  await reporting;
 });

@@ -1,6 +1,6 @@
 import type { KubernetesObject } from '../../api/kubernetes-types.ts';
 import type { RouteParentStatus } from '../../api/route-types.ts';
-import { backoffMs, sleep, systemClock } from '../../kubernetes/clock.ts';
+import { backoffMs, type Clock, sleep, systemClock } from '../../kubernetes/clock.ts';
 import type { EventRecorder } from '../../kubernetes/events.ts';
 import { errorMessage, type Log } from '../../kubernetes/log.ts';
 import { objectKey } from '../../kubernetes/object-key.ts';
@@ -18,13 +18,12 @@ const RETRY = { initialMs: 1_000, maxMs: 60_000 };
 const ROUTE_KINDS: readonly RouteKind[] = ['policyHttpRoutes', 'httpRoutes', 'grpcRoutes'];
 
 export interface ReporterDeps {
-  readonly client: KubernetesClient;
+  readonly client: Pick<KubernetesClient, 'mergePatch'>;
   readonly views: Views;
   readonly settings: DestinationSettings;
   readonly events: Pick<EventRecorder, 'record'>;
   readonly log: Log;
-  /** ms. */
-  readonly wallNow?: () => number;
+  readonly clock?: Clock;
   readonly random?: () => number;
 }
 
@@ -42,7 +41,7 @@ interface Report {
 
 /**
  * Tells people what becomes of their policies: routes by their conditions, other kinds by an event and a line of the log, once for each problem. For one replica at a
- * time; resolves soon after `signal` aborts. What can't be written is tried again, and computed anew from what is there then.
+ * time; resolves soon after `signal` aborts. What can't be written is tried again, and computed anew from what is there then; it holds up nothing else.
  */
 export async function reportPolicies(deps: ReporterDeps, signal: AbortSignal): Promise<void> {
   await new PolicyReporter(deps).run(signal);
@@ -50,14 +49,14 @@ export async function reportPolicies(deps: ReporterDeps, signal: AbortSignal): P
 
 class PolicyReporter {
   readonly #deps: ReporterDeps;
-  readonly #wallNow: () => number;
+  readonly #clock: Clock;
   /** Problems that were told and still hold. */
   #told = new Set<string>();
   #wake: () => void = () => {};
 
   constructor(deps: ReporterDeps) {
     this.#deps = deps;
-    this.#wallNow = deps.wallNow ?? Date.now;
+    this.#clock = deps.clock ?? systemClock;
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -75,24 +74,31 @@ class PolicyReporter {
     try {
       let failures = 0;
       while (!signal.aborted) {
-        if (!changed && failures === 0) await new Promise<void>((resolve) => (this.#wake = resolve));
+        if (!changed) await this.#pause(failures);
         if (signal.aborted) return;
         changed = false;
         this.#tell(watch.value.problems);
         const written = await this.#write(watch.value.changes);
         failures = written ? 0 : failures + 1;
-        if (failures > 0)
-          await sleep(systemClock, backoffMs(failures, RETRY, this.#deps.random ?? Math.random), signal);
       }
     } finally {
       watch.close();
     }
   }
 
+  /** Until somebody wakes us, or what could not be written is due again. */
+  #pause(failures: number): Promise<void> {
+    if (failures === 0) return new Promise<void>((resolve) => (this.#wake = resolve));
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    const { random = Math.random } = this.#deps;
+    return sleep(this.#clock, backoffMs(failures, RETRY, random), woken.signal);
+  }
+
   #compute(cluster: ClusterReader): Report {
     const changes = ROUTE_KINDS.flatMap((kind) =>
       cluster.allPolicies(kind).flatMap((route): StatusChange[] => {
-        const parents = routeStatus(kind, route, cluster, this.#wallNow());
+        const parents = routeStatus(kind, route, cluster, this.#clock.wallNow());
         if (parents === undefined) return [];
         return [{ resource: servedAs(policyKinds[kind].resource, route), object: route, parents }];
       }),
