@@ -2,24 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { Balancer } from './balancer.ts';
-import { endpoint } from './endpoint.ts';
+import { plainEndpoint } from './endpoint.ts';
 import { DECAY_MS, DEFAULT_RTT_MS, PeakEwma } from './peak-ewma.ts';
 import { Picker } from './picker.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
-function at(n: number) {
-  return endpoint({
-    address: `10.0.0.${n}`,
-    port: 80,
-    dialPort: 4143,
-    identity: undefined,
-    authorityOverride: undefined,
-    opaque: false,
-    http2: false,
-    weight: 1,
-    labels: {},
-  });
-}
+const at = (n: number) => plainEndpoint(`10.0.0.${n}`, 80);
 
 /** A clock that only moves when it is told to. */
 function manualClock() {

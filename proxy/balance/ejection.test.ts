@@ -5,26 +5,14 @@ import { ManualClock } from '../../workload-identity/testing/manual-clock.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { BalancedEndpoint } from './balanced-endpoint.ts';
 import { Balancer, MIN_READY_SHARE } from './balancer.ts';
-import { endpoint } from './endpoint.ts';
+import { plainEndpoint } from './endpoint.ts';
 import type { AccrualConfig, Outcome } from './failure-accrual.ts';
 import { DEFAULT_PENALTY } from './penalty.ts';
 
 const UPSTREAM: Upstream = { take: () => undefined, wait() {}, cancel() {} };
 type Chosen = BalancedEndpoint<{ upstream: Upstream }>;
 
-function at(n: number) {
-  return endpoint({
-    address: `10.0.0.${n}`,
-    port: 80,
-    dialPort: 4143,
-    identity: undefined,
-    authorityOverride: undefined,
-    opaque: false,
-    http2: false,
-    weight: 1,
-    labels: {},
-  });
-}
+const at = (n: number) => plainEndpoint(`10.0.0.${n}`, 80);
 
 /** Three failures in a row, out for 1 s, 2 s, 4 s, at most 8 s. */
 const CONSECUTIVE: AccrualConfig = {

@@ -41,3 +41,18 @@ export function endpoint(parts: Omit<Endpoint, 'key'>): Endpoint {
   ].join('|');
   return { ...parts, key };
 }
+
+/** One outside of the mesh: reached at its own port, in plaintext. */
+export function plainEndpoint(address: string, port: number): Endpoint {
+  return endpoint({
+    address,
+    port,
+    dialPort: port,
+    identity: undefined,
+    authorityOverride: undefined,
+    opaque: false,
+    http2: false,
+    weight: 1,
+    labels: {},
+  });
+}

@@ -1,5 +1,5 @@
 import type { Clock, Logger, Resolve, Timer } from '../../workload-identity/index.ts';
-import { endpoint, type Endpoint } from '../balance/endpoint.ts';
+import { type Endpoint, plainEndpoint } from '../balance/endpoint.ts';
 
 /** ms between look-ups of a name that is in use. */
 const REFRESH_MS = 30_000;
@@ -31,7 +31,7 @@ export function resolveName(
     if (stopped) return;
     known = true;
     timer = options.clock.after(REFRESH_MS, look);
-    changed(addresses.map(({ address, port }) => plain(address, port)));
+    changed(addresses.map(({ address, port }) => plainEndpoint(address, port)));
   };
   const failed = (error: unknown): void => {
     if (stopped) return;
@@ -46,18 +46,4 @@ export function resolveName(
       timer?.cancel();
     },
   };
-}
-
-function plain(address: string, port: number): Endpoint {
-  return endpoint({
-    address,
-    port,
-    dialPort: port,
-    identity: undefined,
-    authorityOverride: undefined,
-    opaque: false,
-    http2: false,
-    weight: 1,
-    labels: {},
-  });
 }
