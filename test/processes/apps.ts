@@ -11,8 +11,11 @@ import type { Duplex } from 'node:stream';
 /** Bytes of `/big`: more than a stream's windows on the way hold. */
 const BIG = Buffer.alloc(1024 * 1024, 'big');
 const SMALL = 'the answer';
-/** MiB that Node's server lets wait on a connection, before it refuses streams: what was given up counts for a while. */
-const SESSION_MIB = 1_000;
+/**
+ * MB that Node's server lets wait on a connection, before it rejects every stream, and after a hundred the connection. Without end: what was given up goes on counting, so
+ * that an app whose clients give up a megabyte each would reject after a thousand of them.
+ */
+const SESSION_MB = 1_000_000;
 
 /** An app that answers everything, on a pod's address. */
 export interface PodApp {
@@ -32,7 +35,7 @@ export async function startPodApp(ip: string): Promise<PodApp> {
     socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n');
     socket.pipe(socket);
   });
-  const http2 = createHttp2Server({ maxSessionMemory: SESSION_MIB });
+  const http2 = createHttp2Server({ maxSessionMemory: SESSION_MB });
   http2.on('stream', answerStream);
   http1.keepAliveTimeout = 0;
   http1.listen(0, ip);

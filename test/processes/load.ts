@@ -115,8 +115,10 @@ function ask(
       { endStream: !posts },
     );
     let status = 0;
+    let cause = '';
     stream.on('response', (headers) => {
       status = headers[':status'] ?? 0;
+      cause = String(headers['l5d-proxy-error']);
     });
     stream.on('error', (error) => {
       if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) resolve('refused');
@@ -124,7 +126,7 @@ function ask(
     });
     stream.on('close', () => {
       if (status === 200) resolve('answered');
-      else reject(new Error(`status ${status}`));
+      else reject(new Error(`${status} ${cause}`));
     });
     stream.resume();
     if (posts) stream.end('a body');

@@ -17,8 +17,8 @@ const EXPORTED = 'web.shop.svc.cluster.local:80';
 const LEAF_MS = 60_000;
 const LOOK_MS = 10_000;
 const CHANGE_MS = 3_000;
-/** Of the load before the first look at rest: pools are filled and code is compiled. */
-const WARM_UP_MS = 15_000;
+/** Of the load before the first look at rest: pools are filled, code is compiled, and certificates were renewed once (after 70 % of `LEAF_MS`). */
+const WARM_UP_MS = 50_000;
 /** For what is under way, and for the longest of what a closed connection waits for. */
 const REST_MS = 6_000;
 
