@@ -59,6 +59,14 @@ suite('the bundle', () => {
     ]);
   });
 
+  test('packages with machine code load from beside the scripts that require them', () => {
+    const script = join(dir, 'dist', folder.parts, 'proxy.cjs');
+    const program = `const koffi = require('node:module').createRequire(${JSON.stringify(script)})('koffi');
+      process.exit(koffi.load(null).func('int getpid()')() === process.pid ? 0 : 1);`;
+    const done = spawnSync(process.execPath, ['--eval', program], { encoding: 'utf8' });
+    assert.equal(done.status, 0, done.stderr);
+  });
+
   test('an unknown part is answered with those that there are', () => {
     const done = spawnSync(process.execPath, [entrypoint(), 'nonsense'], { encoding: 'utf8' });
     assert.equal(done.status, 64);

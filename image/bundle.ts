@@ -135,11 +135,11 @@ function workersApart(found: Record<string, string>): Plugin {
   };
 }
 
-/** Of koffi: its loader, and the machine code for glibc. The rest of its packages is source code and other platforms'. */
+/** Of koffi: its loader as scripts require it (only the scripts have it), and the machine code for glibc. The rest of its packages is source code and other platforms'. */
 function copyNative(name: (typeof NATIVE)[number], outdir: string): void {
   const addon = `@koromix/${name}-linux-${process.arch}`;
   const files = [
-    ...['package.json', 'LICENSE.txt', 'index.js', 'src/koffi/index.js', 'src/koffi/src/static.js'].map(
+    ...['package.json', 'LICENSE.txt', 'index.cjs', 'src/koffi/index.cjs', 'src/koffi/src/static.cjs'].map(
       (file) => `${name}/${file}`,
     ),
     ...['package.json', 'index.js', `linux_${process.arch}/koffi.node`].map((file) => `${addon}/${file}`),
