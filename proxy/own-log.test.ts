@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { WriteBytes } from './access-log/log-output.ts';
+import type { WriteBytes } from './log-output.ts';
 import { createOwnLog } from './own-log.ts';
 
 type Done = Parameters<WriteBytes>[3];

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import type { Logger } from '../workload-identity/index.ts';
-import { LogOutput, type WriteBytes } from './access-log/log-output.ts';
-import { openLog } from './access-log/log-target.ts';
+import { LogOutput, type WriteBytes } from './log-output.ts';
+import { openLog } from './log-target.ts';
 import { TimerWheel } from './transport/timers.ts';
 
 /** Bytes of a line; what is longer is no line for a person. */

@@ -4,8 +4,8 @@ import type { Counter, Registry } from '../telemetry/registry.ts';
 import { Timestamps } from '../telemetry/wall-time.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import { type LogFormat, type LoggedClient, type LoggedRequest, type LogLine, logLine } from './log-line.ts';
-import { LogOutput, type WriteBytes } from './log-output.ts';
-import { type LogTarget, openLog } from './log-target.ts';
+import { LogOutput, type WriteBytes } from '../log-output.ts';
+import { type LogTarget, openLog } from '../log-target.ts';
 
 /** Where the log goes and how it looks. */
 export interface AccessLogConfig {

@@ -138,9 +138,9 @@ class HandleTransport extends BaseTransport {
   }
 
   protected override get unsent(): number {
-    if (this.inFlightTaken) return 0;
+    const left = super.unsent;
     const { writeQueueSize } = this.encrypted ? (this.#handle._parent ?? this.#handle) : this.#handle;
-    return Math.min(this.inFlight, writeQueueSize ?? this.inFlight);
+    return Math.min(left, writeQueueSize ?? left);
   }
 
   #completed(status: number): void {

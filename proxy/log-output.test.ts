@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TimerWheel } from '../transport/timers.ts';
+import { TimerWheel } from './transport/timers.ts';
 import { LogOutput, type WriteBytes } from './log-output.ts';
 
 type Done = Parameters<WriteBytes>[3];

@@ -1,5 +1,5 @@
 import { write } from 'node:fs';
-import { Timer, type TimerWheel } from '../transport/timers.ts';
+import { Timer, type TimerWheel } from './transport/timers.ts';
 
 /** Bytes that are worth a write of their own: what is less waits for more, at most `FLUSH_MS`. */
 const BATCH_BYTES = 16 * 1024;
