@@ -163,13 +163,31 @@ export class Scenario {
 
   /** Watches what a path's collection holds now and later until something is wanted. */
   async until(what: string, collection: string, wanted: (event: Json) => boolean): Promise<Json> {
-    const separator = collection.includes('?') ? '&' : '?';
-    const stream = await this.watch(`${collection}${separator}watch=1&timeoutSeconds=${UNTIL_SECONDS}`);
+    const stream = await this.#watchForLong(collection);
     try {
       return await this.awaitEvent(stream, what, wanted);
     } finally {
       stream.close();
     }
+  }
+
+  /**
+   * Starts something and waits until an object of a collection has gone by it. The watch is open before the start: one
+   * that is opened beside it may come after the end, and would never tell of it.
+   */
+  async untilGone(what: string, collection: string, start: () => Promise<unknown>): Promise<void> {
+    const stream = await this.#watchForLong(collection);
+    try {
+      await start();
+      await this.awaitEvent(stream, `${what} has gone`, (event) => event['type'] === 'DELETED');
+    } finally {
+      stream.close();
+    }
+  }
+
+  #watchForLong(collection: string): Promise<WatchStream> {
+    const separator = collection.includes('?') ? '&' : '?';
+    return this.watch(`${collection}${separator}watch=1&timeoutSeconds=${UNTIL_SECONDS}`);
   }
 }
 

@@ -340,13 +340,9 @@ export const customResources: Theme = {
       const path = await define(s, definition(s));
       await s.expect(201, 'POST', path, { body: widget(s, 'a') });
       const name = `widgets.${s.id}.example.com`;
-      const going = s.until(
-        'it has gone',
-        `${DEFINITIONS}?fieldSelector=metadata.name%3D${name}`,
-        (event) => event['type'] === 'DELETED',
+      await s.untilGone(name, `${DEFINITIONS}?fieldSelector=metadata.name%3D${name}`, () =>
+        s.expect(200, 'DELETE', `${DEFINITIONS}/${name}`, { pick: (body) => at(body, 'kind') }),
       );
-      await s.expect(200, 'DELETE', `${DEFINITIONS}/${name}`, { pick: (body) => at(body, 'kind') });
-      await going;
       await s.expect(404, 'GET', `${DEFINITIONS}/${name}`);
     },
   },

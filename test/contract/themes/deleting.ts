@@ -20,16 +20,9 @@ async function owned(s: Scenario, name: string, owner: Json, block = false): Pro
   });
 }
 
-function gone(s: Scenario, name: string): Promise<Json> {
-  const path = `${s.path('configmaps')}?fieldSelector=metadata.name%3D${name}`;
-  return s.until(`${name} has gone`, path, (event) => event['type'] === 'DELETED');
-}
-
-/** Something to be deleted by the garbage collector: the watch stands before the deletion, so that nothing is missed. */
-async function collected(s: Scenario, name: string, work: () => Promise<unknown>): Promise<void> {
-  const going = gone(s, name);
-  await work();
-  assert.equal(at(await going, 'object.metadata.name'), name);
+/** The work makes the garbage collector delete a ConfigMap. */
+function collected(s: Scenario, name: string, work: () => Promise<unknown>): Promise<void> {
+  return s.untilGone(name, `${s.path('configmaps')}?fieldSelector=metadata.name%3D${name}`, work);
 }
 
 export const deleting: Theme = {
@@ -254,9 +247,7 @@ export const deleting: Theme = {
       await s.expect(201, 'POST', deployments, { body: deployment('d', { replicas: 0 }) });
       const sets = s.path('replicasets', 'apps/v1');
       await s.until('its ReplicaSet', sets, (event) => event['type'] === 'ADDED');
-      const going = s.until('it has gone', sets, (event) => event['type'] === 'DELETED');
-      await s.expect(200, 'DELETE', `${deployments}/d`);
-      await going;
+      await s.untilGone('the ReplicaSet', sets, () => s.expect(200, 'DELETE', `${deployments}/d`));
     },
   },
 };

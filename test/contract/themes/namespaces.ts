@@ -49,13 +49,9 @@ export const namespaces: Theme = {
       const still = await s.expect(200, 'GET', one, { pick: (body) => at(body, 'status.phase') });
       assert.equal(at(still, 'status.phase'), 'Terminating');
       await s.call('POST', '/api/v1/namespaces', { body: { metadata: { name } } });
-      const going = s.until(
-        'it has gone',
-        `/api/v1/namespaces?fieldSelector=metadata.name%3D${name}`,
-        (event) => event['type'] === 'DELETED',
+      await s.untilGone(name, `/api/v1/namespaces?fieldSelector=metadata.name%3D${name}`, () =>
+        s.patch(200, 'merge', `${inside}/held`, { metadata: { finalizers: null } }),
       );
-      await s.patch(200, 'merge', `${inside}/held`, { metadata: { finalizers: null } });
-      await going;
       await s.expect(404, 'GET', one);
     },
     'the cluster keeps its own namespaces': async (s) => {
