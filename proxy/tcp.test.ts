@@ -90,6 +90,19 @@ describe('opaque TCP through a pair of sidecars', () => {
     socket.destroy();
   });
 
+  test('HTTP to an opaque Service is not looked at, also when it comes before word of the Service', async () => {
+    const number = await tcpApp((socket) => socket.once('data', (chunk: Buffer) => socket.end(chunk)));
+    east.controlPlane.setService('raw.shop:80', [meshedEndpoint(server, number)], { opaque: true });
+    const labels = ['direction="outbound"', 'reason="marked"'];
+    const before = await metricSum(client.ip, 'protocol_detections_total', ...labels);
+    const socket = connect({ host: client.ip, port: port.outbound });
+    const inside = 'GET / HTTP/1.1\r\nhost: raw.shop\r\nl5d-client-id: as it is\r\n\r\n';
+    socket.write(`CONNECT raw.shop:80 HTTP/1.1\r\nhost: raw.shop:80\r\n\r\n${inside}`);
+    await readUntil(socket, '\r\n\r\n');
+    assert.equal((await readAll(socket)).toString(), inside);
+    assert.equal((await metricSum(client.ip, 'protocol_detections_total', ...labels)) - before, 1);
+  });
+
   test('a server that speaks first on a port that is marked, without a Service: at once', async () => {
     const number = await tcpApp((socket) => socket.end('5.7.0 ready'));
     const pod = mesh.pod(east, 'database-client');

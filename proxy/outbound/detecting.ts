@@ -9,12 +9,20 @@ export interface Kept {
   readonly ended: boolean;
 }
 
-/** Keeps a connection's bytes until it is known what they are: by themselves, by the time that is over (servers that speak first), or because somebody says so. */
+/**
+ * Keeps a connection's bytes until it is known what they are: by themselves, by the time that is over (servers that speak first), or because somebody says so. While it is
+ * held, bytes that look like HTTP decide nothing: somebody may yet say that they are not to be looked at.
+ */
 export class Detecting implements TransportHandler {
   readonly #timers: TimerWheel;
   readonly #decided: (protocol: Protocol | undefined, kept: Kept) => void;
   readonly #detector = new Detector();
-  readonly #timer = new Timer(() => this.#decide({ kind: 'opaque', reason: 'timeout' }));
+  readonly #timer = new Timer(() => this.#decide(this.#found ?? { kind: 'opaque', reason: 'timeout' }));
+  readonly #transport: Transport;
+  readonly #hold = new Timer(() => this.release());
+  #held = false;
+  /** By the bytes, while it is held. */
+  #found: Protocol | undefined;
   #bytes: Buffer;
   #ended = false;
   #over = false;
@@ -29,6 +37,7 @@ export class Detecting implements TransportHandler {
     rest: Buffer,
     decided: (protocol: Protocol | undefined, kept: Kept) => void,
   ) {
+    this.#transport = transport;
     this.#timers = timers;
     this.#bytes = rest;
     this.#decided = decided;
@@ -42,6 +51,20 @@ export class Detecting implements TransportHandler {
     if (this.#bytes.length > 0) this.#look(this.#bytes, 0, this.#bytes.length);
   }
 
+  /** HTTP is decided by `release`, or after so many ms. */
+  hold(ms: number): void {
+    if (this.#over) return;
+    this.#held = true;
+    this.#timers.arm(this.#hold, ms);
+  }
+
+  /** Nobody will say anything: the bytes count. */
+  release(): void {
+    this.#held = false;
+    this.#timers.cancel(this.#hold);
+    if (this.#found !== undefined) this.#decide(this.#found);
+  }
+
   /** It is known without a look at the bytes. */
   end(protocol: Protocol): void {
     this.#decide(protocol);
@@ -49,14 +72,14 @@ export class Detecting implements TransportHandler {
 
   onData(buffer: Buffer, start: number, end: number): void {
     this.#bytes = Buffer.concat([this.#bytes, buffer.subarray(start, end)]);
-    this.#look(buffer, start, end);
+    if (this.#found === undefined) this.#look(buffer, start, end);
   }
 
   onDrain(): void {}
 
   onEnd(): void {
     this.#ended = true;
-    this.#decide({ kind: 'opaque', reason: 'end' });
+    if (this.#found === undefined) this.#decide({ kind: 'opaque', reason: 'end' });
   }
 
   onClose(): void {
@@ -65,13 +88,20 @@ export class Detecting implements TransportHandler {
 
   #look(buffer: Buffer, start: number, end: number): void {
     const protocol = this.#detector.push(buffer, start, end);
-    if (protocol !== undefined) this.#decide(protocol);
+    if (protocol === undefined) return;
+    const isHttp = protocol.kind === 'http1' || protocol.kind === 'http2';
+    // Everything else passes as it is, whatever is said.
+    if (!this.#held || !isHttp) return this.#decide(protocol);
+    this.#found = protocol;
+    this.#transport.pause();
   }
 
   #decide(protocol: Protocol | undefined): void {
     if (this.#over) return;
     this.#over = true;
     this.#timers.cancel(this.#timer);
+    this.#timers.cancel(this.#hold);
+    if (this.#found !== undefined) this.#transport.resume();
     this.#decided(protocol, { bytes: this.#bytes, ended: this.#ended });
   }
 }

@@ -15,6 +15,12 @@ export interface TunnelHandlers {
 }
 
 /**
+ * ms that HTTP waits for word whether it may be looked at: a client's first bytes are often there before the control plane has answered. No longer, as with policies: a
+ * control plane that is away must not keep its clients waiting.
+ */
+export const WORD_MS = 1_000;
+
+/**
  * Serves a connection whose target is known, before its protocol is: the inside of a CONNECT, or a redirected one. Its bytes are looked at, unless discovery says
  * that the target is opaque.
  * @param rest what was read before  @param detectMs ms until the inside counts as opaque
@@ -35,13 +41,16 @@ export function serveTunnel(
       const handler = handlers[protocol.kind](transport);
       transport.handler = handler;
       handler.onData(kept.bytes, 0, kept.bytes.length);
+      if (kept.ended) handler.onEnd();
     } else becomeOpaque(handlers.opaque(transport), transport, target, kept);
   });
   const lookAtTarget = (): void => {
     if (target.opaque === true) detecting.end({ kind: 'opaque', reason: 'marked' });
+    else if (target.opaque === false) detecting.release();
   };
   const unsubscribe = target.onFound(lookAtTarget);
-  lookAtTarget();
+  if (target.opaque === undefined) detecting.hold(WORD_MS);
+  else lookAtTarget();
   detecting.start(detectMs);
 }
 

@@ -3,7 +3,11 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, request as ask } from 'node:http';
 import { connect, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import { askHttp2, callGrpc, http2Server, serveGrpc } from './http2-app.ts';
 import type { AppResult, AppTask, Seen } from './messages.ts';
+
+/** What was sent to the server that ends its side first. */
+const farewell = Promise.withResolvers<string>();
 
 process.on('message', (task: AppTask) => {
   void run(task)
@@ -21,6 +25,25 @@ async function run(task: AppTask): Promise<AppResult> {
       return listening(createServer(answer), task.host, task.port);
     case 'serve-tcp':
       return listening(createTcpServer({ allowHalfOpen: true }, echo(task.greeting)), task.host, task.port);
+    case 'serve-farewell':
+      return listening(
+        createTcpServer({ allowHalfOpen: true }, (socket) => {
+          socket.end(task.greeting);
+          text(socket).then(farewell.resolve, farewell.reject);
+        }),
+        '0.0.0.0',
+        task.port,
+      );
+    case 'heard':
+      return { kind: 'bytes', text: await farewell.promise };
+    case 'serve-http2':
+      return listening(http2Server(), '::', task.port);
+    case 'ask-http2':
+      return askHttp2(task.url, task.authority, task.bodies);
+    case 'serve-grpc':
+      return serveGrpc(task.host, task.port);
+    case 'call-grpc':
+      return callGrpc(task.target, task.words);
     case 'serve-tls':
       return listening(
         createTlsServer(task, (socket) => socket.end('inside TLS')),

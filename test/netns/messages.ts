@@ -34,6 +34,19 @@ export type AppTask =
   | { readonly do: 'serve-http'; readonly host: string; readonly port: number }
   /** Sends `greeting` at once, then every byte back; `tls` with a key made for the test. */
   | { readonly do: 'serve-tcp'; readonly host: string; readonly port: number; readonly greeting: string }
+  /** Sends `greeting`, ends its side at once, and keeps what comes after that; `heard` answers it when the client has ended too. */
+  | { readonly do: 'serve-farewell'; readonly port: number; readonly greeting: string }
+  | { readonly do: 'heard' }
+  | { readonly do: 'serve-http2'; readonly port: number }
+  | {
+      readonly do: 'ask-http2';
+      readonly url: string;
+      readonly authority: string;
+      /** One request each, at once on one connection; empty: a GET. */
+      readonly bodies: readonly string[];
+    }
+  | { readonly do: 'serve-grpc'; readonly host: string; readonly port: number }
+  | { readonly do: 'call-grpc'; readonly target: string; readonly words: readonly string[] }
   | { readonly do: 'serve-tls'; readonly port: number; readonly key: string; readonly cert: string }
   | {
       readonly do: 'get';
@@ -69,8 +82,18 @@ export interface Seen {
   readonly client: string | undefined;
 }
 
+/** What a client of gRPC was answered. */
+export interface CallsSeen {
+  /** `l5d-client-id`, as the server saw it. */
+  readonly who: string;
+  readonly missing: string;
+  readonly talk: readonly string[];
+}
+
 export type AppResult =
   | { readonly kind: 'done' }
+  | { readonly kind: 'answers'; readonly answers: readonly string[] }
+  | { readonly kind: 'calls'; readonly seen: CallsSeen }
   | { readonly kind: 'answer'; readonly status: number; readonly body: string }
   | { readonly kind: 'bytes'; readonly text: string }
   | { readonly kind: 'failed'; readonly error: string };
