@@ -14,9 +14,10 @@ import { fileURLToPath } from 'node:url';
 
 import { toBinary, create } from '@bufbuild/protobuf';
 
-import { Exports, type TrustBundle, TrustBundles } from '../api/proto/gen/isthmus/control_pb.js';
+import type { TrustBundle } from '../api/proto/gen/isthmus/control_pb.js';
 import { Destination, GetDestinationSchema, type Update } from '../api/proto/gen/linkerd/destination_pb.js';
 import { InboundServerPolicies, PortSpecSchema } from '../api/proto/gen/linkerd/inbound_pb.js';
+import { type Method, methods } from '../api/proto/methods.ts';
 import type { AdmissionReview } from '../api/kubernetes-types.ts';
 import { dnsIdentity, env, object } from '../api/names.ts';
 import { silentLog } from '../kubernetes/log.ts';
@@ -95,7 +96,7 @@ async function admin(path: string): Promise<{ status: number; body: string }> {
 test('a workload gets its certificate and then the trust bundle from a control plane that says it is ready', async () => {
   await workload.ready;
   const bundle = await new Promise<TrustBundle>((message, reject) => {
-    const call = channelTo(8086).bidiStream(TrustBundles.method.sync, { message, end: reject });
+    const call = channelTo(8086).bidiStream(methods.syncTrustBundles, { message, end: reject });
     call.send({ sequence: 0n, namespace: 'shop', workload: 'web-1' });
   });
   assert.ok(bundle.sequence > 0n);
@@ -120,7 +121,7 @@ test('it streams endpoints of what the API server holds', async () => {
   const { promise: added, resolve } = Promise.withResolvers<void>();
   const { promise: told, resolve: tell } = Promise.withResolvers<void>();
   const call = channelTo(8086).serverStream(
-    Destination.method.get,
+    methods.getEndpoints,
     { path: 'api:80', contextToken: '{"ns":"shop"}' },
     {
       message: ({ update }) => {
@@ -143,9 +144,9 @@ test('it streams endpoints of what the API server holds', async () => {
   call.cancel();
 });
 
-function ended(
+function ended<O extends object>(
   channel: Channel,
-  method: typeof Destination.method.get | typeof Exports.method.watch,
+  method: Method<'server-stream', object, O>,
 ): Promise<GrpcError | undefined> {
   return new Promise((resolve) => {
     channel.serverStream(method, {}, { message: () => {}, end: resolve });
@@ -154,12 +155,12 @@ function ended(
 
 test('a workload that is not the gateway is not told what is exported', async () => {
   await workload.ready;
-  assert.equal((await ended(channelTo(8086), Exports.method.watch))?.code, grpcStatus.permissionDenied);
+  assert.equal((await ended(channelTo(8086), methods.watchExports))?.code, grpcStatus.permissionDenied);
 });
 
 test('a name that is no Service ends the stream with its reason', async () => {
   await workload.ready;
-  const error = await ended(channelTo(8086), Destination.method.get);
+  const error = await ended(channelTo(8086), methods.getEndpoints);
   assert.equal(error?.code, grpcStatus.invalidArgument);
 });
 
@@ -293,7 +294,7 @@ test('on SIGTERM streams end with Unavailable and the process with 0', async () 
   const { promise: open, resolve } = Promise.withResolvers<void>();
   const end = new Promise<GrpcError | undefined>((done) => {
     channelTo(8086).serverStream(
-      Destination.method.get,
+      methods.getEndpoints,
       { path: 'gone.shop.svc:80' },
       { message: () => resolve(), end: done },
     );

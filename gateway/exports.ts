@@ -1,4 +1,5 @@
-import { Exports, type ExportedServices } from '../api/proto/gen/isthmus/control_pb.js';
+import type { ExportedServices } from '../api/proto/gen/isthmus/control_pb.js';
+import { methods } from '../api/proto/methods.ts';
 import { Watch, type Runtime } from '../proxy/index.ts';
 
 /** What the gateway may serve, by `<svc>.<ns>.svc.<cluster domain>:<port>`. Immutable. */
@@ -23,7 +24,7 @@ export class ExportWatch {
       clock,
       random,
       metrics: control.cells('exports'),
-      open: (handlers) => destination.serverStream(Exports.method.watch, {}, handlers),
+      open: (handlers) => destination.serverStream(methods.watchExports, {}, handlers),
       message: (exported) => {
         this.table = exportTable(exported, config.clusterDomain);
         this.known = true;

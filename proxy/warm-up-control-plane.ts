@@ -1,6 +1,4 @@
-import { create, type DescMethodServerStreaming, type MessageShape } from '@bufbuild/protobuf';
-import { Destination } from '../api/proto/gen/linkerd/destination_pb.js';
-import { InboundServerPolicies } from '../api/proto/gen/linkerd/inbound_pb.js';
+import { type Method, methods } from '../api/proto/methods.ts';
 import {
   GrpcError,
   grpcStatus,
@@ -34,26 +32,26 @@ export class WarmUpControlPlane implements Channel {
     throw new GrpcError(grpcStatus.unimplemented, 'a warm-up has no streams in both directions');
   }
 
-  serverStream<M extends DescMethodServerStreaming>(
-    method: M,
+  serverStream<I extends object, O extends object>(
+    method: Method<'server-stream', I, O>,
     _message: unknown,
-    handlers: StreamHandlers<MessageShape<M['output']>>,
+    handlers: StreamHandlers<O>,
   ): Call {
     // As over a network: never an answer within the call.
     const immediate = setImmediate(() => {
-      const answer = this.#answer(method);
+      const answer = this.#answer(method.path);
       if (answer === undefined) handlers.end(new GrpcError(grpcStatus.notFound, 'nothing is said of it'));
-      else handlers.message(answer as MessageShape<M['output']>);
+      else handlers.message(method.answer(answer));
     });
     return { cancel: () => clearImmediate(immediate) };
   }
 
   close(): void {}
 
-  #answer(method: DescMethodServerStreaming): object | undefined {
-    if (method === Destination.method.getProfile) return create(Destination.method.getProfile.output, {});
-    if (method === Destination.method.get) return this.#endpoints();
-    return method === InboundServerPolicies.method.watchPort ? everybody() : undefined;
+  #answer(path: string): object | undefined {
+    if (path === methods.getProfile.path) return {};
+    if (path === methods.getEndpoints.path) return this.#endpoints();
+    return path === methods.watchPort.path ? everybody() : undefined;
   }
 
   #endpoints(): object {
@@ -67,13 +65,13 @@ export class WarmUpControlPlane implements Channel {
         serverName: { name: dnsName },
       },
     };
-    return create(Destination.method.get.output, { update: { case: 'add', value: { addrs: [addr] } } });
+    return { update: { case: 'add', value: { addrs: [addr] } } };
   }
 }
 
 function everybody(): object {
-  return create(InboundServerPolicies.method.watchPort.output, {
+  return {
     protocol: { kind: { case: 'detect', value: {} } },
     authorizations: [{ authentication: { permit: { case: 'unauthenticated', value: {} } } }],
-  });
+  };
 }

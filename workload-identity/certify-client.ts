@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Identity } from '../api/proto/gen/linkerd/identity_pb.js';
+import { methods } from '../api/proto/methods.ts';
 import { createChannel } from './grpc-client.ts';
 import type { ChannelOptions } from './grpc-types.ts';
 
@@ -29,7 +29,7 @@ export function createCertifyClient(options: ChannelOptions & { tokenFile: strin
     const channel = createChannel(options);
     try {
       const answer = await channel.unary(
-        Identity.method.certify,
+        methods.certify,
         { identity, token, certificateSigningRequest: csr },
         { deadlineMs: CERTIFY_DEADLINE_MS },
       );

@@ -1,13 +1,4 @@
-import {
-  create,
-  type DescMessage,
-  type DescMethod,
-  type DescMethodUnary,
-  fromBinary,
-  type MessageInitShape,
-  type MessageShape,
-  toBinary,
-} from '@bufbuild/protobuf';
+import type { Method, MethodKind } from '../api/proto/methods.ts';
 import { type Clock, systemClock, type Timer } from './clock.ts';
 import { Connection } from './grpc-connection.ts';
 import { GrpcError, grpcStatus } from './grpc-error.ts';
@@ -25,18 +16,18 @@ export function createChannel(options: ChannelOptions): Channel {
   const clock = options.clock ?? systemClock;
   const running = new Set<RunningCall>();
 
-  function start<O extends DescMessage>(
-    method: DescMethod & { output: O },
-    handlers: StreamHandlers<MessageShape<O>>,
+  function start<I extends object, O extends object>(
+    method: Method<MethodKind, I, O>,
+    handlers: StreamHandlers<O>,
     callOptions: CallOptions,
   ): RunningCall {
     const call = new RunningCall(
       connection,
       clock,
-      requestHead(method, options.address, callOptions),
+      requestHead(method.path, options.address, callOptions),
       callOptions,
       {
-        message: (bytes) => handlers.message(fromBinary(method.output, bytes)),
+        message: (bytes) => handlers.message(method.decode(bytes)),
         end: (error) => {
           running.delete(call);
           handlers.end(error);
@@ -48,14 +39,14 @@ export function createChannel(options: ChannelOptions): Channel {
   }
 
   return {
-    unary<M extends DescMethodUnary>(
-      method: M,
-      message: MessageInitShape<M['input']>,
+    unary<I extends object, O extends object>(
+      method: Method<'unary', I, O>,
+      message: I,
       callOptions: CallOptions = {},
     ) {
-      const { promise, resolve, reject } = Promise.withResolvers<MessageShape<M['output']>>();
-      let answer: MessageShape<M['output']> | undefined;
-      const call = start<M['output']>(
+      const { promise, resolve, reject } = Promise.withResolvers<O>();
+      let answer: O | undefined;
+      const call = start(
         method,
         {
           message: (received) => {
@@ -65,27 +56,27 @@ export function createChannel(options: ChannelOptions): Channel {
             if (error !== undefined) reject(error);
             else if (answer === undefined) {
               reject(
-                new GrpcError(grpcStatus.internal, `${method.name} ended with OK but without an answer`),
+                new GrpcError(grpcStatus.internal, `${method.path} ended with OK but without an answer`),
               );
             } else resolve(answer);
           },
         },
         callOptions,
       );
-      call.send(encode(method.input, message));
+      call.send(encodeFrame(method.encode(message)));
       call.closeSend();
       return promise;
     },
     serverStream(method, message, handlers, callOptions = {}) {
       const call = start(method, handlers, callOptions);
-      call.send(encode(method.input, message));
+      call.send(encodeFrame(method.encode(message)));
       call.closeSend();
       return call;
     },
     bidiStream(method, handlers, callOptions = {}) {
       const call = start(method, handlers, callOptions);
       return {
-        send: (message) => call.send(encode(method.input, message)),
+        send: (message) => call.send(encodeFrame(method.encode(message))),
         closeSend: () => call.closeSend(),
         cancel: () => call.cancel(),
       };
@@ -95,10 +86,6 @@ export function createChannel(options: ChannelOptions): Channel {
       connection.close();
     },
   };
-}
-
-function encode<I extends DescMessage>(schema: I, message: MessageInitShape<I>): Buffer {
-  return encodeFrame(toBinary(schema, create(schema, message)));
 }
 
 type CallState =
@@ -215,14 +202,10 @@ function asGrpcError(error: unknown): GrpcError {
   });
 }
 
-function requestHead(
-  { parent, name }: DescMethod,
-  authority: string,
-  { deadlineMs, metadata }: CallOptions,
-): RequestHead {
+function requestHead(path: string, authority: string, { deadlineMs, metadata }: CallOptions): RequestHead {
   return {
     authority,
-    path: `/${parent.typeName}/${name}`,
+    path,
     fields: {
       ...metadata,
       te: 'trailers',

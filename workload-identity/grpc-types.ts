@@ -1,11 +1,5 @@
-import type {
-  DescMethodBiDiStreaming,
-  DescMethodServerStreaming,
-  DescMethodUnary,
-  MessageInitShape,
-  MessageShape,
-} from '@bufbuild/protobuf';
 import type { ConnectionOptions } from 'node:tls';
+import type { Method } from '../api/proto/methods.ts';
 import type { Clock } from './clock.ts';
 import type { GrpcError } from './grpc-error.ts';
 import type { Http2Connect } from './http2.ts';
@@ -41,22 +35,22 @@ export interface BidiCall<I> extends Call {
 /** gRPC to one address. Connects at the first call; a broken connection is made anew at the next, after a jittered back-off. */
 export interface Channel {
   /** Rejects with a `GrpcError`. */
-  unary<I extends DescMethodUnary>(
-    method: I,
-    message: MessageInitShape<I['input']>,
+  unary<I extends object, O extends object>(
+    method: Method<'unary', I, O>,
+    message: I,
     options?: CallOptions,
-  ): Promise<MessageShape<I['output']>>;
-  serverStream<M extends DescMethodServerStreaming>(
-    method: M,
-    message: MessageInitShape<M['input']>,
-    handlers: StreamHandlers<MessageShape<M['output']>>,
+  ): Promise<O>;
+  serverStream<I extends object, O extends object>(
+    method: Method<'server-stream', I, O>,
+    message: I,
+    handlers: StreamHandlers<O>,
     options?: CallOptions,
   ): Call;
-  bidiStream<M extends DescMethodBiDiStreaming>(
-    method: M,
-    handlers: StreamHandlers<MessageShape<M['output']>>,
+  bidiStream<I extends object, O extends object>(
+    method: Method<'bidi-stream', I, O>,
+    handlers: StreamHandlers<O>,
     options?: CallOptions,
-  ): BidiCall<MessageInitShape<M['input']>>;
+  ): BidiCall<I>;
   /** Ends all calls with CANCELLED. */
   close(): void;
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { create, type DescMethodBiDiStreaming, type MessageShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import { type TrustBundle, TrustBundleSchema } from '../api/proto/gen/isthmus/control_pb.js';
+import type { Method } from '../api/proto/methods.ts';
 import { GrpcError, grpcStatus } from './grpc-error.ts';
 import type { Channel, StreamHandlers } from './grpc-types.ts';
 import { ManualClock } from './testing/manual-clock.ts';
@@ -22,9 +23,9 @@ class ManualChannel implements Channel {
   serverStream(): never {
     throw new Error('nothing asks this');
   }
-  bidiStream<M extends DescMethodBiDiStreaming>(
-    _method: M,
-    handlers: StreamHandlers<MessageShape<M['output']>>,
+  bidiStream<I extends object, O extends object>(
+    _method: Method<'bidi-stream', I, O>,
+    handlers: StreamHandlers<O>,
   ) {
     this.stream = handlers as StreamHandlers<unknown>;
     return { send() {}, closeSend() {}, cancel() {} };

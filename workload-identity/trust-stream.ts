@@ -1,4 +1,4 @@
-import { TrustBundles } from '../api/proto/gen/isthmus/control_pb.js';
+import { methods } from '../api/proto/methods.ts';
 import { type BackOff, type Clock, createBackOff, type Timer } from './clock.ts';
 import type { GrpcError } from './grpc-error.ts';
 import type { BidiCall, Channel } from './grpc-types.ts';
@@ -51,7 +51,7 @@ export class TrustStream {
 
   #open(): void {
     const { channel, store } = this.#options;
-    const call: Sync = channel.bidiStream(TrustBundles.method.sync, {
+    const call: Sync = channel.bidiStream(methods.syncTrustBundles, {
       message: ({ sequence, anchors }) => this.#onBundle(call, sequence, anchors),
       end: (error) => this.#onEnd(call, error),
     });

@@ -1,11 +1,6 @@
-import { toBinary } from '@bufbuild/protobuf';
-
-import {
-  Destination,
-  type DestinationProfile,
-  DestinationProfileSchema,
-  type Update,
-} from '../../api/proto/gen/linkerd/destination_pb.js';
+import { encode } from '../../api/proto/codec.ts';
+import type { DestinationProfile, Update } from '../../api/proto/gen/linkerd/destination_pb.js';
+import { methods } from '../../api/proto/methods.ts';
 import {
   grpcStatus,
   type Channel,
@@ -79,13 +74,13 @@ export class Discovery {
     const request = { path, contextToken };
     this.#profile = new Watch<DestinationProfile>({
       ...options,
-      open: (handlers) => channel.serverStream(Destination.method.getProfile, request, handlers),
+      open: (handlers) => channel.serverStream(methods.getProfile, request, handlers),
       message: (profile) => this.#onProfile(profile),
       ended: (error) => this.#onProfileEnd(error),
     });
     this.#get = new Watch<Update>({
       ...options,
-      open: (handlers) => channel.serverStream(Destination.method.get, request, handlers),
+      open: (handlers) => channel.serverStream(methods.getEndpoints, request, handlers),
       message: (update, first) => this.#onUpdate(update, first),
       ended: (error) => this.#onGetEnd(error),
     });
@@ -131,7 +126,7 @@ export class Discovery {
       this.#rules = undefined;
       return;
     }
-    const told = Buffer.from(toBinary(DestinationProfileSchema, profile));
+    const told = encode(profile.$typeName, profile);
     if (this.#told?.equals(told) === true) return;
     this.#told = told;
     const port = /:\d+$/.exec(this.#path)?.[0] ?? '';

@@ -1,4 +1,5 @@
-import { InboundServerPolicies, type Server } from '../../api/proto/gen/linkerd/inbound_pb.js';
+import type { Server } from '../../api/proto/gen/linkerd/inbound_pb.js';
+import { methods } from '../../api/proto/methods.ts';
 import {
   grpcStatus,
   type Channel,
@@ -174,7 +175,7 @@ class WatchedPort implements PolicyCell {
     const request = { workload, port: this.number };
     return new Watch<Server>({
       ...this.#options,
-      open: (handlers) => channel.serverStream(InboundServerPolicies.method.watchPort, request, handlers),
+      open: (handlers) => channel.serverStream(methods.watchPort, request, handlers),
       message: (server) => this.#set(compilePortPolicy(server), server.labels['kind'] === 'default'),
       ended: (error) => {
         const final = isFinal(error);

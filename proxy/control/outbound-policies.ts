@@ -1,4 +1,5 @@
-import { OutboundPolicies, type OutboundPolicy } from '../../api/proto/gen/linkerd/outbound_pb.js';
+import type { OutboundPolicy } from '../../api/proto/gen/linkerd/outbound_pb.js';
+import { methods } from '../../api/proto/methods.ts';
 import type { Channel, Clock, Timer } from '../../workload-identity/index.ts';
 import { compileOutboundPolicy, type OutboundRules } from '../route/outbound-rules.ts';
 import type { ControlCells } from '../telemetry/control-metrics.ts';
@@ -40,7 +41,7 @@ export class OutboundPolicyWatch {
     };
     this.#watch = new Watch<OutboundPolicy>({
       ...options,
-      open: (handlers) => channel.serverStream(OutboundPolicies.method.watch, request, handlers),
+      open: (handlers) => channel.serverStream(methods.watchOutbound, request, handlers),
       message: (policy) => {
         changed(compileOutboundPolicy(policy));
         this.#settle();

@@ -1,6 +1,7 @@
 import type { GrpcRouteMatch } from '../../api/proto/gen/linkerd/grpc_route_pb.js';
 import type { HostMatch, HttpRouteMatch } from '../../api/proto/gen/linkerd/http_route_pb.js';
-import { type HttpMethod, HttpMethod_Registered } from '../../api/proto/gen/linkerd/http_types_pb.js';
+import type { HttpMethod } from '../../api/proto/gen/linkerd/http_types_pb.js';
+import { httpMethodRegisteredNames } from '../../api/proto/gen/fields.ts';
 import { routeExpression } from '../../api/route-expression.ts';
 import {
   AllOf,
@@ -120,6 +121,6 @@ function compileHeader({ name, value }: HttpRouteMatch['headers'][number]): Matc
 
 /** Undefined: any method. */
 export function methodName(method: HttpMethod | undefined): string | undefined {
-  if (method?.type.case === 'registered') return HttpMethod_Registered[method.type.value];
+  if (method?.type.case === 'registered') return httpMethodRegisteredNames[method.type.value];
   return method?.type.case === 'unregistered' ? method.type.value : undefined;
 }

@@ -1,5 +1,5 @@
 import type { RequestRedirect } from '../../api/proto/gen/linkerd/http_route_pb.js';
-import { Scheme_Registered } from '../../api/proto/gen/linkerd/http_types_pb.js';
+import { schemeRegisteredNames } from '../../api/proto/gen/fields.ts';
 import { FieldId, Head, spanText } from '../message.ts';
 
 const FOUND = 302;
@@ -57,7 +57,7 @@ export class Redirect {
 
 function schemeOf({ scheme }: RequestRedirect): string | undefined {
   if (scheme?.type.case === 'registered')
-    return scheme.type.value === Scheme_Registered.HTTPS ? 'https' : 'http';
+    return schemeRegisteredNames[scheme.type.value] === 'HTTPS' ? 'https' : 'http';
   return scheme?.type.case === 'unregistered' && scheme.type.value !== '' ? scheme.type.value : undefined;
 }
 

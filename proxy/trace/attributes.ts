@@ -1,5 +1,5 @@
 import { copyBytes } from '../bytes.ts';
-import { BYTES, delimited, tagOf, VARINT, varintLength, writeVarint } from '../protobuf.ts';
+import { BYTES, delimited, tagOf, VARINT, varintLength, writeVarint } from '../../api/proto/wire-format.ts';
 
 /** `opentelemetry.proto.common.v1`: KeyValue.key, KeyValue.value, AnyValue.string_value, AnyValue.int_value. */
 const KEY = 1;

@@ -15,7 +15,7 @@ import { Head, setSpan } from '../message.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import { textAttribute } from './attributes.ts';
 import { Exporter, type ExporterOptions } from './exporter.ts';
-import { delimited } from '../protobuf.ts';
+import { delimited } from '../../api/proto/wire-format.ts';
 import { Span } from './span.ts';
 import { ATTRIBUTES, SpanEncoder, SpanKind, type EndedSpan } from './span-encoder.ts';
 import { BATCH_BYTES, SpanQueue, type Batch } from './span-queue.ts';

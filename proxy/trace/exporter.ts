@@ -11,7 +11,7 @@ import type {
 } from '../../workload-identity/index.ts';
 import { http } from '../node-http.ts';
 import type { Counter } from '../telemetry/registry.ts';
-import { delimited, headOf } from '../protobuf.ts';
+import { delimited, headOf } from '../../api/proto/wire-format.ts';
 import type { Batch } from './span-queue.ts';
 import { wait } from './wait.ts';
 

@@ -1,4 +1,4 @@
-import { BYTES, delimited, FIXED64, tagOf, VARINT, writeVarint } from '../protobuf.ts';
+import { BYTES, delimited, FIXED64, tagOf, VARINT, writeVarint } from '../../api/proto/wire-format.ts';
 import { copyBytes, equalBytes } from '../bytes.ts';
 import { parseDecimal } from '../characters.ts';
 import { NO_GRPC_STATUS } from '../telemetry/classify.ts';

@@ -1,6 +1,6 @@
 import type { Counter } from '../telemetry/registry.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
-import { BYTES, tagOf, writeVarint } from '../protobuf.ts';
+import { BYTES, tagOf, writeVarint } from '../../api/proto/wire-format.ts';
 
 /** Of `ScopeSpans`. */
 const SPANS = 2;

@@ -4,7 +4,7 @@ import type { MeshConfig } from '../config.ts';
 import type { Runtime } from '../runtime.ts';
 import { textAttribute } from './attributes.ts';
 import { Exporter } from './exporter.ts';
-import { delimited } from '../protobuf.ts';
+import { delimited } from '../../api/proto/wire-format.ts';
 import { RandomIds } from './random-ids.ts';
 import { SpanQueue } from './span-queue.ts';
 import { Tracer } from './tracer.ts';

@@ -1,10 +1,11 @@
-import { create, type DescMethodServerStreaming } from '@bufbuild/protobuf';
+import { fromBinary } from '@bufbuild/protobuf';
 
 import type { Pod } from '../../api/kubernetes-types.ts';
 import { component, label } from '../../api/names.ts';
-import { Destination, type GetDestination } from '../../api/proto/gen/linkerd/destination_pb.js';
-import { InboundServerPolicies, type PortSpec } from '../../api/proto/gen/linkerd/inbound_pb.js';
-import { OutboundPolicies, type TrafficSpec } from '../../api/proto/gen/linkerd/outbound_pb.js';
+import { GetDestinationSchema } from '../../api/proto/gen/linkerd/destination_pb.js';
+import { PortSpecSchema } from '../../api/proto/gen/linkerd/inbound_pb.js';
+import { TrafficSpecSchema } from '../../api/proto/gen/linkerd/outbound_pb.js';
+import { methods } from '../../api/proto/methods.ts';
 import { createDestinationService } from '../../destination/destination-service.ts';
 import { createPolicyService } from '../../destination/policy-service.ts';
 import type { PolicyKind, PolicyKinds } from '../../destination/policy/kinds.ts';
@@ -151,13 +152,15 @@ function channelTo(views: Views, policyViews: Views): Channel {
   const own = { ...settings, clusterNetworks: ['127.0.0.0/8'] };
   const destination = createDestinationService({ ...deps, views }, own);
   const policy = createPolicyService({ ...deps, views: policyViews }, own);
-  const serve = (method: DescMethodServerStreaming, request: object, stream: ServerStream<never>): void => {
-    if (method === Destination.method.get) destination.get(request as GetDestination, stream);
-    else if (method === Destination.method.getProfile)
-      destination.getProfile(request as GetDestination, stream);
-    else if (method === InboundServerPolicies.method.watchPort) policy.watchPort(request as PortSpec, stream);
-    else if (method === OutboundPolicies.method.watch) policy.watchOutbound(request as TrafficSpec, stream);
-    else throw new GrpcError(grpcStatus.unimplemented, `there is no ${method.name} in this test`);
+  const { getEndpoints, getProfile, watchPort, watchOutbound } = methods;
+  const serve = (path: string, request: Uint8Array, stream: ServerStream<never>): void => {
+    if (path === getEndpoints.path) destination.get(fromBinary(GetDestinationSchema, request), stream);
+    else if (path === getProfile.path)
+      destination.getProfile(fromBinary(GetDestinationSchema, request), stream);
+    else if (path === watchPort.path) policy.watchPort(fromBinary(PortSpecSchema, request), stream);
+    else if (path === watchOutbound.path)
+      policy.watchOutbound(fromBinary(TrafficSpecSchema, request), stream);
+    else throw new GrpcError(grpcStatus.unimplemented, `there is no ${path} in this test`);
   };
   return {
     unary: () => Promise.reject(new GrpcError(grpcStatus.unimplemented, 'only streams')),
@@ -188,7 +191,7 @@ function channelTo(views: Views, policyViews: Views): Channel {
       setImmediate(() => {
         if (!open) return;
         try {
-          serve(method, create(method.input, message), stream);
+          serve(method.path, method.encode(message), stream);
         } catch (error) {
           if (!(error instanceof GrpcError)) throw error;
           stream.fail(error);

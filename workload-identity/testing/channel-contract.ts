@@ -4,12 +4,9 @@ import { createSecureServer, type ServerHttp2Session, type ServerHttp2Stream } f
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
-import {
-  TrustBundleAckSchema,
-  TrustBundles,
-  TrustBundleSchema,
-} from '../../api/proto/gen/isthmus/control_pb.js';
-import { CertifyResponseSchema, Identity } from '../../api/proto/gen/linkerd/identity_pb.js';
+import { TrustBundleAckSchema, TrustBundleSchema } from '../../api/proto/gen/isthmus/control_pb.js';
+import { CertifyResponseSchema } from '../../api/proto/gen/linkerd/identity_pb.js';
+import { methods } from '../../api/proto/methods.ts';
 import type { Clock } from '../clock.ts';
 import { createChannel } from '../grpc-client.ts';
 import { GrpcError, grpcStatus } from '../grpc-error.ts';
@@ -72,7 +69,7 @@ async function rawServer(
 }
 
 function certify(channel: Channel, options: { deadlineMs?: number; metadata?: Record<string, string> } = {}) {
-  return channel.unary(Identity.method.certify, { identity: 'web' }, options);
+  return channel.unary(methods.certify, { identity: 'web' }, options);
 }
 
 function refusedWith(code: number, message: RegExp) {
@@ -290,7 +287,7 @@ function channels(channelTo: ChannelTo, { connect, timed }: Engine): void {
         opened.resolve();
       });
       const ended = Promise.withResolvers<GrpcError | undefined>();
-      const call = channelTo(port, time).bidiStream(TrustBundles.method.sync, {
+      const call = channelTo(port, time).bidiStream(methods.syncTrustBundles, {
         message: () => {},
         end: (error) => ended.resolve(error),
       });
@@ -356,7 +353,7 @@ function streams(channelTo: ChannelTo): void {
         stream.respond({ ...HEADERS, 'grpc-status': '7' }, { endStream: true });
       });
       const ended = Promise.withResolvers<GrpcError | undefined>();
-      const call = channelTo(port).bidiStream(TrustBundles.method.sync, {
+      const call = channelTo(port).bidiStream(methods.syncTrustBundles, {
         message: () => {},
         end: (error) => ended.resolve(error),
       });
@@ -376,7 +373,7 @@ function streams(channelTo: ChannelTo): void {
       const two = Promise.withResolvers<void>();
       const ended = Promise.withResolvers<GrpcError | undefined>();
       const channel = channelTo(Number(control.address.split(':')[1]));
-      const call = channel.bidiStream(TrustBundles.method.sync, {
+      const call = channel.bidiStream(methods.syncTrustBundles, {
         message: ({ sequence }) => {
           received.push(sequence);
           if (received.length === 2) two.resolve();

@@ -1,23 +1,15 @@
-import { create, type DescMethodServerStreaming, type MessageShape } from '@bufbuild/protobuf';
-import { Exports, ExportedServicesSchema } from '../../../api/proto/gen/isthmus/control_pb.js';
+import { create } from '@bufbuild/protobuf';
+import { ExportedServicesSchema } from '../../../api/proto/gen/isthmus/control_pb.js';
 import {
-  Destination,
   DestinationProfileSchema,
   UpdateSchema,
   type WeightedAddr,
   WeightedAddrSchema,
 } from '../../../api/proto/gen/linkerd/destination_pb.js';
-import {
-  InboundServerPolicies,
-  ServerSchema,
-  type Server,
-} from '../../../api/proto/gen/linkerd/inbound_pb.js';
-import {
-  OutboundPolicies,
-  OutboundPolicySchema,
-  type OutboundPolicy,
-} from '../../../api/proto/gen/linkerd/outbound_pb.js';
+import { ServerSchema, type Server } from '../../../api/proto/gen/linkerd/inbound_pb.js';
+import { OutboundPolicySchema, type OutboundPolicy } from '../../../api/proto/gen/linkerd/outbound_pb.js';
 import type { TcpAddress } from '../../../api/proto/gen/linkerd/net_pb.js';
+import { methods } from '../../../api/proto/methods.ts';
 import {
   GrpcError,
   grpcStatus,
@@ -140,7 +132,7 @@ export class FakeControlPlane {
       close: () => {},
       serverStream: (method, message, handlers) => {
         const stream: Stream = {
-          kind: kindOf(method),
+          kind: kindOf(method.path),
           path: pathOf(message),
           handlers,
           cancelled: false,
@@ -212,13 +204,13 @@ export class FakeControlPlane {
   }
 }
 
-function kindOf(method: DescMethodServerStreaming): Stream['kind'] {
-  if (method === Destination.method.getProfile) return 'profile';
-  if (method === Destination.method.get) return 'get';
-  if (method === InboundServerPolicies.method.watchPort) return 'policy';
-  if (method === OutboundPolicies.method.watch) return 'outbound';
-  if (method === Exports.method.watch) return 'exports';
-  throw new Error(`the fake control plane has no ${method.name}`);
+function kindOf(path: string): Stream['kind'] {
+  if (path === methods.getProfile.path) return 'profile';
+  if (path === methods.getEndpoints.path) return 'get';
+  if (path === methods.watchPort.path) return 'policy';
+  if (path === methods.watchOutbound.path) return 'outbound';
+  if (path === methods.watchExports.path) return 'exports';
+  throw new Error(`the fake control plane has no ${path}`);
 }
 
 function pathOf(message: object): string {
@@ -234,7 +226,7 @@ function authorityOf(target: unknown): string {
 
 const NO_POLICY = create(OutboundPolicySchema, {});
 
-function send(stream: Stream, message: MessageShape<DescMethodServerStreaming['output']>): void {
+function send(stream: Stream, message: object): void {
   stream.handlers.message(message as never);
 }
 
