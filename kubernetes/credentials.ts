@@ -36,7 +36,12 @@ const ALLOWED = {
  * `insecure-skip-tls-verify`, …), wherever it stands.
  */
 export function linkCredentials(kubeconfig: string): ClientConfig {
-  const config = parse(kubeconfig);
+  return inlineCredentials(parse(kubeconfig));
+}
+
+/** As `linkCredentials`, out of a kubeconfig that has been read. */
+export function inlineCredentials(kubeconfig: Readonly<Record<string, unknown>>): ClientConfig {
+  const config: Fields = kubeconfig;
   refuseUnknown(config, ALLOWED.top, '');
   const clusters = entries(config, 'clusters', 'cluster', ALLOWED.cluster);
   const contexts = entries(config, 'contexts', 'context', ALLOWED.context);
