@@ -141,6 +141,8 @@ export const proxyEnv = {
   inboundPort: 'ISTHMUS_PROXY_INBOUND_PORT',
   outboundPort: 'ISTHMUS_PROXY_OUTBOUND_PORT',
   adminPort: 'ISTHMUS_PROXY_ADMIN_PORT',
+  /** `true`: HTTP requests go to the Service that `l5d-dst-override` names. */
+  ingress: 'ISTHMUS_PROXY_INGRESS',
   /** `true`: `POST /shutdown` at the admin port ends the sidecar. */
   adminShutdown: 'ISTHMUS_PROXY_ADMIN_SHUTDOWN',
   /** Milliseconds for a connection to the app, and to a peer. */

@@ -202,6 +202,14 @@ test('annotations set resources, log level, policy and opaque ports: pod over na
   assert.deepEqual(warnings, []);
 });
 
+test('an ingress controller’s sidecar goes by what requests name, any other does not', () => {
+  const ingress = inject(pod({ 'linkerd.io/inject': 'ingress' }), context);
+  assert.deepEqual([value(ingress.sidecar, proxyEnv.ingress), ingress.warnings], ['true', []]);
+  const byNamespace = inject(pod(), context, namespace({ 'isthmus.dev/inject': 'ingress' }));
+  assert.equal(value(byNamespace.sidecar, proxyEnv.ingress), 'true');
+  assert.equal(value(inject(pod(ASKED), context).sidecar, proxyEnv.ingress), undefined);
+});
+
 test('opaque ports by name reach the proxy as numbers, and what is neither does not reach it', () => {
   const { sidecar, warnings } = inject(
     pod(

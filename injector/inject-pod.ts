@@ -26,7 +26,7 @@ export function injectPod(
 ): InjectionResult {
   const decision = shouldInject(pod, namespace, context);
   if (!decision.inject) return { injected: false, patch: [], skipped: decision.skipped, warnings: [] };
-  const { plan, warnings } = sidecarPlan(pod, namespace.metadata, context);
+  const { plan, warnings } = sidecarPlan(pod, namespace.metadata, context, decision.ingress);
   const spec = pod.spec ?? { containers: [] };
   const injected: Pod = {
     ...pod,
@@ -50,7 +50,7 @@ export function injectPod(
     injected: true,
     pod: injected,
     patch: podPatch(pod, injected),
-    warnings: [...decision.warnings, ...warnings],
+    warnings,
   };
 }
 

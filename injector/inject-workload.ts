@@ -105,7 +105,7 @@ function annotate(
   const name = manifest.metadata?.namespace ?? transform.namespace;
   const decision = shouldInject(asking, { name }, OFFLINE);
   if (!decision.inject) return unchanged(decision.skipped.message);
-  return { ...replaced(manifest, asking), warnings: decision.warnings };
+  return replaced(manifest, asking);
 }
 
 /** What is so in every mesh: without a cluster nothing more is known. */

@@ -22,7 +22,9 @@ export interface Skipped {
 }
 
 /** Whether a pod gets a sidecar. */
-export type InjectionDecision = { inject: true; warnings: string[] } | { inject: false; skipped: Skipped };
+export type InjectionDecision =
+  /** `ingress`: the pod is an ingress controller, whose requests name their Services. */
+  { inject: true; ingress: boolean } | { inject: false; skipped: Skipped };
 
 /** Of the install's values, what decides over injection. */
 export interface InjectionSettings {
@@ -52,14 +54,14 @@ export function shouldInject(
   }
   const asked = requested(pod.metadata, namespace.metadata, settings.ignoreLinkerdAnnotation);
   if ('code' in asked) return { inject: false, skipped: asked };
-  return obstacle(pod) ?? sameUser(pod, namespace, settings) ?? { inject: true, warnings: asked.warnings };
+  return obstacle(pod) ?? sameUser(pod, namespace, settings) ?? { inject: true, ingress: asked.ingress };
 }
 
 function requested(
   pod: ObjectMeta | undefined,
   namespace: ObjectMeta | undefined,
   ignoreLinkerd: boolean,
-): Skipped | { warnings: string[] } {
+): Skipped | { ingress: boolean } {
   const onPod = injectAnnotation(pod, ignoreLinkerd);
   const found = onPod ?? injectAnnotation(namespace, ignoreLinkerd);
   const where = onPod === undefined ? 'namespace' : 'pod';
@@ -71,9 +73,8 @@ function requested(
   }
   switch (found.value) {
     case 'enabled':
-      return { warnings: [] };
     case 'ingress':
-      return { warnings: [`annotation ${found.key}: "ingress" is taken as "enabled"`] };
+      return { ingress: found.value === 'ingress' };
     case 'disabled':
       return {
         code: 'injection_disable_annotation_present',

@@ -33,6 +33,8 @@ export interface SidecarPlan {
   /** It is held back by a hook: the sidecar is a container beside the app's. */
   readonly waitsByHook: boolean;
   readonly waitBeforeExitSeconds: number;
+  /** The app is an ingress controller, whose requests name their Services. */
+  readonly ingress: boolean;
 }
 
 /** What pod and namespace ask of the sidecar over what the install says, and what of it could not be done. */
@@ -40,6 +42,7 @@ export function sidecarPlan(
   pod: Pod,
   namespace: ObjectMeta | undefined,
   context: InjectionContext,
+  ingress: boolean,
 ): { plan: SidecarPlan; warnings: string[] } {
   const spec = pod.spec ?? { containers: [] };
   const { config, warnings } = proxyConfig(pod.metadata, namespace);
@@ -70,6 +73,7 @@ export function sidecarPlan(
     // In the embedded cluster there is no such command; an app that is told of its proxy gets an error from it instead of none.
     waitsByHook: !native && awaits && context.proxyMode === 'redirect',
     waitBeforeExitSeconds: config.waitBeforeExitSeconds ?? 0,
+    ingress,
   };
   return {
     plan,

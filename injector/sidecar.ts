@@ -90,6 +90,7 @@ function sidecarEnv(plan: SidecarPlan): EnvVar[] {
     { name: proxyEnv.adminPort, value: String(ports.admin) },
     ...sidecarTelemetry(config, context.telemetry, plan.namespace),
     ...given(proxyEnv.shutdownGraceSeconds, secondsOf(config.shutdownGraceMs)),
+    ...given(proxyEnv.ingress, plan.ingress ? true : undefined),
     ...given(proxyEnv.adminShutdown, config.adminShutdown),
     ...given(proxyEnv.inboundConnectMs, config.inboundConnectMs),
     ...given(proxyEnv.outboundConnectMs, config.outboundConnectMs),

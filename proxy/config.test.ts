@@ -32,6 +32,13 @@ test('the least environment gives the defaults', () => {
   assert.equal(gatewayConfig(GOOD).workload.clusterId, 'east');
 });
 
+test('a time of detection of 0 is one without end, and only an ingress controller goes by overrides', () => {
+  const endless = { ISTHMUS_PROXY_INBOUND_DETECT_TIMEOUT_MS: '0' };
+  const { times, ingress } = proxyConfig({ ...GOOD, ...endless, ISTHMUS_PROXY_INGRESS: 'true' });
+  assert.deepEqual([times.inboundDetectMs, times.outboundDetectMs, ingress], [86_400_000, 10_000, true]);
+  assert.equal(proxyConfig(GOOD).ingress, false);
+});
+
 test('everything that is missing is told at once, by name', () => {
   const told = problems({}).join('\n');
   for (const name of Object.keys(GOOD)) assert.match(told, new RegExp(`^${name} is not set`, 'm'));

@@ -95,6 +95,8 @@ export interface ProxyConfig extends MeshConfig {
   readonly ports: ProxyPorts;
   /** `POST /shutdown` from the pod itself ends the sidecar. */
   readonly adminShutdown: boolean;
+  /** The app is an ingress controller: each request goes to the Service that its `l5d-dst-override` names. */
+  readonly ingress: boolean;
   /** How apps reach the outbound side. `explicit`: they name their target (absolute form, CONNECT). */
   readonly mode: (typeof MODES)[number];
   readonly defaultPolicy: DefaultPolicy;
@@ -126,6 +128,7 @@ export function proxyConfig(env: NodeJS.ProcessEnv): ProxyConfig {
       outbound: read.port(proxyEnv.outboundPort, port.outbound),
       admin: read.port(proxyEnv.adminPort, port.admin),
     },
+    ingress: read.oneOf(proxyEnv.ingress, FLAGS, 'false') === 'true',
     adminShutdown: read.oneOf(proxyEnv.adminShutdown, FLAGS, 'false') === 'true',
     defaultPolicy: read.oneOf(proxyEnv.defaultInboundPolicy, DEFAULT_POLICIES, 'all-unauthenticated'),
     clusterNetworks: read.blocks(proxyEnv.clusterNetworks, CLUSTER_NETWORKS),
@@ -176,8 +179,8 @@ function meshConfig(read: Reader): MeshConfig {
     traces: traceConfig(read),
     times: {
       ...DEFAULT_TIMES,
-      inboundDetectMs: read.milliseconds(proxyEnv.inboundDetectMs, DEFAULT_TIMES.inboundDetectMs),
-      outboundDetectMs: read.milliseconds(proxyEnv.outboundDetectMs, DEFAULT_TIMES.outboundDetectMs),
+      inboundDetectMs: read.millisecondsOrNone(proxyEnv.inboundDetectMs, DEFAULT_TIMES.inboundDetectMs),
+      outboundDetectMs: read.millisecondsOrNone(proxyEnv.outboundDetectMs, DEFAULT_TIMES.outboundDetectMs),
       inboundConnectMs: read.milliseconds(proxyEnv.inboundConnectMs, DEFAULT_TIMES.inboundConnectMs),
       outboundConnectMs: read.milliseconds(proxyEnv.outboundConnectMs, DEFAULT_TIMES.outboundConnectMs),
       graceMs: read.seconds(proxyEnv.shutdownGraceSeconds, DEFAULT_TIMES.graceMs / 1_000) * 1_000,
@@ -294,6 +297,11 @@ class Reader {
 
   milliseconds(variable: string, fallback: number): number {
     return this.#whole(variable, fallback, MAX_TIME_MS, `a number of milliseconds from 1 to ${MAX_TIME_MS}`);
+  }
+
+  /** 0: without end, which is the longest time that there is. */
+  millisecondsOrNone(variable: string, fallback: number): number {
+    return this.text(variable, '') === '0' ? MAX_TIME_MS : this.milliseconds(variable, fallback);
   }
 
   port(variable: string, fallback: number): number {

@@ -12,6 +12,7 @@ import { RedirectedAcceptor } from './inbound/redirected-acceptor.ts';
 import { startObserving } from './observing.ts';
 import { Outbound } from './outbound/outbound.ts';
 import { Peers } from './outbound/peers.ts';
+import type { TargetOptions } from './outbound/target.ts';
 import { Targets } from './outbound/targets.ts';
 import { defaultPortPolicy } from './policy/inbound-policy.ts';
 import {
@@ -56,8 +57,13 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
   const peers = createPeers(runtime);
   const observing = startObserving(runtime);
   const { observers } = observing;
-  const targets = createTargets(runtime, peers, config, observers);
-  const outbound = createOutbound(runtime, targets);
+  const outboundInFlight = new InFlight(config.limits.maxInFlight);
+  const targetsBeyond = (beyond: TargetOptions['beyond']): Targets =>
+    createTargets(runtime, peers, config, observers, outboundInFlight, beyond);
+  const targets = targetsBeyond({ kind: 'dns', resolve: runtime.resolve });
+  // What an ingress controller lets its clients write leads to Services, never out of the cluster.
+  const overrides = config.ingress ? targetsBeyond({ kind: 'refuse' }) : undefined;
+  const outbound = createOutbound(runtime, targets, overrides);
   const policies = createPolicies(runtime, config);
   const ownApps = createApps(runtime, ip);
   const apps = new AppsByAddress(ip, ownApps, (address) => createApps(runtime, address));
@@ -85,7 +91,7 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
   runtime.log.info({ pod: config.pod.name, address: ip }, 'proxy started');
   const left = (): Left => ({
     inboundRequests: inFlight.active,
-    outboundRequests: targets.active,
+    outboundRequests: outboundInFlight.active,
     peers: acceptor.connections,
     apps: outbound.open,
   });
@@ -109,6 +115,7 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
       tellEnd(runtime.log, clean, left());
       policies.stop();
       targets.close();
+      overrides?.close();
       peers.destroy();
       apps.destroy();
       runtime.tracker.destroyAll();
@@ -179,15 +186,17 @@ function createTargets(
   peers: Peers,
   { opaquePorts }: ProxyConfig,
   observers: Observers | undefined,
+  inFlight: InFlight,
+  beyond: TargetOptions['beyond'],
 ): Targets {
   return new Targets({
     ...runtime,
     peers,
     discovery: discoveryOptions(runtime),
     policy: outboundPolicyOptions(runtime),
-    inFlight: new InFlight(runtime.config.limits.maxInFlight),
+    inFlight,
     failFastMs: runtime.config.times.failFastMs,
-    beyond: { kind: 'dns', resolve: runtime.resolve },
+    beyond,
     opaquePorts,
     observer: (authority, endpoint) => observers?.outbound(authority, endpoint),
     throughGateways: true,
@@ -212,8 +221,8 @@ export function outboundPolicyOptions(runtime: Runtime) {
   return { clock, random, contextToken, channel: policy, metrics: control.cells('policy') };
 }
 
-function createOutbound(runtime: Runtime, targets: Targets): Outbound {
-  return new Outbound({ ...runtime, targets, detectMs: runtime.config.times.outboundDetectMs });
+function createOutbound(runtime: Runtime, targets: Targets, overrides: Targets | undefined): Outbound {
+  return new Outbound({ ...runtime, targets, overrides, detectMs: runtime.config.times.outboundDetectMs });
 }
 
 function createPolicies(runtime: Runtime, config: ProxyConfig): InboundPolicies {

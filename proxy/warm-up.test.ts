@@ -20,6 +20,7 @@ describe('warm-up', () => {
     config = {
       ...mesh.meshConfig(pod),
       ports: port,
+      ingress: false,
       adminShutdown: false,
       mode: 'explicit',
       defaultPolicy: 'deny',

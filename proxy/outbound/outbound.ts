@@ -16,12 +16,15 @@ import { connectHead } from '../upstream/connect-head.ts';
 import { refuse } from '../upstream/refuse.ts';
 import { readAuthority, readAuthorityOf } from './authority.ts';
 import { Detecting } from './detecting.ts';
+import { takeOverride } from './ingress.ts';
 import type { Target } from './target.ts';
 import type { Targets } from './targets.ts';
 import { serveTunnel } from './tunnel.ts';
 
 export interface OutboundOptions {
   targets: Targets;
+  /** Of an ingress controller's sidecar: where requests go by `l5d-dst-override`. Undefined: they do not. */
+  overrides: Targets | undefined;
   wrap: Wrap;
   timers: TimerWheel;
   /** ms. */
@@ -42,7 +45,7 @@ type OnConnect = NonNullable<Http1ServerOptions['onConnect']>;
  * The outbound side: connections of the pod's own apps. The way of a request, outermost first:
  *
  *   accept, target            this file: a redirected connection has its original destination; else absolute form or `:authority` picks the target by request,
- *                             CONNECT and the server name of TLS by connection
+ *                             CONNECT and the server name of TLS by connection. In ingress mode `l5d-dst-override` goes before all of these (`ingress.ts`)
  *   detect                    `detecting.ts`, `tunnel.ts`: what is spoken on a connection, or inside a CONNECT
  *   codec                     `http1/server-connection.ts`, `http2/connection.ts`, `transport/opaque.ts`
  *   target's stack            `target.ts`: telemetry, balance, peer
@@ -156,11 +159,19 @@ export class Outbound {
   }
 
   #route(head: Head, tunnel: Target | undefined): RequestSink {
+    const { overrides } = this.#options;
+    if (overrides !== undefined) {
+      const named = takeOverride(head);
+      if (named !== undefined) return this.#stackOf(this.#targetOf(named, overrides));
+    }
     if (tunnel !== undefined) {
       tunnel.touch();
       return tunnel.stack;
     }
-    const target = this.#targetOf(readAuthorityOf(head.authority, HTTP_PORT));
+    return this.#stackOf(this.#targetOf(readAuthorityOf(head.authority, HTTP_PORT)));
+  }
+
+  #stackOf(target: Target | Cause): RequestSink {
     return 'stack' in target ? target.stack : refuse(target, this.#options.http.outboundErrors);
   }
 
@@ -196,8 +207,8 @@ export class Outbound {
     return this.#targetOf(readAuthority(text, defaultPort));
   }
 
-  #targetOf(authority: string | Cause): Target | Cause {
+  #targetOf(authority: string | Cause, targets = this.#options.targets): Target | Cause {
     if (typeof authority !== 'string') return authority;
-    return this.#options.targets.get(authority) ?? causes.overloaded;
+    return targets.get(authority) ?? causes.overloaded;
   }
 }

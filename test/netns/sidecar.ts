@@ -60,6 +60,7 @@ async function start({ names, ip, anchorsFile, opaquePorts, ports }: Start): Pro
     traces: undefined,
     mode: 'redirect',
     ports,
+    ingress: false,
     adminShutdown: true,
     defaultPolicy: 'all-unauthenticated',
     clusterNetworks: [],

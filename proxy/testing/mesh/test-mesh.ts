@@ -181,6 +181,7 @@ export class TestMesh {
       ...this.meshConfig(pod),
       mode: 'explicit',
       ports: port,
+      ingress: false,
       adminShutdown: false,
       defaultPolicy: 'all-unauthenticated',
       clusterNetworks: [parseBlock('127.0.0.0/8')].filter((block) => block !== undefined),
