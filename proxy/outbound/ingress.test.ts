@@ -51,7 +51,7 @@ describe('ingress mode', () => {
   test('HTTP/2 as well', async () => {
     const app = await startHttp2App(mesh, server.ip, (stream, headers) => {
       stream.respond({ ':status': 200 });
-      stream.end(`${headers[':authority']} ${headers[FIELD]}`);
+      stream.end(`${headers[':authority']} ${String(headers[FIELD])}`);
     });
     east.controlPlane.setService('calls.shop:9090', [meshedEndpoint(server, app.port)]);
     const session = await http2Through(mesh, ingress.ip, dialled);
