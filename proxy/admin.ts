@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { BlockList, isIPv6, type AddressInfo } from 'node:net';
-import { http } from './node-http.ts';
+import { nodeHttp } from './node-http.ts';
 import { exposition, EXPOSITION_TYPE } from './telemetry/exposition.ts';
 import type { Registry } from './telemetry/registry.ts';
 
@@ -33,7 +33,7 @@ export interface Admin {
  * bound.
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const server = http.createServer((request, response) => answer(request, response, options));
+  const server = nodeHttp().createServer((request, response) => answer(request, response, options));
   await listen(server, options.host, options.port);
   return {
     port: (server.address() as AddressInfo).port,

@@ -1,5 +1,5 @@
-import { pino } from 'pino';
 import type { Logger } from '../workload-identity/index.ts';
+import { jsonLog } from './json-log.ts';
 import { LogOutput, type WriteBytes } from './log-output.ts';
 import { openLog } from './log-target.ts';
 import { TimerWheel } from './transport/timers.ts';
@@ -15,7 +15,7 @@ export interface OwnLog {
 }
 
 /**
- * A log to standard output that holds nobody up: pino's own way of writing would stop the process where nobody reads the pipe, or keep all lines. Here a mebibyte waits;
+ * A log to standard output that holds nobody up: pino's way of writing would stop the process where nobody reads the pipe, or keep all lines. Here a mebibyte waits;
  * what comes then is lost, which is told when there is room again.
  * @param write instead of standard output: for tests
  */
@@ -49,7 +49,7 @@ export function createOwnLog(name: string, level: string, write?: WriteBytes): O
     lost = 0;
     log.warn({ lines }, 'lines of this log were lost: standard output took no more');
   };
-  const log = pino({ name, level }, { write: line });
+  const log = jsonLog(name, level, line);
   return {
     log,
     async close() {

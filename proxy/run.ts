@@ -22,7 +22,6 @@ export async function run<C extends MeshConfig>(
   if (config === undefined) return;
   const ownLog = createOwnLog(part, config.logLevel);
   const { log } = ownLog;
-  backgroundThreadsGiveWay();
   // A fault in one connection must not end the others: it is told, and the process goes on.
   process.on('uncaughtException', (error) => log.error({ error: error.stack }, 'uncaught exception'));
   process.on('unhandledRejection', (error) => log.error({ error: String(error) }, 'unhandled rejection'));
@@ -46,6 +45,7 @@ export async function run<C extends MeshConfig>(
   };
   const starting = start(config, { log, shutDown: () => stop('/shutdown') });
   await starting;
+  backgroundThreadsGiveWay();
   giveSpareMemoryBack();
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);

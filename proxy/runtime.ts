@@ -29,6 +29,7 @@ import { wrapStream } from './transport/stream-transport.ts';
 import { Timer, TimerWheel } from './transport/timers.ts';
 import type { Wrap } from './transport/transport.ts';
 import type { Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** ms between sweeps for idle metrics. */
 const SWEEP_MS = 60_000;
@@ -107,6 +108,8 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
   let wrap = wrapStream;
   const connect = http2Connect((socket) => wrap(socket), timers);
   const identity = options.identity ?? ownIdentity(config, log, connect);
+  // Dialled, it waits for the network: there is time for the rest.
+  await nextTurn();
   const chosen = await chooseTransport(options.transport);
   wrap = chosen.wrap;
   const line = { transport: chosen.kind, reason: chosen.reason };

@@ -1,6 +1,6 @@
 import { Resolver } from 'node:dns/promises';
 import { lookup } from 'node:dns/promises';
-import { isIP } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import { env as envNames } from '../api/names.ts';
 
 /** An address to dial. */
@@ -39,7 +39,8 @@ export function createResolver(env: NodeJS.ProcessEnv = process.env): Resolve {
   const ask = server === undefined || server === '' ? askSystem : askServer(server);
   return async (hostPort) => {
     const { host, port } = splitHostPort(hostPort);
-    if (isIP(host) !== 0) return [{ address: host, port }];
+    // A name is not held against IPv6's expression, whose compilation takes ms of a start.
+    if (isIPv4(host) || (host.includes(':') && isIPv6(host))) return [{ address: host, port }];
     const addresses = await ask(host);
     if (addresses.length === 0) throw new Error(`the name ${host} has no address`);
     return addresses.map((address) => ({ address, port }));

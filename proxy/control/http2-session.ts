@@ -12,6 +12,7 @@ import type {
 import { causes, type Cause } from '../errors.ts';
 import { equalsIgnoreCase, fieldIdOf } from '../field-names.ts';
 import { Http2Connection } from '../http2/connection.ts';
+import { prepareHuffman } from '../http2/huffman.ts';
 import { Exchange, Head, setSpan, type ResponseSink } from '../message.ts';
 import { connectTls } from '../transport/connect.ts';
 import type { TimerWheel } from '../transport/timers.ts';
@@ -42,6 +43,8 @@ class Session implements Http2Session {
       else this.#connected(wrap(socket), timers);
     });
     this.#state = { kind: 'connecting', cancel };
+    // The peer has yet to answer.
+    prepareHuffman();
   }
 
   get available(): boolean {

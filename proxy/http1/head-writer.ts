@@ -3,7 +3,7 @@ import type { Cause } from '../errors.ts';
 import { isHopByHop, isIsthmusField } from '../field-names.ts';
 import { FieldId } from '../message.ts';
 import type { Head, Span } from '../message.ts';
-import { http } from '../node-http.ts';
+import { nodeHttp } from '../node-http.ts';
 import type { Transport } from '../transport/transport.ts';
 
 const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1');
@@ -32,8 +32,12 @@ export type ConnectionOption = 'none' | 'close' | 'keep-alive';
 
 const statusLines: (Buffer | undefined)[] = [];
 
+function reasonOf(status: number): string | undefined {
+  return nodeHttp().STATUS_CODES[status];
+}
+
 function statusLine(status: number): Buffer {
-  return (statusLines[status] ??= latin1(`HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}\r\n`));
+  return (statusLines[status] ??= latin1(`HTTP/1.1 ${status} ${reasonOf(status) ?? ''}\r\n`));
 }
 
 /** Writes a request's head in origin form, Host from the authority. Returns false when the output is full. */
@@ -72,7 +76,7 @@ export function writeResponseHead(
 
 /** Writes an answer that the proxy makes itself. Returns false when the output is full. */
 export function writeErrorResponse(transport: Transport, cause: Cause, close: boolean): boolean {
-  const text = `HTTP/1.1 ${cause.status} ${http.STATUS_CODES[cause.status] ?? 'Proxy Error'}\r\nl5d-proxy-error: ${cause.code}\r\ncontent-length: 0\r\n${close ? 'connection: close\r\n' : ''}\r\n`;
+  const text = `HTTP/1.1 ${cause.status} ${reasonOf(cause.status) ?? 'Proxy Error'}\r\nl5d-proxy-error: ${cause.code}\r\ncontent-length: 0\r\n${close ? 'connection: close\r\n' : ''}\r\n`;
   const bytes = latin1(text);
   return transport.write(bytes, 0, bytes.length);
 }

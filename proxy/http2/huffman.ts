@@ -16,9 +16,7 @@ const EOS = 256;
 const SYMBOLS = 257;
 
 /** Code and length of every symbol. */
-export const huffmanCodes: readonly { code: number; bits: number }[] = canonicalCodes();
-
-function canonicalCodes(): { code: number; bits: number }[] {
+export function huffmanCodes(): { code: number; bits: number }[] {
   const order = Array.from({ length: SYMBOLS }, (_, symbol) => symbol).sort(
     (a, b) => (LENGTHS[a] ?? 0) - (LENGTHS[b] ?? 0) || a - b,
   );
@@ -45,12 +43,15 @@ const nextState = new Int16Array(MAX_STATES * STEPS).fill(DEAD);
 const symbols = new Int16Array(MAX_STATES * STEPS).fill(-1);
 /** The state may stand at the end: at most 7 bits of padding, all ones (RFC 7541 section 5.2). */
 const mayEnd = new Uint8Array(MAX_STATES);
-buildTables();
+let prepared = false;
 
-function buildTables(): void {
+/** Makes the decoder's tables, which takes some ms: in a start while it waits for a peer, else with the first text that is decoded. */
+export function prepareHuffman(): void {
+  if (prepared) return;
+  prepared = true;
   // Child of a node by bit: positive is a node, ~symbol a leaf.
   const children: [number, number][] = [[0, 0]];
-  huffmanCodes.forEach(({ code, bits }, symbol) => {
+  huffmanCodes().forEach(({ code, bits }, symbol) => {
     let node = 0;
     for (let i = bits - 1; i > 0; i--) {
       const bit = Math.floor(code / 2 ** i) & 1;
@@ -94,6 +95,7 @@ export function maxDecodedLength(n: number): number {
 
 /** Decodes `b[start, end)` into `out` at `at` (with room for `maxDecodedLength`). Returns the end of what was written; -1: malformed. */
 export function decodeHuffman(b: Buffer, start: number, end: number, out: Buffer, at: number): number {
+  prepareHuffman();
   let o = at;
   let state = 0;
   for (let i = start; i < end; i++) {

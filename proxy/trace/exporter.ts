@@ -1,4 +1,4 @@
-import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type {
@@ -9,7 +9,7 @@ import type {
   ResolvedAddress,
   WorkloadIdentity,
 } from '../../workload-identity/index.ts';
-import { http } from '../node-http.ts';
+import { nodeHttp } from '../node-http.ts';
 import type { Counter } from '../telemetry/registry.ts';
 import { delimited, headOf } from '../../api/proto/wire-format.ts';
 import type { Batch } from './span-queue.ts';
@@ -81,14 +81,14 @@ type Tried =
  */
 export class Exporter {
   readonly #options: ExporterOptions;
-  readonly #agent: InstanceType<typeof http.Agent>;
+  readonly #agent: Agent;
   readonly #closing = new AbortController();
   #address: ResolvedAddress = { address: '', port: 0 };
   #failing = false;
 
   constructor(options: ExporterOptions) {
     this.#options = options;
-    this.#agent = new CollectorAgent(() => this.#connect());
+    this.#agent = collectorAgent(() => this.#connect());
   }
 
   /** Sends a batch, again where that makes sense. Never rejects. */
@@ -143,7 +143,7 @@ export class Exporter {
   #post({ head, spans }: Message): Promise<Tried> {
     const { collector } = this.#options;
     return new Promise((resolve, reject) => {
-      const request: ClientRequest = http.request({
+      const request: ClientRequest = nodeHttp().request({
         agent: this.#agent,
         host: this.#address.address,
         port: this.#address.port,
@@ -195,17 +195,11 @@ export class Exporter {
 const UNSAMPLED = `00-${'0'.repeat(31)}1-${'0'.repeat(15)}1-00`;
 
 /** One connection, kept: batches come one after the other. */
-class CollectorAgent extends http.Agent {
-  readonly #connect: () => Socket;
-
-  constructor(connect: () => Socket) {
-    super({ keepAlive: true, maxSockets: 1 });
-    this.#connect = connect;
-  }
-
-  override createConnection(): Socket {
-    return this.#connect();
-  }
+function collectorAgent(connect: () => Socket): Agent {
+  const { Agent: NodeAgent } = nodeHttp();
+  const agent = new NodeAgent({ keepAlive: true, maxSockets: 1 });
+  agent.createConnection = connect;
+  return agent;
 }
 
 function judge({ statusCode = 0, headers }: IncomingMessage): Tried {

@@ -29,7 +29,7 @@ const STATUS_CODE = 3;
 const STATUS_ERROR = 2;
 
 /** Names of the semantic conventions for HTTP. */
-const key = {
+const makeKeys = () => ({
   originalMethod: attributeKey('http.request.method_original'),
   status: attributeKey('http.response.status_code'),
   requestBytes: attributeKey('http.request.body.size'),
@@ -42,18 +42,17 @@ const key = {
   agent: attributeKey('user_agent.original'),
   error: attributeKey('error.type'),
   grpcStatus: attributeKey('rpc.grpc.status_code'),
-} as const;
+});
 
-const SCHEME_ATTRIBUTE = textAttribute(ATTRIBUTES, 'url.scheme', 'http');
-const made = {
-  http1: Buffer.concat([SCHEME_ATTRIBUTE, textAttribute(ATTRIBUTES, 'network.protocol.version', '1.1')]),
-  http2: Buffer.concat([SCHEME_ATTRIBUTE, textAttribute(ATTRIBUTES, 'network.protocol.version', '2')]),
+const makeParts = (scheme = textAttribute(ATTRIBUTES, 'url.scheme', 'http')) => ({
+  http1: Buffer.concat([scheme, textAttribute(ATTRIBUTES, 'network.protocol.version', '1.1')]),
+  http2: Buffer.concat([scheme, textAttribute(ATTRIBUTES, 'network.protocol.version', '2')]),
   grpc: textAttribute(ATTRIBUTES, 'rpc.system', 'grpc'),
   error: Buffer.from([tagOf(STATUS, BYTES), 2, tagOf(STATUS_CODE, VARINT), STATUS_ERROR]),
-} as const;
+});
 
 /** What the conventions take for methods; any other one would make as many span names as clients like. */
-const METHODS: readonly KnownMethod[] = [
+const METHODS: readonly string[] = [
   'GET',
   'POST',
   'PUT',
@@ -63,7 +62,7 @@ const METHODS: readonly KnownMethod[] = [
   'PATCH',
   'CONNECT',
   'TRACE',
-].map((name) => knownMethod(name));
+];
 
 interface KnownMethod {
   readonly name: Buffer;
@@ -84,9 +83,6 @@ function knownMethod(text: string, name = Buffer.from(text)): KnownMethod {
     fields: { [SpanKind.server]: fields(SpanKind.server), [SpanKind.client]: fields(SpanKind.client) },
   };
 }
-
-/** As the conventions name what they do not know. */
-const OTHER = knownMethod('_OTHER', Buffer.from('HTTP'));
 
 /** Longest text of a request twice in UTF-8, its path and authority a second time in `url.full`, and the names and numbers around them. */
 const MOST_BYTES = 4 * MOST_TEXT + 1_024;
@@ -114,6 +110,12 @@ const CLOSING_BRACKET = 93;
 
 /** Writes spans as OTLP has them. */
 export class SpanEncoder {
+  // Made with the encoder: most processes have none, and a start has no ms for them.
+  readonly #keys = makeKeys();
+  readonly #parts = makeParts();
+  readonly #methods = METHODS.map((name) => knownMethod(name));
+  /** As the conventions name what they do not know. */
+  readonly #other = knownMethod('_OTHER', Buffer.from('HTTP'));
   #to: Buffer = Buffer.alloc(0);
   #at = 0;
 
@@ -145,10 +147,10 @@ export class SpanEncoder {
   }
 
   #method({ kind, text }: EndedSpan): void {
-    const method = methodOf(text);
+    const method = knownOf(this.#methods, text);
     if (method !== undefined) return this.#bytes(method.fields[kind]);
-    this.#bytes(OTHER.fields[kind]);
-    this.#text(key.originalMethod, text.bytes, 0, text.methodEnd);
+    this.#bytes(this.#other.fields[kind]);
+    this.#text(this.#keys.originalMethod, text.bytes, 0, text.methodEnd);
   }
 
   #request({ kind, text, http2 }: EndedSpan): void {
@@ -157,9 +159,9 @@ export class SpanEncoder {
     // Without the query: that is where secrets stand in targets.
     const question = indexOf(bytes, authorityEnd, pathEnd, QUESTION_MARK);
     if (kind === SpanKind.client) this.#full(bytes, methodEnd, authorityEnd, question);
-    this.#text(key.path, bytes, authorityEnd, question);
-    if (agentEnd > pathEnd) this.#text(key.agent, bytes, pathEnd, agentEnd);
-    this.#bytes(http2 ? made.http2 : made.http1);
+    this.#text(this.#keys.path, bytes, authorityEnd, question);
+    if (agentEnd > pathEnd) this.#text(this.#keys.agent, bytes, pathEnd, agentEnd);
+    this.#bytes(http2 ? this.#parts.http2 : this.#parts.http1);
   }
 
   #server(bytes: Buffer, start: number, end: number): void {
@@ -167,34 +169,34 @@ export class SpanEncoder {
     while (colon >= start && bytes[colon] !== COLON && bytes[colon] !== CLOSING_BRACKET) colon--;
     const hasPort = colon >= start && bytes[colon] === COLON;
     const hostEnd = hasPort ? colon : end;
-    if (hostEnd > start) this.#text(key.serverAddress, bytes, start, hostEnd);
+    if (hostEnd > start) this.#text(this.#keys.serverAddress, bytes, start, hostEnd);
     if (!hasPort) return;
     const port = parseDecimal(bytes, colon + 1, end);
-    if (port > 0 && port < 65_536) this.#number(key.serverPort, port);
+    if (port > 0 && port < 65_536) this.#number(this.#keys.serverPort, port);
   }
 
   /** The authority and the path stand beside each other; the scheme is put before them. */
   #full(bytes: Buffer, start: number, authorityEnd: number, end: number): void {
     if (authorityEnd === start) return;
     const whole = copyBytes(bytes, start, end, fullUrl, SCHEME_LENGTH);
-    this.#text(key.full, fullUrl, 0, whole);
+    this.#text(this.#keys.full, fullUrl, 0, whole);
   }
 
   #response({ kind, requestBytes, responseBytes, resends }: EndedSpan, outcome: Outcome): void {
     const { status, grpcStatus, error } = outcome;
-    this.#number(key.status, status);
-    if (requestBytes > 0) this.#number(key.requestBytes, requestBytes);
-    if (responseBytes > 0) this.#number(key.responseBytes, responseBytes);
-    if (resends > 0) this.#number(key.resends, resends);
+    this.#number(this.#keys.status, status);
+    if (requestBytes > 0) this.#number(this.#keys.requestBytes, requestBytes);
+    if (responseBytes > 0) this.#number(this.#keys.responseBytes, responseBytes);
+    if (resends > 0) this.#number(this.#keys.resends, resends);
     if (grpcStatus !== NO_GRPC_STATUS) {
-      this.#bytes(made.grpc);
-      this.#number(key.grpcStatus, grpcStatus);
+      this.#bytes(this.#parts.grpc);
+      this.#number(this.#keys.grpcStatus, grpcStatus);
     }
     const failed = !outcome.success || status >= (kind === SpanKind.client ? 400 : 500);
     if (!failed) return;
-    this.#bytes(made.error);
+    this.#bytes(this.#parts.error);
     const reason = Buffer.from(error === '' ? String(status) : error, 'latin1');
-    this.#text(key.error, reason, 0, reason.length);
+    this.#text(this.#keys.error, reason, 0, reason.length);
   }
 
   #tag(field: number, type: number): number {
@@ -227,8 +229,11 @@ const fullUrl = Buffer.alloc(SCHEME_LENGTH + MOST_TEXT);
 SCHEME.copy(fullUrl);
 
 /** One of the known methods; undefined: another one. */
-function methodOf({ bytes, methodEnd }: RequestText): KnownMethod | undefined {
-  for (const method of METHODS) if (equalBytes(bytes, 0, methodEnd, method.name)) return method;
+function knownOf(
+  methods: readonly KnownMethod[],
+  { bytes, methodEnd }: RequestText,
+): KnownMethod | undefined {
+  for (const method of methods) if (equalBytes(bytes, 0, methodEnd, method.name)) return method;
   return undefined;
 }
 

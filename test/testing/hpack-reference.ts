@@ -13,7 +13,7 @@ const OVERHEAD = 32;
 const MAX_TABLE = 4_096;
 /** Continuation bytes of an integer: what our decoder takes at most. */
 const MAX_CONTINUATION = 4;
-const symbolOf = new Map(huffmanCodes.map(({ code, bits }, symbol) => [`${bits}:${code}`, symbol]));
+const symbolOf = new Map(huffmanCodes().map(({ code, bits }, symbol) => [`${bits}:${code}`, symbol]));
 const EOS = 256;
 
 /** Something that RFC 7541 calls a decoding error. */
