@@ -3,9 +3,10 @@ import { BlockList, isIPv6, type AddressInfo } from 'node:net';
 import { nodeHttp } from './node-http.ts';
 import { exposition, EXPOSITION_TYPE } from './telemetry/exposition.ts';
 import type { Registry } from './telemetry/registry.ts';
+import { bind } from './transport/listen.ts';
 
 export interface AdminOptions {
-  /** `::` takes all addresses, of IPv4 alone where the kernel has nothing else. */
+  /** `::` takes all addresses of both families, of IPv4 alone where the kernel has nothing else. */
   host: string;
   port: number;
   registry: Registry;
@@ -88,23 +89,20 @@ LOOPBACK.addSubnet('127.0.0.0', 8);
 LOOPBACK.addAddress('::1', 'ipv6');
 LOOPBACK.addSubnet('::ffff:127.0.0.0', 104, 'ipv6');
 
-/** A kernel, or a pod, without IPv6. */
-const NO_IPV6: ReadonlySet<string | undefined> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL']);
-
 async function listen(server: Server, host: string, port: number): Promise<void> {
   try {
-    await listenOnce(server, host, port);
+    // Without an address the runtime takes all, of the families that there are.
+    await listening(host === '::' ? server.listen(port) : server.listen(bind(host, port)));
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (host === '::' && NO_IPV6.has(code)) return listen(server, '0.0.0.0', port);
+    const { message } = error as Error;
     throw new Error(`the admin port ${host}:${port} cannot be opened: ${message}`, { cause: error });
   }
 }
 
-function listenOnce(server: Server, host: string, port: number): Promise<void> {
+function listening(server: Server): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, host, () => {
+    server.once('listening', () => {
       server.off('error', reject);
       resolve();
     });

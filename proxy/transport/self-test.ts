@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { acceptTls } from './accept-tls.ts';
 import { connectTls } from './connect.ts';
+import { bind } from './listen.ts';
 import type { Transport, Wrap } from './transport.ts';
 
 /** ms for a loopback exchange that takes a few; a runtime whose handles hang must not hang the start. */
@@ -83,7 +84,7 @@ function exchange(wrap: Wrap, kind: Kind): Promise<string | undefined> {
       kind.accept(raw, use(echo));
     });
     server.once('error', (error) => finish(error.message));
-    server.listen(0, HOST, () => {
+    server.listen(bind(HOST, 0), () => {
       const { port } = server.address() as AddressInfo;
       kind.connect(
         port,
