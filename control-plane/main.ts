@@ -1,8 +1,8 @@
 /** The control plane's process. */
-import { pino } from 'pino';
 import { createClient } from '../kubernetes/client.ts';
 import { inClusterConfig } from '../kubernetes/in-cluster.ts';
 import { errorMessage } from '../kubernetes/log.ts';
+import { createOwnLog } from '../log/index.ts';
 import { startControlPlane } from './control-plane.ts';
 import { settingsFromEnvironment } from './environment.ts';
 
@@ -11,7 +11,8 @@ const EXIT_USAGE = 64;
 
 async function main(): Promise<void> {
   const settings = settingsFromEnvironment(process.env);
-  const log = pino({ name: 'control-plane', level: settings.logLevel });
+  const ownLog = createOwnLog({ name: 'control-plane' }, settings.logLevel);
+  const { log } = ownLog;
   // A fault in one call must not end the others: it is told, and the process goes on.
   process.on('uncaughtException', (error) => log.error({ error: error.stack }, 'uncaught exception'));
   process.on('unhandledRejection', (error) =>
@@ -22,6 +23,7 @@ async function main(): Promise<void> {
   const stop = async (): Promise<void> => {
     await controlPlane.stop();
     await client.close();
+    await ownLog.close();
     process.exit(0);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

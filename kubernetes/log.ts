@@ -1,7 +1,10 @@
-import type { Logger } from 'pino';
-
 /** What the client layer needs of a logger; any pino logger is one. */
-export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
 
 const nothing = (): void => {};
 

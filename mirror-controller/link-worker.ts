@@ -1,9 +1,9 @@
 /** Entry point of a link's worker thread: everything that touches the target's API happens here, under this thread's heap limit. */
 import { getHeapStatistics } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
-import pino from 'pino';
 import { component } from '../api/names.ts';
 import { createClient } from '../kubernetes/client.ts';
+import { createOwnLog } from '../log/index.ts';
 import { LinkSync } from './link-sync.ts';
 import type { FromWorker, LinkWorkerData, ToWorker } from './messages.ts';
 import { clientConfig } from './plain-config.ts';
@@ -29,10 +29,8 @@ function responseCap(): number {
 const port = parentPort;
 if (port === null) throw new Error('this file is started as a worker thread by the mirror controller');
 const data = workerData as LinkWorkerData;
-const logger = pino({
-  level: data.logLevel,
-  base: { component: component.mirrorController, link: data.link.name },
-});
+const ownLog = createOwnLog({ component: component.mirrorController, link: data.link.name }, data.logLevel);
+const { log: logger } = ownLog;
 const local = createClient(clientConfig(data.local), { logger });
 const remote = createClient(clientConfig(data.remote), { logger, maxResponseBytes: responseCap });
 const send = (message: FromWorker): void => port.postMessage(message);
@@ -62,5 +60,6 @@ async function stop(): Promise<void> {
   // Closing ends what hangs in the target; writes to the local API that are under way are let finish.
   await Promise.all([sync.stop(), remote.close()]);
   await local.close();
+  await ownLog.close();
   port?.close();
 }

@@ -1,10 +1,10 @@
 /** The mirror controller's process: environment in, signals out. */
-import pino from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { component } from '../api/names.ts';
 import { inClusterConfig, serviceAccountTokenFile } from '../kubernetes/in-cluster.ts';
 import { errorMessage } from '../kubernetes/log.ts';
 import { registerReadings } from '../kubernetes/metrics.ts';
+import { createOwnLog } from '../log/index.ts';
 import {
   createResolver,
   createWorkloadIdentity,
@@ -13,16 +13,18 @@ import {
 import { configFromEnv } from './config.ts';
 import { startMirrorController } from './mirror-controller.ts';
 
-const logger = pino({
-  level: process.env['ISTHMUS_LOG_LEVEL'] ?? 'info',
-  base: { component: component.mirrorController },
-});
+const ownLog = createOwnLog(
+  { component: component.mirrorController },
+  process.env['ISTHMUS_LOG_LEVEL'] ?? 'info',
+);
+const { log: logger } = ownLog;
 
 try {
   await run();
 } catch (error) {
-  logger.fatal({ error: errorMessage(error) }, 'the mirror controller can not start');
+  logger.error({ error: errorMessage(error) }, 'the mirror controller can not start');
   process.exitCode = 1;
+  await ownLog.close();
 }
 
 async function run(): Promise<void> {
@@ -47,9 +49,10 @@ async function run(): Promise<void> {
     process.off('SIGTERM', stop);
     process.off('SIGINT', stop);
     identity.stop();
-    controller.stop().catch((error: unknown) => {
-      logger.error({ error: errorMessage(error) }, 'stopping failed');
-    });
+    void controller
+      .stop()
+      .catch((error: unknown) => logger.error({ error: errorMessage(error) }, 'stopping failed'))
+      .then(() => ownLog.close());
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);

@@ -1,7 +1,7 @@
+import { createOwnLog } from '../log/index.ts';
 import type { Logger } from '../workload-identity/index.ts';
 import { backgroundThreadsGiveWay } from './background-threads.ts';
 import { ConfigError, type MeshConfig } from './config.ts';
-import { createOwnLog } from './own-log.ts';
 import { giveSpareMemoryBack } from './spare-memory.ts';
 
 /** Exit code of an invalid configuration: EX_USAGE of sysexits.h. Starting again would not help. */
@@ -20,7 +20,7 @@ export async function run<C extends MeshConfig>(
 ): Promise<void> {
   const config = readConfig(read);
   if (config === undefined) return;
-  const ownLog = createOwnLog(part, config.logLevel);
+  const ownLog = createOwnLog({ name: part }, config.logLevel);
   const { log } = ownLog;
   // A fault in one connection must not end the others: it is told, and the process goes on.
   process.on('uncaughtException', (error) => log.error({ error: error.stack }, 'uncaught exception'));

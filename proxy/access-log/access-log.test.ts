@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import { FieldId, Head, setSpan } from '../message.ts';
 import { Registry } from '../telemetry/registry.ts';
 import { RequestText } from '../telemetry/request-text.ts';
-import { TimerWheel } from '../transport/timers.ts';
 import { AccessLog } from './access-log.ts';
 import type { LogFormat, LoggedRequest } from './log-line.ts';
 
@@ -47,7 +46,6 @@ async function linesOf(
   const log = new AccessLog({
     format,
     file: '',
-    timers: new TimerWheel(() => 0),
     registry: new Registry(),
     log: { debug() {}, info() {}, warn() {}, error() {} },
     write: (chunk, start, length, done) => {

@@ -1,11 +1,9 @@
+import { LogOutput, type LogTarget, openLog, type WriteBytes } from '../../log/index.ts';
 import type { Logger } from '../../workload-identity/index.ts';
 import { ByteWriter } from '../byte-writer.ts';
 import type { Counter, Registry } from '../telemetry/registry.ts';
 import { Timestamps } from '../telemetry/wall-time.ts';
-import type { TimerWheel } from '../transport/timers.ts';
 import { type LogFormat, type LoggedClient, type LoggedRequest, type LogLine, logLine } from './log-line.ts';
-import { LogOutput, type WriteBytes } from '../log-output.ts';
-import { type LogTarget, openLog } from '../log-target.ts';
 
 /** Where the log goes and how it looks. */
 export interface AccessLogConfig {
@@ -15,7 +13,6 @@ export interface AccessLogConfig {
 }
 
 export interface AccessLogOptions extends AccessLogConfig {
-  timers: TimerWheel;
   registry: Registry;
   log: Logger;
   /** Instead of the file: for tests. */
@@ -35,7 +32,7 @@ export class AccessLog {
 
   /** Throws where the file cannot be opened. */
   constructor(options: AccessLogOptions) {
-    const { registry, log, timers, file } = options;
+    const { registry, log, file } = options;
     this.#format = options.format;
     this.#target = options.write === undefined ? openLog(file) : { write: options.write, close() {} };
     this.#lines = registry.counter('access_log_lines_total', 'Lines of the access log').cell();
@@ -44,7 +41,6 @@ export class AccessLog {
       .cell();
     this.#output = new LogOutput({
       write: this.#target.write,
-      timers,
       onDropped: (lines) => dropped.add(lines),
       onError: (error) => log.warn({ file, error: error.message }, 'the access log cannot be written'),
     });

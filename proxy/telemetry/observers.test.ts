@@ -4,7 +4,6 @@ import { AccessLog } from '../access-log/access-log.ts';
 import { Exchange, Head, setSpan, type ResponseSink } from '../message.ts';
 import { RandomIds } from '../trace/random-ids.ts';
 import { Tracer } from '../trace/tracer.ts';
-import { TimerWheel } from '../transport/timers.ts';
 import { NO_GRPC_STATUS } from './classify.ts';
 import type { Outcome } from './http-metrics.ts';
 import { Observers } from './observers.ts';
@@ -34,7 +33,6 @@ function setUp(dice: number, logs: boolean) {
   const accessLog = new AccessLog({
     format: 'json',
     file: '',
-    timers: new TimerWheel(() => 0),
     registry: new Registry(),
     log: { debug() {}, info() {}, warn() {}, error() {} },
     write: (chunk, start, length, done) => {

@@ -1,15 +1,13 @@
-import type { Logger } from '../workload-identity/index.ts';
-import { jsonLog } from './json-log.ts';
+import { type JsonLog, jsonLog } from './json-log.ts';
 import { LogOutput, type WriteBytes } from './log-output.ts';
 import { openLog } from './log-target.ts';
-import { TimerWheel } from './transport/timers.ts';
 
 /** Bytes of a line; what is longer is no line for a person. */
 const MAX_LINE = 32 * 1024;
 
 /** The log of a process about itself. */
 export interface OwnLog {
-  readonly log: Logger;
+  readonly log: JsonLog;
   /** Resolves when all is written, or the output has not taken it in a second. */
   close(): Promise<void>;
 }
@@ -17,16 +15,13 @@ export interface OwnLog {
 /**
  * A log to standard output that holds nobody up: pino's way of writing would stop the process where nobody reads the pipe, or keep all lines. Here a mebibyte waits;
  * what comes then is lost, which is told when there is room again.
- * @param write instead of standard output: for tests
+ * @param own fields of every line: who writes @param level the lowest that is written @param write instead of standard output: for tests
  */
-export function createOwnLog(name: string, level: string, write?: WriteBytes): OwnLog {
+export function createOwnLog(own: Record<string, string>, level: string, write?: WriteBytes): OwnLog {
   const target = write === undefined ? openLog('stdout') : { write, close() {} };
-  const timers = new TimerWheel();
-  timers.startResting();
   let lost = 0;
   const output = new LogOutput({
     write: target.write,
-    timers,
     eager: true,
     onDropped: (lines) => {
       lost += lines;
@@ -49,12 +44,11 @@ export function createOwnLog(name: string, level: string, write?: WriteBytes): O
     lost = 0;
     log.warn({ lines }, 'lines of this log were lost: standard output took no more');
   };
-  const log = jsonLog(name, level, line);
+  const log = jsonLog(own, level, line);
   return {
     log,
     async close() {
       await output.close();
-      timers.stop();
       target.close();
     },
   };

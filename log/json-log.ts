@@ -1,5 +1,12 @@
 import { hostname } from 'node:os';
-import type { Logger } from '../workload-identity/index.ts';
+
+/** Writes a line of what it is told. */
+export interface JsonLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
 
 /** By their numbers in pino's lines, which all other parts write: who reads logs need not know who wrote them. */
 const LEVELS = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, fatal: 60, silent: Infinity } as const;
@@ -7,20 +14,28 @@ type Level = keyof typeof LEVELS;
 
 /**
  * A log of JSON lines in pino's form. pino itself would be a tenth of what a sidecar loads, and 8 ms of its start.
- * @param name of the process @param level the lowest that is written
+ * @param own fields of every line: who writes @param level the lowest that is written
  */
-export function jsonLog(name: string, level: string, write: (line: string) => void): Logger {
+export function jsonLog(own: Record<string, string>, level: string, write: (line: string) => void): JsonLog {
   const lowest = LEVELS[level as Level] ?? LEVELS.info;
-  const own = `"pid":${process.pid},"hostname":${JSON.stringify(hostname())},"name":${JSON.stringify(name)}`;
+  const fixed = JSON.stringify({ pid: process.pid, hostname: hostname(), ...own }).slice(1, -1);
   const at = (number: number) => {
     if (number < lowest) return () => {};
     return (fields: object, message: string): void => {
       // What `fields` says comes first, so that it cannot take the place of the message.
-      const rest = JSON.stringify({ ...fields, msg: message }, toJson).slice(1);
-      write(`{"level":${number},"time":${Date.now()},${own},${rest}\n`);
+      write(`{"level":${number},"time":${Date.now()},${fixed},${text(fields, message).slice(1)}\n`);
     };
   };
   return { debug: at(LEVELS.debug), info: at(LEVELS.info), warn: at(LEVELS.warn), error: at(LEVELS.error) };
+}
+
+/** Who logs must not fail by it: of fields that JSON has no form for, the message is left. */
+function text(fields: object, msg: string): string {
+  try {
+    return JSON.stringify({ ...fields, msg }, toJson);
+  } catch (error) {
+    return JSON.stringify({ unwritable: String(error), msg });
+  }
 }
 
 /** JSON has no such large numbers. */

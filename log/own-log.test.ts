@@ -8,7 +8,7 @@ type Done = Parameters<WriteBytes>[3];
 /** An output that takes nothing until the test says so. */
 function harness() {
   const writes: { text: string; done: Done }[] = [];
-  const own = createOwnLog('test', 'info', (chunk, start, length, done) =>
+  const own = createOwnLog({ name: 'test' }, 'info', (chunk, start, length, done) =>
     writes.push({ text: chunk.toString('utf8', start, start + length), done }),
   );
   const read = (): Record<string, unknown>[] => {

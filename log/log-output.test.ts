@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TimerWheel } from './transport/timers.ts';
 import { LogOutput, type WriteBytes } from './log-output.ts';
 
 type Done = Parameters<WriteBytes>[3];
@@ -8,12 +7,17 @@ type Done = Parameters<WriteBytes>[3];
 /** An output whose writes end when the test says so. */
 function harness() {
   let now = 0;
-  const timers = new TimerWheel(() => now, 10);
+  const planned = new Map<() => void, number>();
   const writes: { text: string; done: Done }[] = [];
   const errors: string[] = [];
   let dropped = 0;
   const output = new LogOutput({
-    timers,
+    after: (ms, fire) => {
+      // One function may be planned twice: each plan is its own.
+      const once = (): void => fire();
+      planned.set(once, now + ms);
+      return () => planned.delete(once);
+    },
     write: (chunk, start, length, done) =>
       void writes.push({ text: chunk.toString('latin1', start, start + length), done }),
     onDropped: (lines) => void (dropped += lines),
@@ -27,7 +31,9 @@ function harness() {
   };
   const pass = (ms: number): void => {
     now += ms;
-    timers.tick();
+    for (const [fire, due] of planned) {
+      if (due <= now && planned.delete(fire)) fire();
+    }
   };
   return { output, writes, errors, add, pass, dropped: () => dropped };
 }

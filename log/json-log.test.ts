@@ -11,7 +11,7 @@ function lines(level: string): { ours: Line[]; pinos: Line[] } {
     assert.ok(line.endsWith('}\n') && line.indexOf('\n') === line.length - 1, line);
     all.push({ ...(JSON.parse(line) as Line), time: 'any' });
   };
-  const own = jsonLog('proxy', level, into(ours));
+  const own = jsonLog({ name: 'proxy' }, level, into(ours));
   const other = pino({ name: 'proxy', level }, { write: into(pinos) });
   for (const log of [own, other]) {
     log.debug({ a: 1 }, 'small');
@@ -29,10 +29,22 @@ test('lines say what those of pino say', () => {
   }
 });
 
+test('fields that cannot be written do not keep the message, nor fail who logs', () => {
+  let line: Line = {};
+  const circle: { own?: object } = {};
+  circle.own = circle;
+  jsonLog({ name: 'proxy' }, 'info', (text) => (line = JSON.parse(text) as Line)).info(circle, 'told');
+  assert.equal(line['msg'], 'told');
+  assert.match(String(line['unwritable']), /circular/i);
+});
+
 test('time is now, and a large number is a text', () => {
   let line: Line = {};
   const before = Date.now();
-  jsonLog('proxy', 'info', (text) => (line = JSON.parse(text) as Line)).info({ sequence: 2n ** 60n }, 'told');
+  jsonLog({ name: 'proxy' }, 'info', (text) => (line = JSON.parse(text) as Line)).info(
+    { sequence: 2n ** 60n },
+    'told',
+  );
   assert.ok(Number(line['time']) >= before && Number(line['time']) <= Date.now());
   assert.equal(line['sequence'], '1152921504606846976');
 });

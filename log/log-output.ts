@@ -1,5 +1,4 @@
 import { write } from 'node:fs';
-import { Timer, type TimerWheel } from './transport/timers.ts';
 
 /** Bytes that are worth a write of their own: what is less waits for more, at most `FLUSH_MS`. */
 const BATCH_BYTES = 16 * 1024;
@@ -23,9 +22,18 @@ export type WriteBytes = (
   done: (error: NodeJS.ErrnoException | null, written: number) => void,
 ) => void;
 
+/** Calls back once after so many ms, and does not keep the process for that. Returns what takes it back. */
+export type After = (ms: number, fire: () => void) => () => void;
+
+const realTime: After = (ms, fire) => {
+  const timeout = setTimeout(fire, ms).unref();
+  return () => clearTimeout(timeout);
+};
+
 export interface LogOutputOptions {
   write: WriteBytes;
-  timers: TimerWheel;
+  /** Real time by default. */
+  after?: After;
   /** A line does not wait for others: they are few, and somebody watches. */
   eager?: boolean;
   /** Lines for which there was no room, or that could not be written. */
@@ -46,7 +54,9 @@ interface Chunk {
  */
 export class LogOutput {
   readonly #options: LogOutputOptions;
-  readonly #flush = new Timer(() => this.#start());
+  readonly #after: After;
+  /** Takes back that what has been collected is written soon. */
+  #unplan: (() => void) | undefined;
   readonly #waiting: Chunk[] = [];
   #filling: Chunk | undefined;
   #spare: Chunk | undefined;
@@ -56,6 +66,7 @@ export class LogOutput {
 
   constructor(options: LogOutputOptions) {
     this.#options = options;
+    this.#after = options.after ?? realTime;
   }
 
   /** Room for a line of at most `most` bytes (below 64 KiB); undefined: it is dropped, which is counted. `commit` follows. */
@@ -85,30 +96,33 @@ export class LogOutput {
     chunk.lines++;
     if (this.#writing) return;
     if (this.#options.eager === true || end >= BATCH_BYTES || this.#waiting.length > 0) this.#start();
-    else if (!this.#flush.armed) this.#options.timers.arm(this.#flush, FLUSH_MS);
+    else this.#plan();
   }
 
   /** Resolves when all is written, or the output has not taken it in time. */
   close(): Promise<void> {
-    const { timers } = this.#options;
     return new Promise((resolve) => {
       // What waits for room in a pipe does not keep the process.
       const alive = setInterval(() => {}, KEEP_ALIVE_MS);
       const closed = (): void => {
         clearInterval(alive);
-        timers.cancel(late);
+        giveUp();
         resolve();
       };
-      const late = new Timer(closed);
-      timers.arm(late, CLOSE_MS);
+      const giveUp = this.#after(CLOSE_MS, closed);
       this.#closed = closed;
       this.#start();
     });
   }
 
+  #plan(): void {
+    this.#unplan ??= this.#after(FLUSH_MS, () => this.#start());
+  }
+
   #start(): void {
     if (this.#writing) return;
-    this.#options.timers.cancel(this.#flush);
+    this.#unplan?.();
+    this.#unplan = undefined;
     const next = this.#waiting.shift() ?? this.#filling;
     if (next === undefined || next.length === 0) return this.#closed?.();
     if (next === this.#filling) this.#filling = undefined;
@@ -130,7 +144,7 @@ export class LogOutput {
 
   /** A pipe that does not block its writers is full. */
   #tryLater(chunk: Chunk, from: number): void {
-    this.#options.timers.arm(new Timer(() => this.#write(chunk, from)), RETRY_MS);
+    this.#after(RETRY_MS, () => this.#write(chunk, from));
   }
 
   #failed(chunk: Chunk, error: Error): void {
@@ -147,7 +161,7 @@ export class LogOutput {
     if (this.#waiting.length > 0 || this.#closed !== undefined) return this.#start();
     const filled = this.#filling?.length ?? 0;
     if (filled >= BATCH_BYTES || (filled > 0 && this.#options.eager === true)) this.#start();
-    else if (filled > 0) this.#options.timers.arm(this.#flush, FLUSH_MS);
+    else if (filled > 0) this.#plan();
   }
 }
 
