@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { component, dnsIdentity, port, spiffeId } from '../api/names.ts';
-import { freshAddress } from '../proxy/testing/mesh/test-mesh.ts';
+import { freshAddress } from '../test/testing/addresses.ts';
 import type { FakeEndpoint } from '../proxy/testing/mesh/fake-control-plane.ts';
 import type { WorkloadNames } from '../workload-identity/index.ts';
 import {

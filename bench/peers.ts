@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freshAddress } from '../proxy/testing/mesh/test-mesh.ts';
+import { freshAddress } from '../test/testing/addresses.ts';
 import { makeCertificates, type TestCertificates } from '../proxy/testing/certificates.ts';
 import type { App, Chain } from './chain.ts';
 import { findProgram, listening, pidOf, type Processes } from './processes.ts';

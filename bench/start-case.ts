@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { env as variable, port } from '../api/names.ts';
 import { bundle, folder as bundled } from '../image/bundle.ts';
 import { rehearse } from '../image/rehearsal/rehearse.ts';
-import { freshAddress } from '../proxy/testing/mesh/test-mesh.ts';
+import { freshAddress } from '../test/testing/addresses.ts';
 import { FakeControlPlane } from '../workload-identity/testing/fake-control-plane.ts';
 import { makeAnchor, makeIssuer, workload } from '../workload-identity/testing/test-ca.ts';
 import { median } from './measure.ts';

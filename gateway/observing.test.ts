@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ask, startApp } from '../proxy/testing/mesh/http.ts';
-import { freshAddress, meshedEndpoint, mirrorEndpoint, TestMesh } from '../proxy/testing/mesh/test-mesh.ts';
+import { meshedEndpoint, mirrorEndpoint, TestMesh } from '../proxy/testing/mesh/test-mesh.ts';
+import { freshAddress } from '../test/testing/addresses.ts';
 import { FakeCollector } from '../proxy/testing/otlp.ts';
 import { startGateway } from './index.ts';
 

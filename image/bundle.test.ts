@@ -16,7 +16,7 @@ import { applyObjects } from '../cli/install/apply.ts';
 import { createClient } from '../kubernetes/client.ts';
 import { linkCredentials } from '../kubernetes/credentials.ts';
 import { eventually, isthmus } from '../test/cluster/harness.ts';
-import { freshAddress } from '../proxy/testing/mesh/test-mesh.ts';
+import { freshAddress } from '../test/testing/addresses.ts';
 import { bundle, folder } from './bundle.ts';
 import { rehearse } from './rehearsal/rehearse.ts';
 

@@ -13,6 +13,7 @@ import type { WorkloadIdentity, WorkloadNames } from '../workload-identity/index
 import { localIdentity } from '../workload-identity/testing/local-identity.ts';
 import { makeAnchor, workload } from '../workload-identity/testing/test-ca.ts';
 import type { Made } from '../workload-identity/testing/test-ca.ts';
+import { CLOSED_PORT } from '../test/testing/addresses.ts';
 import { createProbe } from './probe-connection.ts';
 import type { ProbeResult } from './probe-connection.ts';
 
@@ -126,9 +127,5 @@ test('something else that speaks mesh TLS is no gateway', async () => {
 test('nobody there, and silence', async () => {
   const port = await serve(gateway, 'silence');
   assert.deepEqual(failedWith(await probe(controller, port, 50)), ['Timeout', 'unknown']);
-  const free = createServer();
-  await new Promise<void>((resolve) => free.listen(0, '127.0.0.1', resolve));
-  const { port: closed } = free.address() as AddressInfo;
-  await new Promise<void>((resolve) => free.close(() => resolve()));
-  assert.deepEqual(failedWith(await probe(controller, closed)), ['ConnectionFailed', 'unknown']);
+  assert.deepEqual(failedWith(await probe(controller, CLOSED_PORT)), ['ConnectionFailed', 'unknown']);
 });

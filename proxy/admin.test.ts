@@ -4,7 +4,7 @@ import { get, type IncomingMessage } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { freshAddress } from './testing/mesh/test-mesh.ts';
+import { freshAddress } from '../test/testing/addresses.ts';
 import { shownEnv, startAdmin } from './admin.ts';
 import { Registry } from './telemetry/registry.ts';
 

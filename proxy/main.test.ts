@@ -9,7 +9,7 @@ import { test, type TestContext } from 'node:test';
 import { port } from '../api/names.ts';
 import { FakeControlPlane } from '../workload-identity/testing/fake-control-plane.ts';
 import { makeAnchor, makeIssuer, workload } from '../workload-identity/testing/test-ca.ts';
-import { freshAddress } from './testing/mesh/test-mesh.ts';
+import { freshAddress } from '../test/testing/addresses.ts';
 
 /** At its end the process tells which of Node's modules for HTTP/2 it has loaded. */
 const TELL_HTTP2 =
@@ -50,14 +50,15 @@ function start(
 async function untilLogged(child: ChildProcess, output: () => string, text: string): Promise<void> {
   while (!output().includes(text)) {
     assert.ok(child.stdout !== null && child.exitCode === null, output());
-    await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
+    await Promise.race([once(child.stdout, 'data'), once(child, 'close')]);
   }
 }
 
 for (const part of ['proxy', 'gateway']) {
   test(`${part}: a configuration that cannot be used ends with 64 and names the variables`, async (t) => {
     const { child, output } = start(t, part, { POD_IP: 'nonsense' });
-    const [code] = (await once(child, 'exit')) as [number];
+    // Not its exit: what it has said may be read after that.
+    const [code] = (await once(child, 'close')) as [number];
     assert.equal(code, 64);
     assert.match(output(), /POD_IP is "nonsense": it must be an IP address/);
     assert.match(output(), /POD_NAME is not set/);
@@ -86,7 +87,7 @@ for (const part of ['proxy', 'gateway']) {
     t.after(() => controlPlane.stop());
     await controlPlane.until(() => controlPlane.acknowledgements.length === 1);
     child.kill('SIGTERM');
-    const [code] = (await once(child, 'exit')) as [number];
+    const [code] = (await once(child, 'close')) as [number];
     assert.equal(code, 0, output());
     assert.match(output(), /^loaded: $/m);
   });

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { ask, metricSum, startApp } from './testing/mesh/http.ts';
-import { freshAddress, meshedEndpoint, TestMesh, type TestPod } from './testing/mesh/test-mesh.ts';
+import { meshedEndpoint, TestMesh, type TestPod } from './testing/mesh/test-mesh.ts';
+import { freshAddress } from '../test/testing/addresses.ts';
 import { FakeCollector, type ReadSpan } from './testing/otlp.ts';
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c';

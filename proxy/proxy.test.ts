@@ -6,13 +6,8 @@ import { after, before, describe, test } from 'node:test';
 import { port } from '../api/names.ts';
 import { identitiesPolicy } from './testing/mesh/fake-control-plane.ts';
 import { ask, causeOf, metricSum, startApp, type TestApp } from './testing/mesh/http.ts';
-import {
-  freshAddress,
-  meshedEndpoint,
-  TestMesh,
-  type TestCluster,
-  type TestPod,
-} from './testing/mesh/test-mesh.ts';
+import { meshedEndpoint, TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
+import { freshAddress } from '../test/testing/addresses.ts';
 import type { Proxy } from './proxy.ts';
 
 const MEGABYTE = Buffer.alloc(1_048_576, 'isthmus ');

@@ -14,6 +14,7 @@ import { applyCustomResourceDefinitions } from '../install/apply.ts';
 import { customResourceDefinitions } from '../install/manifests.ts';
 import { rbac } from '../install/rbac.ts';
 import { installValues } from '../install/values.ts';
+import { CLOSED_PORT } from '../../test/testing/addresses.ts';
 import type { CheckOptions } from './facts.ts';
 import { Cleanups, startApiServer, type TestServer } from './testing/api-server.ts';
 import { nodeWithLease } from './testing/node.ts';
@@ -68,14 +69,9 @@ suite('checks of a cluster', () => {
     return { ...optionsFor(server), open: () => openCluster({ kubeconfig: join(dir, 'none') }) };
   });
 
-  fails('k8s-api', 'error', /ECONNREFUSED/, async () => {
-    const closed = createServer().listen(0, '127.0.0.1');
-    await once(closed, 'listening');
-    const { port } = closed.address() as AddressInfo;
-    closed.close();
-    await once(closed, 'close');
-    return optionsAt(`http://127.0.0.1:${port}`);
-  });
+  fails('k8s-api', 'error', /ECONNREFUSED/, () =>
+    Promise.resolve(optionsAt(`http://127.0.0.1:${CLOSED_PORT}`)),
+  );
 
   fails('k8s-credentials', 'error', /Unauthorized/, () =>
     Promise.resolve(optionsFor(server.withToken('eyJhbGciOiJSUzI1NiJ9.e30.c2ln'))),

@@ -17,6 +17,7 @@ import { makeAnchor, workload } from '../../workload-identity/testing/test-ca.ts
 import { applyCustomResourceDefinitions } from '../install/apply.ts';
 import { customResourceDefinitions } from '../install/manifests.ts';
 import { sourceObjects } from '../link/link-objects.ts';
+import { CLOSED_PORT } from '../../test/testing/addresses.ts';
 import type { CheckOptions } from './facts.ts';
 import { Cleanups, startApiServer, type TestServer } from './testing/api-server.ts';
 import { Changes } from './testing/changes.ts';
@@ -25,8 +26,6 @@ import { optionsFor, verdictOf } from './testing/verdicts.ts';
 
 const MESH = 'isthmus';
 const DAY_S = 24 * 3_600;
-/** Nobody listens there. */
-const CLOSED_PORT = 1;
 /** A worker thread takes half a second to start; on a machine with much else to do a hundred times that. */
 const UNTIL_MS = 240_000;
 

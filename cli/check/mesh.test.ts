@@ -1,7 +1,5 @@
 /** Each check of one cluster is made to fail by what it is for: objects, certificates and sockets are real, the API server runs in this process. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { after, before, suite, test } from 'node:test';
 import type { ConfigMap, Pod, Secret } from '../../api/kubernetes-types.ts';
 import { annotation, CLUSTER_ID_PROPERTY, component, object } from '../../api/names.ts';
@@ -9,6 +7,7 @@ import { makeServingCertificate } from '../../control-plane/serving-certificate.
 import { createIssuer, createTrustAnchor } from '../../identity/index.ts';
 import { resources } from '../../kubernetes/resources.ts';
 import { makeAnchor, privateKeyPem, x509 } from '../../workload-identity/testing/test-ca.ts';
+import { CLOSED_PORT } from '../../test/testing/addresses.ts';
 import type { CheckOptions } from './facts.ts';
 import { Changes } from './testing/changes.ts';
 import { Cleanups } from './testing/api-server.ts';
@@ -333,7 +332,7 @@ suite('checks of an installed mesh', () => {
       );
       await toldSo(right());
       const changes = new Changes(mesh.client);
-      await changes.add(resources.pods, await silentPod());
+      await changes.add(resources.pods, meshedPod('web', 'silent', CLOSED_PORT));
       const silent = await verdictOf('proxy-certificates', optionsFor(mesh.server));
       await changes.undo();
       assert.match(
@@ -453,16 +452,6 @@ async function weakAnchor(): Promise<string> {
     extensions: [new x509.BasicConstraintsExtension(true, 1, true)],
   });
   return made.toString('pem');
-}
-
-/** A meshed pod at whose admin port nobody listens. */
-async function silentPod(): Promise<Pod> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return meshedPod('web', 'silent', port);
 }
 
 function plainPod(more: Partial<Pod>): Pod {

@@ -10,6 +10,7 @@ import { env, object, path } from '../../api/names.ts';
 import { createIssuer, createTrustAnchor } from '../../identity/index.ts';
 import { resources } from '../../kubernetes/resources.ts';
 import { FakeApiServer } from '../../kubernetes/testing/fake-api-server.ts';
+import { freshAddress } from '../../test/testing/addresses.ts';
 import { makeServingCertificate } from '../serving-certificate.ts';
 
 const TRUST_DOMAIN = 'cluster.local';
@@ -81,11 +82,6 @@ async function installedApi(
   return api;
 }
 
-/** An address of 127.0.0.0/8 that other test processes are unlikely to use. */
-function ownAddress(): string {
-  return `127.${130 + (process.pid % 100)}.${(process.pid >> 8) & 255}.${1 + (process.pid % 250)}`;
-}
-
 export async function startControlPlaneProcess(): Promise<ControlPlaneProcess> {
   const anchor = await createTrustAnchor({ trustDomain: TRUST_DOMAIN });
   const serving = makeServingCertificate({
@@ -101,7 +97,7 @@ export async function startControlPlaneProcess(): Promise<ControlPlaneProcess> {
   await mkdir(account, { recursive: true });
   await writeFile(join(account, 'token'), 'token');
   await writeFile(join(account, 'ca.crt'), serving.ca);
-  const ip = ownAddress();
+  const ip = freshAddress();
   const child = spawn(process.execPath, [fileURLToPath(new URL('../main.ts', import.meta.url))], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {

@@ -15,18 +15,19 @@ async function run(
   t: TestContext,
   script: string,
   env: Record<string, string>,
-): Promise<{ child: ChildProcess; pids: number[] }> {
+): Promise<{ child: ChildProcess; pids: number[]; ended: Promise<unknown> }> {
   const child = spawn('/bin/sh', ['-c', script], {
     detached: true,
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  const ended = once(child, 'exit');
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   const pids = line.toString().trim().split(' ').map(Number);
   t.after(() => {
     for (const pid of pids) if (startTimeOf(pid) !== undefined) process.kill(pid, 'SIGKILL');
   });
-  return { child, pids };
+  return { child, pids, ended };
 }
 
 async function records(t: TestContext): Promise<{ dir: string; records: ProcessRecords }> {
@@ -39,8 +40,8 @@ const alive = (pids: readonly number[]): boolean[] => pids.map((pid) => startTim
 await it('finds what lives on when the first process has gone, in its group or in a session of its own', async (t) => {
   const { dir, records: own } = await records(t);
   const script = 'sleep 300 >/dev/null & a=$!; setsid sleep 300 >/dev/null & echo $a $!';
-  const { child, pids } = await run(t, script, markEnvironment(own.markOf('c1')));
-  await once(child, 'exit');
+  const { pids, ended } = await run(t, script, markEnvironment(own.markOf('c1')));
+  await ended;
   assert.deepEqual(alive(pids), [true, true]);
   // Never recorded: the agent was killed between the start and the record.
   assert.equal(await new ProcessRecords(dir).killLeftovers(), 2);

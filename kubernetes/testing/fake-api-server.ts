@@ -4,6 +4,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { KubernetesObject, ObjectMeta, Status } from '../../api/kubernetes-types.ts';
+import { freshAddress } from '../../test/testing/addresses.ts';
 import { matchesSelector, parseSelector } from '../labels.ts';
 import { keyOf } from '../object-key.ts';
 import { resourcePath } from '../resources.ts';
@@ -61,16 +62,19 @@ export class FakeApiServer {
   readonly #sockets = new Set<Socket>();
   readonly #pages = new Map<string, { version: number; rest: Stored[] }>();
   readonly #waiters = new Set<() => void>();
+  /** Of its own, since the port is let go at `stop`; certificates of tests name 127.0.0.1. */
+  readonly #host: string;
   #server: Server | undefined;
   #port = 0;
 
   constructor(options: FakeApiServerOptions = {}) {
     this.#options = options;
+    this.#host = options.tls === undefined ? freshAddress() : '127.0.0.1';
     this.storage.onChange((change) => this.#publish(change));
   }
 
   get url(): string {
-    return `${this.#options.tls === undefined ? 'http' : 'https'}://127.0.0.1:${this.#port}`;
+    return `${this.#options.tls === undefined ? 'http' : 'https'}://${this.#host}:${this.#port}`;
   }
 
   /** How to reach it, as `token` where one is given. */
@@ -94,7 +98,7 @@ export class FakeApiServer {
     });
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen(this.#port, '127.0.0.1', resolve);
+      server.listen(this.#port, this.#host, resolve);
     });
     this.#port = (server.address() as AddressInfo).port;
     this.#server = server;

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { component, dnsIdentity, env as variable, port, spiffeId } from '../../api/names.ts';
-import { freshAddress } from '../../proxy/testing/mesh/test-mesh.ts';
+import { freshAddress } from '../testing/addresses.ts';
 import type { FakeEndpoint, FakeExport } from '../../proxy/testing/mesh/fake-control-plane.ts';
 import type { WorkloadNames } from '../../workload-identity/index.ts';
 import {

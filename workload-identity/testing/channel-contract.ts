@@ -208,12 +208,18 @@ function unaryCalls(channelTo: ChannelTo): void {
     }
 
     test('ends with its deadline, and the server is told', async () => {
+      const opened = Promise.withResolvers<void>();
       const closed = Promise.withResolvers<number>();
-      const { port } = await rawServer((stream) => stream.on('close', () => closed.resolve(stream.rstCode)));
-      await assert.rejects(
-        certify(channelTo(port), { deadlineMs: 50 }),
-        refusedWith(grpcStatus.deadlineExceeded, /50 ms/),
-      );
+      const { port } = await rawServer((stream) => {
+        stream.on('close', () => closed.resolve(stream.rstCode));
+        opened.resolve();
+      });
+      const clock = new ManualClock(Date.now());
+      const call = certify(channelTo(port, { clock }), { deadlineMs: 50 });
+      // A server that has not heard of the call is told nothing of its end.
+      await opened.promise;
+      clock.advance(50);
+      await assert.rejects(call, refusedWith(grpcStatus.deadlineExceeded, /50 ms/));
       assert.equal(await closed.promise, 8);
     });
 
@@ -372,7 +378,9 @@ function streams(channelTo: ChannelTo): void {
       const received: bigint[] = [];
       const two = Promise.withResolvers<void>();
       const ended = Promise.withResolvers<GrpcError | undefined>();
-      const channel = channelTo(Number(control.address.split(':')[1]));
+      const [address = '', port] = control.address.split(':');
+      const resolve = () => Promise.resolve([{ address, port: Number(port) }]);
+      const channel = channelTo(Number(port), { resolve });
       const call = channel.bidiStream(methods.syncTrustBundles, {
         message: ({ sequence }) => {
           received.push(sequence);

@@ -22,6 +22,7 @@ import {
   CertifyResponseSchema,
   Identity,
 } from '../../api/proto/gen/linkerd/identity_pb.js';
+import { freshAddress } from '../../test/testing/addresses.ts';
 import type { WorkloadNames } from '../types.ts';
 import { type Made, makeLeaf, privateKeyPem, requestedKey, workload } from './test-ca.ts';
 
@@ -56,6 +57,8 @@ export class FakeControlPlane {
   readonly #sockets = new Set<Socket>();
   #server: TlsServer | undefined;
   #grpc: Server | undefined;
+  /** Of its own: the port is let go at `stop`. */
+  readonly #host = freshAddress();
   #port = 0;
 
   /** @param names whom issued leaves speak for */
@@ -66,7 +69,7 @@ export class FakeControlPlane {
   }
 
   get address(): string {
-    return `127.0.0.1:${this.#port}`;
+    return `${this.#host}:${this.#port}`;
   }
 
   async start(anchors: readonly Made[], clusterId = 'east'): Promise<void> {
@@ -104,7 +107,7 @@ export class FakeControlPlane {
       socket.on('close', () => this.#sockets.delete(socket));
       injector.injectConnection(socket);
     });
-    server.listen(this.#port, '127.0.0.1');
+    server.listen(this.#port, this.#host);
     await once(server, 'listening');
     this.#port = (server.address() as AddressInfo).port;
     this.#server = server;

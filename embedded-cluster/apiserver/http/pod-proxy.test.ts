@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { startTestServer, type TestServer } from '../testing/test-server.ts';
+import { CLOSED_PORT } from '../../../test/testing/addresses.ts';
 
 async function setting(t: TestContext, podIP: string): Promise<TestServer & { pod: string }> {
   const test = await startTestServer(t);
@@ -48,12 +49,7 @@ void test('pods/proxy asks the pod with path, query and headers, but never with 
 
 void test('a pod that cannot be reached is 503, one without an address 400', async (t) => {
   const { call } = await setting(t, '127.0.0.1');
-  const closed = createServer().listen(0, '127.0.0.1');
-  await once(closed, 'listening');
-  const { port } = closed.address() as AddressInfo;
-  closed.close();
-  await once(closed, 'close');
-  const { code, body } = await call('GET', `${PODS}/p:${port}/proxy/`);
+  const { code, body } = await call('GET', `${PODS}/p:${CLOSED_PORT}/proxy/`);
   assert.equal(code, 503);
   assert.match(String(body['message']), /error trying to reach service: .*ECONNREFUSED/);
 

@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,14 +21,10 @@ import { DEFAULT_LIMITS, DEFAULT_TIMES, type MeshConfig, type ProxyConfig } from
 import { parseBlock } from '../../policy/address-block.ts';
 import { startProxy, type Proxy } from '../../proxy.ts';
 import type { RuntimeOptions } from '../../runtime.ts';
+import { freshAddress } from '../../../test/testing/addresses.ts';
 import { FakeControlPlane, type FakeEndpoint } from './fake-control-plane.ts';
 
 const HOUR_MS = 3_600_000;
-
-/** An address of 127.0.0.0/8 that nobody else uses, but for a chance of one in millions. */
-export function freshAddress(): string {
-  return `127.${randomInt(32, 224)}.${randomInt(0, 256)}.${randomInt(1, 255)}`;
-}
 
 /** Logs nothing; with DEBUG_PROXY_TESTS set, everything to standard error. */
 export const testLog: Logger =
