@@ -69,6 +69,14 @@ describe('HTTP/2 of apps', () => {
     return http2Through(mesh, client.ip, AUTHORITY);
   }
 
+  test('extended CONNECT is not offered', async () => {
+    const session = await open();
+    // Its SETTINGS have come before any answer.
+    await ask2(session, { ':path': '/', ':authority': AUTHORITY });
+    assert.equal(session.remoteSettings.enableConnectProtocol, false);
+    session.close();
+  });
+
   for (const way of ['inside a CONNECT', 'by :authority'] as const) {
     test(`${way}: the app gets HTTP/2, and is told who asks`, async () => {
       const session = way === 'by :authority' ? await http2Through(mesh, client.ip) : await open();

@@ -81,6 +81,24 @@ export const MESSAGE_CASES: readonly Case[] = [
     verdict: refused,
   },
   {
+    // RFC 8441 section 4: we do not announce it, so it is malformed as any other that is unknown.
+    section: '8.3',
+    what: 'an extended CONNECT',
+    sends: [
+      head(
+        1,
+        4,
+        field(':method', 'CONNECT'),
+        field(':protocol', 'websocket'),
+        field(':scheme', 'http'),
+        field(':path', '/chat'),
+        field(':authority', 'a'),
+        field('sec-websocket-version', '13'),
+      ),
+    ],
+    verdict: refused,
+  },
+  {
     section: '8.3',
     what: 'a pseudo-header behind a field',
     sends: [head(1, 5, REQUEST.subarray(0, 2), field('a', 'b'), REQUEST.subarray(2))],

@@ -122,6 +122,16 @@ test("routes of a client's own namespace go before those for everybody; those of
   assert.equal(await app('/x'), 'old');
 });
 
+test('a backend in another namespace is asked without a ReferenceGrant, and says itself who may', async () => {
+  await route([{ backendRefs: [{ ...FRESH, namespace: 'shop' }] }], { namespace: 'bank' });
+  assert.equal(await app('/', {}, bank), 'fresh');
+  mesh.put('servers', 'fresh', { podSelector: { matchLabels: { app: 'fresh' } }, port: 'http' });
+  await mesh.told();
+  const denied = await get('/', {}, bank);
+  assert.deepEqual([denied.status, causeOf(denied)], [403, 'unauthorized']);
+  mesh.remove('servers', 'fresh');
+});
+
 test('a route is for the port that it names', async () => {
   await route([{ backendRefs: [FRESH] }], { parent: { port: 8080 } });
   await route([{ backendRefs: [FRESH] }], { parent: { sectionName: 'grpc' } });
