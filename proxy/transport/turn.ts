@@ -2,7 +2,8 @@ import { performance } from 'node:perf_hooks';
 
 /**
  * When output is written. Everything that one turn of the event loop produced for a connection leaves in one write: it saves system calls and TLS records, and is
- * where a multiplexing proxy wins its CPU. While few exchanges are in flight there is nothing to batch, so the bytes leave when the read callback ends.
+ * where a multiplexing proxy wins its CPU. While the turn was busy more has come, so small output waits for one more look at what can be read. While few exchanges are
+ * in flight there is nothing to batch, so the bytes leave when the read callback ends.
  */
 export interface Flushable {
   /** Managed here: it stands in one of the lists. */
@@ -52,6 +53,10 @@ const late = new TurnList<Flushable>();
 const held = new TurnList<HeldRead>();
 let immediateSet = false;
 let inCallback = false;
+/** Something was read, or was told to be written, since output was last thought of. */
+let callbackRan = false;
+/** The look is being taken. */
+let looking = false;
 /** ms of the clock in this callback; 0: not read yet. */
 let callbackTime = 0;
 
@@ -89,6 +94,7 @@ export function flushEager(x: Flushable): void {
 /** An I/O callback begins. */
 export function beginCallback(): void {
   inCallback = true;
+  callbackRan = true;
   callbackTime = 0;
 }
 
@@ -114,8 +120,19 @@ function flushOrWait(x: Flushable): void {
 
 function endTurn(): void {
   if (!held.empty) held.empties(deliverNow);
+  looking = callbackRan && !looking;
+  callbackRan = false;
   immediateSet = false;
-  late.empties(flushNow);
+  late.empties(looking ? flushBulk : flushNow);
+  if (late.empty) looking = false;
+  // The loop asks for what has come without waiting for it, and is here again at the end of the next turn.
+  else atEndOfTurn();
+}
+
+/** What is worth a write does not wait: more of it would leave the processor's cache. */
+function flushBulk(x: Flushable): void {
+  if (x.bulky) flushNow(x);
+  else late.add(x);
 }
 
 function deliverNow(x: HeldRead): void {
