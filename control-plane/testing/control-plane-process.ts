@@ -82,7 +82,10 @@ async function installedApi(
   return api;
 }
 
-export async function startControlPlaneProcess(): Promise<ControlPlaneProcess> {
+/** @param output where its log goes, in place of what `logged` reads */
+export async function startControlPlaneProcess(
+  options: { output?: number; logLevel?: string } = {},
+): Promise<ControlPlaneProcess> {
   const anchor = await createTrustAnchor({ trustDomain: TRUST_DOMAIN });
   const serving = makeServingCertificate({
     dnsNames: ['localhost'],
@@ -99,7 +102,7 @@ export async function startControlPlaneProcess(): Promise<ControlPlaneProcess> {
   await writeFile(join(account, 'ca.crt'), serving.ca);
   const ip = freshAddress();
   const child = spawn(process.execPath, [fileURLToPath(new URL('../main.ts', import.meta.url))], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', options.output ?? 'pipe', 'inherit'],
     env: {
       ISTHMUS_VOLUME_ROOT: dir,
       KUBERNETES_SERVICE_HOST: 'localhost',
@@ -108,6 +111,7 @@ export async function startControlPlaneProcess(): Promise<ControlPlaneProcess> {
       [env.podIp]: ip,
       [env.clusterName]: 'east',
       [env.trustAnchorsFile]: anchorsFile,
+      [env.logLevel]: options.logLevel ?? 'info',
     },
   });
   const log = followLog(child);

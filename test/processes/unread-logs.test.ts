@@ -6,7 +6,12 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { env, port, telemetryEnv } from '../../api/names.ts';
+import {
+  type ControlPlaneProcess,
+  startControlPlaneProcess,
+} from '../../control-plane/testing/control-plane-process.ts';
 import { metricSum } from '../../proxy/testing/mesh/http.ts';
 import { startPodApp, type PodApp } from './apps.ts';
 import { http1Load } from './load.ts';
@@ -35,6 +40,16 @@ class UnreadPipe {
   close(): void {
     for (const fd of [this.#reader, this.writer]) closeSync(fd);
     rmSync(this.#dir, { recursive: true });
+  }
+}
+
+/** Connections that are refused, each with a line in the log of the process. */
+async function beRefused(n: number, host: string, number: number): Promise<void> {
+  for (let i = 0; i < n; i++) {
+    const socket = connect({ host, port: number });
+    socket.on('error', () => {});
+    socket.end('no TLS at all');
+    await once(socket.resume(), 'close');
   }
 }
 
@@ -70,16 +85,6 @@ describe('where nobody reads what a sidecar writes', () => {
     assert.deepEqual(load.counts.failed, []);
   }
 
-  /** Connections that are refused, each with a line in the sidecar's own log. */
-  async function beRefused(n: number): Promise<void> {
-    for (let i = 0; i < n; i++) {
-      const socket = connect({ host: server.ip, port: port.inbound });
-      socket.on('error', () => {});
-      socket.end('no TLS at all');
-      await once(socket.resume(), 'close');
-    }
-  }
-
   test('the access log holds up no request, and holds a bounded amount', async () => {
     await ask(LINES);
     const dropped = (): Promise<number> => metricSum(server.ip, 'access_log_dropped_lines_total');
@@ -95,7 +100,7 @@ describe('where nobody reads what a sidecar writes', () => {
   });
 
   test("nor does the sidecar's own log", async () => {
-    await beRefused(1_000);
+    await beRefused(1_000, server.ip, port.inbound);
     await ask(100);
   });
 
@@ -103,3 +108,35 @@ describe('where nobody reads what a sidecar writes', () => {
     assert.equal(await server.stop(), 0);
   });
 });
+
+describe('where nobody reads what the control plane writes', () => {
+  const out = new UnreadPipe();
+  let plane: ControlPlaneProcess;
+
+  before(async () => {
+    plane = await startControlPlaneProcess({ output: out.writer, logLevel: 'debug' });
+    await until(() => isReady(plane.ip));
+  });
+  after(async () => {
+    await plane.cleanUp();
+    out.close();
+  });
+
+  test('it answers all the same, and ends in order', async () => {
+    await beRefused(1_000, plane.ip, port.identity);
+    assert.equal(await isReady(plane.ip), true);
+    assert.equal(await plane.terminate(), 0);
+  });
+});
+
+async function isReady(ip: string): Promise<boolean> {
+  try {
+    return (await fetch(`http://${ip}:${port.controlPlaneAdmin}/ready`)).ok;
+  } catch {
+    return false;
+  }
+}
+
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await setTimeout(50);
+}
