@@ -91,6 +91,6 @@ else {
   // As `proxy/main.ts` does.
   warmUp(config, identity, () => proxy.busy).catch(() => process.exit(1));
 }
-giveSpareMemoryBack();
+void giveSpareMemoryBack();
 process.send?.({ kind: 'ready' });
 process.once('SIGTERM', () => process.exit(0));

@@ -46,7 +46,7 @@ export async function run<C extends MeshConfig>(
   const starting = start(config, { log, shutDown: () => stop('/shutdown') });
   await starting;
   backgroundThreadsGiveWay();
-  giveSpareMemoryBack();
+  void giveSpareMemoryBack();
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
 }

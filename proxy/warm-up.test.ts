@@ -7,6 +7,9 @@ import { exposition } from './telemetry/exposition.ts';
 import { TestMesh } from './testing/mesh/test-mesh.ts';
 import { warmUp } from './warm-up.ts';
 
+/** ms that no machine takes. */
+const LONG = 60_000;
+
 describe('warm-up', () => {
   let mesh: TestMesh;
   let proxy: Proxy;
@@ -31,7 +34,7 @@ describe('warm-up', () => {
   after(() => mesh.close());
 
   test('goes out and in again over mutual TLS, and leaves no trace in the metrics', async () => {
-    const answered = await warmUp(config, proxy.identity, () => false, 50);
+    const answered = await warmUp(config, proxy.identity, () => false, { requests: 50, ms: LONG });
     assert.ok(answered >= 50, `${answered} were answered`);
     let text = '';
     for await (const slice of exposition(proxy.registry)) text += slice;
@@ -42,8 +45,16 @@ describe('warm-up', () => {
 
   test('ends when there is real work', async () => {
     let looks = 0;
-    const answered = await warmUp(config, proxy.identity, () => ++looks > 10, 1_000_000);
+    const answered = await warmUp(config, proxy.identity, () => ++looks > 10, {
+      requests: 1_000_000,
+      ms: LONG,
+    });
     assert.ok(answered < 40, `${answered} were answered`);
+  });
+
+  test('ends when its time is over', async () => {
+    const answered = await warmUp(config, proxy.identity, () => false, { requests: 1_000_000, ms: 1 });
+    assert.ok(answered < 1_000, `${answered} were answered`);
   });
 
   test('is left out when there is real work already', async () => {

@@ -1,27 +1,42 @@
-import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { BoundSocket } from 'node:net';
 import { dnsIdentity, spiffeId } from '../api/names.ts';
 import type { Logger, WorkloadIdentity } from '../workload-identity/index.ts';
 import type { ProxyConfig, ProxyPorts } from './config.ts';
 import { startProxy, type Proxy } from './proxy.ts';
+import { listenOn } from './runtime.ts';
+import { chooseTransport } from './transport/choose.ts';
+import { connectPlain } from './transport/connect.ts';
+import type { Listener } from './transport/listen.ts';
+import type { Transport, Wrap } from './transport/transport.ts';
 import { WarmUpControlPlane } from './warm-up-control-plane.ts';
 
 /** Requests after which the compilers have seen the usual way often enough. More would gain little and cost the pod's start. */
 const REQUESTS = 2_000;
-/** Under way at once: so many that output is batched as it is under load. */
-const CONNECTIONS = 8;
-/** ms that a warm-up has at most: where a processor is that slow, the time is better spent on real requests. */
-const MAX_MS = 2_000;
+/** Under way at once: the more there are, the more go out in one write, and the less the kernel's part of each costs. */
+const CONNECTIONS = 32;
+/**
+ * ms that a warm-up has at most. Others learn of a new endpoint some time after its readiness; by then it has to be over, with all that it gave the compilers to do: real requests that come into
+ * it queue behind it for longer than it would have saved them.
+ */
+const MAX_MS = 700;
 /** ms for its connections to close. */
 const GRACE_MS = 200;
 
 const HOST = '127.0.0.1';
 const SERVICE = 'warm-up.isthmus:80';
 const BODY = 'x'.repeat(100);
-const ANSWER = `HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: ${BODY.length}\r\n\r\n${BODY}`;
-const REQUEST = `GET http://${SERVICE}/ HTTP/1.1\r\nhost: ${SERVICE}\r\naccept: */*\r\n\r\n`;
+const ANSWER = Buffer.from(
+  `HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: ${BODY.length}\r\n\r\n${BODY}`,
+);
+const REQUEST = Buffer.from(`GET http://${SERVICE}/ HTTP/1.1\r\nhost: ${SERVICE}\r\naccept: */*\r\n\r\n`);
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** When a warm-up is over at the latest. */
+export interface WarmUpLimits {
+  requests: number;
+  ms: number;
+}
 
 /**
  * Sends requests through a second proxy of this process, out and in again over mutual TLS on the loopback interface, so that the code is compiled when the first
@@ -33,22 +48,28 @@ export async function warmUp(
   config: ProxyConfig,
   identity: WorkloadIdentity,
   busy: () => boolean,
-  requests = REQUESTS,
+  { requests, ms }: WarmUpLimits = { requests: REQUESTS, ms: MAX_MS },
 ): Promise<number> {
   await identity.ready;
   if (busy()) return 0;
-  const app = await startApp();
+  const end = performance.now() + ms;
+  // Client and app drive their sockets as the proxy does: the runtime's streams would cost as much as all the rest.
+  const { wrap } = await chooseTransport();
+  const app = await startApp(wrap);
   try {
-    const ports = await freePorts();
+    const ports = freePorts();
     const endpoint = {
       address: HOST,
-      port: portOf(app),
+      port: app.port,
       inboundPort: ports.inbound,
       spiffeId: spiffeId(config.workload),
       dnsName: dnsIdentity(config.workload),
     };
     const proxy = await secondProxy(config, identity, ports, new WarmUpControlPlane(endpoint));
-    const answered = await ask(ports.outbound, requests, busy);
+    const asking = new Asking(wrap, (done) => done < requests && !busy());
+    const timer = setTimeout(() => asking.stop(), end - performance.now());
+    const answered = await asking.run(ports.outbound);
+    clearTimeout(timer);
     await proxy.drain();
     return answered;
   } finally {
@@ -72,56 +93,84 @@ function secondProxy(
   return startProxy(own, { log: SILENT, identity, channel: () => controlPlane });
 }
 
-/** Resolves when enough was asked, the time is over, or there is something better to do. */
-async function ask(port: number, requests: number, busy: () => boolean): Promise<number> {
-  const end = performance.now() + MAX_MS;
-  let done = 0;
-  const sockets = Array.from({ length: CONNECTIONS }, () => connect({ host: HOST, port, noDelay: true }));
-  const closed = sockets.map((socket) => {
-    let answered = 0;
-    socket.on('data', (chunk: Buffer) => {
-      answered += chunk.length;
-      // What is added to the answer on its way is less than another answer.
-      if (answered < ANSWER.length) return;
-      answered = 0;
-      if (++done < requests && performance.now() < end && !busy()) socket.write(REQUEST);
-      else socket.destroy();
+/** Requests, one after the other on each of its connections. */
+class Asking {
+  readonly #wrap: Wrap;
+  readonly #more: (done: number) => boolean;
+  readonly #open = new Set<Transport>();
+  #done = 0;
+  #over = false;
+
+  /** @param more whether it goes on, by the number of requests that were answered */
+  constructor(wrap: Wrap, more: (done: number) => boolean) {
+    this.#wrap = wrap;
+    this.#more = more;
+  }
+
+  /** Resolves when all connections have ended, with the number of requests that were answered. */
+  async run(port: number): Promise<number> {
+    await Promise.all(Array.from({ length: CONNECTIONS }, () => this.#connect(port)));
+    return this.#done;
+  }
+
+  /** Ends all connections at once. */
+  stop(): void {
+    this.#over = true;
+    for (const transport of this.#open) transport.destroy();
+  }
+
+  #connect(port: number): Promise<void> {
+    return new Promise((resolve) => {
+      connectPlain({ host: HOST, port }, (_error, socket) => {
+        if (socket === undefined) return resolve();
+        const transport = this.#wrap(socket);
+        this.#open.add(transport);
+        this.#ask(transport, () => {
+          this.#open.delete(transport);
+          resolve();
+        });
+        if (this.#over) transport.destroy();
+      });
     });
-    socket.write(REQUEST);
-    return untilClosed(socket);
-  });
-  const timer = setTimeout(() => sockets.forEach((socket) => socket.destroy()), MAX_MS);
-  await Promise.all(closed);
-  clearTimeout(timer);
-  return done;
+  }
+
+  #ask(transport: Transport, onClose: () => void): void {
+    let received = 0;
+    transport.handler = {
+      onData: (_buffer, start, end) => {
+        received += end - start;
+        // What is added to the answer on its way is less than another answer.
+        if (received < ANSWER.length || this.#over) return;
+        received = 0;
+        if (this.#more(++this.#done)) transport.write(REQUEST, 0, REQUEST.length);
+        else this.stop();
+      },
+      onDrain() {},
+      onEnd: () => transport.destroy(),
+      onClose,
+    };
+    transport.write(REQUEST, 0, REQUEST.length);
+  }
 }
 
-function untilClosed(socket: Socket): Promise<void> {
-  return new Promise((resolve) => {
-    socket.once('error', () => socket.destroy());
-    socket.once('close', () => resolve());
-  });
-}
-
-async function startApp(): Promise<Server> {
-  const app = createServer({ noDelay: true }, (socket) => {
-    socket.on('error', () => socket.destroy());
-    // One request at a time, each small enough to come whole.
-    socket.on('data', () => socket.write(ANSWER));
-  });
-  app.listen(0, HOST);
-  await once(app, 'listening');
-  return app;
+/** An app that answers every read: requests come one at a time on a connection, each small enough to come whole. */
+function startApp(wrap: Wrap): Promise<Listener> {
+  const serve = (transport: Transport): void => {
+    transport.handler = {
+      onData: () => void transport.write(ANSWER, 0, ANSWER.length),
+      onDrain() {},
+      onEnd: () => transport.end(),
+      onClose() {},
+    };
+  };
+  const limit = { maxConnections: 2 * CONNECTIONS, onDropped() {} };
+  return listenOn(HOST, 0, (socket) => serve(wrap(socket)), limit);
 }
 
 /** Ports that nobody listens on now. */
-async function freePorts(): Promise<ProxyPorts> {
-  const servers = await Promise.all(Array.from({ length: 3 }, startApp));
-  const [inbound = 0, outbound = 0, admin = 0] = servers.map(portOf);
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+function freePorts(): ProxyPorts {
+  const bound = Array.from({ length: 3 }, () => new BoundSocket({ host: HOST }));
+  const [inbound = 0, outbound = 0, admin = 0] = bound.map((one) => one.address().port);
+  for (const one of bound) one.close();
   return { inbound, outbound, admin };
-}
-
-function portOf(server: Server): number {
-  return (server.address() as AddressInfo).port;
 }

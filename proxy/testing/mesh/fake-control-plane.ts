@@ -1,13 +1,7 @@
-import { create } from '@bufbuild/protobuf';
-import { ExportedServicesSchema } from '../../../api/proto/gen/isthmus/control_pb.js';
-import {
-  DestinationProfileSchema,
-  UpdateSchema,
-  type WeightedAddr,
-  WeightedAddrSchema,
-} from '../../../api/proto/gen/linkerd/destination_pb.js';
-import { ServerSchema, type Server } from '../../../api/proto/gen/linkerd/inbound_pb.js';
-import { OutboundPolicySchema, type OutboundPolicy } from '../../../api/proto/gen/linkerd/outbound_pb.js';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { WeightedAddrSchema } from '../../../api/proto/gen/linkerd/destination_pb.js';
+import type { Server } from '../../../api/proto/gen/linkerd/inbound_pb.js';
+import type { OutboundPolicy } from '../../../api/proto/gen/linkerd/outbound_pb.js';
 import type { TcpAddress } from '../../../api/proto/gen/linkerd/net_pb.js';
 import { methods } from '../../../api/proto/methods.ts';
 import {
@@ -170,7 +164,7 @@ export class FakeControlPlane {
       return end(stream, grpcStatus.invalidArgument);
     }
     const fullyQualifiedName = stream.path.replace(/:\d+$/, '');
-    send(stream, create(DestinationProfileSchema, { fullyQualifiedName, opaqueProtocol: service.opaque }));
+    send(stream, methods.getProfile.answer({ fullyQualifiedName, opaqueProtocol: service.opaque }));
   }
 
   #sendEndpoints(stream: Stream): void {
@@ -180,15 +174,15 @@ export class FakeControlPlane {
     const isFirst = stream.sent.length === 0 && added.length === 0;
     stream.sent = wanted;
     if (isFirst) {
-      send(stream, create(UpdateSchema, { update: { case: 'noEndpoints', value: { exists: true } } }));
+      send(stream, methods.getEndpoints.answer({ update: { case: 'noEndpoints', value: { exists: true } } }));
     }
     if (removed.length > 0) {
       const addrs = removed.map(({ address, port }) => tcp(address, port));
-      send(stream, create(UpdateSchema, { update: { case: 'remove', value: { addrs } } }));
+      send(stream, methods.getEndpoints.answer({ update: { case: 'remove', value: { addrs } } }));
     }
     if (added.length > 0) {
       const addrs = added.map(weighted);
-      send(stream, create(UpdateSchema, { update: { case: 'add', value: { addrs } } }));
+      send(stream, methods.getEndpoints.answer({ update: { case: 'add', value: { addrs } } }));
     }
     this.#tell(stream.path);
   }
@@ -200,7 +194,7 @@ export class FakeControlPlane {
   }
 
   #sendExports(stream: Stream): void {
-    send(stream, create(ExportedServicesSchema, { services: this.#exports }));
+    send(stream, methods.watchExports.answer({ services: this.#exports }));
   }
 }
 
@@ -224,7 +218,7 @@ function authorityOf(target: unknown): string {
   return typeof target === 'object' && target !== null && 'value' in target ? String(target.value) : '';
 }
 
-const NO_POLICY = create(OutboundPolicySchema, {});
+const NO_POLICY = methods.watchOutbound.answer({});
 
 function send(stream: Stream, message: object): void {
   stream.handlers.message(message as never);
@@ -234,9 +228,9 @@ function end(stream: Stream, code: GrpcCode): void {
   stream.handlers.end(new GrpcError(code, 'said by the fake control plane'));
 }
 
-function weighted(one: FakeEndpoint): WeightedAddr {
+function weighted(one: FakeEndpoint): MessageInitShape<typeof WeightedAddrSchema> {
   const { address, port, inboundPort, spiffeId, dnsName, authorityOverride, http2, labels = {} } = one;
-  return create(WeightedAddrSchema, {
+  return {
     addr: tcp(address, port),
     weight: 10_000,
     metricLabels: labels,
@@ -246,7 +240,7 @@ function weighted(one: FakeEndpoint): WeightedAddr {
     },
     ...(authorityOverride === undefined ? {} : { authorityOverride: { authorityOverride } }),
     ...tlsIdentity(spiffeId, dnsName),
-  });
+  };
 }
 
 function tlsIdentity(spiffeId: string | undefined, dnsName: string | undefined) {
@@ -271,14 +265,14 @@ function tcp(
 }
 
 /** What is told of ports that no test has set a policy for: everybody may. */
-export const OPEN_POLICY = create(ServerSchema, {
+export const OPEN_POLICY = methods.watchPort.answer({
   protocol: { kind: { case: 'detect', value: {} } },
   authorizations: [{ authentication: { permit: { case: 'unauthenticated', value: {} } } }],
 });
 
 /** A policy that a test sets: exactly the given identities, or nobody. */
 export function identitiesPolicy(names: string[]): Server {
-  return create(ServerSchema, {
+  return methods.watchPort.answer({
     protocol: { kind: { case: 'detect', value: {} } },
     authorizations: [
       {
