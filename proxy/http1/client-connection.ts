@@ -1,7 +1,8 @@
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
-import { Head, SWITCHING_PROTOCOLS } from '../message.ts';
-import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
+import { SWITCHING_PROTOCOLS } from '../message.ts';
+import type { Exchange, Head, RequestSink, ResponseSink } from '../message.ts';
+import { giveHead, takeHead } from '../spare-heads.ts';
 import { Inflow, Outflow } from '../transport/flow.ts';
 import { OutputStall } from '../transport/output-stall.ts';
 import type { TimerWheel } from '../transport/timers.ts';
@@ -39,7 +40,6 @@ const framing = new Framing();
 export class Http1ClientConnection implements TransportHandler, RequestSink {
   readonly #transport: Transport;
   readonly #options: Http1ClientOptions;
-  readonly #head = new Head();
   readonly #reader = new HeadReader();
   readonly #body = new BodyReader();
   readonly #request = new BodyWriter();
@@ -159,23 +159,16 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
       return end;
     }
     const { buffer: b, start: from, end: to } = this.#reader;
-    const head = this.#head;
+    const head = takeHead();
     const bad = parseResponse(b, from, to, head, framing);
     const switches = head.status === SWITCHING_PROTOCOLS;
-    if (bad !== undefined || (switches && (x.upgrade !== 'asked' || this.#requestEnded))) {
-      this.#fail(causes.protocolError);
-      return end;
-    }
-    if (switches) {
-      this.#becomeTunnel(x, head);
-      return start + consumed;
-    }
-    if (head.status < 200) {
-      this.#sinkOf(x).responseHead(x, head, false);
-      return start + consumed;
-    }
-    this.#beginResponse(x, head);
-    return start + consumed;
+    const wrong = bad !== undefined || (switches && (x.upgrade !== 'asked' || this.#requestEnded));
+    if (wrong) this.#fail(causes.protocolError);
+    else if (switches) this.#becomeTunnel(x, head);
+    else if (head.status < 200) this.#sinkOf(x).responseHead(x, head, false);
+    else this.#beginResponse(x, head);
+    giveHead(head);
+    return wrong ? end : start + consumed;
   }
 
   /** What was asked for is granted: the connection carries something else from here on, and ends with it. */

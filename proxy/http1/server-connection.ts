@@ -1,7 +1,8 @@
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
-import { Exchange, FieldId, Head, SWITCHING_PROTOCOLS } from '../message.ts';
-import type { RequestSink, ResponseSink } from '../message.ts';
+import { Exchange, FieldId, SWITCHING_PROTOCOLS } from '../message.ts';
+import type { Head, RequestSink, ResponseSink } from '../message.ts';
+import { giveHead, takeHead } from '../spare-heads.ts';
 import { Deadline } from '../transport/deadline.ts';
 import { Inflow, Outflow } from '../transport/flow.ts';
 import { OutputStall } from '../transport/output-stall.ts';
@@ -47,7 +48,6 @@ type State = 'head' | 'body' | 'response' | 'backlog' | 'discard' | 'upgrade' | 
 export class Http1ServerConnection implements TransportHandler, ResponseSink {
   readonly #transport: Transport;
   readonly #options: Http1ServerOptions;
-  readonly #head = new Head();
   readonly #reader = new HeadReader();
   readonly #body = new BodyReader();
   readonly #response: ResponseWriter;
@@ -175,21 +175,17 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
       return at;
     }
     this.#leadingLines = 0;
-    const bad = parseRequest(b, from, to, this.#head, framing);
-    if (bad !== undefined) {
-      this.#refuse(bad);
-      return end;
-    }
-    if (framing.isConnect) {
-      this.#connect(buffer, at, end);
-      return end;
-    }
-    this.#begin();
-    return at;
+    const head = takeHead();
+    const bad = parseRequest(b, from, to, head, framing);
+    const { isConnect } = framing;
+    if (bad !== undefined) this.#refuse(bad);
+    else if (isConnect) this.#connect(head, buffer, at, end);
+    else this.#begin(head);
+    giveHead(head);
+    return bad !== undefined || isConnect ? end : at;
   }
 
-  #begin(): void {
-    const head = this.#head;
+  #begin(head: Head): void {
     const x = new Exchange(this);
     x.startedAt = this.#options.timers.now();
     x.isHead = framing.isHead;
@@ -264,8 +260,8 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
     else if (this.#discarded > DISCARD_LIMIT) this.#endConnection();
   }
 
-  #connect(buffer: Buffer, start: number, end: number): void {
-    const answer = this.#options.onConnect?.(this.#head) ?? causes.badRequest;
+  #connect(head: Head, buffer: Buffer, start: number, end: number): void {
+    const answer = this.#options.onConnect?.(head) ?? causes.badRequest;
     if (typeof answer !== 'function') {
       this.#refuse(answer);
       return;

@@ -3,13 +3,11 @@ import { isGrpc } from '../field-names.ts';
 import { copyHead } from '../copy-head.ts';
 import { FieldId, type Exchange, type Head, type RequestSink } from '../message.ts';
 import { MAX_KEPT_BYTES } from '../route/retry-policy.ts';
+import { giveHead, takeHead } from '../spare-heads.ts';
 import type { Timer } from '../transport/timers.ts';
 import type { Dispatch, Destination } from './dispatch.ts';
 import type { Waiter } from './upstream.ts';
 
-/** Heads of finished requests, used again: a head is some kilobytes of arrays. Bounded by what a busy moment needs. */
-const spareHeads: Head[] = [];
-const MAX_SPARE_HEADS = 256;
 /** Most requests have no body. */
 const NO_CHUNKS: Buffer[] = [];
 
@@ -64,7 +62,7 @@ export class Attempt implements Waiter {
 
   /** Keeps the request's head, and from here on what follows it. A request of which nothing is kept is sent once, as it comes. */
   keep(head: Head, end: boolean): void {
-    this.#head = copyHead(head, spareHeads.pop());
+    this.#head = copyHead(head, takeHead());
     this.#ended = end;
   }
 
@@ -191,6 +189,6 @@ export class Attempt implements Waiter {
     this.#head = undefined;
     this.#body = NO_CHUNKS;
     this.#trailers = undefined;
-    if (spareHeads.length < MAX_SPARE_HEADS) spareHeads.push(head);
+    giveHead(head);
   }
 }
