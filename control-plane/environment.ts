@@ -1,3 +1,4 @@
+import { checkNetworks, DEFAULT_CLUSTER_NETWORKS } from '../api/cluster-networks.ts';
 import {
   controlPlaneEnv as own,
   DEFAULT_CLUSTER_DOMAIN,
@@ -12,8 +13,6 @@ import {
   telemetryEnv,
 } from '../api/names.ts';
 import {
-  checkNetworks,
-  DEFAULT_CLUSTER_NETWORKS,
   DEFAULT_INBOUND_POLICIES,
   type DestinationSettings,
   isDefaultInboundPolicy,

@@ -15,13 +15,11 @@ import { watchCluster } from './watch-cluster.ts';
 
 export type { DestinationService } from './destination-service.ts';
 export type { ExportsService } from './exports.ts';
-export { POLICY_KINDS, policyKinds, READ_POLICIES } from './policy/kinds.ts';
+export { POLICY_KINDS, policyKinds } from './policy/kinds.ts';
 export { findPolicyProblems } from './status/find-problems.ts';
 export type { PolicyService } from './policy-service.ts';
 export type { ServerStream } from './server-stream.ts';
 export {
-  checkNetworks,
-  DEFAULT_CLUSTER_NETWORKS,
   DEFAULT_INBOUND_POLICIES,
   isDefaultInboundPolicy,
   type DefaultInboundPolicy,

@@ -2,6 +2,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 
 import { create } from '@bufbuild/protobuf';
 
+import { parseNetwork } from '../api/cluster-networks.ts';
 import {
   type IPAddress,
   IPAddressSchema,
@@ -82,11 +83,6 @@ export function ipText(address: IPAddress | undefined): string | undefined {
 
 /** `10.0.0.0/8` in the proxy API's form. Throws for what is no CIDR. */
 export function ipNetwork(cidr: string): IPNetwork {
-  const [ip = '', prefix = ''] = cidr.split('/');
-  const longest = isIPv4(ip) ? 32 : 128;
-  const length = Number(prefix);
-  if (!/^\d+$/.test(prefix) || length > longest) {
-    throw new TypeError(`"${cidr}" is not a network: write it as 10.0.0.0/8`);
-  }
-  return create(IPNetworkSchema, { ip: ipAddress(ip), prefixLen: length });
+  const { ip, prefixLength } = parseNetwork(cidr);
+  return create(IPNetworkSchema, { ip: ipAddress(ip), prefixLen: prefixLength });
 }

@@ -6,7 +6,8 @@ import type {
   RoleBinding,
 } from '../../api/kubernetes-types.ts';
 import { CLUSTER_ID_PROPERTY, component, LINKERD_WEBHOOK, object } from '../../api/names.ts';
-import { READ_POLICIES } from '../../destination/index.ts';
+import { policyResources } from '../../kubernetes/policy-resources.ts';
+import type { Resource } from '../../kubernetes/types.ts';
 import { labels, meta } from './pod-parts.ts';
 import type { InstallValues } from './values.ts';
 
@@ -35,6 +36,8 @@ const LINK_ACCESS_RULES: PolicyRule[] = [
     verbs: ['get'],
   },
 ];
+
+const READ_POLICIES: readonly Resource[] = Object.values(policyResources);
 
 function policyDefinitions(): string[] {
   return READ_POLICIES.map(({ plural, group }) => `${plural}.${group}`);

@@ -1,4 +1,4 @@
-import { checkNetworks } from '../../destination/index.ts';
+import { checkNetworks } from '../../api/cluster-networks.ts';
 import {
   ACCESS_LOG_FORMATS,
   ANTI_AFFINITIES,

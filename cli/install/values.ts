@@ -4,7 +4,7 @@ import {
   DEFAULT_TRUST_DOMAIN,
   IMAGE,
 } from '../../api/names.ts';
-import { DEFAULT_CLUSTER_NETWORKS } from '../../destination/index.ts';
+import { DEFAULT_CLUSTER_NETWORKS } from '../../api/cluster-networks.ts';
 
 /** How inbound traffic is treated where no policy says otherwise; Linkerd's five. */
 export const INBOUND_POLICIES = [

@@ -10,7 +10,7 @@ import {
   type ServiceProfile,
 } from '../../api/policy-types.ts';
 import type { GrpcRoute, HttpRoute, ParentRef } from '../../api/route-types.ts';
-import { resources } from '../../kubernetes/resources.ts';
+import { policyResources } from '../../kubernetes/policy-resources.ts';
 import type { Resource } from '../../kubernetes/types.ts';
 
 /** The kinds of policy that are read where the cluster has them. */
@@ -42,25 +42,25 @@ export interface KindReading<T extends KubernetesObject> {
 const byNamespace = ({ metadata }: KubernetesObject): string[] => [metadata?.namespace ?? ''];
 
 /** The kinds and how each is read. */
-export const policyKinds: { readonly [K in PolicyKind]: KindReading<PolicyKinds[K]> } = {
-  servers: { resource: resources.servers, older: ['v1beta2', 'v1beta1'], terms: byNamespace },
-  serverAuthorizations: { resource: resources.serverAuthorizations, older: [], terms: byNamespace },
-  authorizationPolicies: { resource: resources.authorizationPolicies, older: [], terms: byNamespace },
-  meshTlsAuthentications: { resource: resources.meshTlsAuthentications, older: [], terms: byNamespace },
-  networkAuthentications: { resource: resources.networkAuthentications, older: [], terms: byNamespace },
+export const policyKinds: { readonly [K in keyof typeof policyResources]: KindReading<PolicyKinds[K]> } = {
+  servers: { resource: policyResources.servers, older: ['v1beta2', 'v1beta1'], terms: byNamespace },
+  serverAuthorizations: { resource: policyResources.serverAuthorizations, older: [], terms: byNamespace },
+  authorizationPolicies: { resource: policyResources.authorizationPolicies, older: [], terms: byNamespace },
+  meshTlsAuthentications: { resource: policyResources.meshTlsAuthentications, older: [], terms: byNamespace },
+  networkAuthentications: { resource: policyResources.networkAuthentications, older: [], terms: byNamespace },
   httpLocalRateLimitPolicies: {
-    resource: resources.httpLocalRateLimitPolicies,
+    resource: policyResources.httpLocalRateLimitPolicies,
     older: [],
     terms: byNamespace,
   },
   policyHttpRoutes: {
-    resource: resources.policyHttpRoutes,
+    resource: policyResources.policyHttpRoutes,
     older: ['v1beta2', 'v1beta1'],
     terms: parentTerms,
   },
-  httpRoutes: { resource: resources.httpRoutes, older: ['v1beta1'], terms: parentTerms },
-  grpcRoutes: { resource: resources.grpcRoutes, older: [], terms: parentTerms },
-  serviceProfiles: { resource: resources.serviceProfiles, older: [], terms: () => [] },
+  httpRoutes: { resource: policyResources.httpRoutes, older: ['v1beta1'], terms: parentTerms },
+  grpcRoutes: { resource: policyResources.grpcRoutes, older: [], terms: parentTerms },
+  serviceProfiles: { resource: policyResources.serviceProfiles, older: [], terms: () => [] },
 };
 
 /** The names of all kinds. */
@@ -94,6 +94,3 @@ function parentTerms({ metadata, spec }: HttpRoute | GrpcRoute): string[] {
     ),
   ];
 }
-
-/** The resources that the control plane reads policies from. */
-export const READ_POLICIES: readonly Resource[] = POLICY_KINDS.map((kind) => policyKinds[kind].resource);

@@ -2,7 +2,8 @@ import type { EndpointSlice, Namespace, Pod, Service, ServicePort } from '../../
 import { annotation, component, DEFAULT_OPAQUE_PORTS, label } from '../../api/names.ts';
 import type { Clock, GrpcError } from '../../workload-identity/index.ts';
 import type { ServerStream } from '../server-stream.ts';
-import { DEFAULT_CLUSTER_NETWORKS, type DestinationSettings } from '../settings.ts';
+import { DEFAULT_CLUSTER_NETWORKS } from '../../api/cluster-networks.ts';
+import type { DestinationSettings } from '../settings.ts';
 import type { StreamDeps } from '../stream-view.ts';
 import { Views } from '../views.ts';
 
