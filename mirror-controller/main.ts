@@ -23,8 +23,9 @@ try {
   await run();
 } catch (error) {
   logger.error({ error: errorMessage(error) }, 'the mirror controller can not start');
-  process.exitCode = 1;
   await ownLog.close();
+  // Not by itself: what has been started already would keep the process.
+  process.exit(1);
 }
 
 async function run(): Promise<void> {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -53,6 +54,21 @@ async function untilLogged(child: ChildProcess, output: () => string, text: stri
     await Promise.race([once(child.stdout, 'data'), once(child, 'close')]);
   }
 }
+
+test('a start that fails is told, and ends with 1: who started it tries again', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'isthmus-main-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  writeFileSync(join(dir, 'ca.crt'), (await makeAnchor()).pem);
+  writeFileSync(join(dir, 'token'), 'token');
+  const ip = freshAddress();
+  const other = createServer().listen(port.admin, ip);
+  t.after(() => other.close());
+  await once(other, 'listening');
+  const { child, output } = start(t, 'proxy', podEnv(dir, ip, `${ip}:1`));
+  const [code] = (await once(child, 'close')) as [number];
+  assert.equal(code, 1);
+  assert.match(output(), new RegExp(`cannot start.*${ip}:${port.admin}|${ip}:${port.admin}.*cannot start`));
+});
 
 for (const part of ['proxy', 'gateway']) {
   test(`${part}: a configuration that cannot be used ends with 64 and names the variables`, async (t) => {

@@ -7,12 +7,15 @@ import { giveSpareMemoryBack } from './spare-memory.ts';
 /** Exit code of an invalid configuration: EX_USAGE of sysexits.h. Starting again would not help. */
 const EXIT_CONFIG = 64;
 
+/** Exit code of a start that failed for what may have passed by the next: a port that is taken, a file that cannot be opened. */
+const EXIT_FAILED = 1;
+
 /** What is started and, on SIGTERM or SIGINT, drained. */
 export interface Part {
   drain(): Promise<void>;
 }
 
-/** Runs a part as a process: reads its configuration (exit 64 when that cannot be used), starts it, drains it on SIGTERM and SIGINT, and exits 0. */
+/** Runs a part as a process: reads its configuration (exit 64 when that cannot be used), starts it (exit 1 when that fails), drains it on SIGTERM and SIGINT, and exits 0. */
 export async function run<C extends MeshConfig>(
   part: string,
   read: (env: NodeJS.ProcessEnv) => C,
@@ -38,13 +41,20 @@ export async function run<C extends MeshConfig>(
       await (await starting).drain();
     } catch (error) {
       log.error({ error: String(error) }, 'the drain failed');
-      code = 1;
+      code = EXIT_FAILED;
     }
     await ownLog.close();
     process.exit(code);
   };
   const starting = start(config, { log, shutDown: () => stop('/shutdown') });
-  await starting;
+  try {
+    await starting;
+  } catch (error) {
+    // Half a process would live on by what it has opened, and nobody would start it again.
+    log.error({ error: error instanceof Error ? error.message : String(error) }, 'it cannot start');
+    await ownLog.close();
+    process.exit(EXIT_FAILED);
+  }
   backgroundThreadsGiveWay();
   void giveSpareMemoryBack();
   process.on('SIGTERM', stop);
