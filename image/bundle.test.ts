@@ -59,6 +59,15 @@ suite('the bundle', () => {
     ]);
   });
 
+  test('what starts with every pod carries no runtime of protobuf and no library for logs', () => {
+    const text = (file: string): string => readFileSync(join(dir, 'dist', folder.parts, file), 'utf8');
+    // What protobuf-es says of bytes that are no message.
+    const runtime = /illegal tag/;
+    for (const file of ['proxy.cjs', 'gateway.cjs']) assert.doesNotMatch(text(file), runtime, file);
+    for (const file of ['proxy.cjs', 'gateway.cjs']) assert.doesNotMatch(text(file), /sonic-boom/, file);
+    assert.match(text('control-plane.js'), runtime);
+  });
+
   test('packages with machine code load from beside the scripts that require them', () => {
     const script = join(dir, 'dist', folder.parts, 'proxy.cjs');
     const program = `const koffi = require('node:module').createRequire(${JSON.stringify(script)})('koffi');
