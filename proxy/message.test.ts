@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { copyHead } from './copy-head.ts';
-import { FieldId, Head, lastingField, lastingOf, setSpan, spanText } from './message.ts';
+import { FieldId, FieldSet, Head, lastingField, lastingOf, setSpan, spanText } from './message.ts';
 
 interface Field {
   id: FieldId;
@@ -49,6 +49,26 @@ test('fields that are removed by id are gone; the others keep their order and al
       head.remove(FieldId.cookie);
       assert.deepEqual(read(head), expected);
       assert.equal(head.find(FieldId.cookie), -1);
+    }),
+  );
+});
+
+test('fields of a set that are removed are gone; the others keep their order and all that belongs to them', () => {
+  const ids = fc.subarray<FieldId>([
+    FieldId.cookie,
+    FieldId.l5dClientId,
+    FieldId.forwarded,
+    FieldId.grpcTimeout,
+  ]);
+  fc.assert(
+    fc.property(fields, ids, (all, removed) => {
+      const head = headOf(all);
+      const before = read(head);
+      head.removeAll(new FieldSet(...removed));
+      assert.deepEqual(
+        read(head),
+        before.filter(({ id }) => !removed.includes(id)),
+      );
     }),
   );
 });

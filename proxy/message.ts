@@ -51,6 +51,26 @@ export const FieldId = {
 } as const;
 export type FieldId = (typeof FieldId)[keyof typeof FieldId];
 
+/** Fields that are looked for together. Made once. */
+export class FieldSet {
+  /** A bit for each id (modulo 32). */
+  readonly bits: number;
+  readonly #has = new Uint8Array(Object.keys(FieldId).length);
+
+  constructor(...ids: FieldId[]) {
+    let bits = 0;
+    for (const id of ids) {
+      bits |= 1 << id;
+      this.#has[id] = 1;
+    }
+    this.bits = bits;
+  }
+
+  has(id: number): boolean {
+    return this.#has[id] === 1;
+  }
+}
+
 const EMPTY = Buffer.alloc(0);
 /** A head of usual size, so that it is seldom made twice. */
 const OWN_BYTES = 1024;
@@ -215,6 +235,18 @@ export class Head {
     let kept = this.find(id);
     if (kept < 0) return;
     for (let i = kept + 1; i < this.count; i++) if (this.id[i] !== id) this.#move(i, kept++);
+    this.count = kept;
+  }
+
+  /** Removes every field that the set has; the others keep their order. */
+  removeAll(set: FieldSet): void {
+    if ((this.#ids & set.bits) === 0) return;
+    let kept = 0;
+    for (let i = 0; i < this.count; i++) {
+      if (set.has(this.id[i] ?? 0)) continue;
+      if (kept !== i) this.#move(i, kept);
+      kept++;
+    }
     this.count = kept;
   }
 

@@ -1,5 +1,5 @@
 import { causes } from '../errors.ts';
-import { FieldId, Head, type Exchange } from '../message.ts';
+import { FieldId, FieldSet, Head, type Exchange } from '../message.ts';
 import type { FilterAnswer } from '../route/filters.ts';
 import type { InFlight } from '../in-flight.ts';
 import type { TimerWheel } from '../transport/timers.ts';
@@ -7,6 +7,14 @@ import type { Attempt } from '../upstream/attempt.ts';
 import { Dispatch, type Destination } from '../upstream/dispatch.ts';
 import type { Apps } from './apps.ts';
 import { Decided, type Authorizer } from './authorize.ts';
+
+/** What the peer's proxy has told us is not for the app. */
+const BETWEEN_PROXIES = new FieldSet(
+  FieldId.isthmusPort,
+  FieldId.isthmusTarget,
+  FieldId.isthmusClient,
+  FieldId.isthmusProtocol,
+);
 
 /** Requests of one connection and port that wait for the port's policy. */
 const MAX_WAITING = 1_000;
@@ -87,10 +95,7 @@ export class Forward extends Dispatch {
   }
 
   protected override prepare(_x: Exchange, head: Head): void {
-    head.remove(FieldId.isthmusPort);
-    head.remove(FieldId.isthmusTarget);
-    head.remove(FieldId.isthmusClient);
-    head.remove(FieldId.isthmusProtocol);
+    head.removeAll(BETWEEN_PROXIES);
   }
 
   protected override onSent(attempt: Attempt): void {

@@ -1,24 +1,26 @@
-import { FieldId, type Exchange, type Head, type LastingField } from '../message.ts';
+import { FieldId, FieldSet, type Exchange, type Head, type LastingField } from '../message.ts';
 import { ownField } from '../upstream/fields.ts';
 import { type Inner, StackLayer } from '../upstream/stack-layer.ts';
+
+const CLIENT_ID = new FieldSet(FieldId.l5dClientId);
+const CLIENT_ID_AND_FORWARDED = new FieldSet(FieldId.l5dClientId, FieldId.forwarded);
 
 /**
  * What the app is told of its client: `l5d-client-id` is what was proved, and nothing that anybody wrote. `forwarded` stays only from the own cluster's gateway.
  */
 export class IdentityFieldsLayer extends StackLayer {
   readonly #clientId: LastingField | undefined;
-  readonly #keepsForwarded: boolean;
+  readonly #claims: FieldSet;
 
   /** @param clientName empty: the client has proved no identity */
   constructor(inner: Inner, clientName: string, keepsForwarded: boolean) {
     super(inner);
     this.#clientId = clientName === '' ? undefined : ownField(FieldId.l5dClientId, clientName);
-    this.#keepsForwarded = keepsForwarded;
+    this.#claims = keepsForwarded ? CLIENT_ID : CLIENT_ID_AND_FORWARDED;
   }
 
   override requestHead(x: Exchange, head: Head, end: boolean): void {
-    head.remove(FieldId.l5dClientId);
-    if (!this.#keepsForwarded) head.remove(FieldId.forwarded);
+    head.removeAll(this.#claims);
     if (this.#clientId !== undefined) head.addLasting(FieldId.l5dClientId, this.#clientId);
     super.requestHead(x, head, end);
   }

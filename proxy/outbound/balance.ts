@@ -4,7 +4,7 @@ import type { Endpoint } from '../balance/endpoint.ts';
 import { gatewayOutcome, isEndpointsFault, outcomeOf, retryAfterMs } from '../balance/outcome.ts';
 import { causes, type Cause } from '../errors.ts';
 import { Http2Connection } from '../http2/connection.ts';
-import { FieldId, type Exchange, type Head, type LastingField, type Span } from '../message.ts';
+import { FieldId, FieldSet, type Exchange, type Head, type LastingField, type Span } from '../message.ts';
 import { addField, ownField } from '../upstream/fields.ts';
 import { markRequest, unmark } from '../upstream/orig-proto.ts';
 import type { InFlight } from '../in-flight.ts';
@@ -174,12 +174,7 @@ export class Balance extends Dispatch {
 
   protected override prepare(x: Exchange, head: Head, destination: Destination): void {
     const { port, target } = reachOf(destination);
-    head.remove(FieldId.isthmusPort);
-    head.remove(FieldId.isthmusTarget);
-    head.remove(FieldId.isthmusClient);
-    head.remove(FieldId.isthmusProtocol);
-    head.remove(FieldId.isthmusTimeout);
-    head.remove(FieldId.l5dClientId);
+    head.removeAll(OURS_ALONE);
     const leftMs = x.deadline === 0 ? 0 : Math.max(1, Math.floor(x.deadline - this.#options.now()));
     if (leftMs > 0 && attemptOf(x).grpc) setGrpcTimeout(head, leftMs);
     const shared = x.upstream instanceof Http2Connection ? x.upstream : undefined;
@@ -344,6 +339,16 @@ function pointAt(span: Span, { buffer, nameEnd, valueEnd }: LastingField): void 
   span.start = nameEnd;
   span.end = valueEnd;
 }
+
+/** What only a proxy may say: whoever wrote it before us is not believed, and of an earlier try it may be another endpoint's. */
+const OURS_ALONE = new FieldSet(
+  FieldId.isthmusPort,
+  FieldId.isthmusTarget,
+  FieldId.isthmusClient,
+  FieldId.isthmusProtocol,
+  FieldId.isthmusTimeout,
+  FieldId.l5dClientId,
+);
 
 const TCP = ownField(FieldId.isthmusProtocol, 'tcp');
 const HTTP1 = ownField(FieldId.isthmusProtocol, 'http/1.1');

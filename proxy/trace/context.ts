@@ -1,6 +1,6 @@
 import { ByteWriter } from '../byte-writer.ts';
 import { hexValue } from '../characters.ts';
-import { FieldId, type Head } from '../message.ts';
+import { FieldId, FieldSet, type Head } from '../message.ts';
 import { PARENT_ID_AT, SPAN_ID_AT, SPAN_ID_BYTES, TRACE_ID_BYTES, type Span } from './span.ts';
 
 /**
@@ -78,7 +78,7 @@ export class TraceContext {
 
   /** A new trace: as W3C has it, which everybody reads. */
   #begin(head: Head, span: Span): void {
-    for (const id of OLD_CONTEXT) head.remove(id);
+    head.removeAll(OLD_CONTEXT);
     if (head.add(FieldId.traceparent, TRACEPARENT, 0, TRACEPARENT.length, span.field, 0, 0))
       this.#traceparent(head, head.count - 1, span);
   }
@@ -141,7 +141,7 @@ function tellsSomething(head: Head): boolean {
 }
 
 /** A trace that begins anew has no use for these: what stood in them was not to be read. */
-const OLD_CONTEXT: readonly FieldId[] = [
+const OLD_CONTEXT = new FieldSet(
   FieldId.traceparent,
   FieldId.tracestate,
   FieldId.b3,
@@ -150,7 +150,7 @@ const OLD_CONTEXT: readonly FieldId[] = [
   FieldId.b3ParentSpanId,
   FieldId.b3Sampled,
   FieldId.b3Flags,
-];
+);
 
 function setValue(head: Head, i: number, buffer: Buffer, start: number, end: number): void {
   head.valueBuffer[i] = buffer;
