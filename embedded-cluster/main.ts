@@ -1,10 +1,11 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pino } from 'pino';
 import { parseConfig } from './config.ts';
 import type { ClusterConfig } from './config.ts';
 import { startCluster } from './index.ts';
+import { createOwnLog } from './own-log.ts';
 
+const STDERR = 2;
 /** Exit codes: bad input, and a start that failed. */
 const EXIT_USAGE = 1;
 const EXIT_FAILED = 2;
@@ -13,8 +14,7 @@ const HURRY_MS = 0;
 
 async function main(): Promise<void> {
   const level = process.env['ISTHMUS_LOG_LEVEL'] ?? 'info';
-  // Synchronous: what was logged before a crash is what one wants to read.
-  const logger = pino({ level, name: 'embedded-cluster' }, pino.destination({ dest: 2, sync: true }));
+  const logger = createOwnLog(level, STDERR);
 
   let config: ClusterConfig;
   try {
