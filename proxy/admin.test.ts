@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { networkInterfaces } from 'node:os';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { freshAddress } from '../test/testing/addresses.ts';
 import { shownEnv, startAdmin } from './admin.ts';
@@ -65,24 +65,28 @@ test('a reader that pauses gets all of a large exposition', async (t) => {
   assert.equal(text.split('\n').filter((line) => line.startsWith('latency_bucket')).length, 26 * 1_000);
 });
 
-test('a shutdown is asked for by POST over loopback, and answered before it begins', async (t) => {
+/** Admin ports of all addresses, and how often a shutdown was asked for. */
+async function stoppable(t: TestContext) {
   let asked = 0;
-  const shutDown = (): number => asked++;
-  const options = {
+  const admin = await startAdmin({
     host: '::',
     port: 0,
     registry: new Registry(),
     unready: () => undefined,
     env: {},
-    shutDown,
-  };
-  const admin = await startAdmin(options);
+    shutDown: () => asked++,
+  });
   t.after(() => admin.close());
+  return { admin, asked: () => asked };
+}
+
+test('a shutdown is asked for by POST over loopback, and answered before it begins', async (t) => {
+  const { admin, asked } = await stoppable(t);
   const ask = (method: string) => fetch(`http://127.0.0.1:${admin.port}/shutdown`, { method });
   assert.equal((await ask('GET')).status, 405);
-  assert.equal(asked, 0);
+  assert.equal(asked(), 0);
   assert.equal((await ask('POST')).status, 200);
-  assert.equal(asked, 1);
+  assert.equal(asked(), 1);
 });
 
 test('nobody from outside the pod shuts it down', async (t) => {
@@ -90,19 +94,8 @@ test('nobody from outside the pod shuts it down', async (t) => {
     .flatMap((addresses) => addresses ?? [])
     .find(({ internal, family }) => !internal && family === 'IPv4')?.address;
   if (outside === undefined) return t.skip('this machine has no address but loopback');
-  let asked = 0;
-  const shutDown = (): number => asked++;
-  const options = {
-    host: '::',
-    port: 0,
-    registry: new Registry(),
-    unready: () => undefined,
-    env: {},
-    shutDown,
-  };
-  const admin = await startAdmin(options);
-  t.after(() => admin.close());
+  const { admin, asked } = await stoppable(t);
   const answer = await fetch(`http://${outside}:${admin.port}/shutdown`, { method: 'POST' });
   assert.equal(answer.status, 403);
-  assert.equal(asked, 0);
+  assert.equal(asked(), 0);
 });

@@ -62,7 +62,6 @@ await describe('controllers of a running cluster', async () => {
 
   before(async () => {
     cluster = await runningCluster(cleaner, join(await temporaryDir(cleaner), 'data'));
-    await until(cluster.loopback, 'serviceaccounts', 'default', (sa) => sa !== undefined);
   });
   after(async () => {
     for (const cleanup of cleanups) await cleanup();

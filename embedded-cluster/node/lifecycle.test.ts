@@ -20,8 +20,6 @@ await describe('pods as processes', async () => {
   before(async () => {
     dir = await temporaryDir(cleaner);
     cluster = await runningCluster(cleaner, join(dir, 'data'));
-    await until(cluster.loopback, 'serviceaccounts', 'default', (sa) => sa !== undefined);
-    await until(cluster.loopback, 'configmaps', 'kube-root-ca.crt', (map) => map !== undefined);
   });
   after(async () => {
     for (const cleanup of cleanups) await cleanup();

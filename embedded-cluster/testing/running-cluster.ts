@@ -24,10 +24,12 @@ export const scriptImages: LocalImages = {
   node: { command: [process.execPath, '-e'] },
 };
 
-/** A cluster in this process, stopped after the test. */
+/** A cluster in this process that has what every pod needs of its namespace; stopped after the test. */
 export async function runningCluster(cleaner: Cleaner, dataDir: string): Promise<EmbeddedCluster> {
   const cluster = await startCluster({ name: 'test', dataDir, images: scriptImages });
   cleaner.after(() => cluster.stop(0));
+  await until(cluster.loopback, 'serviceaccounts', 'default', (account) => account !== undefined);
+  await until(cluster.loopback, 'configmaps', 'kube-root-ca.crt', (map) => map !== undefined);
   return cluster;
 }
 

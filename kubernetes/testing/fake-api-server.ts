@@ -5,22 +5,13 @@ import type { AddressInfo, Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { KubernetesObject, ObjectMeta, Status } from '../../api/kubernetes-types.ts';
 import { freshAddress } from '../../test/testing/addresses.ts';
-import { matchesSelector, parseSelector } from '../labels.ts';
 import { keyOf } from '../object-key.ts';
 import { resourcePath } from '../resources.ts';
 import type { ClientConfig, Resource } from '../types.ts';
 import { mergePatch } from './fake-apply.ts';
+import { filterOf, parsePath, type SeenRequest, type Target } from './fake-requests.ts';
 import { FakeStorage, Refusal } from './fake-storage.ts';
 import type { Change, Stored } from './fake-storage.ts';
-
-/** A request as the fake saw it. */
-export interface SeenRequest {
-  method: string;
-  path: string;
-  query: URLSearchParams;
-  authorization: string | undefined;
-  userAgent: string | undefined;
-}
 
 /** What to do to a request instead of answering it properly. */
 export type Fault =
@@ -358,47 +349,6 @@ export class FakeApiServer {
     for (const waiter of this.#waiters) waiter();
     this.#waiters.clear();
   }
-}
-
-interface Target {
-  /** Path of the whole collection, in all namespaces. */
-  collection: string;
-  namespace: string | undefined;
-  name: string | undefined;
-  subresource: string | undefined;
-}
-
-const NAMESPACED =
-  /^(\/api\/v1|\/apis\/[^/]+\/[^/]+)\/namespaces\/([^/]+)\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/;
-const PLAIN = /^((?:\/api\/v1|\/apis\/[^/]+\/[^/]+)\/[^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/;
-
-function parsePath(path: string): Target {
-  const inside = NAMESPACED.exec(path);
-  if (inside !== null && inside[3] !== 'status' && inside[3] !== 'finalize') {
-    const [, root = '', namespace, plural = '', name, subresource] = inside;
-    return { collection: `${root}/${plural}`, namespace, name, subresource };
-  }
-  const plain = PLAIN.exec(path);
-  if (plain === null) throw new Refusal(404, 'NotFound', `the server could not find ${path}`);
-  const [, collection = '', name, subresource] = plain;
-  return { collection, namespace: undefined, name, subresource };
-}
-
-function filterOf(request: SeenRequest, target: Target): (object: Stored) => boolean {
-  const labels = request.query.get('labelSelector');
-  const selector = labels === null ? undefined : parseSelector(labels);
-  const fields = (request.query.get('fieldSelector') ?? '').split(',').filter((f) => f !== '');
-  return (object) =>
-    (target.namespace === undefined || object.metadata.namespace === target.namespace) &&
-    (selector === undefined || matchesSelector(selector, object.metadata.labels)) &&
-    fields.every((field) => meetsField(object, field));
-}
-
-function meetsField(object: Stored, field: string): boolean {
-  const [path = '', wanted = ''] = field.split('=', 2);
-  let value: unknown = object;
-  for (const part of path.split('.')) value = (value as Record<string, unknown> | undefined)?.[part];
-  return value === wanted;
 }
 
 /** An object that begins or stops to match is added or deleted for this watcher. */
