@@ -52,9 +52,8 @@ describe('warm-up', () => {
     assert.ok(answered < 40, `${answered} were answered`);
   });
 
-  test('ends when its time is over', async () => {
-    const answered = await warmUp(config, proxy.identity, () => false, { requests: 1_000_000, ms: 1 });
-    assert.ok(answered < 1_000, `${answered} were answered`);
+  test('ends with the first answer when its time is over', async () => {
+    assert.equal(await warmUp(config, proxy.identity, () => false, { requests: 1_000_000, ms: 0 }), 1);
   });
 
   test('is left out when there is real work already', async () => {

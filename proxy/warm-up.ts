@@ -19,6 +19,8 @@ const CONNECTIONS = 32;
  * it queue behind it for longer than it would have saved them.
  */
 const MAX_MS = 700;
+/** ms without end: then something hangs. */
+const GIVE_UP_MS = 30_000;
 /** ms for its connections to close. */
 const GRACE_MS = 200;
 
@@ -32,7 +34,7 @@ const REQUEST = Buffer.from(`GET http://${SERVICE}/ HTTP/1.1\r\nhost: ${SERVICE}
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** When a warm-up is over at the latest. */
+/** How much a warm-up is, what comes first. On the slowest machine it is one request: an image's rehearsal has then seen the whole way. */
 export interface WarmUpLimits {
   requests: number;
   ms: number;
@@ -66,8 +68,8 @@ export async function warmUp(
       dnsName: dnsIdentity(config.workload),
     };
     const proxy = await secondProxy(config, identity, ports, new WarmUpControlPlane(endpoint));
-    const asking = new Asking(wrap, (done) => done < requests && !busy());
-    const timer = setTimeout(() => asking.stop(), end - performance.now());
+    const asking = new Asking(wrap, (done) => done < requests && performance.now() < end && !busy());
+    const timer = setTimeout(() => asking.stop(), GIVE_UP_MS);
     const answered = await asking.run(ports.outbound);
     clearTimeout(timer);
     await proxy.drain();
