@@ -145,6 +145,11 @@ test('garbage, resets and bare error codes are told apart', async () => {
   await assert.rejects(client.list(configMaps), failure(0, 'InvalidResponse', /not JSON/));
   server.fault = () => ({ kind: 'body', body: '{"items":[null]}' });
   await assert.rejects(client.list(configMaps), failure(0, 'InvalidResponse', /no object/));
+  server.fault = () => ({ kind: 'body', body: 'null' });
+  await assert.rejects(client.list(configMaps), failure(0, 'InvalidResponse', /no items/));
+  server.fault = () => ({ kind: 'body', body: '{"type":"ADDED","object":null}\n' });
+  const events = client.watch(configMaps, { resourceVersion: '1' }, new AbortController().signal);
+  await assert.rejects(Array.fromAsync(events), failure(0, 'InvalidResponse', /no known type/));
   server.fault = () => ({ kind: 'reset' });
   await assert.rejects(client.list(configMaps), failure(0, 'ConnectionFailed', /configmaps/));
   server.fault = () => ({ kind: 'status', code: 503, reason: 'ServiceUnavailable', message: 'starting' });
@@ -177,6 +182,23 @@ test('a call that was turned away unread is sent again when the server says, as 
   left = 1;
   turnAway();
   await assert.rejects(patient.list(configMaps), failure(429, 'TooManyRequests', /initializing/));
+});
+
+test('a call that is given up while it waits to be sent again was given up', async (t) => {
+  const patient = createClient(server.config('secret-token'), { throttledRetries: 1 });
+  t.after(() => patient.close());
+  const seen = server.requests.length;
+  server.fault = () => ({ kind: 'status', code: 429, retryAfterSeconds: 600 });
+  const giveUp = new AbortController();
+  const listing = assert.rejects(
+    patient.list(configMaps, {}, giveUp.signal),
+    failure(0, 'Aborted', /configmaps/),
+  );
+  await server.until(() => server.requests.length > seen);
+  // By now the answer is there, most likely; while it is under way the end is the same.
+  for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+  giveUp.abort();
+  await listing;
 });
 
 test('an answer that is no JSON is read as text within the same cap, and its failures are the same', async () => {

@@ -77,12 +77,12 @@ class HttpClient implements KubernetesClient {
     if (options.limit !== undefined) query.set('limit', String(options.limit));
     if (options.continue !== undefined) query.set('continue', options.continue);
     if (options.resourceVersion !== undefined) query.set('resourceVersion', options.resourceVersion);
-    const list = await this.#transport.json<KubernetesList<T>>({
+    const list = await this.#transport.json<KubernetesList<T> | null>({
       method: 'GET',
       path: withQuery(resourcePath(resource, options.namespace), query),
       ...(signal === undefined ? {} : { signal }),
     });
-    if (!Array.isArray(list.items)) {
+    if (!Array.isArray(list?.items)) {
       throw noAnswer('InvalidResponse', `the list of ${resource.plural} has no items`);
     }
     // Servers leave kind and apiVersion out of list items; watch events have them.
@@ -257,7 +257,9 @@ function parseWatchEvent<T extends KubernetesObject>(line: string, resource: Res
     throw noAnswer('InvalidResponse', `the watch of ${resource.plural} sent what is not JSON`, error);
   }
   const type = event?.type;
-  if (type === undefined || !EVENT_TYPES.has(type) || typeof event?.object !== 'object') {
+  const object: unknown = event?.object;
+  const isEvent = type !== undefined && EVENT_TYPES.has(type);
+  if (!isEvent || typeof object !== 'object' || object === null) {
     throw noAnswer('InvalidResponse', `the watch of ${resource.plural} sent an event of no known type`);
   }
   return event as WatchEvent<T>;

@@ -86,8 +86,16 @@ export class Transport {
       } catch (error) {
         const waitMs = left > 0 ? retryAfterMs(error) : undefined;
         if (waitMs === undefined) throw error;
-        await delay(waitMs, undefined, request.signal === undefined ? {} : { signal: request.signal });
+        await this.#wait(waitMs, request);
       }
+    }
+  }
+
+  async #wait(ms: number, request: ApiRequest): Promise<void> {
+    try {
+      await delay(ms, undefined, request.signal === undefined ? {} : { signal: request.signal });
+    } catch (error) {
+      throw this.#broken(request, error);
     }
   }
 
