@@ -3,7 +3,11 @@ import { join } from 'node:path';
 import * as yaml from 'js-yaml';
 import type { KubernetesObject } from '../../api/kubernetes-types.ts';
 import { component, DEFAULT_MESH_NAMESPACE } from '../../api/names.ts';
-import { openEmbeddedCluster, startEmbeddedCluster } from '../clusters/embedded.ts';
+import {
+  type EmbeddedClusterState,
+  openEmbeddedCluster,
+  startEmbeddedCluster,
+} from '../clusters/embedded.ts';
 import { applyObjects } from '../install/apply.ts';
 import { applyInstallation } from '../install/install.ts';
 import { waitForDeployment } from '../install/wait-for-mesh.ts';
@@ -22,7 +26,7 @@ export interface DemoSite {
   keep: boolean;
   signal: AbortSignal;
   /** Every cluster that has been started, for whoever cleans up; also when the rest fails. */
-  clusters: DemoCluster[];
+  clusters: (DemoCluster & { readonly state: EmbeddedClusterState })[];
 }
 
 /** Folder of a demo's clusters: what `isthmus cluster --data-dir` takes. */
@@ -73,7 +77,7 @@ async function startCluster(name: string, site: DemoSite): Promise<DemoCluster> 
     tied: !site.keep,
     signal: site.signal,
   });
-  const cluster = { name, access: await openEmbeddedCluster(state), pid: state.pid ?? 0 };
+  const cluster = { name, access: await openEmbeddedCluster(state), pid: state.pid ?? 0, state };
   site.clusters.push(cluster);
   return cluster;
 }

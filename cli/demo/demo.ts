@@ -1,7 +1,7 @@
 import { mkdtemp, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { stopProcess } from '../clusters/process-table.ts';
+import { deleteEmbeddedCluster } from '../clusters/embedded.ts';
 import { makeFolder } from '../make-folder.ts';
 import { type Output, step } from '../output.ts';
 import { bringUp, clustersFolder, type DemoSite, trustFolderOf } from './bring-up.ts';
@@ -97,7 +97,7 @@ function tellKept(dir: string, output: Output): void {
 
 /** Ends everything and removes what the demo has made; a folder that was there before stays. */
 async function remove({ clusters }: DemoSite, { dir, made }: DemoFolder): Promise<void> {
-  await Promise.all(clusters.map((cluster) => stopProcess(cluster.pid)));
+  await Promise.all(clusters.map(({ state }) => deleteEmbeddedCluster(state)));
   for (const path of [clustersFolder(dir), trustFolderOf(dir)]) {
     await rm(path, { recursive: true, force: true, maxRetries: 5 });
   }
