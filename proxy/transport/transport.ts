@@ -9,7 +9,7 @@ export interface Transport {
   readonly localPort: number;
   /** Set once, before the first turn of the event loop ends. */
   handler: TransportHandler;
-  /** Written at the end of the read callback that caused it (few exchanges in flight), else once at the end of the turn. True at first. */
+  /** Written at the end of the read callback that caused it (few exchanges in flight), else as `turn.ts` has it: together with all that the turn, or this and the next one, bring. True at first. */
   eager: boolean;
   /** Why the connection broke, as a system error code (`ECONNRESET`); empty while it has not, or when it was closed properly. */
   readonly errorCode: string;
@@ -18,7 +18,7 @@ export interface Transport {
   /** Bytes that the kernel has taken, of all that were written: who looks twice sees whether a slow peer moves at all. */
   readonly takenBytes: number;
   /**
-   * Copies bytes into the output; it is written once per event-loop turn (or at the end of the read callback while few exchanges are in flight).
+   * Copies bytes into the output; it is written once for one or two event-loop turns (or at the end of the read callback while few exchanges are in flight).
    * Returns false when more than the high-water mark is pending: `handler.onDrain` follows.
    */
   write(buffer: Buffer, start: number, end: number): boolean;

@@ -60,7 +60,7 @@ let looking = false;
 /** ms of the clock in this callback; 0: not read yet. */
 let callbackTime = 0;
 
-/** Writes at the end of the turn. */
+/** Writes at the end of the turn; small output of a turn that has read something at the end of the next one. */
 export function flushLate(x: Flushable): void {
   if (x.scheduled) return;
   x.scheduled = true;
