@@ -1,4 +1,5 @@
 import type { Chain } from './chain.ts';
+import { http1, warmUp } from './cpu-cases.ts';
 import { ask } from './load.ts';
 import type { Latencies, RateLoad } from './load-rate.ts';
 import { median } from './measure.ts';
@@ -23,11 +24,13 @@ export async function latencyCases(stage: Stage): Promise<void> {
   const young = await isthmus.pair(build, app);
   await new Promise((resolve) => setTimeout(resolve, LEARN_MS));
   const first = await latency(stage, young, YOUNG_MS, 0);
-  const chains = await startChains(
+  const started = await startChains(
     stage,
     (other) => (other === build ? Promise.resolve(young) : isthmus.pair(other, app)),
     peers.filter(({ name }) => name === 'nginx').map((peer) => [peer.name, others?.pair(peer, app)]),
   );
+  // As those of all other cases: the compilers are at work until about the tenth second of a load.
+  const chains = await warmUp(stage, started, http1(stage, 100, 32));
   const direct: Chain = {
     name: 'direct',
     host: app.takeHost(),
