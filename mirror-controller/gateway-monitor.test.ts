@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { FakeClock } from '../kubernetes/testing/fake-clock.ts';
-import { GatewayMonitor } from './gateway-monitor.ts';
+import { GatewayMonitor, type Trust } from './gateway-monitor.ts';
 import { linkSettings } from './link-settings.ts';
 import type { GatewayView } from './mirror-objects.ts';
 import type { ProbeResult } from './probe-connection.ts';
@@ -21,6 +21,7 @@ function watch(
   t: TestContext,
   addresses: string[] | undefined,
   lastKnown: { addresses?: string[]; port?: number } = {},
+  trust?: Trust,
 ) {
   const clock = new FakeClock();
   const world = {
@@ -37,6 +38,7 @@ function watch(
       link('west', { ...spec, gateway: addresses === undefined ? followed : { ...followed, addresses } }),
     ),
     lastKnown,
+    trust,
     probe: ({ address, port }) => {
       world.probes.push(`${address}:${port}`);
       return Promise.resolve(typeof world.answer === 'function' ? world.answer(address) : world.answer);
@@ -138,6 +140,17 @@ test('trust follows what handshakes show, and a broken connection shows nothing'
   world.answer = failure('UnknownAnchor', 'refused');
   await clock.advance(3000);
   assert.deepEqual([monitor.trust.verdict, monitor.trust.reason], ['refused', 'UnknownAnchor']);
+});
+
+test('trust that was known of the gateway stays while it does not answer', async (t) => {
+  const known: Trust = { verdict: 'shared', reason: 'Verified', message: 'by the monitor before' };
+  const { clock, monitor, world } = watch(t, ['192.0.2.1'], {}, known);
+  world.answer = failure('ConnectionFailed');
+  await clock.advance(0);
+  assert.deepEqual(monitor.trust, known);
+  world.answer = failure('UnknownAnchor', 'refused');
+  await clock.advance(3000);
+  assert.equal(monitor.trust.verdict, 'refused');
 });
 
 test('without an own certificate nothing is learnt about the gateway', async (t) => {

@@ -10,10 +10,19 @@ import type { Probe, ProbeResult, TrustVerdict } from './probe-connection.ts';
 /** Resolves a host name to IPs; rejects when it has none. */
 export type ResolveHost = (host: string) => Promise<string[]>;
 
+/** What is known of the trust between the clusters. */
+export interface Trust {
+  readonly verdict: TrustVerdict;
+  readonly reason: string;
+  readonly message: string;
+}
+
 export interface GatewayMonitorOptions {
   settings: LinkSettings;
   /** Where it was before, used until the target tells. */
   lastKnown: { addresses?: readonly string[]; port?: number };
+  /** What was known of this very gateway, used until a probe shows more. */
+  trust?: Trust | undefined;
   probe: Probe;
   resolve: ResolveHost;
   /** The view of the gateway changed: mirrors must follow. */
@@ -38,11 +47,7 @@ export class GatewayMonitor {
   #failures = 0;
   #resolvedAt = Number.NEGATIVE_INFINITY;
   #last: ProbeResult | undefined;
-  #trust: { verdict: TrustVerdict; reason: string; message: string } = {
-    verdict: 'unknown',
-    reason: 'NotProbed',
-    message: 'the gateway was not reached yet',
-  };
+  #trust: Trust;
   #timer: Timer | undefined;
   #round: Promise<void> | undefined;
   #stopped = false;
@@ -51,6 +56,7 @@ export class GatewayMonitor {
     const { lastKnown } = options;
     const { gateway } = options.settings;
     this.#options = options;
+    this.#trust = options.trust ?? notProbed;
     this.#told = {
       addresses: gateway.addresses ?? lastKnown.addresses ?? [],
       port: gateway.port ?? lastKnown.port ?? ports.inbound,
@@ -68,7 +74,7 @@ export class GatewayMonitor {
     return this.#last;
   }
 
-  get trust(): { verdict: TrustVerdict; reason: string; message: string } {
+  get trust(): Trust {
     return this.#trust;
   }
 
@@ -173,6 +179,12 @@ export class GatewayMonitor {
     this.#options.onChange(view);
   }
 }
+
+const notProbed: Trust = {
+  verdict: 'unknown',
+  reason: 'NotProbed',
+  message: 'the gateway was not reached yet',
+};
 
 const noAddress: ProbeResult = {
   kind: 'failed',

@@ -4,7 +4,7 @@ import type { Clock } from '../kubernetes/clock.ts';
 import type { Log } from '../kubernetes/log.ts';
 import type { KubernetesClient } from '../kubernetes/types.ts';
 import { GatewayMonitor } from './gateway-monitor.ts';
-import type { ResolveHost } from './gateway-monitor.ts';
+import type { ResolveHost, Trust } from './gateway-monitor.ts';
 import { linkConditions } from './link-conditions.ts';
 import type { LinkView } from './link-conditions.ts';
 import type { LinkSettings } from './link-settings.ts';
@@ -113,18 +113,22 @@ export class LinkSupervisor {
     }
     const { settings } = plan;
     const old = before === undefined || before.kind === 'invalid' ? undefined : before.settings;
-    const sameGateway = isDeepStrictEqual([old?.gateway, old?.probe], [settings.gateway, settings.probe]);
-    if (!sameGateway || this.#gateway === undefined) await this.#monitor(settings);
+    const sameGateway = isDeepStrictEqual(old?.gateway, settings.gateway);
+    // How often a gateway is asked says nothing about the trust in it.
+    const trust = sameGateway ? this.#gateway?.trust : undefined;
+    const sameProbe = isDeepStrictEqual(old?.probe, settings.probe);
+    if (!sameGateway || !sameProbe || this.#gateway === undefined) await this.#monitor(settings, trust);
     if (plan.kind === 'run') this.#work(settings, plan.remote);
   }
 
-  async #monitor(settings: LinkSettings): Promise<void> {
+  async #monitor(settings: LinkSettings, trust: Trust | undefined): Promise<void> {
     const lastKnown = this.#gateway?.view ?? this.#link.status?.gateway ?? {};
     await this.#gateway?.stop();
     const { probe, resolve, clock, random } = this.#context;
     this.#gateway = new GatewayMonitor({
       settings,
       lastKnown,
+      trust,
       probe,
       resolve,
       clock,

@@ -294,11 +294,14 @@ suite('isthmus with two clusters', () => {
       kind: 'Service',
       spec: { ports: [{ port: 80 }] },
     });
-    await eventually('the gateway to be gone, and missed', async () => {
+    await eventually('the gateway to be gone, and nothing else to be missed', async () => {
       const { status } = await west.client.get(resources.deployments, NAMESPACE, component.gateway);
       const link = await east.client.get(resources.links, NAMESPACE, 'west');
-      const alive = link.status?.conditions?.find((c) => c.type === 'GatewayAlive');
-      return (status?.availableReplicas ?? 0) === 0 && alive?.status === 'False';
+      const untrue = link.status?.conditions?.filter((c) => c.status !== 'True') ?? [];
+      return (
+        (status?.availableReplicas ?? 0) === 0 &&
+        untrue.map((c) => `${c.type} ${c.status}`).join() === 'GatewayAlive False'
+      );
     });
     const [there, here] = await Promise.all([
       cli(['check', '--context', 'west', '--wait', '0s', '-o', 'json']),
