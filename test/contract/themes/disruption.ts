@@ -47,14 +47,21 @@ function evict(s: Scenario, name: string, options: Json = {}): { path: string; b
   };
 }
 
-/** Waits until the controller has counted the pods, and compares what it says of them. */
-async function counted(s: Scenario, name: string, allowed: number, healthy: number): Promise<Json> {
+/** Waits until the controller has counted all the pods, which it sees one after the other, and compares what it says of them. */
+async function counted(
+  s: Scenario,
+  name: string,
+  allowed: number,
+  healthy: number,
+  pods: number,
+): Promise<Json> {
   await s.until(
-    `${name} allows ${allowed} of ${healthy}`,
+    `${name} allows ${allowed} of ${healthy}, and knows of ${pods}`,
     `${s.path('poddisruptionbudgets', POLICY)}?fieldSelector=metadata.name%3D${name}`,
     (event) =>
       at(event, 'object.status.disruptionsAllowed') === allowed &&
       at(event, 'object.status.currentHealthy') === healthy &&
+      at(event, 'object.status.expectedPods') === pods &&
       at(event, 'object.status.observedGeneration') === at(event, 'object.metadata.generation'),
   );
   return s.expect(200, 'GET', `${s.path('poddisruptionbudgets', POLICY)}/${name}`, {
@@ -70,16 +77,16 @@ export const disruption: Theme = {
       const budgets = s.path('poddisruptionbudgets', POLICY);
       const made = await s.expect(201, 'POST', budgets, { body: budget('b', { minAvailable: 1, selector }) });
       assert.equal(at(made, 'metadata.generation'), 1);
-      await counted(s, 'b', 0, 0);
+      await counted(s, 'b', 0, 0, 0);
       await podOnNode(s, 'p', true);
-      await counted(s, 'b', 0, 1);
+      await counted(s, 'b', 0, 1, 1);
       await podOnNode(s, 'q', true);
       await podOnNode(s, 'r', false);
-      await counted(s, 'b', 1, 2);
+      await counted(s, 'b', 1, 2, 3);
       await s.patch(200, 'merge', `${budgets}/b`, { spec: { minAvailable: 2 } });
-      await counted(s, 'b', 0, 2);
+      await counted(s, 'b', 0, 2, 3);
       await s.patch(200, 'merge', `${budgets}/b`, { spec: { minAvailable: 0 } });
-      await counted(s, 'b', 2, 2);
+      await counted(s, 'b', 2, 2, 3);
     },
     'a share of a Deployment is a share of what it wants': async (s) => {
       await s.expect(201, 'POST', s.path('deployments', 'apps/v1'), {
@@ -123,7 +130,7 @@ export const disruption: Theme = {
         body: budget('b', { minAvailable: 2, selector }),
         record: false,
       });
-      await counted(s, 'b', 1, 3);
+      await counted(s, 'b', 1, 3, 3);
       const { path, body } = evict(s, 'p');
       await s.expect(201, 'POST', `${path}?dryRun=All`, { body });
       await s.expect(201, 'POST', path, { body: { ...body, deleteOptions: { dryRun: ['All'] } } });
@@ -131,7 +138,7 @@ export const disruption: Theme = {
       await s.expect(201, 'POST', path, { body });
       const gone = await s.client.call('GET', `${s.path('pods')}/p`);
       assert.ok(at(gone.body, 'metadata.deletionTimestamp') !== undefined);
-      await counted(s, 'b', 0, 2);
+      await counted(s, 'b', 0, 2, 3);
       const second = evict(s, 'q');
       await s.expect(429, 'POST', second.path, { body: second.body });
       await s.expect(200, 'DELETE', `${s.path('pods')}/p?gracePeriodSeconds=0`, { record: false });
@@ -155,7 +162,7 @@ export const disruption: Theme = {
         body: pod('waiting', { serviceAccountName: 'guarded' }, { labels: { app: 'guarded' } }),
         record: false,
       });
-      await counted(s, 'b', 0, 1);
+      await counted(s, 'b', 0, 1, 3);
       for (const [name, code] of [
         ['other', 201],
         ['waiting', 201],
@@ -180,7 +187,7 @@ export const disruption: Theme = {
       const budgets = s.path('poddisruptionbudgets', POLICY);
       for (const name of ['one', 'two']) {
         await s.expect(201, 'POST', budgets, { body: budget(name, { minAvailable: 0, selector }) });
-        await counted(s, name, 1, 1);
+        await counted(s, name, 1, 1, 1);
       }
       await s.expect(500, 'POST', path, { body });
       await s.call('GET', path);
