@@ -83,7 +83,8 @@ function settle<S extends Socket>(
   };
   const expired = (): void =>
     fail(withCode(`connecting to ${where} took longer than ${timeoutMs} ms`, 'ETIMEDOUT'));
-  const timeout = timeoutMs === undefined ? undefined : setTimeout(expired, timeoutMs);
+  // After a pause of the whole process timers come before what has been received meanwhile: that is looked at first.
+  const timeout = timeoutMs === undefined ? undefined : setTimeout(() => setImmediate(expired), timeoutMs);
   socket.on('error', (error) => {
     lastError = error;
     fail(error);
