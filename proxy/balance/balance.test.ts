@@ -127,19 +127,27 @@ test('a picker without the one that failed never gives it', () => {
   assert.equal(picker.without(b).pick(0), undefined);
 });
 
-test('a failed endpoint is away for a growing time, and comes back by itself', () => {
+test('a failed endpoint is away for a growing time; then one request tries it', () => {
   const { balancer, time, ready } = harness(() => 0.999);
   balancer.update([at(1), at(2)]);
   const first = balancer.picker.candidates.find((c) => c.endpoint.address === '10.0.0.1');
   assert.ok(first !== undefined);
+  const next = (): string => balancer.picker.pick(time.clock.now())?.endpoint.address ?? '';
   balancer.failed(first);
-  assert.deepEqual(ready(), ['10.0.0.2']);
+  assert.deepEqual([ready(), next()], [['10.0.0.2'], '10.0.0.2']);
   time.advance(100);
-  assert.deepEqual(ready(), ['10.0.0.1', '10.0.0.2']);
+  assert.deepEqual([ready(), next()], [['10.0.0.2'], '10.0.0.1']);
+  balancer.picked(first);
+  assert.equal(next(), '10.0.0.2', 'no second one while it is tried');
+  balancer.left(first);
+  assert.equal(next(), '10.0.0.1', 'who tried it left without having found out');
+  balancer.picked(first);
   balancer.failed(first);
   time.advance(100);
-  assert.deepEqual(ready(), ['10.0.0.2'], 'the second time is longer');
+  assert.equal(next(), '10.0.0.2', 'the second time is longer');
   time.advance(100);
+  balancer.picked(first);
+  balancer.succeeded(first);
   assert.deepEqual(ready(), ['10.0.0.1', '10.0.0.2']);
 });
 
@@ -192,6 +200,12 @@ test('any history of updates and failures: resources match the endpoints, none i
         for (const address of ready()) assert.ok(wanted.includes(Number(address.slice(7))));
       }
       time.advance(120_000);
+      for (let i = ready().length; i < wanted.length; i++) {
+        const one = balancer.picker.pick(time.clock.now());
+        assert.ok(one !== undefined);
+        balancer.picked(one);
+        balancer.succeeded(one);
+      }
       assert.equal(ready().length, wanted.length, 'everyone comes back');
       balancer.close();
       assert.equal(open.size, 0);

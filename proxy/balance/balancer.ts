@@ -7,6 +7,8 @@ import {
   PROBING,
   READY,
   REMOVED,
+  RETURNING,
+  TRYING,
   type Availability,
 } from './balanced-endpoint.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -88,20 +90,25 @@ export class Balancer<R extends Destination> {
 
   /** The picked endpoint gets a request. */
   picked(endpoint: BalancedEndpoint<R>): void {
-    if (endpoint.availability.kind === 'probation') this.#enter(endpoint, PROBING);
+    const { kind } = endpoint.availability;
+    if (kind === 'probation') this.#enter(endpoint, PROBING);
+    else if (kind === 'returning') this.#enter(endpoint, TRYING);
   }
 
   /** A request ended there without a word about the endpoint: its client left. */
   left(endpoint: BalancedEndpoint<R>): void {
-    if (endpoint.availability.kind === 'probing') this.#enter(endpoint, PROBATION);
+    const { kind } = endpoint.availability;
+    if (kind === 'probing') this.#enter(endpoint, PROBATION);
+    else if (kind === 'trying') this.#enter(endpoint, RETURNING);
   }
 
   /** The endpoint could not be reached: it is not picked until its back-off ends. */
   failed(endpoint: BalancedEndpoint<R>): void {
-    if (endpoint.availability.kind === 'probing') return this.#eject(endpoint, 0);
-    if (endpoint.availability.kind !== 'ready') return;
+    const { kind } = endpoint.availability;
+    if (kind === 'probing') return this.#eject(endpoint, 0);
+    if (kind !== 'ready' && kind !== 'trying') return;
     const timer = this.#options.clock.after(endpoint.backOff.next(), () => {
-      if (endpoint.availability.kind === 'away') this.#enter(endpoint, READY);
+      if (endpoint.availability.kind === 'away') this.#enter(endpoint, RETURNING);
     });
     this.#enter(endpoint, { kind: 'away', timer });
   }
@@ -109,8 +116,9 @@ export class Balancer<R extends Destination> {
   /** The endpoint was reached. */
   succeeded(endpoint: BalancedEndpoint<R>): void {
     endpoint.backOff.reset();
-    if (endpoint.availability.kind !== 'away') return;
-    endpoint.availability.timer.cancel();
+    const { availability } = endpoint;
+    if (!isUnreached(availability)) return;
+    if (availability.kind === 'away') availability.timer.cancel();
     this.#enter(endpoint, READY);
   }
 
@@ -184,7 +192,7 @@ export class Balancer<R extends Destination> {
     const all = [...this.#endpoints.values()];
     this.#keepMinimum(all);
     const ready = all.filter((e) => e.availability.kind === 'ready');
-    const probe = all.find((e) => e.availability.kind === 'probation');
+    const probe = all.find(({ availability: { kind } }) => kind === 'returning' || kind === 'probation');
     this.picker = new Picker(ready, this.#options.random, probe);
     this.#options.onPicker(this.picker);
   }
@@ -200,6 +208,11 @@ export class Balancer<R extends Destination> {
       missing--;
     }
   }
+}
+
+/** No connection could be made. */
+function isUnreached({ kind }: Availability): boolean {
+  return kind === 'away' || kind === 'returning' || kind === 'trying';
 }
 
 /** Taken out for its failures. */

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { ManualClock } from '../../workload-identity/testing/manual-clock.ts';
 import type { Upstream } from '../upstream/upstream.ts';
-import type { BalancedEndpoint } from './balanced-endpoint.ts';
+import type { Availability, BalancedEndpoint } from './balanced-endpoint.ts';
 import { Balancer, MIN_READY_SHARE } from './balancer.ts';
 import { plainEndpoint } from './endpoint.ts';
 import type { AccrualConfig, Outcome } from './failure-accrual.ts';
@@ -13,6 +13,9 @@ const UPSTREAM: Upstream = { take: () => undefined, wait() {}, cancel() {} };
 type Chosen = BalancedEndpoint<{ upstream: Upstream }>;
 
 const at = (n: number) => plainEndpoint(`10.0.0.${n}`, 80);
+
+/** Nobody has made a connection there. */
+const UNREACHED = new Set<string>(['away', 'returning', 'trying'] satisfies Availability['kind'][]);
 
 /** Three failures in a row, out for 1 s, 2 s, 4 s, at most 8 s. */
 const CONSECUTIVE: AccrualConfig = {
@@ -156,7 +159,7 @@ test('an endpoint that fails costs more, as long as it asks for; with time it is
 
 test('any history: the minimum is ready as far as it can be reached, and all come back at last', () => {
   const step = fc.oneof(
-    fc.record({ kind: fc.constantFrom('fail', 'succeed', 'unreachable', 'left'), n: fc.nat(7) }),
+    fc.record({ kind: fc.constantFrom('fail', 'succeed', 'unreachable', 'reached', 'left'), n: fc.nat(7) }),
     fc.record({ kind: fc.constant('ask' as const), n: fc.nat(1) }),
     fc.record({ kind: fc.constant('set' as const), n: fc.integer({ min: 1, max: 8 }) }),
     fc.record({ kind: fc.constant('time' as const), n: fc.nat(5_000) }),
@@ -176,11 +179,12 @@ test('any history: the minimum is ready as far as it can be reached, and all com
           if (kind === 'fail') balancer.record(chosen, 'failure', 0);
           else if (kind === 'succeed') balancer.record(chosen, 'success', 0);
           else if (kind === 'left') balancer.left(chosen);
+          else if (kind === 'reached') balancer.succeeded(chosen);
           else balancer.failed(chosen);
         }
         for (const one of balancer.picker.candidates) known.add(one);
         const present = [...known].filter(({ availability }) => availability.kind !== 'removed');
-        const away = present.filter(({ availability }) => availability.kind === 'away').length;
+        const away = present.filter(({ availability: { kind: is } }) => UNREACHED.has(is)).length;
         const minimum = Math.max(1, Math.floor(balancer.size * MIN_READY_SHARE));
         assert.ok(balancer.picker.candidates.length >= Math.min(minimum, balancer.size - away));
       }
@@ -189,8 +193,10 @@ test('any history: the minimum is ready as far as it can be reached, and all com
         const probe = balancer.picker.pick(clock.now());
         if (probe === undefined) continue;
         balancer.picked(probe);
-        balancer.record(probe, 'success', 0);
-        for (const one of known) if (one.availability.kind === 'probing') balancer.record(one, 'success', 0);
+        for (const one of known) {
+          if (one.availability.kind === 'trying') balancer.succeeded(one);
+          else if (one.availability.kind === 'probing') balancer.record(one, 'success', 0);
+        }
       }
       assert.equal(balancer.picker.candidates.length, balancer.size);
       balancer.close();

@@ -10,7 +10,7 @@ export interface Candidate {
 /** An immutable snapshot of the endpoints that can take a request. Replaced whenever they change; picking is synchronous and allocates nothing. */
 export class Picker<C extends Candidate> {
   readonly candidates: readonly C[];
-  /** One that is tried with a single request before it counts again: given first. */
+  /** One that a single request tries before it counts again: given first. */
   readonly #probe: C | undefined;
   readonly #random: () => number;
 

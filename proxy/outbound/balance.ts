@@ -1,4 +1,4 @@
-import type { BalancedEndpoint } from '../balance/balanced-endpoint.ts';
+import { READY, type BalancedEndpoint } from '../balance/balanced-endpoint.ts';
 import { Balancer } from '../balance/balancer.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
 import { gatewayOutcome, isEndpointsFault, outcomeOf, retryAfterMs } from '../balance/outcome.ts';
@@ -56,13 +56,14 @@ export interface BalanceOptions {
 /** What is known of the target's endpoints. */
 export type Supply =
   | { readonly kind: 'waiting' }
-  | { readonly kind: 'endpoints'; readonly endpoints: readonly Endpoint[] }
+  /** `alone`: they are a server outside of the mesh. What can't be reached there is said at once, as Linkerd's proxy does: no control plane knows of it that another will come. */
+  | { readonly kind: 'endpoints'; readonly endpoints: readonly Endpoint[]; readonly alone?: boolean }
   /** No request can be served, and none needs to wait for that. */
   | { readonly kind: 'none'; readonly cause: Cause };
 
 /**
  * `open`: requests find an endpoint, or queue. `waiting`: some queue and the fail-fast timer runs. `failing`: no endpoint came in time, requests fail at once until
- * one does.
+ * one does; who comes when an endpoint's back-off has ended tries it for all.
  */
 type Gate = 'open' | 'waiting' | 'failing';
 
@@ -89,7 +90,8 @@ export class Balance extends Dispatch {
       onPicker: (picker) => {
         const ready = picker.candidates.length;
         options.metrics.endpoints(ready, this.#balancer.size - ready);
-        if (!picker.empty) this.#release();
+        if (ready > 0) this.#release();
+        else if (!picker.empty) this.#tryOne();
       },
       onEjected: () => options.metrics.ejections().add(),
     });
@@ -116,7 +118,7 @@ export class Balance extends Dispatch {
 
   /** A request would find an endpoint, or may soon. */
   get available(): boolean {
-    return this.#gate !== 'failing' && this.#supply.kind !== 'none';
+    return (this.#gate !== 'failing' || !this.#balancer.picker.empty) && this.#supply.kind !== 'none';
   }
 
   /** What discovery says now. */
@@ -159,7 +161,7 @@ export class Balance extends Dispatch {
     this.#options.metrics.queue(this.#queue.size);
     if (this.#gate === 'waiting') return;
     this.#gate = 'waiting';
-    this.#options.timers.arm(this.#failFast, this.#rules.failFastMs ?? this.#options.failFastMs);
+    this.#options.timers.arm(this.#failFast, this.#failFastMs);
   }
 
   protected override abandoned(attempt: Attempt): void {
@@ -201,7 +203,10 @@ export class Balance extends Dispatch {
 
   protected override onSent(attempt: Attempt, destination: Destination): void {
     attempt.sentAt = this.#options.now();
-    (destination as BalancedEndpoint<Reach>).load.inFlight++;
+    const chosen = destination as BalancedEndpoint<Reach>;
+    chosen.load.inFlight++;
+    // Those who wait go by the same connection, and after this one: its stream has a number already.
+    if (chosen.availability !== READY) queueMicrotask(() => this.#balancer.succeeded(chosen));
     if (!attempt.x.opaque) reachOf(destination).cells.request();
   }
 
@@ -211,6 +216,15 @@ export class Balance extends Dispatch {
 
   protected override onConnectFailed(destination: Destination): void {
     this.#balancer.failed(destination as BalancedEndpoint<Reach>);
+  }
+
+  /** As with Linkerd a request goes to no endpoint that can't be reached: it waits until there is one, or for the fail-fast time, and costs no retry. */
+  protected override unreached(attempt: Attempt): boolean {
+    if (this.#supply.kind === 'endpoints' && this.#supply.alone === true) return false;
+    // Of many endpoints that take their time to fail it does not try all.
+    if (this.#options.now() - attempt.x.startedAt >= this.#failFastMs) this.fail(attempt, causes.failFast);
+    else this.place(attempt);
+    return true;
   }
 
   protected override onResponded(attempt: Attempt, destination: Destination, head: Head): void {
@@ -296,6 +310,18 @@ export class Balance extends Dispatch {
     }
     retries.requests.add();
     return delay;
+  }
+
+  get #failFastMs(): number {
+    return this.#rules.failFastMs ?? this.#options.failFastMs;
+  }
+
+  /** An endpoint may be back: who has waited longest finds out. The others wait for what it finds, and so does fail-fast. */
+  #tryOne(): void {
+    for (const attempt of this.#queue) {
+      this.abandoned(attempt);
+      if (attempt.state === 'unplaced') return this.place(attempt);
+    }
   }
 
   /** An endpoint is there: everyone who waits goes. */

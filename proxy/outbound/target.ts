@@ -201,7 +201,7 @@ export class Target {
     this.#dns?.stop();
     this.#dns = resolveName(this.authority, { ...beyond, clock, log }, (endpoints) => {
       if (endpoints === undefined) this.#refuse(causes.connectFailed);
-      else this.#balance.supply({ kind: 'endpoints', endpoints });
+      else this.#balance.supply({ kind: 'endpoints', endpoints, alone: true });
     });
   }
 

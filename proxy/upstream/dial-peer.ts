@@ -79,7 +79,7 @@ export function dismiss(transport: Transport): void {
 
 const IGNORING: TransportHandler = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
 
-/** System codes say that nobody is there; everything else is the peer's or our judgement in the handshake. */
+/** System codes say that nobody is there, or no longer; everything else is the peer's or our judgement in the handshake. */
 function dialCause(error: NodeJS.ErrnoException | undefined): Cause {
   return UNREACHABLE.has(error?.code ?? '') ? causes.connectFailed : causes.peerRefused;
 }
@@ -91,4 +91,7 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
   'ENETUNREACH',
   'EADDRNOTAVAIL',
   'EMFILE',
+  // Of a process that ends, connections that it has not accepted yet.
+  'ECONNRESET',
+  'EPIPE',
 ]);

@@ -50,6 +50,13 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
 
   protected onSent(_attempt: Attempt, _destination: Destination): void {}
   protected onConnectFailed(_destination: Destination): void {}
+  /**
+   * There was nobody to take the request, and `onConnectFailed` has been told. True: it has been placed anew, or `fail`ed. By default it may go to one other destination,
+   * and otherwise as the policy says.
+   */
+  protected unreached(_attempt: Attempt): boolean {
+    return false;
+  }
   /** It was chosen, and the client left before the request was sent. */
   protected onUnsent(_destination: Destination): void {}
   protected onResponded(_attempt: Attempt, _destination: Destination, _head: Head): void {}
@@ -193,6 +200,7 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     // A queue that is full says nothing about the peer.
     if (cause === causes.connectFailed || cause === causes.peerRefused) this.onConnectFailed(destination);
     else this.onUnsent(destination);
+    if (cause === causes.connectFailed && this.unreached(attempt)) return;
     this.#unprocessed(attempt, destination, undefined, cause);
   }
 
