@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import type { TestContext } from 'node:test';
-import { pino } from 'pino';
+import { silentLog } from '../log/index.ts';
 import type { Container, Pod } from '../api/kubernetes-types.ts';
 import { createApiServer } from './apiserver/index.ts';
 import { claimNetwork } from './node/network.ts';
@@ -67,7 +67,7 @@ await it('puts right what an earlier run has left before anybody can connect', a
     address: network.firstAddress,
     port: 6443,
     clusterName: 'order',
-    logger: pino({ level: 'silent' }),
+    logger: silentLog,
     async beforeServing() {
       seen = await refused();
     },

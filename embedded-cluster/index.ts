@@ -1,8 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { pino } from 'pino';
-import type { Logger } from 'pino';
+import { type JsonLog, silentLog } from '../log/index.ts';
 import { createApiServer } from './apiserver/index.ts';
 import type { ApiServer, Kubelet } from './apiserver/index.ts';
 import { systemClock } from './clock.ts';
@@ -37,7 +36,7 @@ export interface ClusterOptions {
   address?: string;
   /** File to which a line is appended for each request to the API and whether it was allowed, in the form of Kubernetes' audit log. */
   auditLog?: string;
-  logger?: Logger;
+  logger?: JsonLog;
 }
 
 export interface EmbeddedCluster {
@@ -58,7 +57,7 @@ const DNS_PORT = 5353;
 
 /** Starts a cluster; resolves when its API, its DNS and its node work. Rejects, with nothing left running, when the directory or the network is in use. */
 export async function startCluster(options: ClusterOptions): Promise<EmbeddedCluster> {
-  const logger = options.logger ?? pino({ level: 'silent' });
+  const logger = options.logger ?? silentLog;
   const cleanups: (() => unknown)[] = [];
   try {
     cleanups.push(lockDataDir(options.dataDir));
@@ -87,7 +86,7 @@ export async function endLeftovers(dataDir: string): Promise<number> {
 async function startParts(
   options: ClusterOptions,
   network: ClusterNetwork,
-  logger: Logger,
+  logger: JsonLog,
   cleanups: (() => unknown)[],
 ): Promise<EmbeddedCluster> {
   const { name, dataDir } = options;
@@ -178,7 +177,7 @@ function nodeContext(
   network: ClusterNetwork,
   api: ApiServer,
   records: ProcessRecords,
-  logger: Logger,
+  logger: JsonLog,
   dnsServer: string,
 ): NodeContext {
   const nodeName = nodeNameOf(options.name);

@@ -1,9 +1,9 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createOwnLog, toDescriptorAtOnce } from '../log/index.ts';
 import { parseConfig } from './config.ts';
 import type { ClusterConfig } from './config.ts';
 import { startCluster } from './index.ts';
-import { createOwnLog } from './own-log.ts';
 
 const STDERR = 2;
 /** Exit codes: bad input, and a start that failed. */
@@ -14,13 +14,13 @@ const HURRY_MS = 0;
 
 async function main(): Promise<void> {
   const level = process.env['ISTHMUS_LOG_LEVEL'] ?? 'info';
-  const logger = createOwnLog(level, STDERR);
+  const { log: logger } = createOwnLog({ name: 'embedded-cluster' }, level, toDescriptorAtOnce(STDERR));
 
   let config: ClusterConfig;
   try {
     config = parseConfig(process.argv.slice(2), process.env, (path) => readFileSync(path, 'utf8'));
   } catch (error) {
-    logger.fatal(error instanceof Error ? error.message : String(error));
+    logger.fatal({}, error instanceof Error ? error.message : String(error));
     process.exitCode = EXIT_USAGE;
     return;
   }

@@ -1,4 +1,4 @@
-/** What the client layer needs of a logger; any pino logger is one. */
+/** What the client layer needs of a log. */
 export interface Log {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

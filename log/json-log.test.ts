@@ -1,32 +1,60 @@
 import assert from 'node:assert/strict';
+import { hostname } from 'node:os';
 import { test } from 'node:test';
-import { pino } from 'pino';
 import { jsonLog } from './json-log.ts';
 
 type Line = Record<string, unknown>;
 
-function lines(level: string): { ours: Line[]; pinos: Line[] } {
-  const [ours, pinos]: [Line[], Line[]] = [[], []];
-  const into = (all: Line[]) => (line: string) => {
+const NUMBERS = { debug: 20, info: 30, warn: 40, error: 50, fatal: 60 } as const;
+const METHODS = Object.keys(NUMBERS) as (keyof typeof NUMBERS)[];
+
+/** What a log of that level writes of one call of each method. */
+function lines(level: string, fields: object, message: string): Line[] {
+  const all: Line[] = [];
+  const log = jsonLog({ name: 'proxy' }, level, (line) => {
     assert.ok(line.endsWith('}\n') && line.indexOf('\n') === line.length - 1, line);
-    all.push({ ...(JSON.parse(line) as Line), time: 'any' });
-  };
-  const own = jsonLog({ name: 'proxy' }, level, into(ours));
-  const other = pino({ name: 'proxy', level }, { write: into(pinos) });
-  for (const log of [own, other]) {
-    log.debug({ a: 1 }, 'small');
-    log.info({}, 'nothing but a message');
-    log.warn({ peer: 'größe "\n', absent: undefined, inner: { list: [1, true, null] } }, 'a "line"\n');
-    log.error({ error: 'it broke' }, '');
-  }
-  return { ours, pinos };
+    all.push(JSON.parse(line) as Line);
+  });
+  for (const method of METHODS) log[method](fields, message);
+  return all;
 }
 
-test('lines say what those of pino say', () => {
-  for (const level of ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']) {
-    const { ours, pinos } = lines(level);
-    assert.deepEqual(ours, pinos, level);
+test('lines are those of pino: its numbers of levels, its names, in its order', () => {
+  const fields = { peer: 'größe "\n', absent: undefined, inner: { list: [1, true, null] } };
+  for (const line of lines('trace', fields, 'a "line"\n')) {
+    assert.deepEqual(Object.keys(line), [
+      ...['level', 'time', 'pid', 'hostname', 'name'],
+      ...['peer', 'inner', 'msg'],
+    ]);
+    const { level: _, time: __, ...rest } = line;
+    assert.deepEqual(rest, {
+      pid: process.pid,
+      hostname: hostname(),
+      name: 'proxy',
+      peer: fields.peer,
+      inner: fields.inner,
+      msg: 'a "line"\n',
+    });
   }
+  assert.deepEqual(Object.keys(lines('error', {}, '')[0] ?? {}).at(-1), 'msg');
+});
+
+test('what is below the level is not written; a level that is not known is info', () => {
+  const written = (level: string): unknown[] => lines(level, {}, '').map((line) => line['level']);
+  assert.deepEqual(written('trace'), [20, 30, 40, 50, 60]);
+  for (const [at, method] of METHODS.entries()) {
+    assert.deepEqual(written(method), Object.values(NUMBERS).slice(at), method);
+  }
+  assert.deepEqual(written('silent'), []);
+  assert.deepEqual(written('loud'), written('info'));
+});
+
+test('an error among the fields is told with its stack', () => {
+  class BrokenError extends Error {}
+  const err = new BrokenError('it broke');
+  const [line] = lines('fatal', { err, within: [new Error('deep')] }, 'told');
+  assert.deepEqual(line?.['err'], { type: 'BrokenError', message: 'it broke', stack: err.stack });
+  assert.match(JSON.stringify(line?.['within']), /"message":"deep"/);
 });
 
 test('fields that cannot be written do not keep the message, nor fail who logs', () => {

@@ -1,4 +1,4 @@
-import { write } from 'node:fs';
+import { write, writeSync } from 'node:fs';
 
 /** Bytes that are worth a write of their own: what is less waits for more, at most `FLUSH_MS`. */
 const BATCH_BYTES = 16 * 1024;
@@ -168,4 +168,18 @@ export class LogOutput {
 /** Writes to an open file. */
 export function toDescriptor(fd: number): WriteBytes {
   return (chunk, start, length, done) => write(fd, chunk, start, length, null, done);
+}
+
+/** Writes to an open file before it returns, for who may end at any moment and whose last lines are what one wants to read. */
+export function toDescriptorAtOnce(fd: number): WriteBytes {
+  return (chunk, start, length, done) => {
+    let written = 0;
+    let failure: NodeJS.ErrnoException | null = null;
+    try {
+      written = writeSync(fd, chunk, start, length);
+    } catch (error) {
+      failure = error as NodeJS.ErrnoException;
+    }
+    done(failure, written);
+  };
 }

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import type { WriteBytes } from './log-output.ts';
+import { toDescriptorAtOnce, type WriteBytes } from './log-output.ts';
 import { createOwnLog } from './own-log.ts';
 
 type Done = Parameters<WriteBytes>[3];
@@ -55,10 +58,42 @@ test('where nobody reads, a bounded amount waits; how much was lost is told once
     read().map(({ msg, lines }) => [msg, lines]),
     [
       ['it goes on', undefined],
-      ['lines of this log were lost: standard output took no more', 3_000 - kept],
+      ['lines of this log were lost: its output took no more', 3_000 - kept],
       ['the end', undefined],
-      ['lines of this log were lost: standard output took no more', 1],
+      ['lines of this log were lost: its output took no more', 1],
     ],
   );
   await own.close();
+});
+
+test('lines of a process that may end at any moment are written when the call returns', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'own-log-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const fd = openSync(join(folder, 'log'), 'a');
+  t.after(() => closeSync(fd));
+  createOwnLog({ name: 'test' }, 'info', toDescriptorAtOnce(fd)).log.error({}, 'the last');
+  assert.match(readFileSync(join(folder, 'log'), 'utf8'), /"msg":"the last"\}\n$/);
+});
+
+test('an output that fails at once does not end who logs; what was lost is told when it takes lines again', () => {
+  const written: string[] = [];
+  let full = true;
+  const { log } = createOwnLog({ name: 'test' }, 'info', (chunk, start, length, done) => {
+    if (full) return done(new Error('no space left'), 0);
+    written.push((JSON.parse(chunk.toString('utf8', start, start + length)) as { msg: string }).msg);
+    done(null, length);
+  });
+  for (let i = 0; i < 1_000; i++) log.info({}, 'lost');
+  full = false;
+  log.info({}, 'written');
+  assert.deepEqual(written, ['written', 'lines of this log were lost: its output took no more']);
+});
+
+const FULL = '/dev/full';
+
+test('nor does a disk that is full', { skip: existsSync(FULL) ? false : `no ${FULL} here` }, (t) => {
+  const fd = openSync(FULL, 'w');
+  t.after(() => closeSync(fd));
+  const { log } = createOwnLog({ name: 'test' }, 'info', toDescriptorAtOnce(fd));
+  for (let i = 0; i < 300; i++) assert.doesNotThrow(() => log.info({}, 'x'.repeat(10_000)));
 });

@@ -13,9 +13,9 @@ export interface OwnLog {
 }
 
 /**
- * A log to standard output that holds nobody up: pino's way of writing would stop the process where nobody reads the pipe, or keep all lines. Here a mebibyte waits;
+ * A log that holds nobody up, to standard output where `write` is not given: nothing stops where nobody reads the pipe, and a mebibyte waits at most;
  * what comes then is lost, which is told when there is room again.
- * @param own fields of every line: who writes @param level the lowest that is written @param write instead of standard output: for tests
+ * @param own fields of every line: who writes @param level the lowest that is written
  */
 export function createOwnLog(own: Record<string, string>, level: string, write?: WriteBytes): OwnLog {
   const target = write === undefined ? openLog('stdout') : { write, close() {} };
@@ -38,11 +38,12 @@ export function createOwnLog(own: Record<string, string>, level: string, write?:
     }
     const room = output.reserve(bytes);
     if (room === undefined) return;
-    output.commit(room.at + room.bytes.write(text, room.at));
-    if (lost === 0) return;
     const lines = lost;
+    output.commit(room.at + room.bytes.write(text, room.at));
+    // Where this line is lost already, so would be the next.
+    if (lines === 0 || lost > lines) return;
     lost = 0;
-    log.warn({ lines }, 'lines of this log were lost: standard output took no more');
+    log.warn({ lines }, 'lines of this log were lost: its output took no more');
   };
   const log = jsonLog(own, level, line);
   return {

@@ -1,6 +1,6 @@
 /** The init container that redirects a pod's connections to its sidecar. */
-import { pino } from 'pino';
 import { env as name, redirectEnv } from '../api/names.ts';
+import { createOwnLog, toDescriptorAtOnce } from '../log/index.ts';
 import { applyRedirect } from './apply.ts';
 import { redirectConfig } from './config.ts';
 import { redirectPlan } from './plan.ts';
@@ -8,12 +8,11 @@ import { redirectPlan } from './plan.ts';
 /** Exit code of an invalid configuration: EX_USAGE of sysexits.h. Starting again would not help. */
 const EXIT_CONFIG = 64;
 const EXIT_FAILED = 1;
+const STDOUT = 1;
 
 function main(): number {
-  const log = pino(
-    { name: 'redirect', level: process.env[name.logLevel] ?? 'info' },
-    pino.destination({ sync: true }),
-  );
+  const level = process.env[name.logLevel] ?? 'info';
+  const { log } = createOwnLog({ name: 'redirect' }, level, toDescriptorAtOnce(STDOUT));
   let plan;
   try {
     requireInjector(process.env);

@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { PeerCertificate, SecureContext, TLSSocket } from 'node:tls';
 import type { SpiffeWorkload } from '../api/names.ts';
 
-/** The part of a pino logger that is used here. */
+/** The part of a log that is used here. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

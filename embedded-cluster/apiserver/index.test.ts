@@ -7,9 +7,8 @@ import { join } from 'node:path';
 import { type AddressInfo, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
+import { silentLog } from '../../log/index.ts';
 import { createApiServer } from './index.ts';
-
-const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** Writes ConfigMaps without end and prints each name once its write is acknowledged. */
 const WRITER = `
@@ -44,7 +43,7 @@ void test('killed with SIGKILL in the middle of writing, it comes up with everyt
     address: '127.0.0.1',
     port: 0,
     clusterName: 'c',
-    logger: silent,
+    logger: silentLog,
   });
   t.after(() => server.close());
   assert.ok(acknowledged.length >= 200);
@@ -57,7 +56,7 @@ void test('killed with SIGKILL in the middle of writing, it comes up with everyt
 void test('the same folder keeps its authority, so that clients need no new kubeconfig', async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'apiserver-'));
   t.after(() => rm(dataDir, { recursive: true }));
-  const options = { dataDir, address: '127.0.0.1', port: 0, clusterName: 'c', logger: silent };
+  const options = { dataDir, address: '127.0.0.1', port: 0, clusterName: 'c', logger: silentLog };
   const first = await createApiServer(options);
   const { caCertificate } = first;
   // A second server on the same database would write over the first.
@@ -71,7 +70,7 @@ void test('the same folder keeps its authority, so that clients need no new kube
 void test('a port in use is told, and leaves nothing open behind', async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'apiserver-'));
   t.after(() => rm(dataDir, { recursive: true }));
-  const options = { dataDir, address: '127.0.0.1', port: 0, clusterName: 'c', logger: silent };
+  const options = { dataDir, address: '127.0.0.1', port: 0, clusterName: 'c', logger: silentLog };
   const taken = createServer().listen(0, '127.0.0.1');
   await once(taken, 'listening');
   const { port } = taken.address() as AddressInfo;

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:https';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { JsonLog } from '../../log/index.ts';
 import { builtinTypes } from '../schema/index.ts';
 import type { LoopbackClient } from '../types.ts';
 import { createAdmission } from './admission/chain.ts';
@@ -38,13 +39,6 @@ import { Store } from './store/store.ts';
 export type { DialService } from './admission/webhooks.ts';
 export type { Kubelet, PodLogRequest } from './kubelet.ts';
 
-/** Where the server tells what a person should know; pino's loggers are one. */
-export interface ApiServerLogger {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
-
 export interface ApiServerOptions {
   /** Folder of the database, keys and certificates; made when it is missing. */
   dataDir: string;
@@ -54,7 +48,8 @@ export interface ApiServerOptions {
   port: number;
   /** Names the cluster, its user and its context in the kubeconfig. */
   clusterName: string;
-  logger: ApiServerLogger;
+  /** Where the server tells what a person should know. */
+  logger: JsonLog;
   /** ms since the epoch; the system's clock by default. */
   now?: () => number;
   /** How a webhook's Service is reached; by the ready endpoints in its EndpointSlices by default. */

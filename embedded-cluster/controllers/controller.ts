@@ -1,4 +1,4 @@
-import type { Logger } from 'pino';
+import type { JsonLog } from '../../log/index.ts';
 import type { Clock } from '../clock.ts';
 import type { EventRecorder } from '../events.ts';
 import { ApiError } from '../types.ts';
@@ -9,7 +9,7 @@ export interface ControllerContext {
   client: LoopbackClient;
   clock: Clock;
   events: EventRecorder;
-  logger: Logger;
+  logger: JsonLog;
 }
 
 /** A kind that a controller watches, and the keys that a change of one of its objects makes it look at again. */
@@ -43,7 +43,6 @@ const LONGEST_RETRY_MS = 60_000;
  */
 export function runController(context: ControllerContext, spec: ControllerSpec): RunningController {
   const { client, clock } = context;
-  const logger = context.logger.child({ controller: spec.name });
   const queue = new Set<string>();
   const failures = new Map<string, number>();
   const timers = new Map<string, () => void>();
@@ -77,7 +76,11 @@ export function runController(context: ControllerContext, spec: ControllerSpec):
       const delay = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (count - 1)) * (0.5 + Math.random() / 2);
       // A conflict only says that somebody else wrote first: the next look settles it.
       const level = error instanceof ApiError && error.code === 409 ? 'debug' : 'warn';
-      logger[level]({ key, error: errorText(error), retryMs: Math.round(delay) }, 'reconcile failed');
+      const retryMs = Math.round(delay);
+      context.logger[level](
+        { controller: spec.name, key, error: errorText(error), retryMs },
+        'reconcile failed',
+      );
       enqueueAfter(key, delay);
     }
   };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { pino } from 'pino';
+import { silentLog } from '../../log/index.ts';
 import type { EndpointSlice, Pod, Service } from '../../api/kubernetes-types.ts';
 import { createEventRecorder } from '../events.ts';
 import { showNotReady } from '../node/pod-recovery.ts';
@@ -17,9 +17,8 @@ const PATH = ['default', 'web'] as const;
 async function world() {
   const api = new MemoryApi();
   const clock = new FakeClock();
-  const logger = pino({ level: 'silent' });
   const events = createEventRecorder({ client: api, clock, component: 'test' });
-  const context = { client: api, clock, logger, events };
+  const context = { client: api, clock, logger: silentLog, events };
   await api.seed<Service>('services', {
     apiVersion: 'v1',
     kind: 'Service',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
-import { pino } from 'pino';
+import { silentLog } from '../../log/index.ts';
 import type { KubernetesObject, OwnerReference } from '../../api/kubernetes-types.ts';
 import { createEventRecorder } from '../events.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
@@ -46,7 +46,6 @@ const kindOf = (i: number): string => KINDS[i % 2] ?? '';
 async function world(plan: Plan) {
   const api = new MemoryApi();
   const clock = new FakeClock();
-  const logger = pino({ level: 'silent' });
   const events = createEventRecorder({ client: api, clock, component: 'test' });
   const uids: string[] = [];
   for (const [i, owners] of plan.owners.entries()) {
@@ -65,7 +64,7 @@ async function world(plan: Plan) {
     });
     uids.push(object.metadata?.uid ?? '');
   }
-  const collector = runGarbageCollector({ client: api, clock, logger, events });
+  const collector = runGarbageCollector({ client: api, clock, logger: silentLog, events });
   const get = (i: number) => api.get(kindOf(i), 'default', `o${i}`);
   return { api, clock, collector, get, uids };
 }

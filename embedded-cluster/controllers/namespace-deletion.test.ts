@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { pino } from 'pino';
+import { silentLog } from '../../log/index.ts';
 import type { KubernetesObject, Namespace } from '../../api/kubernetes-types.ts';
 import { createEventRecorder } from '../events.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
@@ -11,9 +11,8 @@ import { namespaceDeletion } from './namespace-deletion.ts';
 await it('goes when the last of its objects has, and asks for one that a finalizer holds now and then, not all the time', async () => {
   const api = new MemoryApi();
   const clock = new FakeClock();
-  const logger = pino({ level: 'silent' });
   const events = createEventRecorder({ client: api, clock, component: 'test' });
-  const context = { client: api, clock, logger, events };
+  const context = { client: api, clock, logger: silentLog, events };
   await api.seed<Namespace>('namespaces', {
     apiVersion: 'v1',
     kind: 'Namespace',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
-import { pino } from 'pino';
+import { silentLog } from '../../log/index.ts';
 import type { Deployment, Pod } from '../../api/kubernetes-types.ts';
 import { createEventRecorder } from '../events.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
@@ -35,9 +35,8 @@ async function rollout(spec: Partial<NonNullable<Deployment['spec']>>) {
   const api = new MemoryApi();
   const clock = new FakeClock();
   api.now = () => clock.now();
-  const logger = pino({ level: 'silent' });
   const events = createEventRecorder({ client: api, clock, component: 'test' });
-  const context = { client: api, clock, logger, events };
+  const context = { client: api, clock, logger: silentLog, events };
   const running = [deployments, replicaSets].map((make) => runController(context, make(context)));
   const template = (version: number) => ({
     metadata: { labels: { app: 'd' } },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { pino } from 'pino';
+import { silentLog } from '../../log/index.ts';
 import type { CoreEvent, Pod } from '../../api/kubernetes-types.ts';
 import { createEventRecorder } from '../events.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
@@ -39,7 +39,7 @@ await it('tells a pod that there is no address, and starts it when another pod g
     client: api,
     clock,
     events: createEventRecorder({ client: api, clock, component: 'kubelet' }),
-    logger: pino({ level: 'silent' }),
+    logger: silentLog,
     nodeName: 'node',
     hostIp: '127.64.9.1',
     cpus: 1,

@@ -1,4 +1,4 @@
-import type { Logger } from 'pino';
+import type { JsonLog } from '../../log/index.ts';
 import type { Clock } from '../clock.ts';
 import type { EventRecorder } from '../events.ts';
 import type { LoopbackClient } from '../types.ts';
@@ -12,7 +12,7 @@ export interface NodeContext {
   client: LoopbackClient;
   clock: Clock;
   events: EventRecorder;
-  logger: Logger;
+  logger: JsonLog;
   nodeName: string;
   /** The node's own address. */
   hostIp: string;

@@ -6,6 +6,7 @@ import { createClient } from '../../../kubernetes/client.ts';
 import { linkCredentials } from '../../../kubernetes/credentials.ts';
 import type { KubernetesClient } from '../../../kubernetes/types.ts';
 import type { ClusterAccess } from '../../cluster-access.ts';
+import { silentLog } from '../../../log/index.ts';
 
 /** Work to be undone when a suite ends, the last first. */
 export class Cleanups {
@@ -34,13 +35,12 @@ export interface TestServer extends ClusterAccess {
 /** @param aheadMs by how much the server's clock is wrong */
 export async function startApiServer(cleanups: Cleanups, name: string, aheadMs = 0): Promise<TestServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'isthmus-check-'));
-  const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
   const server = await createApiServer({
     dataDir,
     address: '127.0.0.1',
     port: 0,
     clusterName: name,
-    logger: silent,
+    logger: silentLog,
     now: () => Date.now() + aheadMs,
   });
   const config = linkCredentials(server.adminKubeconfig());

@@ -7,10 +7,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { load } from 'js-yaml';
+import { silentLog } from '../../../log/index.ts';
 import { type ApiServer, type ApiServerOptions, createApiServer } from '../index.ts';
 import { isObject, type JsonObject, text, valueAt } from '../json.ts';
-
-const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 export interface Answer {
   code: number;
@@ -49,7 +48,7 @@ export async function startTestServer(
       address: '127.0.0.1',
       port: 0,
       clusterName: 'test',
-      logger: silent,
+      logger: silentLog,
       ...options,
     });
   const test: { server: ApiServer; agent: Agent; anonymous: Agent } = await prepare(await open());
