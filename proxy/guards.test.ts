@@ -155,6 +155,26 @@ describe('guards of the outbound side', () => {
     assert.ok((await metricSum(client.ip, 'outbound_http_route_retry_overflow_total', 'bad.shop')) > 0);
   });
 
+  test('a policy that is told again and again does not lift the bound, nor does a changed one', async () => {
+    const bad = await startServer((_incoming, response) => {
+      response.statusCode = 500;
+      response.end();
+    });
+    service('told.shop', bad);
+    const from = performance.now();
+    const requests = 4 * 60;
+    for (let i = 0; i < 4; i++) {
+      const timeouts = { request: duration(60_000 + 1_000 * Math.floor(i / 2)) };
+      const retry = { ...ON_5XX, maxRetries: 3, backoff: BACK_OFF };
+      east.controlPlane.setOutbound('told.shop:80', trafficPolicy({ timeouts, retry }));
+      await load('told.shop', requests / 4);
+    }
+    const seconds = (performance.now() - from) / 1_000;
+    const retries = await metricSum(client.ip, 'outbound_http_route_retry_requests_total', 'told.shop');
+    const bound = requests * 0.2 + 10 * (10 + seconds);
+    assert.ok(retries > 0 && retries <= bound, `${retries} retries, at most ${bound}`);
+  });
+
   test('an endpoint that fails in a row is left alone', async () => {
     const bad = await startServer((_incoming, response) => {
       response.statusCode = 500;

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../workload-identity/index.ts';
 import { backOffMs } from '../route/retry-policy.ts';
 import type { Destination } from '../upstream/dispatch.ts';
@@ -78,9 +79,11 @@ export class Balancer<R extends Destination> {
     this.#publish();
   }
 
-  /** What was counted so far is void, and who was ejected is back: the new rules judge anew. */
+  /** Where the accrual is another one, what was counted so far is void, and who was ejected is back: the new rules judge anew. */
   configure(rules: BalancerRules): void {
+    const same = isDeepStrictEqual(rules.accrual, this.#rules.accrual);
     this.#rules = rules;
+    if (same) return;
     for (const endpoint of this.#endpoints.values()) {
       endpoint.accrual = this.#newAccrual();
       if (isOut(endpoint.availability)) this.#readmit(endpoint);

@@ -145,6 +145,20 @@ test('without an accrual nobody is out, and a policy that goes lets all back', (
   assert.equal(ready(), 4);
 });
 
+test('a policy that is told anew changes nothing; one with another accrual judges anew', () => {
+  const { balancer, fail, ready } = harness(CONSECUTIVE, 4);
+  const again = (accrual: AccrualConfig): void =>
+    balancer.configure({ accrual: structuredClone(accrual), penalty: DEFAULT_PENALTY });
+  fail(0);
+  fail(1, 2);
+  again(CONSECUTIVE);
+  assert.equal(ready(), 3);
+  fail(1, 1);
+  assert.equal(ready(), 2, 'what was counted counts on');
+  again({ ...CONSECUTIVE, maxFailures: 4 });
+  assert.equal(ready(), 4);
+});
+
 test('an endpoint that fails costs more, as long as it asks for; with time it is forgiven', () => {
   const { balancer, one, clock } = harness(CONSECUTIVE, 2);
   const { load } = one(0);

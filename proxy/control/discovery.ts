@@ -59,7 +59,7 @@ export class Discovery {
   #opaque = false;
   #name = '';
   #rules: OutboundRules | undefined;
-  /** The profile that the rules are from: an unchanged one keeps its rules, and with them its retry budget. */
+  /** The profile that the rules are from: an unchanged one keeps its rules. */
   #told: Buffer | undefined;
   #found: Found = WAITING;
   #remembered: Found | undefined;
@@ -130,7 +130,7 @@ export class Discovery {
     if (this.#told?.equals(told) === true) return;
     this.#told = told;
     const port = /:\d+$/.exec(this.#path)?.[0] ?? '';
-    this.#rules = compileProfile(profile, `${profile.fullyQualifiedName}${port}`);
+    this.#rules = compileProfile(profile, `${profile.fullyQualifiedName}${port}`, this.#rules);
   }
 
   #onUpdate(update: Update, first: boolean): void {

@@ -86,6 +86,20 @@ test('requests wait for the policy, and only for a while: then the default holds
   assert.equal(lets(cell), false, 'what is known stays');
 });
 
+test('a policy that is told each second does not lift its rate limit', () => {
+  const { policies, tell } = harness();
+  const limited = create(ServerSchema, {
+    protocol: { kind: { case: 'http1', value: { localRateLimit: { total: { requestsPerSecond: 5 } } } } },
+  });
+  const cell = policies.port(80);
+  let passed = 0;
+  for (let now = 0; now < 3_000; now += 100) {
+    tell(80, limited);
+    for (let i = 0; i < 10; i++) if (cell.current?.limiter?.exceeded('', now) === undefined) passed++;
+  }
+  assert.ok(passed >= 5 && passed <= 5 + 3 * 5, `${passed} in three seconds`);
+});
+
 test('a control plane that is away for a moment is waited for; one that has no policies is not', () => {
   const { policies, clock, tell, end } = harness();
   const cell = policies.port(80);

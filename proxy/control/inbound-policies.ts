@@ -176,7 +176,10 @@ class WatchedPort implements PolicyCell {
     return new Watch<Server>({
       ...this.#options,
       open: (handlers) => channel.serverStream(methods.watchPort, request, handlers),
-      message: (server) => this.#set(compilePortPolicy(server), server.labels['kind'] === 'default'),
+      message: (server) => {
+        const before = this.#state.kind === 'known' ? this.#state.policy : undefined;
+        this.#set(compilePortPolicy(server, before), server.labels['kind'] === 'default');
+      },
       ended: (error) => {
         const final = isFinal(error);
         // A control plane that is just not there is waited for: it may close what the default leaves open.

@@ -22,6 +22,7 @@ export class OutboundPolicyWatch {
   readonly #options: OutboundPolicyOptions;
   readonly #watch: Watch<OutboundPolicy>;
   readonly #settled: () => void;
+  #rules: OutboundRules | undefined;
   #isSettled = false;
   #timer: Timer | undefined;
 
@@ -43,7 +44,8 @@ export class OutboundPolicyWatch {
       ...options,
       open: (handlers) => channel.serverStream(methods.watchOutbound, request, handlers),
       message: (policy) => {
-        changed(compileOutboundPolicy(policy));
+        this.#rules = compileOutboundPolicy(policy, this.#rules);
+        changed(this.#rules);
         this.#settle();
       },
       ended: () => {

@@ -99,14 +99,16 @@ export function defaultPortPolicy(
 /**
  * Compiles what the policy API said. Routes have the server's authorizations beside their own, as with Linkerd. A route that cannot be compiled (a bad expression) is
  * left out, so it opens nothing.
+ * @param before what held for the port until now: what clients have used up of its rate limits counts on
  */
-export function compilePortPolicy(server: Server): PortPolicy {
+export function compilePortPolicy(server: Server, before?: PortPolicy): PortPolicy {
   const labels = prefixed('srv', server.labels);
   const base = { labels, authorizations: server.authorizations };
   const rules = new Rules(compileRules(labels, server.authorizations), labels);
   const sources = routesOf(server.protocol, base);
   const routes = sources.length === 0 ? undefined : new RouteTable(sources);
-  return new Policy(rules, routes, isOpaque(server.protocol), limiterOf(server.protocol));
+  const limiter = limiterOf(server.protocol, before?.limiter);
+  return new Policy(rules, routes, isOpaque(server.protocol), limiter);
 }
 
 class Policy implements PortPolicy {
@@ -241,7 +243,10 @@ function routeLabels(metadata: Metadata | undefined): Record<string, string> {
   return { route_group: group, route_kind: kind, route_name: nameOf(metadata) };
 }
 
-function limiterOf(protocol: ProxyProtocol | undefined): RateLimiter | undefined {
+function limiterOf(
+  protocol: ProxyProtocol | undefined,
+  before: RateLimiter | undefined,
+): RateLimiter | undefined {
   const kind = protocol?.kind;
   const told =
     kind?.case === 'detect'
@@ -249,7 +254,7 @@ function limiterOf(protocol: ProxyProtocol | undefined): RateLimiter | undefined
       : kind?.case === 'http1' || kind?.case === 'http2'
         ? kind.value.localRateLimit
         : undefined;
-  return told === undefined ? undefined : new RateLimiter(told);
+  return told === undefined ? undefined : new RateLimiter(told, before);
 }
 
 function isOpaque(protocol: ProxyProtocol | undefined): boolean {

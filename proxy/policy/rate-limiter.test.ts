@@ -7,8 +7,10 @@ import fc from 'fast-check';
 import { HttpLocalRateLimitSchema } from '../../api/proto/gen/linkerd/inbound_pb.js';
 import { RateLimit, RateLimiter } from './rate-limiter.ts';
 
-function limiter(told: MessageInitShape<typeof HttpLocalRateLimitSchema>): RateLimiter {
-  return new RateLimiter(create(HttpLocalRateLimitSchema, told));
+type Told = MessageInitShape<typeof HttpLocalRateLimitSchema>;
+
+function limiter(told: Told, before?: RateLimiter): RateLimiter {
+  return new RateLimiter(create(HttpLocalRateLimitSchema, told), before);
 }
 
 /** How many of n requests at one moment are let pass. */
@@ -70,4 +72,36 @@ test('an override takes the place of the limit for each client, and is shared by
 
 test('no limits at all let everything pass', () => {
   assert.equal(passed(limiter({}), 'a', 1_000, 0), 1_000);
+});
+
+test('limits that are told anew, each second or with each request, let no more pass than those that stay', () => {
+  const clients = { identities: [{ name: 'a' }] };
+  const told: Told[] = [
+    { total: { requestsPerSecond: 3 } },
+    { identity: { requestsPerSecond: 3 } },
+    { overrides: [{ limit: { requestsPerSecond: 3 }, clients }] },
+  ];
+  for (const every of told) {
+    let limits = limiter(every);
+    let all = 0;
+    for (let now = 0; now < 10_000; now += 100) {
+      all += passed(limits, 'a', 10, now);
+      limits = limiter(every, limits);
+    }
+    assert.ok(all <= 3 + 10 * 3, `${all} by ${JSON.stringify(every)}`);
+  }
+});
+
+test('a limit that changes goes on with what was used up', () => {
+  const clients = { identities: [{ name: 'a' }] };
+  const before = limiter({ total: { requestsPerSecond: 9 }, identity: { requestsPerSecond: 4 } });
+  assert.equal(passed(before, 'a', 9, 0), 4);
+  const more = limiter({ total: { requestsPerSecond: 9 }, identity: { requestsPerSecond: 2 } }, before);
+  assert.equal(passed(more, 'a', 9, 0), 0);
+  assert.equal(passed(more, 'b', 9, 0), 2);
+  const override = limiter({ overrides: [{ limit: { requestsPerSecond: 9 }, clients }] }, more);
+  assert.equal(passed(override, 'a', 9, 0), 0);
+  const without = limiter({ identity: { requestsPerSecond: 2 } }, override);
+  assert.equal(passed(without, 'a', 9, 0), 0);
+  assert.equal(passed(without, 'a', 9, 5_000), 2);
 });

@@ -13,9 +13,13 @@ export class RateLimit {
   /** ms, monotonic: when all that was let pass is paid for. */
   #paidAt = 0;
 
-  /** @param perSecond more than 0 */
-  constructor(perSecond: number) {
+  /**
+   * @param perSecond more than 0
+   * @param before the limits whose place it takes: what was let pass there is still to be paid for
+   */
+  constructor(perSecond: number, before: readonly (RateLimit | undefined)[] = []) {
     this.#intervalMs = 1_000 / perSecond;
+    for (const limit of before) if (limit !== undefined) this.#paidAt = Math.max(this.#paidAt, limit.#paidAt);
   }
 
   /** @param now ms, monotonic */
@@ -36,25 +40,47 @@ export class RateLimit {
 /** Which limit: that of all clients, or that of one. Linkerd's words. */
 export type LimitScope = 'total' | 'identity';
 
-/** The limits of a port: over all requests, and for each client. One writer: the port's requests. */
+/**
+ * The limits of a port: over all requests, and for each client. One writer: the port's requests. A policy that is told anew makes a new limiter, which goes on with what
+ * clients have used up: otherwise a policy that changes each second would lift every limit.
+ */
 export class RateLimiter {
   /** `ratelimit_…` of metrics: the object that the limits are from. */
   readonly labels: Readonly<Record<string, string>>;
   readonly #total: RateLimit | undefined;
   readonly #perClient: number;
   readonly #overrides = new Map<string, RateLimit>();
-  readonly #clients = new Map<string, RateLimit>();
+  readonly #clients: Map<string, RateLimit>;
 
-  constructor({ metadata, total, identity, overrides }: HttpLocalRateLimit) {
+  /** @param before what held until now */
+  constructor({ metadata, total, identity, overrides }: HttpLocalRateLimit, before?: RateLimiter) {
     this.labels = labelsOf(metadata);
-    this.#total = limitOf(total?.requestsPerSecond);
+    this.#total = limitOf(total?.requestsPerSecond, before === undefined ? [] : [before.#total]);
     this.#perClient = identity?.requestsPerSecond ?? 0;
     for (const { limit, clients } of overrides) {
-      const shared = limitOf(limit?.requestsPerSecond);
+      const names = clients?.identities.map(({ name }) => name) ?? [];
+      const used = before === undefined ? [] : names.map((name) => before.#known(name));
+      const shared = limitOf(limit?.requestsPerSecond, used);
       // Those whom one override names share its limit, as with Linkerd.
-      if (shared !== undefined)
-        for (const { name } of clients?.identities ?? []) this.#overrides.set(name, shared);
+      if (shared !== undefined) for (const name of names) this.#overrides.set(name, shared);
     }
+    this.#clients = this.#clientsAfter(before);
+  }
+
+  /** What is kept of a client. */
+  #known(identity: string): RateLimit | undefined {
+    return this.#overrides.get(identity) ?? this.#clients.get(identity);
+  }
+
+  #clientsAfter(before: RateLimiter | undefined): Map<string, RateLimit> {
+    const clients = new Map<string, RateLimit>();
+    if (before === undefined || this.#perClient === 0) return clients;
+    const same = before.#perClient === this.#perClient;
+    for (const [name, limit] of before.#clients)
+      clients.set(name, same ? limit : new RateLimit(this.#perClient, [limit]));
+    for (const [name, limit] of before.#overrides)
+      if (!this.#overrides.has(name)) clients.set(name, new RateLimit(this.#perClient, [limit]));
+    return clients;
   }
 
   /**
@@ -88,8 +114,11 @@ export class RateLimiter {
   }
 }
 
-function limitOf(perSecond: number | undefined): RateLimit | undefined {
-  return perSecond === undefined || perSecond === 0 ? undefined : new RateLimit(perSecond);
+function limitOf(
+  perSecond: number | undefined,
+  before: readonly (RateLimit | undefined)[],
+): RateLimit | undefined {
+  return perSecond === undefined || perSecond === 0 ? undefined : new RateLimit(perSecond, before);
 }
 
 function labelsOf(metadata: Metadata | undefined): Record<string, string> {

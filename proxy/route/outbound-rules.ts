@@ -18,7 +18,7 @@ import type { Labels } from '../telemetry/registry.ts';
 import { compileGrpcMatch, compileHttpMatch, RouteTable, type RouteSource } from './compile-match.ts';
 import { prefixOf, RouteFilters } from './filters.ts';
 import { compilePlan, Plan } from './plan.ts';
-import { RetryBudget } from './retry-budget.ts';
+import { Budgets, RetryBudget } from './retry-budget.ts';
 import {
   DEFAULT_BACK_OFF,
   grpcCodes,
@@ -64,6 +64,8 @@ export interface OutboundRules {
   readonly failFastMs: number | undefined;
   /** Requests that wait for an endpoint; undefined: the proxy's own. */
   readonly queueCapacity: number | undefined;
+  /** Those of the routes: the rules that follow go on with them. */
+  readonly budgets: Budgets;
 }
 
 /** One object, so that the request path sees at once that there are none. */
@@ -80,46 +82,65 @@ export function defaultRules(): OutboundRules {
     penalty: DEFAULT_PENALTY,
     failFastMs: undefined,
     queueCapacity: undefined,
+    budgets: new Budgets(),
   };
 }
 
-/** Compiles what the policy API says of a target. A route that cannot be compiled (a bad expression) is left out. */
-export function compileOutboundPolicy({ protocol, metadata: own }: OutboundPolicy): OutboundRules {
+/**
+ * Compiles what the policy API says of a target. A route that cannot be compiled (a bad expression) is left out.
+ * @param before the rules that held until now: routes that stay keep their retry budgets
+ */
+export function compileOutboundPolicy(
+  { protocol, metadata: own }: OutboundPolicy,
+  before?: OutboundRules,
+): OutboundRules {
   const kind = protocol?.kind;
+  const budgets = new Budgets();
+  const context: Context = { own, budget: (key) => budgets.of(key, before?.budgets) };
   if (kind?.case === 'detect') {
     const { http1, http2 } = kind.value;
     // The same routes stand in both, but for policies that name the protocol.
     const routes = http2?.routes ?? http1?.routes ?? [];
     return rulesOf(
-      routes.map((route) => httpSource(route, own)),
+      routes.map((route) => httpSource(route, context)),
       firstBackend(routes),
       http2?.failureAccrual ?? http1?.failureAccrual,
+      budgets,
     );
   }
   if (kind?.case === 'http1' || kind?.case === 'http2') {
     const { routes, failureAccrual } = kind.value;
     return rulesOf(
-      routes.map((route) => httpSource(route, own)),
+      routes.map((route) => httpSource(route, context)),
       firstBackend(routes),
       failureAccrual,
+      budgets,
     );
   }
   if (kind?.case === 'grpc') {
     const { routes, failureAccrual } = kind.value;
     return rulesOf(
-      routes.map((route) => grpcSource(route, own)),
+      routes.map((route) => grpcSource(route, context)),
       firstBackend(routes),
       failureAccrual,
+      budgets,
     );
   }
   return defaultRules();
 }
 
+/** What the routes of a policy have in common. */
+interface Context {
+  readonly own: Metadata | undefined;
+  readonly budget: (key: string) => RetryBudget;
+}
+
 /** Rules by routes, the first that fits. */
-export function rulesOf(
+function rulesOf(
   sources: readonly RouteSource<Route>[],
   backend: Backend | undefined,
   accrual: FailureAccrual | undefined,
+  budgets: Budgets,
 ): OutboundRules {
   const table = new RouteTable(sources);
   const sole = soleRoute(sources);
@@ -134,6 +155,7 @@ export function rulesOf(
     penalty: compilePenalty(backend),
     failFastMs: msOf(failfastTimeout) || undefined,
     queueCapacity: capacity || undefined,
+    budgets,
   };
 }
 
@@ -167,31 +189,38 @@ function soleRoute(sources: readonly RouteSource<Route>[]): OutboundRules['route
   return rule.matches.every(({ fitsAll }) => fitsAll) ? () => rule.value : undefined;
 }
 
-function httpSource({ metadata, hosts, rules }: HttpRoute, own: Metadata | undefined): RouteSource<Route> {
+function httpSource({ metadata, hosts, rules }: HttpRoute, context: Context): RouteSource<Route> {
   return {
     hosts,
-    rules: rules.flatMap((rule) => {
+    rules: rules.flatMap((rule, i) => {
       const matches = compiled(() => rule.matches.map(compileHttpMatch));
       if (matches === undefined) return [];
       const statuses =
         rule.retry?.conditions?.statusRanges.map(({ start, end }) => [start, end] as const) ?? [];
       const codes = grpcCodes(rule.retry?.conditions?.grpcCodes ?? []);
-      const plan = compilePlan(rule, own, prefixOf(rule.matches));
-      return [{ matches, value: { ...routeOf(metadata, rule, statuses, codes), plan } }];
+      const plan = compilePlan(rule, context.own, prefixOf(rule.matches));
+      const budget = context.budget(budgetKey(metadata, i));
+      return [{ matches, value: { ...routeOf(metadata, rule, statuses, codes), budget, plan } }];
     }),
   };
 }
 
-function grpcSource({ metadata, hosts, rules }: GrpcRoute, own: Metadata | undefined): RouteSource<Route> {
+function grpcSource({ metadata, hosts, rules }: GrpcRoute, context: Context): RouteSource<Route> {
   return {
     hosts,
-    rules: rules.flatMap((rule) => {
+    rules: rules.flatMap((rule, i) => {
       const matches = compiled(() => rule.matches.map(compileGrpcMatch));
       if (matches === undefined) return [];
-      const plan = compilePlan(rule, own, '');
-      return [{ matches, value: { ...routeOf(metadata, rule, [], grpcConditions(rule)), plan } }];
+      const plan = compilePlan(rule, context.own, '');
+      const budget = context.budget(budgetKey(metadata, i));
+      return [{ matches, value: { ...routeOf(metadata, rule, [], grpcConditions(rule)), budget, plan } }];
     }),
   };
+}
+
+/** A rule has no name of its own: it is the n-th of its route. */
+function budgetKey(metadata: Metadata | undefined, rule: number): string {
+  return JSON.stringify([labelsOf(metadata), rule]);
 }
 
 function grpcConditions({ retry }: GrpcRoute_Rule): number {
@@ -211,7 +240,7 @@ function routeOf(
   rule: HttpRoute_Rule | GrpcRoute_Rule,
   statuses: RetryPolicy['statuses'],
   codes: number,
-): Omit<Route, 'plan'> {
+): Omit<Route, 'plan' | 'budget'> {
   const { timeouts, requestTimeout, retry } = rule;
   const retries = retry !== undefined && statuses.length + codes > 0;
   const tryMs = backendTimeout(rule);
@@ -230,7 +259,6 @@ function routeOf(
           attemptMs: least(msOf(retry.timeout), tryMs),
           backOff: backOffOf(retry.backoff, DEFAULT_BACK_OFF),
         },
-    budget: new RetryBudget(),
     requestHeaders: rule.allowL5dRequestHeaders,
   };
 }

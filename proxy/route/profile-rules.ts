@@ -11,7 +11,7 @@ import { methodName } from './compile-match.ts';
 import { type Matcher, MethodIs, PathRegex } from './match.ts';
 import { defaultRoute, msOf, NO_TIMEOUTS, type OutboundRules, type Route } from './outbound-rules.ts';
 import { Plan } from './plan.ts';
-import { DEFAULT_BUDGET, RetryBudget } from './retry-budget.ts';
+import { Budgets, DEFAULT_BUDGET, type RetryBudget } from './retry-budget.ts';
 import { DEFAULT_BACK_OFF, grpcCodes, MAX_KEPT_BYTES, type RetryPolicy } from './retry-policy.ts';
 
 /** A profile knows a budget alone, and no number of retries: this bounds what one request may use up of it. */
@@ -23,10 +23,12 @@ const FAILED_CALLS = grpcCodes([2, 4, 13, 14, 15]);
  * The rules that a ServiceProfile makes for a target; undefined: it has neither routes nor other destinations, and the policy holds. As with Linkerd, a profile that has
  * some takes the place of all routes and of the ejection of endpoints.
  * @param own `name:port` of the target
+ * @param before the rules of the profile as it was until now: its retry budget counts on
  */
 export function compileProfile(
   { routes, dstOverrides, retryBudget }: DestinationProfile,
   own: string,
+  before?: OutboundRules,
 ): OutboundRules | undefined {
   if (routes.length === 0 && dstOverrides.length === 0) return undefined;
   const backends = dstOverrides.map(({ authority, weight }) => ({
@@ -35,7 +37,10 @@ export function compileProfile(
     weight,
   }));
   const plan = backends.length === 0 ? undefined : new Plan(undefined, backends, false);
-  const budget = new RetryBudget(
+  const budgets = new Budgets();
+  const budget = budgets.of(
+    'profile',
+    before?.budgets,
     retryBudget === undefined
       ? DEFAULT_BUDGET
       : {
@@ -55,6 +60,7 @@ export function compileProfile(
     penalty: DEFAULT_PENALTY,
     failFastMs: undefined,
     queueCapacity: undefined,
+    budgets,
   };
 }
 

@@ -23,9 +23,10 @@ export class RetryBudget {
   readonly #window: SlidingWindow;
   readonly #reserve: number;
 
-  constructor(config: BudgetConfig = DEFAULT_BUDGET) {
+  /** @param before whose place it takes: what was asked and retried there counts on */
+  constructor(config: BudgetConfig = DEFAULT_BUDGET, before?: RetryBudget) {
     this.config = config;
-    this.#window = new SlidingWindow(config.ttlMs);
+    this.#window = before?.config.ttlMs === config.ttlMs ? before.#window : new SlidingWindow(config.ttlMs);
     this.#reserve = (config.minPerSecond * config.ttlMs) / 1_000;
   }
 
@@ -40,5 +41,22 @@ export class RetryBudget {
     if (this.#window.second(now) + 1 > allowed) return false;
     this.#window.add(now, 0, 1);
     return true;
+  }
+}
+
+/**
+ * The budgets of a target's routes, by a key of each. A policy that is told anew makes new rules; were their budgets new as well, a policy that is told each second would
+ * lift the bound.
+ */
+export class Budgets {
+  readonly #byKey = new Map<string, RetryBudget>();
+
+  /** @param before what held until now */
+  of(key: string, before: Budgets | undefined, config: BudgetConfig = DEFAULT_BUDGET): RetryBudget {
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
+    const budget = new RetryBudget(config, before === undefined ? undefined : before.#byKey.get(key));
+    this.#byKey.set(key, budget);
+    return budget;
   }
 }
