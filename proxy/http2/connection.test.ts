@@ -239,7 +239,7 @@ describe('HTTP/2: what a peer may not do', () => {
     ).toString('hex');
   const good = REQUEST.toString('hex');
   const goaway = (code: number): string[] => [`goaway ${code}`];
-  const refused = ['headers 0'];
+  const refused = ['headers 0', `reset ${ErrorCode.protocol}`];
 
   for (const [what, frames, expected] of [
     ['a good request', [headers(good)], ['headers 1']],

@@ -2,9 +2,14 @@ import { copyBytes } from '../bytes.ts';
 import type { Transport } from '../transport/transport.ts';
 import { FRAME_HEADER_BYTES, Flag, FrameType } from './frames.ts';
 
+/** Streams of late that we have reset, of a connection: what their peer had under way then is no error of its. More of them at once cost a RST_STREAM too many. */
+const REMEMBERED_RESETS = 32;
+
 /** Writes frames into a transport's output. */
 export class FrameWriter {
   readonly #transport: Transport;
+  #resets: number[] | undefined;
+  #resetCount = 0;
 
   constructor(transport: Transport) {
     this.#transport = transport;
@@ -41,7 +46,14 @@ export class FrameWriter {
   }
 
   reset(streamId: number, code: number): void {
+    this.#resets ??= [];
+    this.#resets[this.#resetCount++ % REMEMBERED_RESETS] = streamId;
     this.#word(FrameType.reset, streamId, code);
+  }
+
+  /** We have reset the stream of late. */
+  hasReset(streamId: number): boolean {
+    return this.#resets?.includes(streamId) === true;
   }
 
   windowUpdate(streamId: number, increment: number): void {

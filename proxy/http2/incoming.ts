@@ -64,13 +64,26 @@ export class Incoming implements FrameHandler {
   ): void {
     if (!this.#receiver.arrived(counted)) return this.#life.fail(ErrorCode.flowControl);
     const stream = this.#table.get(id);
-    // The stream was reset by us while its bytes were on their way.
-    if (stream === undefined) return;
+    if (stream === undefined) return this.#dataOfNone(id);
     const inWindow = this.#receiver.arrivedOn(stream, end - start, counted);
     if (stream.remoteEnded || !this.#headCame(stream)) this.#outgoing.error(stream, ErrorCode.streamClosed);
     else if (!inWindow) this.#outgoing.error(stream, ErrorCode.flowControl);
     else if (!stream.lengthFits(endStream, left)) this.#outgoing.error(stream, ErrorCode.protocol);
     else this.#deliver(stream, b, start, end, counted, endStream && left === 0);
+  }
+
+  /** Data of a stream that is over: an error (RFC 9113 section 6.1), unless it was on its way while we reset the stream (section 5.1). */
+  #dataOfNone(id: number): void {
+    if (this.#frames.hasReset(id)) return;
+    this.#frames.reset(id, ErrorCode.streamClosed);
+    this.#countReset();
+  }
+
+  /** Counts a stream that the peer has made end early; it ends the connection where there are too many. */
+  #countReset(): boolean {
+    if (this.#resets.allow(this.#timers.now())) return true;
+    this.#life.fail(ErrorCode.enhanceYourCalm);
+    return false;
   }
 
   #deliver(stream: Stream, b: Buffer, start: number, end: number, counted: number, last: boolean): void {
@@ -107,7 +120,7 @@ export class Incoming implements FrameHandler {
   #newRequest(id: number, end: boolean, decoded: DecodedHead): void {
     if (!this.#table.admit(id)) {
       this.#frames.reset(id, ErrorCode.refusedStream);
-      if (!this.#resets.allow(this.#timers.now())) this.#life.fail(ErrorCode.enhanceYourCalm);
+      this.#countReset();
       return;
     }
     const head = this.#head;
@@ -131,10 +144,11 @@ export class Incoming implements FrameHandler {
     sink.requestHead(x, head, end);
   }
 
-  /** A request that no layer should see: answered, then reset. */
+  /** A request that no layer should see is answered; what is malformed is a stream error, too (RFC 9113 section 8.1.1). */
   #refuse(stream: Stream, cause: Cause): void {
     this.#options.onRefused?.(cause);
-    this.#outgoing.responseReset(stream.exchange, cause);
+    if (cause === causes.badRequest) this.#outgoing.answerError(stream, cause);
+    else this.#outgoing.responseReset(stream.exchange, cause);
   }
 
   #laterHead(stream: Stream, end: boolean, decoded: DecodedHead, kind: HeadKind): void {
@@ -169,8 +183,7 @@ export class Incoming implements FrameHandler {
   // Control.
 
   streamReset(id: number, code: number): void {
-    if (this.#server && !this.#resets.allow(this.#timers.now()))
-      return this.#life.fail(ErrorCode.enhanceYourCalm);
+    if (this.#server && !this.#countReset()) return;
     const stream = this.#table.get(id);
     if (stream === undefined) return;
     stream.exchange.resetCode = code;

@@ -176,10 +176,7 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
       this.release(stream);
       return;
     }
-    stream.headSent = true;
-    const head = errorHead(cause, stream.grpc);
-    x.status = head.status;
-    this.#writeHead(stream, 'response', head, headerListSize(head), true);
+    this.#writeError(stream, cause);
     this.sentEnd(stream);
   }
 
@@ -293,6 +290,20 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
     this.#stalls.stop();
     for (const stream of this.#table.values())
       this.end(stream, this.#server ? causes.clientGone : causes.upstreamReset);
+  }
+
+  /** A stream error of which the client hears in an answer first. */
+  answerError(stream: Stream, cause: Cause): void {
+    this.#writeError(stream, cause);
+    this.#frames.reset(stream.id, cause.h2);
+    this.release(stream);
+  }
+
+  #writeError(stream: Stream, cause: Cause): void {
+    stream.headSent = true;
+    const head = errorHead(cause, stream.grpc);
+    stream.exchange.status = head.status;
+    this.#writeHead(stream, 'response', head, headerListSize(head), true);
   }
 
   #stalled(stream: Stream): void {

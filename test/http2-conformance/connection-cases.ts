@@ -120,15 +120,26 @@ export const CONNECTION_CASES: readonly Case[] = [
   },
   {
     section: '5.1',
-    what: 'closed by reset: DATA, trailers and WINDOW_UPDATE that were on their way',
-    sends: [
-      open(),
-      wordFrame(3, 1, 8),
-      frame(0, 0, 1, 'x'),
-      wordFrame(8, 1, 5),
-      head(1, 5, field('a', 'b')),
-      requestFrame(3),
-    ],
+    what: 'closed by its own reset: DATA',
+    sends: [open(), wordFrame(3, 1, 8), frame(0, 0, 1, 'x')],
+    verdict: { reset: 5, stream: 1 },
+  },
+  {
+    section: '5.1',
+    what: 'closed: DATA',
+    sends: [requestFrame(1), frame(0, 1, 1, 'x')],
+    verdict: { reset: 5, stream: 1 },
+  },
+  {
+    section: '5.1',
+    what: 'closed by our reset: DATA that was on its way',
+    sends: [open(), wordFrame(8, 1, 0), frame(0, 0, 1, 'x'), frame(0, 1, 1, 'x')],
+    verdict: { reset: 1, stream: 1 },
+  },
+  {
+    section: '5.1',
+    what: 'closed by its own reset: trailers and WINDOW_UPDATE',
+    sends: [open(), wordFrame(3, 1, 8), wordFrame(8, 1, 5), head(1, 5, field('a', 'b')), requestFrame(3)],
     verdict: { answered: [3] },
   },
   {

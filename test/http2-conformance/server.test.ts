@@ -10,6 +10,8 @@ import { readSaid, type Said } from '../testing/http2-reference.ts';
 import type { Case, Verdict } from './case.ts';
 import { CASES } from './cases.ts';
 
+const PROTOCOL_ERROR = 1;
+
 /** Answers each request when it has ended, but those that are to wait. */
 class Answering implements RequestSink {
   requestHead(x: Exchange, head: Head, end: boolean): void {
@@ -82,6 +84,11 @@ function check(verdict: Verdict, { said, transport, routed }: Heard): void {
     assert.deepEqual(
       answered.map(({ id, fields }) => [id, fields[0]]),
       [[verdict.refused, ':status: 400']],
+    );
+    // Malformed is a stream error, whatever it is answered with (section 8.1.1).
+    assert.deepEqual(
+      said.flatMap((one) => (one.kind === 'reset' ? [[one.id, one.code]] : [])),
+      [[verdict.refused, PROTOCOL_ERROR]],
     );
     assert.equal(routed, 0);
   } else {
