@@ -95,6 +95,21 @@ test('events of a time without the API arrive afterwards, with their count', asy
   );
 });
 
+test('an event whose first answer was lost counts on', async () => {
+  server.fault = () => ({ kind: 'lost' });
+  recorder.record(about, 'Normal', 'A', 'x');
+  await server.until(() => written().length === 1);
+  server.fault = undefined;
+  recorder.record(about, 'Normal', 'A', 'x');
+  while (written()[0]?.count !== 2) await clock.advance(1000);
+  recorder.record(about, 'Normal', 'A', 'x');
+  await recorder.idle();
+  assert.deepEqual(
+    written().map((e) => e.count),
+    [3],
+  );
+});
+
 test('an event that the server has dropped since is made anew', async () => {
   recorder.record(about, 'Normal', 'A', 'x');
   await recorder.idle();

@@ -183,6 +183,11 @@ class Recorder implements EventRecorder {
           series.written = undefined;
           continue;
         }
+        if (code === 409 && series.written === undefined) {
+          // An earlier try made it, and its answer was lost.
+          series.written = series.event.metadata?.name;
+          continue;
+        }
         if (code !== 0 && code !== 429 && code < 500) {
           this.#log.warn({ reason: series.event.reason, error: errorMessage(error) }, 'an event was refused');
           return;

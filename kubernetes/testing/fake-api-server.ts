@@ -20,6 +20,8 @@ export type Fault =
   | { kind: 'stall' }
   /** Closes the connection. */
   | { kind: 'reset' }
+  /** Closes the connection, and does what is asked. */
+  | { kind: 'lost' }
   /** Answers 200 with these bytes. */
   | { kind: 'body'; body: string };
 
@@ -208,6 +210,9 @@ export class FakeApiServer {
       case 'reset':
         response.destroy();
         break;
+      case 'lost':
+        response.destroy();
+        return false;
       case 'body':
         response.writeHead(200, { 'content-type': 'application/json' }).end(fault.body);
         break;
