@@ -289,6 +289,14 @@ test('an environment that can not be used is told by the name of the variable, w
   assert.match(stderr, /ISTHMUS_CLUSTER_NAME is not set/);
 });
 
+test('an address that is taken is told, with exit code 1: the next start may find it free', async () => {
+  const child = plane.again();
+  const [stdout, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+  assert.equal(code, 1);
+  assert.match(stdout, /can not start/);
+  assert.match(stdout, new RegExp(`${plane.ip}:9990`));
+});
+
 test('on SIGTERM streams end with Unavailable and the process with 0', async () => {
   await workload.ready;
   const { promise: open, resolve } = Promise.withResolvers<void>();

@@ -1,6 +1,6 @@
 /** The mirror controller's process: environment in, signals out. */
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { component } from '../api/names.ts';
+import { component, env } from '../api/names.ts';
 import { inClusterConfig, serviceAccountTokenFile } from '../kubernetes/in-cluster.ts';
 import { errorMessage } from '../kubernetes/log.ts';
 import { registerReadings } from '../kubernetes/metrics.ts';
@@ -13,27 +13,41 @@ import {
 import { configFromEnv } from './config.ts';
 import { startMirrorController } from './mirror-controller.ts';
 
-const ownLog = createOwnLog(
-  { component: component.mirrorController },
-  process.env['ISTHMUS_LOG_LEVEL'] ?? 'info',
-);
+/** Exit code of an environment that can't be used: EX_USAGE of sysexits.h. Starting again would not help. */
+const EXIT_CONFIG = 64;
+/** Exit code of a start that failed for what may have passed by the next: an address that is taken. */
+const EXIT_FAILED = 1;
+
+const ownLog = createOwnLog({ component: component.mirrorController }, process.env[env.logLevel] ?? 'info');
 const { log: logger } = ownLog;
 
-try {
-  await run();
-} catch (error) {
-  logger.error({ error: errorMessage(error) }, 'the mirror controller can not start');
-  await ownLog.close();
-  // Not by itself: what has been started already would keep the process.
-  process.exit(1);
+const settings = await orEnd(EXIT_CONFIG, readEnvironment);
+await orEnd(EXIT_FAILED, () => run(settings));
+
+/** Not by itself: what has been started already would keep the process. */
+async function orEnd<T>(code: number, step: () => T | Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (error) {
+    logger.error({ error: errorMessage(error) }, 'the mirror controller can not start');
+    await ownLog.close();
+    process.exit(code);
+  }
 }
 
-async function run(): Promise<void> {
-  const config = configFromEnv();
-  const { server, ca } = inClusterConfig();
+function readEnvironment() {
+  return {
+    config: configFromEnv(),
+    api: inClusterConfig(),
+    identityOptions: workloadIdentityOptionsFromEnv(process.env, { logger }),
+  };
+}
+
+async function run({ config, api, identityOptions }: ReturnType<typeof readEnvironment>): Promise<void> {
+  const { server, ca } = api;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const identity = createWorkloadIdentity(workloadIdentityOptionsFromEnv(process.env, { logger }));
+  const identity = createWorkloadIdentity(identityOptions);
   registerReadings(registry, () => identity.metrics());
   const resolveHostPort = createResolver();
   const controller = await startMirrorController({
@@ -45,7 +59,6 @@ async function run(): Promise<void> {
     registry,
     logger,
   });
-  logger.info({ cluster: config.clusterId, admin: controller.adminPort }, 'the mirror controller runs');
   const stop = (): void => {
     process.off('SIGTERM', stop);
     process.off('SIGINT', stop);
@@ -57,4 +70,5 @@ async function run(): Promise<void> {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  logger.info({ cluster: config.clusterId, admin: controller.adminPort }, 'the mirror controller runs');
 }

@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
 import { env, object, path } from '../../api/names.ts';
@@ -26,6 +27,8 @@ export interface ControlPlaneProcess {
   /** PEM. */
   anchor: string;
   child: ChildProcess;
+  /** Starts it once more, beside the first. */
+  again(): ChildProcessByStdio<null, Readable, null>;
   /** Resolves with the first log line, from the beginning, that says so. */
   logged(message: RegExp): Promise<void>;
   /** Sends SIGTERM and resolves with the exit code. */
@@ -101,18 +104,20 @@ export async function startControlPlaneProcess(
   await writeFile(join(account, 'token'), 'token');
   await writeFile(join(account, 'ca.crt'), serving.ca);
   const ip = freshAddress();
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../main.ts', import.meta.url))], {
+  const command = [fileURLToPath(new URL('../main.ts', import.meta.url))];
+  const environment = {
+    ISTHMUS_VOLUME_ROOT: dir,
+    KUBERNETES_SERVICE_HOST: 'localhost',
+    KUBERNETES_SERVICE_PORT: new URL(api.url).port,
+    [env.podName]: 'control-plane-1',
+    [env.podIp]: ip,
+    [env.clusterName]: 'east',
+    [env.trustAnchorsFile]: anchorsFile,
+    [env.logLevel]: options.logLevel ?? 'info',
+  };
+  const child = spawn(process.execPath, command, {
     stdio: ['ignore', options.output ?? 'pipe', 'inherit'],
-    env: {
-      ISTHMUS_VOLUME_ROOT: dir,
-      KUBERNETES_SERVICE_HOST: 'localhost',
-      KUBERNETES_SERVICE_PORT: new URL(api.url).port,
-      [env.podName]: 'control-plane-1',
-      [env.podIp]: ip,
-      [env.clusterName]: 'east',
-      [env.trustAnchorsFile]: anchorsFile,
-      [env.logLevel]: options.logLevel ?? 'info',
-    },
+    env: environment,
   });
   const log = followLog(child);
   const exited = once(child, 'exit') as Promise<[number | null]>;
@@ -127,6 +132,7 @@ export async function startControlPlaneProcess(
     anchorsFile,
     anchor: anchor.certificate,
     child,
+    again: () => spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'], env: environment }),
     logged: log,
     terminate,
     cleanUp: async () => {
