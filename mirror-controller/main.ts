@@ -31,7 +31,7 @@ async function orEnd<T>(code: number, step: () => T | Promise<T>): Promise<T> {
   } catch (error) {
     logger.error({ error: errorMessage(error) }, 'the mirror controller can not start');
     await ownLog.close();
-    process.exit(code);
+    return process.exit(code);
   }
 }
 
