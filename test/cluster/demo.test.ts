@@ -3,28 +3,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DemoResult } from '../../cli/demo/traffic.ts';
+import { processesOf } from '../testing/processes-of.ts';
 import { type Cleaner, isthmus, launcher, temporaryFolder } from './harness.ts';
-
-/** Pids of processes whose command line or environment names the folder: pods, clusters and the command itself. */
-function processesOf(dir: string): number[] {
-  return readdirSync('/proc')
-    .map(Number)
-    .filter((pid) => Number.isInteger(pid) && pid !== process.pid)
-    .filter((pid) => {
-      try {
-        return [`/proc/${pid}/cmdline`, `/proc/${pid}/environ`].some((file) =>
-          readFileSync(file, 'latin1').includes(dir),
-        );
-      } catch {
-        return false; // Ended meanwhile, or another user's.
-      }
-    });
-}
 
 async function dataDir(cleaner: Cleaner): Promise<string> {
   const dir = join(await temporaryFolder(cleaner), 'demo');
