@@ -22,10 +22,7 @@ function lines(level: string, fields: object, message: string): Line[] {
 test('lines are those of pino: its numbers of levels, its names, in its order', () => {
   const fields = { peer: 'größe "\n', absent: undefined, inner: { list: [1, true, null] } };
   for (const line of lines('trace', fields, 'a "line"\n')) {
-    assert.deepEqual(Object.keys(line), [
-      ...['level', 'time', 'pid', 'hostname', 'name'],
-      ...['peer', 'inner', 'msg'],
-    ]);
+    assert.equal(Object.keys(line).join(), 'level,time,pid,hostname,name,peer,inner,msg');
     const { level: _, time: __, ...rest } = line;
     assert.deepEqual(rest, {
       pid: process.pid,
