@@ -190,13 +190,12 @@ function isFilledList(value: unknown): boolean {
 function defaultService(spec: Fields): void {
   if (spec['sessionAffinity'] === 'ClientIP') {
     spec['sessionAffinityConfig'] ??= { clientIP: { timeoutSeconds: daySeconds / 8 } };
+  } else if ((spec['sessionAffinity'] ?? 'None') === 'None') {
+    delete spec['sessionAffinityConfig'];
   }
   const type = spec['type'];
   if (type === 'ExternalName') return;
   spec['internalTrafficPolicy'] ??= 'Cluster';
-  if (typeof spec['clusterIP'] === 'string' && spec['clusterIP'] !== '') {
-    spec['clusterIPs'] ??= [spec['clusterIP']];
-  }
   const isExternal = type === 'NodePort' || type === 'LoadBalancer' || isFilledList(spec['externalIPs']);
   if (isExternal) spec['externalTrafficPolicy'] ??= 'Cluster';
   if (type === 'LoadBalancer') spec['allocateLoadBalancerNodePorts'] ??= true;

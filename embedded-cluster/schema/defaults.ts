@@ -7,7 +7,7 @@ export function applyDefaults(object: StoredObject, root: TypeNode): void {
   defaultValue(object, root);
 }
 
-/** In a custom resource an explicit null of a field that is not nullable counts as left out. */
+/** Removes, in place, nulls of fields that are not nullable. */
 export function dropNulls(value: unknown, type: TypeNode): void {
   if (Array.isArray(value)) {
     if (type.kind === 'list') for (const item of value) dropNulls(item, type.items);
@@ -18,7 +18,7 @@ export function dropNulls(value: unknown, type: TypeNode): void {
     const field = type.child(key);
     if (field === undefined) continue;
     if (child !== null) dropNulls(child, field);
-    else if (field.schema.nullable !== true && field.kind !== 'any') delete value[key];
+    else if (field.schema.nullable !== true) delete value[key];
   }
 }
 
@@ -47,8 +47,9 @@ function defaultStruct(value: Record<string, unknown>, type: TypeNode): void {
   for (const field of type.fieldNames) {
     const fieldType = type.field(field);
     if (fieldType === undefined) continue;
-    const fallback = fieldType.schema.default;
-    if (value[field] === undefined && fallback !== undefined) value[field] = structuredClone(fallback);
+    const { default: fallback, nullable } = fieldType.schema;
+    const given = nullable === true ? value[field] : (value[field] ?? undefined);
+    if (given === undefined && fallback !== undefined) value[field] = structuredClone(fallback);
   }
   // After the fields' own defaults (some depend on them) and before the children's (some are made here).
   if (name !== undefined) derivedDefaults[name]?.(value);

@@ -247,8 +247,8 @@ test('what does not fit the type is refused with its path', () => {
 });
 
 test('a client may rewrite the entries', () => {
-  const session: Session = { schema: configMaps, live: configMap({}) };
-  update(session, 'kubectl-client-side-apply', { data: { a: '1' } });
+  const session: Session = { schema: configMaps, live: undefined };
+  update(session, 'kubectl-client-side-apply', configMap({ data: { a: '1' } }));
   const entries = session.live?.metadata.managedFields ?? [];
   const managedFields = entries.map((entry) => ({ ...entry, manager: 'kubectl', operation: 'Apply' }));
   update(session, 'kubectl', { metadata: { managedFields } });
@@ -263,7 +263,8 @@ test('a client may reset the bookkeeping', () => {
 });
 
 test('changing manager names do not grow an object without end', () => {
-  const session: Session = { schema: configMaps, live: configMap({}) };
+  const session: Session = { schema: configMaps, live: undefined };
+  update(session, 'maker', configMap({ data: { first: 'v' } }));
   for (let index = 0; index < 40; index += 1) update(session, `m${index}`, { data: { [`k${index}`]: 'v' } });
   const entries = session.live?.metadata.managedFields ?? [];
   assert.ok(entries.length <= 10, String(entries.length));

@@ -131,6 +131,8 @@ export class FieldManager {
     const before = withoutManagedFields(request.live ?? this.#zero());
     // A client may rewrite the entries, as kubectl does when an object changes over to server-side apply.
     const owners = ownersOf(given?.length ? given : (request.live?.metadata.managedFields ?? []));
+    // What nobody is known to own begins to be owned with the first apply.
+    if (request.live !== undefined && owners.length === 0) return [];
     const after = withoutManagedFields(updated);
     const changed = this.#comparison(before, after);
     if (changed === undefined) return entriesOf(owners);
@@ -292,10 +294,21 @@ function conflictMessage(
   if (causes.length === 1 && only !== undefined) {
     return `Apply failed with 1 conflict: ${only.message}: ${only.field}`;
   }
-  const blocks = conflicts.map(({ owner, fields }) =>
+  const inOrder = conflicts.toSorted((a, b) => order(identifier(a.owner), identifier(b.owner)));
+  const blocks = inOrder.map(({ owner, fields }) =>
     [`conflicts with ${ownerText(owner)}:`, ...fields.paths().map((path) => `- ${path}`)].join('\n'),
   );
   return `Apply failed with ${causes.length} conflicts: ${blocks.join('\n')}`;
+}
+
+/** By what the real server sorts: its entry, as JSON. */
+function identifier({ manager, operation, apiVersion, subresource }: Owner): string {
+  return JSON.stringify({
+    manager,
+    operation,
+    ...(operation === 'Apply' ? {} : { apiVersion }),
+    ...(subresource === '' ? {} : { subresource }),
+  });
 }
 
 function ownerText(owner: Owner): string {

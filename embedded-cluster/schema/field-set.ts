@@ -103,13 +103,11 @@ export class FieldSet {
     );
   }
 
-  /** The paths as people read them: `.spec.ports[port=80,protocol="TCP"].name`. */
+  /** The paths as people read them: `.spec.ports[port=80,protocol="TCP"].name`; at each level what ends there first. */
   paths(prefix = ''): string[] {
-    const result: string[] = [];
-    for (const element of [...new Set([...this.#members, ...this.#children.keys()])].sort()) {
-      const path = prefix + elementText(element);
-      if (this.#members.has(element)) result.push(path);
-      result.push(...this.under(element).paths(path));
+    const result = [...this.#members].sort().map((element) => prefix + elementText(element));
+    for (const element of [...this.#children.keys()].sort()) {
+      result.push(...this.under(element).paths(prefix + elementText(element)));
     }
     return result;
   }

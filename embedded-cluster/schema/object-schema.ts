@@ -90,8 +90,8 @@ export class CustomSchema extends TypedSchema implements ObjectSchema {
     return pruneCustom(object, this.type);
   }
 
-  applyDefaults(object: StoredObject): void {
-    dropNulls(object, this.type);
+  applyDefaults(object: StoredObject, nullsStay = false): void {
+    if (!nullsStay) dropNulls(object, this.type);
     applyDefaults(object, this.type);
   }
 

@@ -41,7 +41,7 @@ function checkItems(value: unknown, type: TypeNode, path: string): string | unde
   if (!Array.isArray(value)) return `${path}: expected list, got ${describe(value)}`;
   const keyed = type.listMerge.type !== 'atomic';
   for (const [index, item] of value.entries()) {
-    const element = keyed ? elementText(elementOf(item, type, path)) : `[${index}]`;
+    const element = keyed ? elementText(elementOf(item, type, path, index)) : `[${index}]`;
     const problem = checkDeclared(item, type.items, path + element);
     if (problem !== undefined) return problem;
   }

@@ -32,7 +32,9 @@ export function fieldSetOf(value: unknown, type: TypeNode, path = ''): FieldSet 
     const childPath = path + elementText(element);
     const grandchildren = childrenOf(child.value, child.type, childPath);
     const isLeaf = grandchildren === undefined || grandchildren.size === 0;
-    if (isLeaf || !child.declared) members.push(element);
+    // Nobody owns that a list is empty; an empty map belongs to who applies it.
+    const isEmptyList = grandchildren !== undefined && Array.isArray(child.value);
+    if (!child.declared || (isLeaf && !isEmptyList)) members.push(element);
     if (!isLeaf) nested.push([element, fieldSetOf(child.value, child.type, childPath)]);
   }
   return new FieldSet(members, nested);
@@ -101,7 +103,9 @@ class ComparisonBuilder {
 /** `live` with everything of `applied` laid over it. Shares what it does not change. */
 export function merge(live: unknown, applied: unknown, type: TypeNode): unknown {
   if (applied === undefined) return live;
-  if (live === undefined || live === null || applied === null) return applied;
+  if (live === undefined || live === null) return applied;
+  // Null lays nothing over what is merged by its parts.
+  if (applied === null) return (childrenOf(live, type, '')?.size ?? 0) > 0 ? live : null;
   if (Array.isArray(live) && Array.isArray(applied) && type.kind === 'list') {
     return type.listMerge.type === 'atomic' ? applied : mergeLists(live, applied, type);
   }
@@ -139,7 +143,7 @@ function mergeLists(live: unknown[], applied: unknown[], type: TypeNode): unknow
   return result;
 }
 
-/** `value` without the members of `set`. Containers that lose everything go as well. */
+/** `value` without the members of `set`. A container that loses everything is null in what it stands in: validation judges that. Undefined: that is `value` itself. */
 export function removeItems(value: unknown, set: FieldSet, type: TypeNode): unknown {
   if (set.isEmpty) return value;
   if (Array.isArray(value)) {
@@ -147,8 +151,7 @@ export function removeItems(value: unknown, set: FieldSet, type: TypeNode): unkn
     const left: unknown[] = [];
     for (const [element, item] of itemsByElement(value, type, '')) {
       if (set.hasMember(element)) continue;
-      const kept = removeItems(item, set.under(element), type.items);
-      if (kept !== undefined) left.push(kept);
+      left.push(removeItems(item, set.under(element), type.items) ?? null);
     }
     return left.length === 0 && value.length > 0 ? undefined : left;
   }
@@ -157,8 +160,7 @@ export function removeItems(value: unknown, set: FieldSet, type: TypeNode): unkn
   for (const [key, child] of Object.entries(value)) {
     const element = `f:${key}`;
     if (set.hasMember(element)) continue;
-    const kept = removeItems(child, set.under(element), type.child(key) ?? untyped);
-    if (kept !== undefined) result[key] = kept;
+    result[key] = removeItems(child, set.under(element), type.child(key) ?? untyped) ?? null;
   }
   return Object.keys(result).length === 0 && Object.keys(value).length > 0 ? undefined : result;
 }
@@ -195,8 +197,8 @@ function isGranular(type: TypeNode): boolean {
 /** The items by path element. Later duplicates are kept apart by nothing, so they are an error. */
 function itemsByElement(items: unknown[], type: TypeNode, path: string): Map<string, unknown> {
   const result = new Map<string, unknown>();
-  for (const item of items) {
-    const element = elementOf(item, type, path);
+  for (const [index, item] of items.entries()) {
+    const element = elementOf(item, type, path, index);
     if (result.has(element)) {
       throw new ListKeyError(path, `duplicate entries for key ${elementText(element)}`);
     }
@@ -205,24 +207,38 @@ function itemsByElement(items: unknown[], type: TypeNode, path: string): Map<str
   return result;
 }
 
-/** The path element of a list's item. Throws ListKeyError where it has none. */
-export function elementOf(item: unknown, type: TypeNode, path: string): string {
+/** The path element of a list's item, the `index`th of its list. Throws ListKeyError where it has none. */
+export function elementOf(item: unknown, type: TypeNode, path: string, index: number): string {
+  const problem = type.listMerge.type === 'map' ? keyedProblem(item) : memberProblem(item);
+  if (problem !== undefined) throw new ListKeyError(path, `element ${index}: ${problem}`);
   const { listMerge } = type;
-  if (listMerge.type !== 'map') return `v:${JSON.stringify(item)}`;
-  if (!isObject(item))
-    throw new ListKeyError(path, 'associative list without keys has an element that is no map');
+  if (listMerge.type !== 'map' || !isObject(item)) return `v:${JSON.stringify(item)}`;
   const keys: Record<string, unknown> = {};
   for (const key of [...listMerge.keys].sort()) {
     const value = item[key] ?? type.items.field(key)?.schema.default;
     if (value !== undefined) keys[key] = value;
   }
   if (Object.keys(keys).length === 0) {
+    const names = listMerge.keys.map((key) => JSON.stringify(key)).join(' ');
     throw new ListKeyError(
       path,
-      `associative list with keys has an element that omits key field ${JSON.stringify(listMerge.keys[0])} (and doesn't have default value)`,
+      `element ${index}: associative list with keys has an element that omits all key fields [${names}] (and doesn't have default values for any key fields)`,
     );
   }
   return `k:${JSON.stringify(keys)}`;
+}
+
+/** What keeps an item from standing in a list whose items are told apart by keys. */
+function keyedProblem(item: unknown): string | undefined {
+  if (item === null) return 'associative list with keys may not have a null element';
+  return isObject(item) ? undefined : 'associative list with keys may not have non-map elements';
+}
+
+/** What keeps an item from standing in a set. */
+function memberProblem(item: unknown): string | undefined {
+  if (item === null) return "associative list without keys has an element that's an explicit null";
+  if (Array.isArray(item)) return 'not supported: associative list with lists as elements';
+  return isObject(item) ? "associative list without keys has an element that's a map type" : undefined;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

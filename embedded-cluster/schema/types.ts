@@ -29,8 +29,8 @@ export interface ObjectSchema {
   readonly openApi?: JsonSchema;
   /** Removes unknown fields in place and returns their paths (for `fieldValidation`). Values of a wrong JSON type throw a 400 like the real server's decoder. */
   prune(object: StoredObject): string[];
-  /** Fills in defaults in place. */
-  applyDefaults(object: StoredObject): void;
+  /** Fills in defaults in place. In a custom resource an explicit null of a field that is not nullable counts as left out, unless `nullsStay`. */
+  applyDefaults(object: StoredObject, nullsStay?: boolean): void;
   /** What comes out of storage again: built-in kinds go through protobuf, which does not tell an empty list from one that was never set. */
   storedForm(object: StoredObject): StoredObject;
   /** Everything that is wrong, in document order. `old` is the object before an update (immutable fields). */

@@ -8,13 +8,13 @@ import type { Call } from './core.ts';
 
 /**
  * A client's object in the form in which it is worked on: of the type asked for, unknown fields pruned (told or refused by `fieldValidation`), defaults
- * filled in. The input is not changed. Throws 400.
+ * filled in. The input is not changed. Throws 400. `nullsStay`: see `ObjectSchema.applyDefaults`.
  */
-export function decode(call: Call, input: unknown): StoredObject {
+export function decode(call: Call, input: unknown, nullsStay = false): StoredObject {
   const object = asType(call, input);
   reportFields(call, 'unknown', call.type.schema.prune(object));
   foldStringData(call, object);
-  call.type.schema.applyDefaults(object);
+  call.type.schema.applyDefaults(object, nullsStay);
   return object;
 }
 

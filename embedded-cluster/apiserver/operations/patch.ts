@@ -174,7 +174,8 @@ function merge(
   });
 }
 
+/** The real server decodes nothing here: nulls of a custom resource are left to validation. */
 function decodeMerged(call: Call, object: StoredObject): StoredObject {
   const metadata = { ...object.metadata, name: object.metadata.name ?? call.name };
-  return decode({ ...call, fieldValidation: 'Ignore' }, { ...object, metadata });
+  return decode({ ...call, fieldValidation: 'Ignore' }, { ...object, metadata }, true);
 }

@@ -57,8 +57,8 @@ function allocateClusterIp(
   if (address === undefined || address === '') address = freeAddress(used);
   spec['clusterIP'] = address;
   spec['clusterIPs'] = [address];
-  spec['ipFamilies'] ??= ['IPv4'];
-  spec['ipFamilyPolicy'] ??= 'SingleStack';
+  const familyErrors = setFamilies(spec, live);
+  if (familyErrors.length > 0) return familyErrors;
   if (address === 'None' || address === live['clusterIP']) return [];
   const message = String(address).startsWith(CLUSTER_IP_PREFIX)
     ? used.has(address)
@@ -73,6 +73,37 @@ function allocateClusterIp(
       message: `Invalid value: ${JSON.stringify([address])}: ${message}`,
     },
   ];
+}
+
+/**
+ * The families of a cluster that has IPv4 alone. A headless Service without a selector is for addresses that somebody else writes: of both families, here too.
+ */
+function setFamilies(spec: JsonObject, live: JsonObject): FieldError[] {
+  const isFree = spec['clusterIP'] === 'None' && Object.keys(spec['selector'] ?? {}).length === 0;
+  spec['ipFamilyPolicy'] ??= live['ipFamilyPolicy'] ?? (isFree ? 'RequireDualStack' : 'SingleStack');
+  spec['ipFamilies'] ??= ['IPv4'];
+  const policy = spec['ipFamilyPolicy'];
+  const families = spec['ipFamilies'] as string[];
+  if (isFree) {
+    const [first] = families;
+    if (policy !== 'SingleStack' && families.length === 1)
+      spec['ipFamilies'] = [first, first === 'IPv4' ? 'IPv6' : 'IPv4'];
+    return [];
+  }
+  const wrong = (field: string, value: unknown, why: string): FieldError => ({
+    field,
+    reason: 'FieldValueInvalid',
+    message: `Invalid value: ${JSON.stringify(value)}: ${why}`,
+  });
+  const errors: FieldError[] = [];
+  if (policy === 'RequireDualStack')
+    errors.push(
+      wrong('spec.ipFamilyPolicy', policy, 'this cluster is not configured for dual-stack services'),
+    );
+  for (const [index, family] of families.entries())
+    if (family !== 'IPv4')
+      errors.push(wrong(`spec.ipFamilies[${index}]`, family, 'not configured on this cluster'));
+  return errors;
 }
 
 function freeAddress(used: ReadonlySet<unknown>): string {

@@ -39,19 +39,24 @@ function prepareService(object: StoredObject, live: StoredObject): void {
     copyField(now, before, 'clusterIP');
     copyField(now, before, 'clusterIPs');
   }
-  if (now['type'] === before['type']) return;
   const dropUnchanged = (...fields: string[]): void => {
     if (fields.every((field) => equal(now[field], before[field])))
       for (const field of fields) delete now[field];
   };
+  if (isExternal(before) && !isExternal(now)) dropUnchanged('externalTrafficPolicy');
+  if (now['type'] === before['type']) return;
   if (now['type'] === 'ExternalName') {
     dropUnchanged('clusterIP', 'clusterIPs');
     dropUnchanged('ipFamilies');
     dropUnchanged('ipFamilyPolicy');
     dropUnchanged('internalTrafficPolicy');
   }
-  if (now['type'] !== 'NodePort' && now['type'] !== 'LoadBalancer') dropUnchanged('externalTrafficPolicy');
   if (now['type'] !== 'LoadBalancer') dropUnchanged('allocateLoadBalancerNodePorts');
+}
+
+/** Whether traffic from outside the cluster comes to a Service. */
+function isExternal({ type, externalIPs }: JsonObject): boolean {
+  return type === 'NodePort' || type === 'LoadBalancer' || asList(externalIPs).length > 0;
 }
 
 function asList(value: unknown): unknown[] {

@@ -18,7 +18,7 @@ export function validateSchema(value: unknown, root: TypeNode): FieldError[] {
 function validateValue(value: unknown, type: TypeNode, path: string, errors: FieldError[]): void {
   const { schema } = type;
   if (value === null) {
-    if (schema.nullable === true || type.kind === 'any') return;
+    if (schema.nullable === true || (type.kind === 'any' && schema.type === undefined)) return;
     errors.push(typeInvalid(path, 'null', mustBeOfType(path, typeName(type), 'null')));
     return;
   }
@@ -116,7 +116,7 @@ function validateUniqueness(value: unknown[], type: TypeNode, path: string, erro
   const seen = new Set<string>();
   for (const [index, item] of value.entries()) {
     const identity =
-      listMerge.type === 'set'
+      listMerge.type === 'set' || typeof item !== 'object' || item === null
         ? item
         : Object.fromEntries(listMerge.keys.map((key) => [key, (item as Record<string, unknown>)[key]]));
     const text = JSON.stringify(identity);

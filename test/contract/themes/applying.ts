@@ -210,6 +210,32 @@ export const applying: Theme = {
       assert.equal(at(moved, 'metadata.managedFields.0.manager'), 'after');
       await s.patch(200, 'apply', `${one}?fieldManager=after`, configMap('a', { y: '2' }), managed);
     },
+    'nobody owns that a list is empty; an empty map belongs to who applies it': async (s) => {
+      const one = `${s.path('services')}/s`;
+      const of = (ports: unknown[], finalizers: string[]): Json => ({
+        ...service('s', { clusterIP: 'None', selector: {}, ports }),
+        metadata: { name: 's', labels: {}, finalizers },
+      });
+      await s.patch(201, 'apply', `${one}?fieldManager=me`, of([], []), managed);
+      const port = { name: 'a', port: 80 };
+      await s.patch(200, 'apply', `${one}?fieldManager=me`, of([port], ['example.com/hold']), managed);
+      await s.patch(200, 'apply', `${one}?fieldManager=me`, of([], []), managed);
+    },
+    'conflicts are told by owner, and what ends higher up first': async (s) => {
+      const one = `${s.path('services')}/s`;
+      const of = (name: string, spec: Json): Json => service('s', { ports: [{ name, port: 80 }], ...spec });
+      await s.patch(201, 'apply', `${one}?fieldManager=me`, of('a', { sessionAffinity: 'None' }), managed);
+      const theirs = of('b', { sessionAffinity: 'ClientIP' });
+      await s.patch(409, 'apply', `${one}?fieldManager=you`, theirs);
+    },
+    'what nobody owns stays so under updates, until somebody applies': async (s) => {
+      const one = `${s.path('configmaps')}/a`;
+      await s.expect(201, 'POST', s.path('configmaps'), { body: configMap('a', { x: '1' }) });
+      const none = { metadata: { managedFields: [{}] } };
+      await s.patch(200, 'merge', one, none, managed);
+      await s.patch(200, 'merge', `${one}?fieldManager=me`, { data: { y: '1' } }, managed);
+      await s.patch(200, 'apply', `${one}?fieldManager=you`, configMap('a', { z: '1' }), managed);
+    },
     'apply with dryRun': async (s) => {
       const one = `${s.path('configmaps')}/a`;
       await s.patch(201, 'apply', `${one}?fieldManager=me&dryRun=All`, configMap('a', { x: '1' }), managed);

@@ -122,6 +122,31 @@ function widget(s: Scenario, name: string, spec: Json = {}, more: Json = {}): Js
 export const customResources: Theme = {
   name: 'custom-resources',
   scenarios: {
+    'apply keeps nulls, and leaves null of a map that it empties: validation judges them': async (s) => {
+      const path = await define(s, definition(s));
+      const one = `${path}/a?fieldManager=me`;
+      const managed = { managedFields: true };
+      const body = widget(s, 'a', { color: null, open: null, parts: null, nothing: null });
+      await s.expect(201, 'POST', path, { body, ...managed });
+      for (const nothing of [{ tags: null }, { open: null }]) {
+        await s.patch(422, 'apply', one, widget(s, 'a', nothing));
+      }
+      for (const parts of [[null], ['x'], [{ weight: 1 }], [{ id: 'a' }, { id: 'a' }]]) {
+        await s.patch(500, 'apply', one, widget(s, 'a', { parts }));
+      }
+      for (const tags of [[null], [{}], [[]], ['a', 'a']]) {
+        await s.patch(500, 'apply', one, widget(s, 'a', { tags }));
+      }
+      for (const list of [{ parts: [null] }, { tags: [null] }]) {
+        await s.expect(422, 'POST', path, { body: widget(s, 'b', list) });
+      }
+      const limited = widget(s, 'a', { limits: { x: 1 }, color: null, nothing: null });
+      await s.patch(200, 'apply', `${one}&force=true`, limited, managed);
+      await s.patch(422, 'apply', one, widget(s, 'a', { limits: {} }));
+      await s.patch(200, 'apply', `${path}/a?fieldManager=you`, widget(s, 'a', { limits: null }), managed);
+      // Nothing but the null of another manager is left.
+      await s.patch(422, 'apply', one, widget(s, 'a'));
+    },
     'a definition is established and its resources are served': async (s) => {
       const path = await define(s, definition(s));
       await s.expect(200, 'GET', `${DEFINITIONS}/widgets.${s.id}.example.com`);

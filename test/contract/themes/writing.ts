@@ -298,6 +298,29 @@ export const writing: Theme = {
         { managedFields: true },
       );
     },
+    'a headless Service without a selector is of both families, and keeps what its first form had': async (
+      s,
+    ) => {
+      const path = s.path('services');
+      const headless = (name: string, spec: Json = {}): Json => service(name, { clusterIP: 'None', ...spec });
+      await s.expect(201, 'POST', path, { body: headless('free'), managedFields: true });
+      const selector = { app: 'x' };
+      await s.expect(422, 'PUT', `${path}/free`, { body: headless('free', { selector }) });
+      await s.patch(422, 'merge', `${path}/free`, { spec: { selector } });
+      await s.expect(201, 'POST', path, { body: headless('bound', { selector }) });
+      await s.expect(200, 'PUT', `${path}/bound`, { body: headless('bound') });
+      await s.expect(201, 'POST', path, { body: headless('one', { ipFamilyPolicy: 'SingleStack' }) });
+      for (const wrong of [{ ipFamilies: ['IPv6'] }, { ipFamilyPolicy: 'RequireDualStack' }]) {
+        await s.expect(422, 'POST', path, { body: service('wrong', { selector, ...wrong }) });
+      }
+    },
+    'a Service loses what only went with what it no longer has': async (s) => {
+      const path = s.path('services');
+      const body = service('s', { externalIPs: ['198.18.0.1'], sessionAffinity: 'ClientIP' });
+      await s.expect(201, 'POST', path, { body });
+      await s.patch(200, 'merge', `${path}/s`, { spec: { externalIPs: null } });
+      await s.patch(200, 'merge', `${path}/s`, { spec: { sessionAffinity: 'None' } });
+    },
     'Services are given addresses and ports': async (s) => {
       const path = s.path('services');
       const first = await s.expect(201, 'POST', path, { body: service('a', { type: 'NodePort' }) });
