@@ -137,3 +137,29 @@ test('what is missing or wrong is named, with the file or the context', async ()
   }
   await assert.rejects(readKubeconfigs(join(folder, 'not-there')), /not-there cannot be read/);
 });
+
+test('a tokenFile is read again for each call, beside the kubeconfig that names it, and goes before a token', async () => {
+  const inline = { server: 'https://10.0.0.1:6443', 'certificate-authority-data': base64(PEM) };
+  await writeFile(join(folder, 'ca-of-pod'), PEM);
+  const path = await write('token-files', {
+    clusters: { inline, named: { server: inline.server, 'certificate-authority': 'ca-of-pod' } },
+    users: { pod: { tokenFile: 'a-token', token: 'old' }, nobody: { tokenFile: 'not-there' } },
+    contexts: {
+      a: { cluster: 'inline', user: 'pod' },
+      b: { cluster: 'named', user: 'pod' },
+      c: { cluster: 'inline', user: 'nobody' },
+    },
+  });
+  const token = join(folder, 'a-token');
+  await writeFile(token, 'first\n');
+  const configs = await Promise.all(['a', 'b'].map((context) => configOf(path, context)));
+  for (const config of configs) {
+    assert.equal(config.ca, PEM);
+    assert.equal(await authorization(config), 'Bearer first');
+  }
+  await writeFile(token, 'second\n');
+  for (const config of configs) assert.equal(await authorization(config), 'Bearer second');
+  await rm(token);
+  for (const config of configs) assert.equal(await authorization(config), 'Bearer second');
+  await assert.rejects(configOf(path, 'c'), /tokenFile .*not-there cannot be used/);
+});

@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
 import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
 import * as yaml from 'js-yaml';
 import { CredentialsError, inlineCredentials } from '../kubernetes/credentials.ts';
 import type { ClientConfig } from '../kubernetes/types.ts';
 import { UserError } from './errors.ts';
+import { tokenFromFile } from './token-file.ts';
 
 /** A kubeconfig file of the user, as it was read. */
 export interface KubeconfigFile {
@@ -47,14 +48,18 @@ export function contextNames(files: readonly KubeconfigFile[]): string[] {
 
 /**
  * How the cluster of a context, or of the current one, is reached. A context that holds all of it, as those of kind and of embedded clusters, is read by ourselves: client-node takes half a
- * second of processor time to load, and is asked for what else there is (files, programs, providers), and for what is wrong.
+ * second of processor time to load, and is asked for what else there is (files, programs, providers), and for what is wrong. `tokenFile` it does not know.
  * Throws a UserError that names what is missing.
  */
 export async function clientConfig(
   files: readonly KubeconfigFile[],
   wanted: string | undefined,
 ): Promise<ContextConfig> {
-  return inlineConfig(files, wanted) ?? loadedConfig(files, wanted);
+  const tokenFile = tokenFileOf(files, wanted);
+  if (tokenFile === undefined) return inlineConfig(files, wanted) ?? loadedConfig(files, wanted);
+  const token = tokenFromFile(tokenFile);
+  const found = inlineConfig(files, wanted, await token()) ?? (await loadedConfig(files, wanted));
+  return { ...found, config: { ...found.config, auth: { kind: 'token', token } } };
 }
 
 /** An entry of one of a kubeconfig's lists: a name, and beside it what it names. */
@@ -71,26 +76,57 @@ interface Merged {
   readonly users: readonly Entry[];
 }
 
-function inlineConfig(
-  files: readonly KubeconfigFile[],
-  wanted: string | undefined,
-): ContextConfig | undefined {
+/** What a context consists of. */
+interface Chosen {
+  readonly context: Entry;
+  readonly cluster: Entry | undefined;
+  readonly user: Entry | undefined;
+}
+
+function chosen(files: readonly KubeconfigFile[], wanted: string | undefined): Chosen | undefined {
   const all = merged(files);
   const context = all?.contexts.find(({ name }) => name === (wanted ?? all.currentContext));
   if (all === undefined || context === undefined) return undefined;
-  const { cluster, user } = (context['context'] ?? {}) as Record<string, unknown>;
+  const named = (context['context'] ?? {}) as Record<string, unknown>;
+  return {
+    context,
+    cluster: all.clusters.find(({ name }) => name === named['cluster']),
+    user: all.users.find(({ name }) => name === named['user']),
+  };
+}
+
+/** @param token that of the user's `tokenFile`, which goes before its `token` */
+function inlineConfig(
+  files: readonly KubeconfigFile[],
+  wanted: string | undefined,
+  token?: string,
+): ContextConfig | undefined {
+  const found = chosen(files, wanted);
+  if (found === undefined) return undefined;
+  const { context, cluster, user } = found;
+  const { tokenFile: _, ...fields } = (user?.['user'] ?? {}) as Record<string, unknown>;
+  const own = token === undefined ? user : { ...user, user: { ...fields, token } };
   try {
     const config = inlineCredentials({
       'current-context': context.name,
       contexts: [context],
-      clusters: all.clusters.filter(({ name }) => name === cluster).slice(0, 1),
-      users: all.users.filter(({ name }) => name === user).slice(0, 1),
+      clusters: cluster === undefined ? [] : [cluster],
+      users: own === undefined ? [] : [own],
     });
     return { context: context.name, config };
   } catch (error) {
     if (error instanceof CredentialsError) return undefined;
     throw error;
   }
+}
+
+/** Absolute path of the context's `tokenFile`; undefined: it has none. As with kubectl it stands beside the kubeconfig that names it. */
+function tokenFileOf(files: readonly KubeconfigFile[], wanted: string | undefined): string | undefined {
+  const user = chosen(files, wanted)?.user;
+  const tokenFile = (user?.['user'] as Record<string, unknown> | undefined)?.['tokenFile'];
+  if (user === undefined || typeof tokenFile !== 'string' || tokenFile === '') return undefined;
+  const from = files.find((file) => merged([file])?.users.some(({ name }) => name === user.name));
+  return resolve(dirname(from?.path ?? '.'), tokenFile);
 }
 
 /** undefined when a file is none of a kubeconfig's shape. */
