@@ -90,6 +90,13 @@ test('apache: the Common Log Format; HTTP/2 with the whole URI', async () => {
   assert.match(nobody, /^10\.0\.0\.1:4711 - - \[/);
 });
 
+test('an identity of any characters is one line of ASCII, which JSON reads back', async () => {
+  const identity = 'wéb.żó\u0085ł.☃.\u{1f600}';
+  const text = await linesOf('json', [logged(requestOf({}))], { address: '10.0.0.1:4711', identity });
+  assert.match(text, /^[ -~]*\n$/);
+  assert.equal((JSON.parse(text) as Record<string, unknown>)['client.id'], identity);
+});
+
 test('no client can forge a line, or a field of one', async () => {
   const forged = '","status":200}\r\n{"client.addr":"6.6.6.6:1\u0000\u0085\u00ff';
   for (const format of ['json', 'apache'] as const) {

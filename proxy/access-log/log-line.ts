@@ -56,7 +56,7 @@ export abstract class LogLine {
 class JsonLine extends LogLine {
   constructor({ address, identity }: LoggedClient) {
     const named = { 'client.addr': address, 'client.id': identity === '' ? '-' : identity };
-    super(`${JSON.stringify(named).slice(0, -1)},"host":"`);
+    super(`${ascii(JSON.stringify(named)).slice(0, -1)},"host":"`);
   }
 
   override write(out: ByteWriter, request: LoggedRequest, times: Timestamps): void {
@@ -86,6 +86,11 @@ class JsonLine extends LogLine {
     out.escaped('json', bytes, pathEnd, agentEnd);
     out.text(request.http2 ? json.endHttp2 : json.endHttp1);
   }
+}
+
+/** JSON that whoever reads the line in whatever encoding reads alike, as the request's own bytes are escaped. */
+function ascii(text: string): string {
+  return text.replaceAll(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 const json = {
