@@ -21,7 +21,10 @@ suite('redirection of HTTP/2', { skip: skip !== undefined, timeout: 60_000 }, ()
 
   before(async () => {
     pods = await TestPods.create();
-    [client, server] = await Promise.all([pods.pod('client', 2), pods.pod('server', 3, {}, [OPAQUE])]);
+    [client, server] = await Promise.all([
+      pods.pod('client', 2),
+      pods.pod('server', 3, { opaquePorts: [OPAQUE] }),
+    ]);
     outside = pods.app(pods.network.namespace('outside', 4));
     for (const port of [HTTP2, OPAQUE]) await server.app.ask({ do: 'serve-http2', port });
     await server.app.ask({ do: 'serve-grpc', host: '0.0.0.0', port: GRPC });

@@ -17,6 +17,7 @@ export type ToSidecar =
       readonly anchorsFile: string;
       readonly opaquePorts: readonly number[];
       readonly ports: ProxyPorts;
+      readonly ingress: boolean;
     }
   | { readonly kind: 'leaf'; readonly leaf: string; readonly issuer: string; readonly validUntil: number }
   | {

@@ -85,6 +85,15 @@ export interface Pod {
   tell(message: Extract<ToSidecar, { kind: 'service' | 'policy' }>): Promise<void>;
 }
 
+export interface PodOptions {
+  /** Of the container that sets the rules. */
+  readonly env?: Record<string, string>;
+  readonly opaquePorts?: readonly number[];
+  readonly tools?: Tools;
+  /** The sidecar is an ingress controller's. */
+  readonly ingress?: boolean;
+}
+
 /** Pods under one trust anchor on a network of their own. Call `close` at the end, also of a failure. */
 export class TestPods {
   readonly network: TestNetwork;
@@ -140,14 +149,8 @@ export class TestPods {
     return new App(this.#spawn(namespace, uid, 'app.ts'));
   }
 
-  /** @param env of the container that sets the rules */
-  async pod(
-    serviceAccount: string,
-    host: number,
-    env: Record<string, string> = {},
-    opaquePorts: readonly number[] = [],
-    tools: Tools = 'all',
-  ): Promise<Pod> {
+  async pod(serviceAccount: string, host: number, options: PodOptions = {}): Promise<Pod> {
+    const { env = {}, opaquePorts = [], tools = 'all', ingress = false } = options;
     const namespace = this.network.namespace(serviceAccount, host);
     this.redirect(namespace, env, tools);
     const names = workload(serviceAccount);
@@ -155,7 +158,8 @@ export class TestPods {
     const send = (message: ToSidecar): boolean => child.send(message);
     const { inboundPort: inbound, outboundPort: outbound, adminPort: admin } = redirectConfig(env);
     const ports = { inbound, outbound, admin };
-    send({ kind: 'start', names, ip: namespace.ip4, anchorsFile: this.#anchorsFile, opaquePorts, ports });
+    const where = { names, ip: namespace.ip4, anchorsFile: this.#anchorsFile };
+    send({ kind: 'start', ...where, opaquePorts, ports, ingress });
     for (;;) {
       const message = await nextMessage<FromSidecar>(child);
       if (message.kind === 'ready') break;

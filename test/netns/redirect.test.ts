@@ -30,8 +30,11 @@ suite('redirection', { skip: skip !== undefined, timeout: 60_000 }, () => {
   before(async () => {
     pods = await TestPods.create();
     [client, server] = await Promise.all([
-      pods.pod('client', 2, { ISTHMUS_REDIRECT_SKIP_OUTBOUND_PORTS: `${SKIPPED_OUT}` }),
-      pods.pod('server', 3, { ISTHMUS_REDIRECT_SKIP_INBOUND_PORTS: `${SKIPPED_IN}` }, [GREETS]),
+      pods.pod('client', 2, { env: { ISTHMUS_REDIRECT_SKIP_OUTBOUND_PORTS: `${SKIPPED_OUT}` } }),
+      pods.pod('server', 3, {
+        env: { ISTHMUS_REDIRECT_SKIP_INBOUND_PORTS: `${SKIPPED_IN}` },
+        opaquePorts: [GREETS],
+      }),
     ]);
     outsideNamespace = pods.network.namespace('outside', 4);
     outside = pods.app(outsideNamespace);
@@ -107,6 +110,25 @@ suite('redirection', { skip: skip !== undefined, timeout: 60_000 }, () => {
     assert.match(body, /inbound_http_authz_allow_total\{[^}]*tls="no_identity"/);
   });
 
+  test('an ingress: a request goes where l5d-dst-override says, whatever address it was for; at others by its address', async () => {
+    const field = { 'l5d-dst-override': 'web.shop.svc.cluster.local:80', host: 'public.example' };
+    const ingress = await pods.pod('ingress', 7, { ingress: true });
+    const named = { authority: field['l5d-dst-override'], endpoints: [server.endpoint(HTTP)] };
+    await ingress.tell({ kind: 'service', ...named, opaque: false });
+    // As by address no endpoint is there, by name one is.
+    for (const authority of [`${SERVICE4}:80`, `${server.namespace.ip4}:${ECHO}`]) {
+      await ingress.tell({ kind: 'service', authority, endpoints: [], opaque: false });
+      const seen = await ingress.app.seen(`http://${authority}/`, field);
+      assert.deepEqual(seen, {
+        from: server.namespace.ip4,
+        host: 'public.example',
+        client: ingress.dnsName,
+      });
+    }
+    assert.equal((await ingress.app.get(`http://${SERVICE4}/`)).status, 504);
+    assert.equal((await client.app.seen(`http://${SERVICE4}/`, field)).client, client.dnsName);
+  });
+
   test('plaintext from outside of the mesh: by policy, for requests and for bytes', async () => {
     const url = `http://${server.namespace.ip4}:${HTTP}/`;
     const open = await outside.seen(url, { 'l5d-client-id': 'a liar' });
@@ -162,11 +184,12 @@ suite('redirection', { skip: skip !== undefined, timeout: 60_000 }, () => {
   });
 
   test('other ports of a sidecar, and its end when the pod’s own container asks for it', async () => {
-    const pod = await pods.pod('elsewhere', 6, {
+    const env = {
       ISTHMUS_REDIRECT_INBOUND_PORT: '15001',
       ISTHMUS_REDIRECT_OUTBOUND_PORT: '15002',
       ISTHMUS_REDIRECT_ADMIN_PORT: '15003',
-    });
+    };
+    const pod = await pods.pod('elsewhere', 6, { env });
     await pod.app.ask({ do: 'serve-http', host: '::', port: 4143 });
     const authority = `${SERVICE4}:80`;
     await pod.tell({ kind: 'service', authority, endpoints: [pod.endpoint(4143)], opaque: false });
@@ -183,7 +206,7 @@ suite('redirection', { skip: skip !== undefined, timeout: 60_000 }, () => {
 
   test('iptables does the same where it is all that there is, and doubles nothing', async (t) => {
     if (!works('iptables', ['--version'])) return t.skip('needs iptables');
-    const pod = await pods.pod('iptables', 5, {}, [], 'iptables');
+    const pod = await pods.pod('iptables', 5, { tools: 'iptables' });
     const authorities = [`${SERVICE4}:80`, `[${SERVICE6}]:80`];
     for (const authority of authorities) {
       await pod.tell({ kind: 'service', authority, endpoints: [server.endpoint(HTTP)], opaque: false });

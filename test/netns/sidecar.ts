@@ -34,7 +34,7 @@ process.on('message', (message: ToSidecar) => {
 });
 process.on('disconnect', () => process.exit(0));
 
-async function start({ names, ip, anchorsFile, opaquePorts, ports }: Start): Promise<void> {
+async function start({ names, ip, anchorsFile, opaquePorts, ports, ingress }: Start): Promise<void> {
   const identity = createWorkloadIdentity({
     names,
     podName: names.serviceAccount,
@@ -60,7 +60,7 @@ async function start({ names, ip, anchorsFile, opaquePorts, ports }: Start): Pro
     traces: undefined,
     mode: 'redirect',
     ports,
-    ingress: false,
+    ingress,
     adminShutdown: true,
     defaultPolicy: 'all-unauthenticated',
     clusterNetworks: [],
