@@ -6,9 +6,19 @@ import { registerReadings } from './metrics.ts';
 test('readings are worked out at each scrape, and leave what has the same name alone', async () => {
   const registry = new Registry();
   let value = 1;
-  registerReadings(registry, () => [{ name: 'level', help: 'How high', value }]);
-  registerReadings(registry, () => [{ name: 'level', help: 'Another', value: 99 }]);
-  assert.match(await registry.metrics(), /^level 1$/m);
+  const level = { name: 'level', help: 'How high', type: 'gauge' } as const;
+  registerReadings(registry, () => [
+    { ...level, value },
+    { name: 'steps_total', help: 'How many', type: 'counter', value: 2 * value },
+  ]);
+  registerReadings(registry, () => [{ ...level, help: 'Another', value: 99 }]);
+  const first = await registry.metrics();
+  assert.match(first, /^# TYPE level gauge$/m);
+  assert.match(first, /^# TYPE steps_total counter$/m);
+  assert.match(first, /^level 1$/m);
+  assert.match(first, /^steps_total 2$/m);
   value = 7;
-  assert.match(await registry.metrics(), /^level 7$/m);
+  const second = await registry.metrics();
+  assert.match(second, /^level 7$/m);
+  assert.match(second, /^steps_total 14$/m);
 });

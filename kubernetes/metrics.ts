@@ -85,22 +85,38 @@ export function createReflectorMetrics(registry: Registry): ReflectorMetrics {
 export interface Reading {
   name: string;
   help: string;
+  type: 'gauge' | 'counter';
   value: number;
 }
 
-/** Tells readings as gauges, worked out at each scrape; what is registered under the same name already stays. */
+/** Tells readings, worked out at each scrape; what is registered under the same name already stays. */
 export function registerReadings(registry: Registry, read: () => readonly Reading[]): void {
-  for (const { name, help } of read()) {
+  for (const { name, help, type } of read()) {
     if (registry.getSingleMetric(name) !== undefined) continue;
-    const gauge = new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        const reading = read().find((candidate) => candidate.name === name);
-        if (reading !== undefined) this.set(reading.value);
-      },
-    });
-    gauge.set(0);
+    const now = (): number => read().find((candidate) => candidate.name === name)?.value ?? 0;
+    registry.registerMetric(type === 'gauge' ? gaugeOf(name, help, now) : counterOf(name, help, now));
   }
+}
+
+function gaugeOf(name: string, help: string, now: () => number): Gauge {
+  return new Gauge({
+    name,
+    help,
+    registers: [],
+    collect() {
+      this.set(now());
+    },
+  });
+}
+
+function counterOf(name: string, help: string, now: () => number): Counter {
+  return new Counter({
+    name,
+    help,
+    registers: [],
+    collect() {
+      this.reset();
+      this.inc(now());
+    },
+  });
 }

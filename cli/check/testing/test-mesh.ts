@@ -117,10 +117,16 @@ function nextTurn(): Promise<void> {
 async function answerAs(cleanups: Cleanups, told: Told): Promise<number> {
   const registry = new Registry();
   registerReadings(registry, () => [
-    { name: 'isthmus_identity_trust_bundle_sequence', help: 'h', value: told.sequence },
+    {
+      name: 'isthmus_identity_trust_bundle_sequence',
+      help: 'h',
+      type: 'gauge',
+      value: told.sequence,
+    },
     {
       name: 'control_identity_cert_expiration_timestamp_seconds',
       help: 'h',
+      type: 'gauge',
       value: told.certificateEnd / 1000,
     },
   ]);
