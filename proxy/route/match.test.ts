@@ -5,7 +5,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 
 import { GrpcRouteMatchSchema } from '../../api/proto/gen/linkerd/grpc_route_pb.js';
-import { HttpRouteMatchSchema } from '../../api/proto/gen/linkerd/http_route_pb.js';
+import { HostMatchSchema, HttpRouteMatchSchema } from '../../api/proto/gen/linkerd/http_route_pb.js';
 import { HttpMethod_Registered } from '../../api/proto/gen/linkerd/http_types_pb.js';
 import { fieldIdOf } from '../field-names.ts';
 import { Head, setSpan } from '../message.ts';
@@ -168,6 +168,20 @@ test('host names go before everything else, exact ones before those with a wildc
   ]);
   assert.equal(table.find(request('/', [], 'a.shop:80')), 'exact');
   assert.equal(table.find(request('/', [], 'b.shop')), 'any');
+});
+
+test('a host name: without its port, of any case, with or without a final dot; a wildcard is for what is below it', () => {
+  const hosts = [
+    { case: 'exact' as const, value: 'web.shop' },
+    { case: 'exact' as const, value: 'rooted.shop.' },
+    { case: 'suffix' as const, value: { reverseLabels: ['com', 'example'] } },
+  ].map((match) => create(HostMatchSchema, { match }));
+  const table = new RouteTable([{ hosts, rules: [{ matches: [], value: true }] }]);
+  const fitting = ['web.shop', 'WEB.Shop:8080', 'web.shop.', 'web.shop.:80', 'rooted.shop.'];
+  for (const host of [...fitting, 'a.example.com', 'a.b.example.com.:80'])
+    assert.equal(table.find(request('/', [], host)), true, host);
+  for (const host of ['web', 'web.shop..', 'a.web.shop', 'rooted.shop', 'example.com', 'anexample.com', ''])
+    assert.equal(table.find(request('/', [], host)), undefined, host);
 });
 
 test('an expression is tried on a path of any length, in a time in proportion to it', () => {

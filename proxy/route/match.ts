@@ -156,7 +156,7 @@ export class QueryMatches implements Matcher {
   }
 }
 
-/** The name of the authority, without its port. */
+/** The name of the authority, without its port. As at Linkerd's proxy a final dot counts only where the route has one too; case does not, as in DNS. */
 export class HostMatches implements Matcher {
   readonly precedence: readonly number[];
   readonly fitsAll = false;
@@ -174,7 +174,10 @@ export class HostMatches implements Matcher {
     const host = spanText(authority)
       .toLowerCase()
       .replace(/:[0-9]+$/, '');
-    return this.#exact === undefined ? host.endsWith(this.#suffix) : host === this.#exact;
+    const relative = host.endsWith('.') ? host.slice(0, -1) : host;
+    if (this.#exact === undefined)
+      return (this.#suffix.endsWith('.') ? host : relative).endsWith(this.#suffix);
+    return (this.#exact.endsWith('.') ? host : relative) === this.#exact;
   }
 }
 

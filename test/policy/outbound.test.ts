@@ -35,15 +35,16 @@ interface RouteOptions {
   parent?: object;
   namespace?: string;
   annotations?: Record<string, string>;
+  hostnames?: string[];
 }
 
 async function route(
   rules: object[],
-  { parent = {}, namespace = 'shop', annotations = {} }: RouteOptions = {},
+  { parent = {}, namespace = 'shop', annotations = {}, hostnames = [] }: RouteOptions = {},
 ): Promise<void> {
   const parentRefs = [{ group: '', kind: 'Service', name: 'old', namespace: 'shop', ...parent }];
   const name = `r${put.length}`;
-  mesh.put('httpRoutes', name, { parentRefs, rules }, { namespace, annotations });
+  mesh.put('httpRoutes', name, { parentRefs, hostnames, rules }, { namespace, annotations });
   put.push(['httpRoutes', name, namespace]);
   await mesh.told();
 }
@@ -77,6 +78,17 @@ test('requests go where the most specific match sends them, and nowhere when non
   mesh.remove('httpRoutes', 'r0');
   await mesh.told();
   assert.equal(await app('/any'), 'old');
+});
+
+test('a route with host names is for requests that call the Service so; the others are for other routes, or for none', async () => {
+  const called = async (host: string): Promise<string> => {
+    const answer = await ask(web.pod.ip, `http://${host}/`);
+    return answer.status === 200 ? answer.body.toString() : String(answer.status);
+  };
+  await route([{ backendRefs: [FRESH] }], { hostnames: ['*.svc.cluster.local'] });
+  assert.deepEqual([await called('old.shop.svc.cluster.local'), await called('old.shop')], ['fresh', '404']);
+  await route([{ backendRefs: [OLD] }]);
+  assert.deepEqual([await called('old.shop.svc.cluster.local'), await called('old.shop')], ['fresh', 'old']);
 });
 
 test('traffic is split by weight', async () => {
