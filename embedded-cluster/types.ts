@@ -103,9 +103,29 @@ export interface LoopbackClient {
   ): Promise<void>;
 }
 
+/** What a Status says beside its message. */
+export interface FailureParts {
+  reason?: string;
+  details?: Status['details'] | undefined;
+}
+
 /** A failure with the Status body that a client gets. */
 export class ApiError extends Error {
   readonly status: Status;
+
+  /** A failure with that status of HTTP. */
+  static of(code: number, message: string, { reason, details }: FailureParts = {}): ApiError {
+    return new ApiError({
+      kind: 'Status',
+      apiVersion: 'v1',
+      metadata: {},
+      status: 'Failure',
+      message,
+      ...(reason === undefined ? {} : { reason }),
+      ...(details === undefined ? {} : { details }),
+      code,
+    });
+  }
 
   constructor(status: Status) {
     super(status.message ?? 'unknown error');

@@ -10,16 +10,7 @@ type Details = NonNullable<Status['details']>;
 const RETRY_AFTER_SECONDS = 1;
 
 function failure(code: number, reason: string, message: string, details?: Details): ApiError {
-  return new ApiError({
-    kind: 'Status',
-    apiVersion: 'v1',
-    metadata: {},
-    status: 'Failure',
-    message,
-    reason,
-    ...(details === undefined ? {} : { details }),
-    code,
-  });
+  return ApiError.of(code, message, { reason, details });
 }
 
 /** `deployments.apps`, or `pods` for core. */
@@ -96,14 +87,7 @@ export function invalidOptions(kind: string, ...errors: readonly FieldError[]): 
 
 /** A plain failure without a reason, which the real server answers where its own code did not think of a better one. */
 export function plainError(message: string): ApiError {
-  return new ApiError({
-    kind: 'Status',
-    apiVersion: 'v1',
-    metadata: {},
-    status: 'Failure',
-    message,
-    code: 500,
-  });
+  return ApiError.of(500, message);
 }
 
 export function unauthorized(): ApiError {

@@ -3,7 +3,7 @@ import type { Condition, KubernetesObject, LabelSelector, Pod } from '../../api/
 import { getAs } from '../typed-client.ts';
 import type { LoopbackClient, StoredObject } from '../types.ts';
 import { type ControllerContext, type ControllerSpec, ignoring, keyOf, splitKey } from './controller.ts';
-import { selectorMatches } from './labels.ts';
+import { selectorMatches } from '../labels.ts';
 import { controllerOf } from './owners.ts';
 import { isReady } from './pods.ts';
 

@@ -5,7 +5,7 @@ import { referenceTo } from '../events.ts';
 import type { StoredObject } from '../types.ts';
 import type { ControllerContext, ControllerSpec } from './controller.ts';
 import { ignoring, keyOf, splitKey } from './controller.ts';
-import { mapMatches } from './labels.ts';
+import { mapMatches } from '../labels.ts';
 import { getAs, listAs } from '../typed-client.ts';
 
 const SLICES = 'endpointslices.discovery.k8s.io';

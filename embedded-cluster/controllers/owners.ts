@@ -1,7 +1,7 @@
 import type { KubernetesObject, LabelSelector, OwnerReference } from '../../api/kubernetes-types.ts';
 import type { LoopbackClient, StoredObject } from '../types.ts';
 import { ignoring } from './controller.ts';
-import { selectorMatches } from './labels.ts';
+import { selectorMatches } from '../labels.ts';
 
 /** The owner reference that marks `owner` as the controller of what it makes. */
 export function controllerReference(owner: StoredObject): OwnerReference {

@@ -4,7 +4,7 @@ import { referenceTo } from '../events.ts';
 import type { StoredObject } from '../types.ts';
 import type { ControllerContext, ControllerSpec } from './controller.ts';
 import { errorText, ignoring, keyOf, splitKey } from './controller.ts';
-import { mapMatches } from './labels.ts';
+import { mapMatches } from '../labels.ts';
 import { withoutZeros } from './deployment-status.ts';
 import { claim, controllerReference, ownerKeys } from './owners.ts';
 import { byDeletionOrder, isActive, isAvailable, isReady, readySince } from './pods.ts';

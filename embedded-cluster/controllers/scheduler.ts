@@ -3,7 +3,7 @@ import { metaTime } from '../clock.ts';
 import { referenceTo } from '../events.ts';
 import type { ControllerContext, ControllerSpec } from './controller.ts';
 import { ignoring, keyOf, splitKey } from './controller.ts';
-import { mapMatches } from './labels.ts';
+import { mapMatches } from '../labels.ts';
 
 /** A pod that fits nowhere is looked at again when a node changes, and after this at the latest. */
 const RETRY_MS = 30_000;

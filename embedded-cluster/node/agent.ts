@@ -1,31 +1,16 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Pod } from '../../api/kubernetes-types.ts';
+import type { PodLogRequest } from '../apiserver/index.ts';
 import { ApiError } from '../types.ts';
 import type { StoredObject } from '../types.ts';
 import { readLogLines } from './log-reader.ts';
 import type { NodeContext } from './node-context.ts';
 import { PodWorker } from './pod-worker.ts';
 
-/** Which container's log is asked for. */
-export interface LogRequest {
-  namespace: string;
-  pod: string;
-  container: string;
-  previous: boolean;
-  follow: boolean;
-  tailLines: number | undefined;
-  sinceSeconds: number | undefined;
-  /** RFC 3339. */
-  sinceTime: string | undefined;
-  timestamps: boolean;
-  limitBytes: number | undefined;
-  signal: AbortSignal;
-}
-
 export interface NodeAgent {
   /** The log of a container, line by line; ends by itself unless `follow`. Throws an ApiError, in a kubelet's words, when there is none to give. */
-  podLog(request: LogRequest): Promise<AsyncIterable<string>>;
+  podLog(request: PodLogRequest): Promise<AsyncIterable<string>>;
   /** Begins to end every pod's processes within their grace, at most `limitMs`; pod objects stay as they are. Called again, it may only hurry. */
   beginStop(limitMs?: number): void;
   /** Resolves when all have ended. */
@@ -98,7 +83,7 @@ function removeStrangers(dataDir: string, known: ReadonlySet<string>): void {
 function podLog(
   node: NodeContext,
   workers: ReadonlyMap<string, PodWorker>,
-  request: LogRequest,
+  request: PodLogRequest,
 ): AsyncIterable<string> {
   const pod = node.client.get('pods', request.namespace, request.pod);
   const worker = workers.get(pod?.metadata.uid ?? '');
@@ -123,13 +108,5 @@ function podLog(
 }
 
 function noLog(message: string): ApiError {
-  return new ApiError({
-    kind: 'Status',
-    apiVersion: 'v1',
-    metadata: {},
-    status: 'Failure',
-    message,
-    reason: 'BadRequest',
-    code: 400,
-  });
+  return ApiError.of(400, message, { reason: 'BadRequest' });
 }

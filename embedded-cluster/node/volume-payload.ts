@@ -1,5 +1,5 @@
 import type { KeyToPath, Pod, ProjectedSource, Volume } from '../../api/kubernetes-types.ts';
-import type { LoopbackClient } from '../types.ts';
+import type { LoopbackClient, StoredObject } from '../types.ts';
 import type { VolumeFile } from './atomic-writer.ts';
 import { podField, resourceField } from './downward.ts';
 import type { PodPlace } from './downward.ts';
@@ -87,18 +87,14 @@ function addConfigMap(
   source: ObjectSource,
   mode: number,
 ): void {
-  const namespace = input.pod.metadata?.namespace ?? '';
-  const found = input.client.get('configmaps', namespace, source.name ?? '');
-  if (found === undefined) {
-    if (source.optional === true) return;
-    throw new Error(`configmap "${source.name ?? ''}" not found`);
-  }
-  const data = new Map<string, Buffer>();
-  for (const [key, value] of Object.entries((found['data'] ?? {}) as Record<string, string>))
-    data.set(key, Buffer.from(value));
-  for (const [key, value] of Object.entries((found['binaryData'] ?? {}) as Record<string, string>))
-    data.set(key, Buffer.from(value, 'base64'));
-  addItems(files, data, source, mode);
+  const found = sourceObject(input, 'configmap', source);
+  if (found === undefined) return;
+  addItems(
+    files,
+    new Map([...entriesOf(found, 'data', 'utf8'), ...entriesOf(found, 'binaryData', 'base64')]),
+    source,
+    mode,
+  );
 }
 
 function addSecret(
@@ -107,16 +103,24 @@ function addSecret(
   source: ObjectSource,
   mode: number,
 ): void {
-  const namespace = input.pod.metadata?.namespace ?? '';
-  const found = input.client.get('secrets', namespace, source.name ?? '');
-  if (found === undefined) {
-    if (source.optional === true) return;
-    throw new Error(`secret "${source.name ?? ''}" not found`);
-  }
-  const data = new Map<string, Buffer>();
-  for (const [key, value] of Object.entries((found['data'] ?? {}) as Record<string, string>))
-    data.set(key, Buffer.from(value, 'base64'));
-  addItems(files, data, source, mode);
+  const found = sourceObject(input, 'secret', source);
+  if (found !== undefined) addItems(files, new Map(entriesOf(found, 'data', 'base64')), source, mode);
+}
+
+/** Undefined: it is not there and need not be. Throws where it must. */
+function sourceObject(
+  { pod, client }: PayloadInput,
+  kind: 'configmap' | 'secret',
+  { name = '', optional }: ObjectSource,
+): StoredObject | undefined {
+  const found = client.get(`${kind}s`, pod.metadata?.namespace ?? '', name);
+  if (found === undefined && optional !== true) throw new Error(`${kind} "${name}" not found`);
+  return found;
+}
+
+function entriesOf(object: StoredObject, field: string, encoding: BufferEncoding): [string, Buffer][] {
+  const entries = Object.entries((object[field] ?? {}) as Record<string, string>);
+  return entries.map(([key, value]) => [key, Buffer.from(value, encoding)]);
 }
 
 function addItems(

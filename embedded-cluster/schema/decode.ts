@@ -195,14 +195,8 @@ function wrongType(value: unknown, type: TypeNode, at: Position): ApiError {
 function badRequest(at: Position, message: string): ApiError {
   const { kind, apiVersion } = at.object;
   const version = apiVersion.slice(apiVersion.lastIndexOf('/') + 1);
-  return new ApiError({
-    kind: 'Status',
-    apiVersion: 'v1',
-    metadata: {},
-    status: 'Failure',
-    message: `${kind} in version "${version}" cannot be handled as a ${kind}: ${message}`,
+  return ApiError.of(400, `${kind} in version "${version}" cannot be handled as a ${kind}: ${message}`, {
     reason: 'BadRequest',
-    code: 400,
   });
 }
 

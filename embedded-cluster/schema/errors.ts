@@ -3,36 +3,26 @@ import type { FieldError } from './types.ts';
 
 /** A patch that cannot be read. */
 export function malformedPatch(message: string): ApiError {
-  return failure(400, message, 'BadRequest');
+  return ApiError.of(400, message, { reason: 'BadRequest' });
 }
 
 /** A JSON patch that does not fit the object. The real server says no more than this, and kubectl prints what else it is told instead. */
 export function inapplicablePatch(): ApiError {
-  return failure(422, 'the server rejected our request due to an error in our request', 'Invalid', {});
+  return ApiError.of(422, 'the server rejected our request due to an error in our request', {
+    reason: 'Invalid',
+    details: {},
+  });
 }
 
 /** A strategic merge patch that breaks its own rules. The real server counts these as its own errors, without a reason. */
 export function brokenStrategicPatch(message: string): ApiError {
-  return failure(500, message);
+  return ApiError.of(500, message);
 }
 
 export function unsupportedPatchType(supported: readonly string[]): ApiError {
   const types = supported.join(', ');
   const message = `the body of the request was in an unknown format - accepted media types include: ${types}`;
-  return failure(415, message, 'UnsupportedMediaType');
-}
-
-function failure(code: number, message: string, reason?: string, details?: Record<string, never>): ApiError {
-  return new ApiError({
-    kind: 'Status',
-    apiVersion: 'v1',
-    metadata: {},
-    status: 'Failure',
-    message,
-    ...(reason === undefined ? {} : { reason }),
-    ...(details === undefined ? {} : { details }),
-    code,
-  });
+  return ApiError.of(415, message, { reason: 'UnsupportedMediaType' });
 }
 
 export function required(field: string, detail = ''): FieldError {

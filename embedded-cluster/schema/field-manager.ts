@@ -2,6 +2,15 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ManagedFieldsEntry, ObjectMeta } from '../../api/kubernetes-types.ts';
 import { ApiError } from '../types.ts';
 import type { StoredObject } from '../types.ts';
+import { conflictError } from './apply-conflict.ts';
+import {
+  entriesOf,
+  type ManagerIdentity,
+  mergeOldUpdates,
+  type Owner,
+  ownersOf,
+  take,
+} from './field-owners.ts';
 import { FieldSet } from './field-set.ts';
 import type { TypeNode } from './type-node.ts';
 import { compare, fieldSetOf, ListKeyError, merge, removeItems } from './typed-value.ts';
@@ -10,18 +19,6 @@ import { checkDeclared } from './typed-check.ts';
 import { zeroObject } from './zero-object.ts';
 
 /** Server-side apply and the bookkeeping of who owns which field (KEP-555, structured-merge-diff's merge.Updater). */
-
-interface ManagerIdentity {
-  manager: string;
-  operation: 'Apply' | 'Update';
-  apiVersion: string;
-  subresource: string;
-}
-
-interface Owner extends ManagerIdentity {
-  time: string | undefined;
-  fields: FieldSet;
-}
 
 export interface ApplyRequest {
   live: StoredObject | undefined;
@@ -43,10 +40,6 @@ export interface UpdateRequest {
 
 /** Owns, from the first apply on, what was there before anybody's ownership was recorded. */
 const beforeFirstApply = 'before-first-apply';
-/** Update entries above this are merged into one, so that changing manager names cannot grow an object without end (the real server's bound). */
-const maxUpdateOwners = 10;
-const mergedUpdateOwner = 'ancient-changes';
-
 /** Fields that nobody owns: identity and what the server itself sets. */
 const unowned = FieldSet.fromFieldsV1({
   'f:apiVersion': {},
@@ -237,14 +230,10 @@ export class FieldManager {
   #untypable(object: StoredObject, problem: string): ApiError {
     const { namespace = '', name = '' } = object.metadata;
     const version = this.#apiVersion.includes('/') ? this.#apiVersion : `/${this.#apiVersion}`;
-    return new ApiError({
-      kind: 'Status',
-      apiVersion: 'v1',
-      metadata: {},
-      status: 'Failure',
-      message: `failed to create typed patch object (${namespace}/${name}; ${version}, Kind=${this.#kind}): ${problem}`,
-      code: 500,
-    });
+    return ApiError.of(
+      500,
+      `failed to create typed patch object (${namespace}/${name}; ${version}, Kind=${this.#kind}): ${problem}`,
+    );
   }
 
   /** What a create is compared with: a custom resource has nothing that was not given. */
@@ -260,139 +249,14 @@ function giveWay(owners: Owner[], changed: Comparison, force: boolean): Owner[] 
   const conflicts = owners
     .map((owner) => ({ owner, fields: owner.fields.intersection(touched) }))
     .filter(({ fields }) => !fields.isEmpty);
-  if (!force && conflicts.length > 0) throw conflict(conflicts);
+  if (!force && conflicts.length > 0) throw conflictError(conflicts);
   return owners
     .map((owner) => ({ ...owner, fields: owner.fields.difference(touched).difference(changed.removed) }))
     .filter((owner) => !owner.fields.isEmpty);
 }
 
-function conflict(conflicts: { owner: Owner; fields: FieldSet }[]): ApiError {
-  const causes = conflicts.flatMap(({ owner, fields }) =>
-    fields.paths().map((field) => ({
-      reason: 'FieldManagerConflict',
-      message: `conflict with ${ownerText(owner)}`,
-      field,
-    })),
-  );
-  return new ApiError({
-    kind: 'Status',
-    apiVersion: 'v1',
-    metadata: {},
-    status: 'Failure',
-    message: conflictMessage(conflicts, causes),
-    reason: 'Conflict',
-    details: { causes },
-    code: 409,
-  });
-}
-
-function conflictMessage(
-  conflicts: { owner: Owner; fields: FieldSet }[],
-  causes: { message: string; field: string }[],
-): string {
-  const [only] = causes;
-  if (causes.length === 1 && only !== undefined) {
-    return `Apply failed with 1 conflict: ${only.message}: ${only.field}`;
-  }
-  const inOrder = conflicts.toSorted((a, b) => order(identifier(a.owner), identifier(b.owner)));
-  const blocks = inOrder.map(({ owner, fields }) =>
-    [`conflicts with ${ownerText(owner)}:`, ...fields.paths().map((path) => `- ${path}`)].join('\n'),
-  );
-  return `Apply failed with ${causes.length} conflicts: ${blocks.join('\n')}`;
-}
-
-/** By what the real server sorts: its entry, as JSON. */
-function identifier({ manager, operation, apiVersion, subresource }: Owner): string {
-  return JSON.stringify({
-    manager,
-    operation,
-    ...(operation === 'Apply' ? {} : { apiVersion }),
-    ...(subresource === '' ? {} : { subresource }),
-  });
-}
-
-function ownerText(owner: Owner): string {
-  const subresource = owner.subresource === '' ? '' : ` with subresource "${owner.subresource}"`;
-  const version = owner.operation === 'Update' ? ` using ${owner.apiVersion}` : '';
-  return `${JSON.stringify(owner.manager)}${subresource}${version}`;
-}
-
 function managedFieldsGiven(): ApiError {
-  return new ApiError({
-    kind: 'Status',
-    apiVersion: 'v1',
-    metadata: {},
-    status: 'Failure',
-    message: 'metadata.managedFields must be nil',
-    reason: 'BadRequest',
-    code: 400,
-  });
-}
-
-/** Takes the entry of that identity out of the list. For appliers the version does not count. */
-function take(owners: Owner[], identity: ManagerIdentity): Owner | undefined {
-  const index = owners.findIndex(
-    (owner) =>
-      owner.manager === identity.manager &&
-      owner.operation === identity.operation &&
-      owner.subresource === identity.subresource &&
-      (identity.operation === 'Apply' || owner.apiVersion === identity.apiVersion),
-  );
-  return index < 0 ? undefined : owners.splice(index, 1)[0];
-}
-
-function ownersOf(entries: readonly ManagedFieldsEntry[]): Owner[] {
-  return entries.map((entry) => ({
-    manager: entry.manager ?? '',
-    operation: entry.operation ?? 'Update',
-    apiVersion: entry.apiVersion ?? '',
-    subresource: entry.subresource ?? '',
-    time: entry.time,
-    fields: FieldSet.fromFieldsV1(entry.fieldsV1),
-  }));
-}
-
-/** Appliers first, then by time and name: the order in which the real server keeps them. */
-function entriesOf(owners: readonly Owner[]): ManagedFieldsEntry[] {
-  return [...owners].sort(byOperationTimeName).map((owner) => ({
-    manager: owner.manager,
-    operation: owner.operation,
-    apiVersion: owner.apiVersion,
-    ...(owner.time === undefined ? {} : { time: owner.time }),
-    fieldsType: 'FieldsV1',
-    fieldsV1: owner.fields.toFieldsV1(),
-    ...(owner.subresource === '' ? {} : { subresource: owner.subresource }),
-  }));
-}
-
-function byOperationTimeName(a: Owner, b: Owner): number {
-  return (
-    order(a.operation, b.operation) ||
-    order(a.time ?? '', b.time ?? '') ||
-    order(a.manager, b.manager) ||
-    order(a.apiVersion, b.apiVersion) ||
-    order(a.subresource, b.subresource)
-  );
-}
-
-function order(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
-}
-
-function mergeOldUpdates(owners: Owner[]): Owner[] {
-  const updates = owners.filter((owner) => owner.operation === 'Update').sort(byOperationTimeName);
-  const excess = updates.slice(0, Math.max(0, updates.length - maxUpdateOwners + 1));
-  const [first] = excess;
-  if (updates.length <= maxUpdateOwners || first === undefined) return owners;
-  const merged: Owner = {
-    ...first,
-    manager: mergedUpdateOwner,
-    subresource: '',
-    time: excess.at(-1)?.time,
-    fields: excess.reduce((union, owner) => union.union(owner.fields), new FieldSet()),
-  };
-  return [...owners.filter((owner) => !excess.includes(owner)), merged];
+  return ApiError.of(400, 'metadata.managedFields must be nil', { reason: 'BadRequest' });
 }
 
 function identityOf(live: StoredObject | undefined): ObjectMeta {

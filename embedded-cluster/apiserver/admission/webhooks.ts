@@ -199,14 +199,8 @@ function refusal({ name }: Webhook, result: JsonObject): ApiError {
     typeof message === 'string' && message !== '' ? message : typeof reason === 'string' ? reason : '';
   // Without a code it is the request that was bad.
   const given = typeof code === 'number' && code >= 400 && code < 600 ? code : 400;
-  return new ApiError({
-    kind: 'Status',
-    apiVersion: 'v1',
-    metadata: {},
-    status: 'Failure',
-    message: why === '' ? `${who} without explanation` : `${who}: ${why}`,
+  return ApiError.of(given, why === '' ? `${who} without explanation` : `${who}: ${why}`, {
     ...(typeof reason === 'string' && reason !== '' ? { reason } : {}),
     ...(isObject(details) ? { details } : {}),
-    code: given,
   });
 }

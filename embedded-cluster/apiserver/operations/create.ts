@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import type { StoredObject } from '../../types.ts';
 import {
   alreadyExists,
-  badRequest,
   generateNameConflict,
   invalid,
   methodNotAllowed,
@@ -15,7 +14,7 @@ import { type Call, type Core, groupResource, timestamp, setManagedFields } from
 import { decode, decodeAdmitted } from './decode.ts';
 import { generateName } from './names.ts';
 import { prepareForCreate } from './strategy.ts';
-import { nameMismatch, nameMissing } from './update.ts';
+import { nameMismatch, nameMissing, placeInNamespace } from './update.ts';
 
 /** Tries of generateName before giving up (as kube-apiserver since 1.32). */
 const GENERATE_NAME_TRIES = 8;
@@ -92,18 +91,6 @@ export async function storeNew(
   core.authorizeWrite(call, admitted, undefined);
   await core.admission.validate({ ...request, name: admitted.metadata.name ?? '', object: admitted });
   return commitNew(core, call, admitted, generated);
-}
-
-function placeInNamespace(call: Call, object: StoredObject): void {
-  if (!call.type.resource.namespaced) {
-    delete object.metadata.namespace;
-    return;
-  }
-  const { namespace } = object.metadata;
-  if (namespace !== undefined && namespace !== '' && namespace !== call.namespace) {
-    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
-  }
-  if (call.namespace !== undefined) object.metadata.namespace = call.namespace;
 }
 
 /** No new objects of a CRD that is being deleted. */

@@ -26,7 +26,7 @@ export async function replace(core: Core, call: Call, input: unknown): Promise<S
     const { name } = object.metadata;
     if (name === undefined || name === '') throw nameMissing(call);
     if (name !== call.name) throw nameMismatch(call, name);
-    requireSameNamespace(call, object);
+    placeInNamespace(call, object);
     requireSameUid(call, live, object);
     if (askedVersion(object) === undefined && !allowsUnconditionalUpdate(call)) {
       throw invalid(call.type.resource.plural, call.type.resource.group, call.name, [
@@ -51,7 +51,8 @@ export function nameMissing(call: Call): ApiError {
   );
 }
 
-function requireSameNamespace(call: Call, object: StoredObject): void {
+/** Of the namespace that is asked for; throws 400 where the object names another. */
+export function placeInNamespace(call: Call, object: StoredObject): void {
   if (!call.type.resource.namespaced) {
     delete object.metadata.namespace;
     return;

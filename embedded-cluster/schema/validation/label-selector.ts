@@ -32,25 +32,6 @@ export function validateSelector(selector: LabelSelector | undefined, path: stri
   return errors;
 }
 
-/** Whether labels satisfy a selector; an empty selector matches everything. */
-export function selectorMatches(selector: LabelSelector, labels: Record<string, string>): boolean {
-  const wanted = Object.entries(selector.matchLabels ?? {});
-  if (wanted.some(([key, value]) => labels[key] !== value)) return false;
-  return (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
-    const value = labels[key];
-    switch (operator) {
-      case 'In':
-        return value !== undefined && values.includes(value);
-      case 'NotIn':
-        return value === undefined || !values.includes(value);
-      case 'Exists':
-        return value !== undefined;
-      default:
-        return value === undefined;
-    }
-  });
-}
-
 export function isEmptySelector(selector: LabelSelector): boolean {
   return (
     Object.keys(selector.matchLabels ?? {}).length === 0 && (selector.matchExpressions ?? []).length === 0

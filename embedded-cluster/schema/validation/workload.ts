@@ -8,7 +8,8 @@ import type {
 import type { StoredObject } from '../../types.ts';
 import { forbidden, invalid, notSupported, required } from '../errors.ts';
 import type { FieldError } from '../types.ts';
-import { isEmptySelector, selectorMatches, validateSelector } from './label-selector.ts';
+import { selectorMatches } from '../../labels.ts';
+import { isEmptySelector, validateSelector } from './label-selector.ts';
 import { intOrPercent, nonNegative } from './numbers.ts';
 import { validatePodTemplate } from './pod.ts';
 

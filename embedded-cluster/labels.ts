@@ -1,6 +1,6 @@
-import type { LabelSelector } from '../../api/kubernetes-types.ts';
+import type { LabelSelector } from '../api/kubernetes-types.ts';
 
-/** Whether labels match a selector. An empty selector matches everything, an absent one nothing (metav1.LabelSelectorAsSelector). */
+/** Whether labels match a selector that is valid. An empty selector matches everything, an absent one nothing (metav1.LabelSelectorAsSelector). */
 export function selectorMatches(
   selector: LabelSelector | undefined,
   labels: Record<string, string> = {},
