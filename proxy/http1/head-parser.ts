@@ -4,7 +4,8 @@ import type { Cause } from '../errors.ts';
 import { equalsIgnoreCase, fieldIdOf, isHopByHop, mayUpgradeTo } from '../field-names.ts';
 import { FieldId, MAX_FIELDS, SWITCHING_PROTOCOLS } from '../message.ts';
 import type { Head } from '../message.ts';
-import { knownLine, rememberLine } from './known-lines.ts';
+import { indexOfByte } from '../words.ts';
+import { knownLine, rememberLine, type KnownLine } from './known-lines.ts';
 import {
   fieldValueEnd,
   isAuthority,
@@ -15,6 +16,7 @@ import {
   tokenEnd,
 } from '../characters.ts';
 
+const CR = 13;
 const SPACE = 32;
 const TAB = 9;
 const COLON = 58;
@@ -51,6 +53,8 @@ export class Framing {
   listed = 0;
   readonly listedStart = new Int32Array(MAX_FIELDS);
   readonly listedEnd = new Int32Array(MAX_FIELDS);
+  /** Slot of the first known line in the head before; -1: it had none. What stays, for the next head is likely to begin as that one did. */
+  firstKnown = -1;
 
   clear(): void {
     this.chunked = false;
@@ -81,7 +85,7 @@ export function parseRequest(
   head.clear();
   setSpan(head.block, b, start, end);
   framing.clear();
-  const line = lineEnd(b, start);
+  const line = indexOfByte(b, CR, start, end);
   if (!parseRequestLine(b, start, line, head, framing)) return causes.badRequest;
   const bad = parseFields(b, line + 2, end - 2, head, framing);
   if (bad !== undefined) return bad;
@@ -102,7 +106,7 @@ export function parseResponse(
 ): Cause | undefined {
   head.clear();
   framing.clear();
-  const line = lineEnd(b, start);
+  const line = indexOfByte(b, CR, start, end);
   if (!parseStatusLine(b, start, line, head, framing)) return causes.protocolError;
   if (parseFields(b, line + 2, end - 2, head, framing) !== undefined) return causes.protocolError;
   if (head.status === SWITCHING_PROTOCOLS && !(framing.saidUpgrade && keepUpgrade(b, head, framing)))
@@ -126,12 +130,6 @@ export function parseTrailers(
   if (framing.chunked || framing.hosts > 0 || trailers.contentLength >= 0 || framing.expect)
     return causes.badRequest;
   return undefined;
-}
-
-function lineEnd(b: Buffer, from: number): number {
-  let i = from;
-  while (b[i] !== 13) i++;
-  return i;
 }
 
 function parseRequestLine(b: Buffer, start: number, end: number, head: Head, framing: Framing): boolean {
@@ -191,10 +189,15 @@ function parseStatusLine(b: Buffer, start: number, end: number, head: Head, fram
 }
 
 function parseFields(b: Buffer, start: number, end: number, head: Head, framing: Framing): Cause | undefined {
+  /** The known line before this one. */
+  let before: KnownLine | undefined;
   for (let i = start; i < end;) {
-    const known = knownLine(b, i, end);
+    const known = knownLine(b, i, end, before === undefined ? framing.firstKnown : before.next);
     if (known !== undefined) {
       if (!head.addLasting(known.id, known.field)) return causes.headTooLarge;
+      if (before === undefined) framing.firstKnown = known.slot;
+      else before.next = known.slot;
+      before = known;
       i += known.length;
       continue;
     }

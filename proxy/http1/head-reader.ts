@@ -1,3 +1,5 @@
+import { indexOfByte } from '../words.ts';
+
 /** Bytes of a head: more is refused (431). Servers allow 8 to 64 KiB; a proxy must not be the narrowest of them. */
 export const MAX_HEAD_BYTES = 64 * 1024;
 
@@ -70,8 +72,7 @@ export class HeadReader {
 
   /** Index behind the empty line; 0: not there yet. */
   #scan(buffer: Buffer, end: number): number {
-    for (let i = this.#scanned; i < end; i++) {
-      if (buffer[i] !== LF) continue;
+    for (let i = this.#scanned; (i = indexOfByte(buffer, LF, i, end)) < end; i++) {
       if (i === this.#lineStart || buffer[i - 1] !== CR) return HeadStatus.malformed;
       if (i - 1 === this.#lineStart) return i + 1;
       this.#lineStart = i + 1;

@@ -1,5 +1,6 @@
 import { equalsIgnoreCase } from '../field-names.ts';
 import { FieldId, type LastingField } from '../message.ts';
+import { hashBytes, indexOfByte, wordsOf } from '../words.ts';
 
 /** A field line that came before, `name: value` and its line end: it need not be cut, checked and looked up again. */
 export interface KnownLine {
@@ -7,42 +8,58 @@ export interface KnownLine {
   readonly field: LastingField;
   /** Bytes of the line, line end included. */
   readonly length: number;
+  /** The bytes themselves, by four, and the last four. */
+  readonly words: Int32Array;
+  readonly lastWord: number;
+  /** Where it is remembered. */
+  slot: number;
+  /** Slot of the known line that came behind it last; -1: none did. Heads of one app are much the same, so that line is looked for first. */
+  next: number;
 }
 
 /** Lines that are remembered, a power of two: those of a few apps and their clients. They are the process's, not a connection's: what one client sends, the others send as well. */
 const SLOTS = 256;
-/** Longer lines seldom come again. With the number of slots it bounds the memory: 32 KiB. */
+/** Remembered hashes of lines that came once. A power of two. */
+const SEEN = 1024;
+/** Longer lines seldom come again. With the number of slots it bounds the memory: 64 KiB. */
 const MAX_LINE = 128;
 /** `: ` and the line end. */
 const SEPARATORS = 4;
 
 const CR = 13;
-const LF = 10;
 const SPACE = 32;
-const COLON = 58;
 
 /** Values that are none of a later look's business. */
 const CREDENTIALS = ['authorization', 'set-cookie'].map((name) => Buffer.from(name));
 
 const lines: (KnownLine | undefined)[] = Array.from({ length: SLOTS });
 /** Hashes of lines that came once: identifiers and dates of single messages push nothing out. */
-const seen = new Int32Array(SLOTS);
+const seen = new Int32Array(SEEN);
 
 /**
  * The line that begins at `b[start]`, if it came before; it lies before `end` then. Only the head's own line ends are looked for: what else may be wrong with a line, no
  * known line has.
+ * @param guess slot of the line that is looked for first; -1: none
  */
-export function knownLine(b: Buffer, start: number, end: number): KnownLine | undefined {
-  let cr = start;
-  while (cr < end && b[cr] !== CR) cr++;
-  const line = lines[hashOf(b, start, cr) & (SLOTS - 1)];
-  if (line === undefined || line.length !== cr + 2 - start || cr + 2 > end) return undefined;
-  const { buffer, nameEnd, valueEnd } = line.field;
-  for (let i = 0; i < nameEnd; i++) if (b[start + i] !== buffer[i]) return undefined;
-  const colon = start + nameEnd;
-  if (b[colon] !== COLON || b[colon + 1] !== SPACE || b[cr + 1] !== LF) return undefined;
-  for (let i = nameEnd; i < valueEnd; i++) if (b[start + 2 + i] !== buffer[i]) return undefined;
-  return line;
+export function knownLine(b: Buffer, start: number, end: number, guess: number): KnownLine | undefined {
+  const words = wordsOf(b);
+  const guessed = guess < 0 ? undefined : lineAt(guess, words, start, end);
+  if (guessed !== undefined) return guessed;
+  const behind = indexOfByte(b, CR, start, end) + 2;
+  if (behind - start > MAX_LINE || behind - start < SEPARATORS || behind > end) return undefined;
+  const slot = slotOf(hashBytes(b, start, behind));
+  return lineAt(slot, words, start, end) ?? lineAt(slot + 1, words, start, end);
+}
+
+function lineAt(slot: number, there: DataView, start: number, end: number): KnownLine | undefined {
+  const line = lines[slot];
+  return line !== undefined && isAt(line, there, start, end) ? line : undefined;
+}
+
+function isAt({ words, length, lastWord }: KnownLine, there: DataView, start: number, end: number): boolean {
+  if (start + length > end) return false;
+  for (let i = 0; i < words.length; i++) if (there.getInt32(start + 4 * i, true) !== words[i]) return false;
+  return there.getInt32(start + length - 4, true) === lastWord;
 }
 
 /**
@@ -61,10 +78,9 @@ export function rememberLine(
   // White space in another way than nearly everybody writes it.
   if (length > MAX_LINE || valueStart !== nameEnd + 2 || b[nameEnd + 1] !== SPACE || b[valueEnd] !== CR)
     return;
-  const hash = hashOf(b, nameStart, valueEnd);
-  const slot = hash & (SLOTS - 1);
-  if (seen[slot] !== hash) {
-    seen[slot] = hash;
+  const hash = hashBytes(b, nameStart, nameStart + length);
+  if (seen[hash & (SEEN - 1)] !== hash) {
+    seen[hash & (SEEN - 1)] = hash;
     return;
   }
   if (id === FieldId.cookie || CREDENTIALS.some((name) => equalsIgnoreCase(b, nameStart, nameEnd, name)))
@@ -72,12 +88,27 @@ export function rememberLine(
   const buffer = Buffer.concat([b.subarray(nameStart, nameEnd), b.subarray(valueStart, valueEnd)]);
   const end = nameEnd - nameStart;
   const field = { buffer, nameStart: 0, nameEnd: end, valueEnd: buffer.length, hash: 0, index: 0 };
-  lines[slot] = { id, field, length };
+  remember(slotOf(hash), knownAs(id, field, b.subarray(nameStart, nameStart + length)));
 }
 
-/** Of the length and some bytes: a line that differs elsewhere is told by the comparison. */
-function hashOf(b: Buffer, start: number, cr: number): number {
-  const ends = (b[cr - 1]! << 8) ^ (b[cr - 3]! << 16) ^ (b[cr - 6]! << 4);
-  const hash = (Math.imul(cr - start, 0x9e3779b1) ^ ends ^ (b[start]! << 2) ^ (b[start + 4]! << 20)) | 0;
-  return hash ^ (hash >>> 15) ^ (hash >>> 8);
+/** The first of two slots that a line may have: two of one head that meet there would push each other out again and again. */
+function slotOf(hash: number): number {
+  return hash & (SLOTS - 2);
+}
+
+function remember(slot: number, line: KnownLine): void {
+  const older = lines[slot];
+  if (older !== undefined) {
+    older.slot = slot + 1;
+    lines[slot + 1] = older;
+  }
+  line.slot = slot;
+  lines[slot] = line;
+}
+
+function knownAs(id: FieldId, field: LastingField, bytes: Buffer): KnownLine {
+  const { length } = bytes;
+  const words = new Int32Array(length >>> 2);
+  for (let i = 0; i < words.length; i++) words[i] = bytes.readInt32LE(4 * i);
+  return { id, field, length, words, lastWord: bytes.readInt32LE(length - 4), slot: -1, next: -1 };
 }
