@@ -40,6 +40,12 @@ test("an unknown command is the user's mistake: exit code 1, no stack", () => {
   assert.doesNotMatch(stderr, /\n\s+at /);
 });
 
+test('a command of a group is asked for', () => {
+  const { status, stderr } = isthmus(['trust']);
+  assert.equal(status, 1);
+  assert.match(stderr, /isthmus trust --help/);
+});
+
 test('a kubeconfig that is not there is named', () => {
   const { status, stderr } = isthmus(['gateways', '--kubeconfig', '/nonexistent/config']);
   assert.equal(status, 1);

@@ -121,6 +121,11 @@ export const clusterCommand: CommandModule = {
   command: 'cluster',
   describe: 'Embedded clusters: a Kubernetes API, controllers and pods as local processes',
   builder: (yargs) =>
-    yargs.command(create).command(remove).command(list).command(kubeconfig).demandCommand(1),
+    yargs
+      .command(create)
+      .command(remove)
+      .command(list)
+      .command(kubeconfig)
+      .demandCommand(1, 'Say what to do; `isthmus cluster --help` lists it.'),
   handler: () => undefined,
 };

@@ -30,6 +30,7 @@ const create = defineCommand<CreateArguments>({
 export const trustCommand: CommandModule = {
   command: 'trust',
   describe: 'The trust anchor that the clusters share',
-  builder: (yargs) => yargs.command(create).demandCommand(1),
+  builder: (yargs) =>
+    yargs.command(create).demandCommand(1, 'Say what to do; `isthmus trust --help` lists it.'),
   handler: () => undefined,
 };

@@ -9,6 +9,7 @@ import {
   writeTrustAnchor,
 } from '../../identity/index.ts';
 import { UserError } from '../errors.ts';
+import { makeFolder } from '../make-folder.ts';
 import type { InstallValues, TrustMaterial } from '../install/values.ts';
 
 /** Where the trust anchor lies when nobody names a folder (XDG base directory specification). */
@@ -16,9 +17,13 @@ export function defaultTrustDir(): string {
   return join(process.env['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'isthmus', 'trust');
 }
 
-/** Makes a trust anchor in `dir`. Throws a UserError when one is there already. */
+/** The anchor's key lies in it. */
+const FOLDER_MODE = 0o700;
+
+/** Makes a trust anchor in `dir`, and that with its parents. Throws a UserError when one is there already, or the folder cannot be made. */
 export async function createTrustFolder(dir: string, trustDomain?: string): Promise<void> {
   const anchor = await asUserError(() => createTrustAnchor(trustDomain === undefined ? {} : { trustDomain }));
+  await makeFolder(dir, FOLDER_MODE);
   await asUserError(() => writeTrustAnchor(dir, anchor));
 }
 
