@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { ProxyConfig } from './config.ts';
 import { port } from '../api/names.ts';
 import type { Proxy } from './proxy.ts';
+import { freshAddress } from '../test/testing/addresses.ts';
 import { exposition } from './telemetry/exposition.ts';
+import { FakeCollector } from './testing/otlp.ts';
 import { TestMesh } from './testing/mesh/test-mesh.ts';
 import { warmUp } from './warm-up.ts';
 
@@ -41,6 +46,28 @@ describe('warm-up', () => {
     assert.match(text, /^# HELP/m);
     assert.doesNotMatch(text, /^(request_total|tcp_open_total)\{/m);
     assert.equal(proxy.busy, false);
+  });
+
+  test('stands in no access log, and makes no spans', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'isthmus-warm-up-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const collector = new FakeCollector();
+    t.after(() => collector.stop());
+    const file = join(folder, 'access.log');
+    const told: ProxyConfig = {
+      ...config,
+      accessLog: { format: 'json', file },
+      traces: {
+        collector: await collector.start(freshAddress()),
+        identity: undefined,
+        sampling: 1,
+        serviceName: 'web',
+      },
+    };
+    assert.ok((await warmUp(told, proxy.identity, () => false, { requests: 5, ms: LONG })) >= 5);
+    // A proxy has told all when its drain is over, which the warm-up waits for.
+    assert.equal(existsSync(file), false);
+    assert.deepEqual(collector.spans, []);
   });
 
   test('ends when there is real work', async () => {

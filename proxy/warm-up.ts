@@ -42,7 +42,7 @@ export interface WarmUpLimits {
 
 /**
  * Sends requests through a second proxy of this process, out and in again over mutual TLS on the loopback interface, so that the code is compiled when the first
- * real request comes. That proxy has ports, metrics and a control plane of its own: nobody else sees it. Ends early when `busy` says that there is real work.
+ * real request comes. That proxy has ports, metrics and a control plane of its own, and neither access log nor traces: nobody else sees it. Ends early when `busy` says that there is real work.
  * Rejects when the second proxy cannot be had, which hurts nobody.
  * @returns requests that were answered
  */
@@ -91,6 +91,8 @@ function secondProxy(
     mode: 'explicit',
     ports,
     times: { ...config.times, graceMs: GRACE_MS },
+    accessLog: undefined,
+    traces: undefined,
   };
   return startProxy(own, { log: SILENT, identity, channel: () => controlPlane });
 }
