@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
+import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 
 import type { AdmissionReview, KubernetesObject } from '../api/kubernetes-types.ts';
 import { silentLog } from '../kubernetes/log.ts';
@@ -155,4 +157,26 @@ test('a renewed certificate is served to new connections without a restart', asy
   await assert.rejects(post({ server: world.server, ca: renewed.ca }, review(null)));
   world.server.useCertificate(renewed);
   assert.equal((await post({ server: world.server, ca: renewed.ca }, review(null))).status, 200);
+});
+
+/** Connects without TLS. */
+async function connection({ server }: { server: WebhookServer }): Promise<Socket> {
+  const socket = connect(server.port, '127.0.0.1');
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  return socket;
+}
+
+test('who only connects, however often, keeps neither a review out nor the server from ending', async (t) => {
+  const world = await start();
+  const silent = await Promise.all(Array.from({ length: 300 }, () => connection(world)));
+  t.after(() => silent.forEach((socket) => socket.destroy()));
+  assert.equal((await post(world, review(null))).status, 200);
+  const half = connectTls({ host: '127.0.0.1', port: world.server.port, ca: world.ca, servername: NAME });
+  t.after(() => half.destroy());
+  half.on('error', () => {});
+  await once(half, 'secureConnect');
+  half.write('POST /inject HTTP/1.1\r\nhost: a\r\n');
+  await world.server.close();
+  servers.splice(0);
 });

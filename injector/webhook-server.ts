@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Log } from '../kubernetes/log.ts';
 import { errorMessage } from '../kubernetes/log.ts';
 import { admit, type AdmissionDeps, MalformedReview } from './admission.ts';
@@ -11,6 +11,12 @@ const MAX_BODY_BYTES = 3 * 1024 * 1024;
 const REQUEST_TIMEOUT_MS = 30_000;
 /** Enough for a few API servers, each with a few connections; more is a flood. */
 const MAX_CONNECTIONS = 256;
+/** Of those, connections that have not said who they are in TLS: beyond it the oldest is closed, so that who only connects keeps no API server out. */
+const MAX_HANDSHAKES = 128;
+/** ms that TLS has; an API server takes a few. */
+const HANDSHAKE_MS = 10_000;
+/** ms that requests under way have for their answer once the server closes: each takes a few. What has sent half a request is cut then. */
+const DRAIN_MS = 2_000;
 
 /** PEM. */
 export interface ServingCertificate {
@@ -33,10 +39,12 @@ export async function startWebhookServer(
 ): Promise<WebhookServer> {
   const server = createServer({
     ...tlsOptions(options.certificate),
+    handshakeTimeout: HANDSHAKE_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     headersTimeout: REQUEST_TIMEOUT_MS,
   });
   server.maxConnections = MAX_CONNECTIONS;
+  const handshakes = followHandshakes(server);
   server.on('request', (request, response) => void answer(request, response, deps, options.log));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -47,10 +55,32 @@ export async function startWebhookServer(
     useCertificate: (serving) => server.setSecureContext(tlsOptions(serving)),
     close: () =>
       new Promise((resolve) => {
-        server.close(() => resolve());
+        const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+        server.close(() => {
+          clearTimeout(cut);
+          resolve();
+        });
         server.closeIdleConnections();
+        for (const socket of handshakes.values()) socket.destroy();
       }),
   };
+}
+
+/** The connections that are not TLS yet, the oldest first, by the other end's address. The server itself neither bounds nor closes them. */
+function followHandshakes(server: Server): ReadonlyMap<string, Socket> {
+  const handshakes = new Map<string, Socket>();
+  const nameOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+  server.on('connection', (socket: Socket) => {
+    const name = nameOf(socket);
+    handshakes.set(name, socket);
+    socket.once('close', () => {
+      if (handshakes.get(name) === socket) handshakes.delete(name);
+    });
+    const [oldest] = handshakes.values();
+    if (handshakes.size > MAX_HANDSHAKES) oldest?.destroy();
+  });
+  server.on('secureConnection', (socket) => handshakes.delete(nameOf(socket)));
+  return handshakes;
 }
 
 function tlsOptions(serving: ServingCertificate) {
