@@ -14,7 +14,7 @@ const SKIP_MS = 300;
 /** ms of the first load of a sidecar, in which it may be slower. */
 const YOUNG_MS = 5_000;
 /** ms from readiness to the first request: so long at least others need to learn of a new endpoint. */
-const LEARN_MS = 1_000;
+export const LEARN_MS = 1_000;
 
 /** What a pair adds to the 99th percentile at a fixed rate, and how much slower a young pair is than a warm one. */
 export async function latencyCases(stage: Stage): Promise<void> {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Chain } from './chain.ts';
+import { LEARN_MS } from './latency-cases.ts';
 import type { StalledLoad } from './load-stalled.ts';
 import { memoryMib } from './measure.ts';
 import type { Stage } from './stage.ts';
@@ -18,6 +19,7 @@ export async function memoryCases(stage: Stage): Promise<void> {
   if (build === undefined) return;
   const chain = await isthmus.pair(build, app);
   const { host, port } = chain;
+  await new Promise((resolve) => setTimeout(resolve, LEARN_MS));
   await stage.drive({
     host,
     port,

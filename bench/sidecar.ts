@@ -83,14 +83,20 @@ const env = {
   ...setup.env,
 };
 const options = { log, identity, channel: () => controlPlane.channel() };
-if (setup.part === 'gateway') await startGateway(gatewayConfig(env), options);
-else {
+if (setup.part === 'gateway') {
+  await startGateway(gatewayConfig(env), options);
+  void giveSpareMemoryBack();
+} else {
   const config = proxyConfig(env);
   const proxy = await startProxy(config, options);
   if (setup.series !== undefined) addSeries(proxy.registry, setup.series);
-  // As `proxy/main.ts` does.
-  warmUp(config, identity, () => proxy.busy).catch(() => process.exit(1));
+  // As `proxy/main.ts` and `proxy/run.ts` do.
+  const warm = warmUp(config, identity, () => proxy.busy);
+  const spareMemory = giveSpareMemoryBack();
+  Promise.all([warm, spareMemory]).then(
+    ([, spare]) => (proxy.busy ? undefined : spare?.settle()),
+    () => process.exit(1),
+  );
 }
-void giveSpareMemoryBack();
 process.send?.({ kind: 'ready' });
 process.once('SIGTERM', () => process.exit(0));

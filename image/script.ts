@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
 
 /**
@@ -20,7 +21,12 @@ export function compiledFile(file: string): string {
 export function runScript(file: string): unknown {
   const script = compile(file);
   if (process.env[KEEP_COMPILED] !== undefined) {
-    process.once('exit', () => writeFileSync(compiledFile(file), script.createCachedData()));
+    // Else collections drop the code of functions that only a start calls. V8 takes nothing that was made under other flags, so they are as ever at the end.
+    setFlagsFromString('--no-flush-bytecode');
+    process.once('exit', () => {
+      setFlagsFromString('--flush-bytecode');
+      writeFileSync(compiledFile(file), script.createCachedData());
+    });
   }
   const run = script.runInThisContext() as (
     exports: object,

@@ -2,7 +2,7 @@ import { createOwnLog } from '../log/index.ts';
 import type { Logger } from '../workload-identity/index.ts';
 import { backgroundThreadsGiveWay } from './background-threads.ts';
 import { ConfigError, type MeshConfig } from './config.ts';
-import { giveSpareMemoryBack } from './spare-memory.ts';
+import { giveSpareMemoryBack, type SpareMemory } from './spare-memory.ts';
 
 /** Exit code of an invalid configuration: EX_USAGE of sysexits.h. Starting again would not help. */
 const EXIT_CONFIG = 64;
@@ -15,11 +15,20 @@ export interface Part {
   drain(): Promise<void>;
 }
 
+/** What a part gets to start with. */
+export interface RunOptions {
+  log: Logger;
+  /** Ends the process as SIGTERM does. */
+  shutDown: () => void;
+  /** The part tells that nothing of its start is under way any more, and nobody waits for it: now is the time for what makes the process small. */
+  settled: () => void;
+}
+
 /** Runs a part as a process: reads its configuration (exit 64 when that cannot be used), starts it (exit 1 when that fails), drains it on SIGTERM and SIGINT, and exits 0. */
 export async function run<C extends MeshConfig>(
   part: string,
   read: (env: NodeJS.ProcessEnv) => C,
-  start: (config: C, options: { log: Logger; shutDown: () => void }) => Promise<Part>,
+  start: (config: C, options: RunOptions) => Promise<Part>,
 ): Promise<void> {
   const config = readConfig(read);
   if (config === undefined) return;
@@ -46,7 +55,9 @@ export async function run<C extends MeshConfig>(
     await ownLog.close();
     process.exit(code);
   };
-  const starting = start(config, { log, shutDown: () => stop('/shutdown') });
+  let spareMemory: Promise<SpareMemory | undefined> | undefined;
+  const settled = (): void => void spareMemory?.then((spare) => spare?.settle());
+  const starting = start(config, { log, shutDown: () => stop('/shutdown'), settled });
   try {
     await starting;
   } catch (error) {
@@ -56,7 +67,7 @@ export async function run<C extends MeshConfig>(
     process.exit(EXIT_FAILED);
   }
   backgroundThreadsGiveWay();
-  void giveSpareMemoryBack();
+  spareMemory = giveSpareMemoryBack();
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
 }

@@ -1,39 +1,65 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { processMemory, spareMemoryLook } from './spare-memory.ts';
+import { processMemory, SpareMemory } from './spare-memory.ts';
 
 const MIB = 1024 * 1024;
 
-test('what has grown by 8 MiB since the last time gives pages back', () => {
-  let resident = 90;
-  let given = 0;
-  const look = spareMemoryLook({
-    resident: () => resident * MIB,
-    giveBack: () => {
-      given++;
-      resident -= 5;
+/** A process of which five MiB are spare each time that it gives back, and five more when it collects. */
+function fakeProcess() {
+  return {
+    mib: 40,
+    given: 0,
+    anonymous() {
+      return this.mib * MIB;
     },
-  });
-  look();
-  assert.deepEqual([given, resident], [1, 85]);
-  resident = 92;
-  look();
-  assert.equal(given, 1, 'small change stays');
-  resident = 93;
-  look();
-  assert.deepEqual([given, resident], [2, 88]);
-  look();
-  assert.equal(given, 2, 'what cannot be given back is not tried again');
-  resident = 70;
-  look();
-  resident = 78;
-  look();
-  assert.equal(given, 3, 'counted from the least');
+    leaveFilePages() {},
+    collect() {
+      this.mib -= 5;
+    },
+    giveBack() {
+      this.given++;
+      this.mib -= 5;
+    },
+  };
+}
+
+test('what has grown by 8 MiB since the last time gives pages back', () => {
+  const memory = fakeProcess();
+  const spare = new SpareMemory(memory);
+  spare.look();
+  assert.deepEqual([memory.given, memory.mib], [1, 35]);
+  memory.mib = 42;
+  spare.look();
+  assert.equal(memory.given, 1, 'small change stays');
+  memory.mib = 43;
+  spare.look();
+  assert.deepEqual([memory.given, memory.mib], [2, 38]);
+  spare.look();
+  assert.equal(memory.given, 2, 'what cannot be given back is not tried again');
+  memory.mib = 20;
+  spare.look();
+  memory.mib = 28;
+  spare.look();
+  assert.equal(memory.given, 3, 'counted from the least');
 });
 
-test('the C library of this process takes the call', async (t) => {
+test('a process that nobody waits for collects before it gives back, and grows from there', () => {
+  const memory = fakeProcess();
+  const spare = new SpareMemory(memory);
+  spare.settle();
+  assert.deepEqual([memory.given, memory.mib], [1, 30]);
+  memory.mib = 37;
+  spare.look();
+  assert.equal(memory.given, 1);
+});
+
+test('this process gives pages back, and goes on with what was in them', async (t) => {
   const memory = await processMemory();
-  if (memory === undefined) return t.skip('no glibc, or no koffi');
+  if (memory === undefined) return t.skip('no Linux, no glibc, or no koffi');
+  memory.collect();
   memory.giveBack();
-  assert.ok(memory.resident() > 0);
+  memory.leaveFilePages();
+  assert.ok(memory.anonymous() > 0);
+  const { createHash } = await import('node:crypto');
+  assert.equal(createHash('sha256').update('abc').digest('hex').slice(0, 16), 'ba7816bf8f01cfea');
 });
