@@ -1,10 +1,10 @@
 import type { Transport } from './transport.ts';
 
 /**
- * Bytes of a connection that may be under way to the other side of its exchange before it is no longer read. Less than a large read has: where the other side takes none of it, one
+ * Bytes of a connection that may be under way to the other side of its exchange before it is no longer read. Less than a careful read has: where the other side takes none of it, one
  * read is all that we hold. What is not read waits in the kernel.
  */
-export const WINDOW = 32 * 1024;
+export const WINDOW = 8 * 1024;
 /** Below this many it is read again: half, so that reading and taking overlap. */
 export const RESUME = WINDOW / 2;
 

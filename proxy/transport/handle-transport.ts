@@ -11,7 +11,9 @@ import type { Transport, Wrap } from './transport.ts';
 
 /** One read buffer for all connections: reads are delivered synchronously, one at a time. As large as libuv reads at once. */
 const READ_BUFFER_BYTES = 64 * 1024;
-let readBuffer: Buffer | undefined;
+/** Bytes that are read at once where the other side has not taken all of the last read: what it does not take is held for it. */
+const CAREFUL_READ_BYTES = 16 * 1024;
+let readBuffers: { readonly whole: Buffer; readonly careful: Buffer } | undefined;
 
 /** libuv's code for an orderly end of the stream. */
 const UV_EOF = -4095;
@@ -20,7 +22,8 @@ const UV_EOF = -4095;
 class HandleTransport extends BaseTransport {
   readonly #handle: StreamHandle;
   readonly #bindings: StreamBindings;
-  readonly #read: Buffer;
+  /** Where a plain connection's next read goes; a TLS record's, when none is held. */
+  #read: Buffer;
   /** While many records come one behind the other. */
   #bulk: BulkRead | undefined = undefined;
   /** It is noted for the end of the turn. */
@@ -30,12 +33,16 @@ class HandleTransport extends BaseTransport {
   /** One for all writes: there is one at a time. */
   readonly #onComplete = (status: number): void => this.#completed(status);
   #paused = false;
+  /** The handle does not read. */
+  #stopped = false;
+  /** In the callback of a read: who pauses in it may well resume before its end, which then has cost nothing. */
+  #reading = false;
 
   constructor(socket: Socket, handle: StreamHandle, bindings: StreamBindings) {
     super(socket, socket instanceof TLSSocket);
     this.#handle = handle;
     this.#bindings = bindings;
-    this.#read = readBuffer ??= Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+    this.#read = buffers().whole;
     this.#takeOver();
   }
 
@@ -59,9 +66,10 @@ class HandleTransport extends BaseTransport {
       return this.#bulk.next;
     }
     beginCallback();
+    this.#reading = true;
     let next: Buffer | undefined;
     if (n > 0) {
-      next = this.#arrived(n);
+      next = this.encrypted ? this.#recordArrived(n) : this.#arrived(n);
     } else {
       this.deliver();
       if (n === UV_EOF) {
@@ -72,15 +80,27 @@ class HandleTransport extends BaseTransport {
       }
     }
     endCallback();
+    this.#reading = false;
+    this.#startOrStop();
     return next;
   }
 
-  /** n bytes end what was held, if anything was. @returns where the next read goes, when that changes */
+  /** n bytes without TLS. @returns where the next read goes, when that changes */
   #arrived(n: number): Buffer | undefined {
+    const read = this.#read;
+    this.received(read, 0, n);
+    const { whole, careful } = buffers();
+    if (this.#paused) this.#read = careful;
+    else if (n === read.length) this.#read = whole;
+    return this.#read === read ? undefined : this.#read;
+  }
+
+  /** n bytes end what was held, if anything was. @returns where the next read goes, when that changes */
+  #recordArrived(n: number): Buffer | undefined {
     const bulk = this.#bulk;
     if (bulk === undefined) {
       this.received(this.#read, 0, n);
-      if (n < RECORD_BYTES || !this.encrypted) return undefined;
+      if (n < RECORD_BYTES) return undefined;
       this.#bulk = takeBulkRead();
       return this.#bulk.next;
     }
@@ -158,16 +178,29 @@ class HandleTransport extends BaseTransport {
   }
 
   override pause(): void {
-    if (this.#paused || this.dead) return;
     this.#paused = true;
-    this.#handle.readStop();
+    this.#startOrStop();
   }
 
   override resume(): void {
-    if (!this.#paused || this.dead) return;
     this.#paused = false;
-    this.#handle.readStart();
+    this.#startOrStop();
   }
+
+  #startOrStop(): void {
+    if (this.#reading || this.#paused === this.#stopped || this.dead) return;
+    this.#stopped = this.#paused;
+    if (this.#stopped) this.#handle.readStop();
+    else this.#handle.readStart();
+  }
+}
+
+function buffers(): { readonly whole: Buffer; readonly careful: Buffer } {
+  if (readBuffers === undefined) {
+    const whole = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+    readBuffers = { whole, careful: whole.subarray(0, CAREFUL_READ_BYTES) };
+  }
+  return readBuffers;
 }
 
 /** A maker of transports on socket handles; undefined when this runtime does not have what it needs. */

@@ -136,6 +136,48 @@ for (const [maker, wrap] of [
   }
 }
 
+test('who pauses in a read gets less by the next one, and all of it in the end', async () => {
+  assert.ok(handles !== undefined);
+  const { client, server } = await transportPair(handles);
+  const a = recorder(client);
+  const received: Buffer[] = [];
+  const ended = Promise.withResolvers<void>();
+  server.handler = {
+    onData(buffer, start, end) {
+      received.push(Buffer.from(buffer.subarray(start, end)));
+      server.pause();
+      setImmediate(() => server.resume());
+    },
+    onDrain() {},
+    onEnd: () => ended.resolve(),
+    onClose: () => ended.reject(new Error('closed')),
+  };
+  writeAll(client, pattern);
+  await ended.promise;
+  assert.ok(Buffer.concat(received).equals(pattern));
+  const [, ...others] = received.map(({ length }) => length);
+  assert.ok(Math.max(...others) <= 16 * 1024);
+  server.end();
+  await a.until(() => a.closed);
+});
+
+test('a pause that is over before the end of its read has no effect', async () => {
+  assert.ok(handles !== undefined);
+  const { client, server } = await transportPair(handles);
+  const b = recorder(server);
+  const onData = b.onData.bind(b);
+  b.onData = (buffer, start, end) => {
+    server.pause();
+    onData(buffer, start, end);
+    server.resume();
+  };
+  writeAll(client, pattern);
+  await b.until(() => b.ended);
+  assert.ok(b.bytes().equals(pattern));
+  server.destroy();
+  client.destroy();
+});
+
 test('the self-test chooses socket handles where they work, unless streams are asked for', async () => {
   const chosen = await chooseTransport();
   assert.equal(chosen.kind, 'handle');
