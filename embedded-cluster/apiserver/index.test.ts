@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { silentLog } from '../../log/index.ts';
@@ -81,4 +81,16 @@ void test('a port in use is told, and leaves nothing open behind', async (t) => 
   taken.close();
   const server = await createApiServer(options);
   await server.close();
+});
+
+void test('a connection that says nothing keeps the server from nothing', async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'apiserver-'));
+  t.after(() => rm(dataDir, { recursive: true }));
+  const options = { dataDir, address: '127.0.0.1', port: 0, clusterName: 'c', logger: silentLog };
+  const server = await createApiServer(options);
+  const silent = connect(Number(new URL(server.url).port), '127.0.0.1');
+  const closed = once(silent, 'close');
+  await once(silent, 'connect');
+  await server.close();
+  await closed;
 });

@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type Server } from 'node:https';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -138,11 +138,12 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   });
 
   const server = serverFor(certificates, handler);
+  const closeServer = closerOf(server);
   const close = async (): Promise<void> => {
     customResources.close();
     watches.close();
     webhooks.close();
-    if (server.listening) await closeServer(server);
+    if (server.listening) await closeServer();
     await customResources.settled();
     store.close();
     auditLog?.close();
@@ -210,13 +211,18 @@ function serverFor({ ca, server: { certificate, key } }: ServingCertificates, ha
   return server;
 }
 
-/** Ends at once: clients of a watch resume it with the next server. */
-async function closeServer(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => {
-    server.close(() => resolve());
+/** How to end a server at once: clients of a watch resume it with the next one. By itself it knows no connection that has not finished TLS, and waits for it. */
+function closerOf(server: Server): () => Promise<void> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
   });
-  server.closeAllConnections();
-  await closed;
+  return () =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      for (const socket of sockets) socket.destroy();
+    });
 }
 
 /** Rejects with what to do when the address can't be had. */
