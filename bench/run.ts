@@ -33,6 +33,8 @@ const { values: options } = parseArgs({
     case: { type: 'string', multiple: true, default: Object.keys(GROUPS) },
     /** Another revision of ours has its turn, too. */
     compare: { type: 'string' },
+    /** Each of ours has so many turns, with processes of its own for each: two of the same build differ. */
+    copies: { type: 'string', default: '1' },
     /** Without other people's proxies. */
     alone: { type: 'boolean', default: false },
     /** Ends with a line of JSON. */
@@ -60,7 +62,8 @@ try {
   }
   if (otherArgs !== undefined)
     builds.push(await bundled('isthmus, other flags', folder, [...nodeArgs, ...words(otherArgs)]));
-  for (const name of options.case) await play(name);
+  const all = copied(builds, Number(options.copies));
+  for (const name of options.case) await play(name, all);
   if (options.json) report.note(report.json());
 } finally {
   removeTree();
@@ -71,8 +74,15 @@ function words(line: string): string[] {
   return line.split(' ').filter((word) => word !== '');
 }
 
+/** The builds, that many times; the first keep their names. */
+function copied(once: readonly Build[], copies: number): Build[] {
+  return Array.from({ length: copies }, (_, i) =>
+    once.map((build) => (i === 0 ? build : { ...build, name: `${build.name} (${i + 1})` })),
+  ).flat();
+}
+
 /** Each group has processes of its own: what one leaves behind is not another one's. */
-async function play(wanted: string): Promise<void> {
+async function play(wanted: string, ours: readonly Build[]): Promise<void> {
   const [name = '', only = ''] = wanted.split(':');
   const group = GROUPS[name];
   if (group === undefined)
@@ -88,7 +98,7 @@ async function play(wanted: string): Promise<void> {
       app: await startApp(processes, own),
       isthmus: await Isthmus.create(processes, own),
       peers: options.alone ? undefined : await PeerChains.create(processes, own),
-      builds,
+      builds: ours,
       drive,
       rounds: Number(options.rounds),
       only,
