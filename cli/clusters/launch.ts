@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, watch, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EXAMPLE_IMAGE, IMAGE } from '../../api/names.ts';
+import { UserError } from '../errors.ts';
 import { stopProcess } from './process-table.ts';
 
 /** A cluster's API must answer within this; start-up takes about a second, so this only bounds a broken start. */
@@ -90,6 +91,16 @@ interface ReadyLine {
   url: string;
 }
 
+/** What the machine refuses, as Node names it. */
+const REFUSED = /\b(?:ENOSPC|EDQUOT|EROFS|EACCES|EPERM|EMFILE|ENFILE|ENOMEM): [^"\\\n]+/;
+
+/** Why a cluster did not start: what its log says of the machine is the user's to mend, all else is ours. */
+export function startFailure(what: string, log: string, text: string): Error {
+  const refused = REFUSED.exec(text)?.[0];
+  if (refused === undefined) return new Error(`${what}; log:\n${text}`);
+  return new UserError(`${what}: ${refused}`, `Its folder is ${dirname(log)}.`);
+}
+
 /** The cluster says in one line of its log that it is ready, and how it is reached. */
 async function readyLineOf(
   child: ChildProcess,
@@ -98,7 +109,7 @@ async function readyLineOf(
   signal: AbortSignal | undefined,
 ): Promise<ReadyLine> {
   const { promise, resolve, reject } = Promise.withResolvers<ReadyLine>();
-  const fail = (what: string): void => reject(new Error(`cluster "${name}" ${what}; log:\n${tail(log)}`));
+  const fail = (what: string): void => reject(startFailure(`cluster "${name}" ${what}`, log, tail(log)));
   const timer = setTimeout(() => fail(`is not ready after ${START_TIMEOUT_MS / 1000} s`), START_TIMEOUT_MS);
   const watcher = watch(log);
   const look = (): void => {
