@@ -6,7 +6,6 @@ import {
   credentials,
   Metadata,
   Server,
-  ServerCredentials,
   status,
   type ServerDuplexStream,
   type ServerReadableStream,
@@ -28,24 +27,20 @@ import {
   type TestPod,
 } from '../../proxy/testing/mesh/test-mesh.ts';
 import { startGateway } from '../../gateway/index.ts';
+import { BYTES, listenInPlaintext } from '../testing/grpc-bytes.ts';
 
 /** gRPC of grpc-js through two sidecars, and through a gateway between clusters: what an app sees is what it would see without a mesh. */
 
-const bytes = (buffer: Buffer): Buffer => buffer;
-const SERIALIZERS = {
-  requestSerialize: bytes,
-  requestDeserialize: bytes,
-  responseSerialize: bytes,
-  responseDeserialize: bytes,
-};
 const ECHO: ServiceDefinition = {
-  say: { path: '/test.Echo/Say', requestStream: false, responseStream: false, ...SERIALIZERS },
-  count: { path: '/test.Echo/Count', requestStream: false, responseStream: true, ...SERIALIZERS },
-  sum: { path: '/test.Echo/Sum', requestStream: true, responseStream: false, ...SERIALIZERS },
-  chat: { path: '/test.Echo/Chat', requestStream: true, responseStream: true, ...SERIALIZERS },
-  fail: { path: '/test.Echo/Fail', requestStream: false, responseStream: false, ...SERIALIZERS },
-  hang: { path: '/test.Echo/Hang', requestStream: false, responseStream: false, ...SERIALIZERS },
+  say: { path: '/test.Echo/Say', requestStream: false, responseStream: false, ...BYTES },
+  count: { path: '/test.Echo/Count', requestStream: false, responseStream: true, ...BYTES },
+  sum: { path: '/test.Echo/Sum', requestStream: true, responseStream: false, ...BYTES },
+  chat: { path: '/test.Echo/Chat', requestStream: true, responseStream: true, ...BYTES },
+  fail: { path: '/test.Echo/Fail', requestStream: false, responseStream: false, ...BYTES },
+  hang: { path: '/test.Echo/Hang', requestStream: false, responseStream: false, ...BYTES },
 };
+
+const { requestSerialize: to, responseDeserialize: from } = BYTES;
 
 let mesh: TestMesh;
 let west: TestCluster;
@@ -98,12 +93,7 @@ before(async () => {
   await mesh.sidecar(west, server);
   app = new Server();
   app.addService(ECHO, implementation);
-  appPort = await new Promise<number>((resolve, reject) => {
-    app.bindAsync(`${server.ip}:0`, ServerCredentials.createInsecure(), (error, number) => {
-      if (error === null) resolve(number);
-      else reject(error);
-    });
-  });
+  appPort = await listenInPlaintext(app, server.ip);
   mesh.onClose(() => app.forceShutdown());
 });
 after(() => mesh.close());
@@ -165,8 +155,8 @@ for (const way of WAYS) {
       const answer = new Promise<Buffer>((resolve, reject) => {
         const sent = client.makeUnaryRequest(
           `/test.Echo/${method}`,
-          bytes,
-          bytes,
+          to,
+          from,
           Buffer.from(request),
           metadata,
           (error: ServiceError | null, value?: Buffer) => {
@@ -200,7 +190,7 @@ for (const way of WAYS) {
     });
 
     test('the server streams', async () => {
-      const stream = client.makeServerStreamRequest('/test.Echo/Count', bytes, bytes, Buffer.from('500'));
+      const stream = client.makeServerStreamRequest('/test.Echo/Count', to, from, Buffer.from('500'));
       const seen: string[] = [];
       for await (const message of stream) seen.push(String(message));
       assert.deepEqual(
@@ -211,7 +201,7 @@ for (const way of WAYS) {
 
     test('the client streams', async () => {
       const total = new Promise<string>((resolve, reject) => {
-        const stream = client.makeClientStreamRequest('/test.Echo/Sum', bytes, bytes, (error, value) => {
+        const stream = client.makeClientStreamRequest('/test.Echo/Sum', to, from, (error, value) => {
           if (error !== null || value === undefined) reject(error ?? new Error('no value'));
           else resolve(value.toString());
         });
@@ -222,7 +212,7 @@ for (const way of WAYS) {
     });
 
     test('both stream, one word after the other', async () => {
-      const stream = client.makeBidiStreamRequest('/test.Echo/Chat', bytes, bytes);
+      const stream = client.makeBidiStreamRequest('/test.Echo/Chat', to, from);
       for (const word of ['one', 'two', 'three']) {
         stream.write(Buffer.from(word));
         const [answer] = (await once(stream, 'data')) as [Buffer];
@@ -248,7 +238,7 @@ for (const way of WAYS) {
     test('a client that cancels: the server hears of it, and had heard of the deadline', async () => {
       const came = new Promise<void>((resolve) => (onHang = resolve));
       const deadline = Date.now() + 60_000;
-      const args = [bytes, bytes, Buffer.alloc(0), new Metadata(), { deadline }] as const;
+      const args = [to, from, Buffer.alloc(0), new Metadata(), { deadline }] as const;
       const cancelled = client.makeUnaryRequest('/test.Echo/Hang', ...args, () => {});
       await came;
       const hung = hanging.pop();

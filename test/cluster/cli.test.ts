@@ -14,8 +14,6 @@ import {
   type CommandResult,
   eventually,
   isthmus,
-  launcher,
-  run,
   startCluster,
   temporaryFolder,
 } from './harness.ts';
@@ -176,14 +174,12 @@ suite('isthmus with two clusters', () => {
     const list = { apiVersion: 'v1', kind: 'List', items: [pod, { ...map('c'), kind: 'ConfigMap' }] };
     const [printed, piped, applied] = await Promise.all([
       cli(['inject', new URL('../../examples/web.yaml', import.meta.url).pathname, '-o', 'yaml']),
-      run([process.execPath, launcher, 'inject', '-', '--dry-run', '-o', 'json'], {
-        input: yaml.dump(list),
+      isthmus(['inject', '-', '--dry-run', '-o', 'json'], env, yaml.dump(list)),
+      isthmus(
+        ['inject', '-', '--context', 'east'],
         env,
-      }),
-      run([process.execPath, launcher, 'inject', '-', '--context', 'east'], {
-        input: yaml.dump({ ...map('settings'), kind: 'ConfigMap' }),
-        env,
-      }),
+        yaml.dump({ ...map('settings'), kind: 'ConfigMap' }),
+      ),
     ]);
     assert.equal(printed.code, 0, printed.stderr);
     const deployment = (yaml.loadAll(printed.stdout) as KubernetesObject[]).find(
@@ -257,10 +253,7 @@ suite('isthmus with two clusters', () => {
     ] as const) {
       const printed = await cli([...link, '--side', side, '-o', 'yaml']);
       assert.equal(printed.code, 0, printed.stderr);
-      const applied = await run([process.execPath, launcher, 'inject', '-', '--context', context], {
-        input: printed.stdout,
-        env,
-      });
+      const applied = await isthmus(['inject', '-', '--context', context], env, printed.stdout);
       assert.equal(applied.code, 0, applied.stderr);
     }
     const again = await cli([...link, '--mutual']);

@@ -15,7 +15,6 @@ import {
   eventually,
   isthmus,
   launcher,
-  run,
   temporaryFolder,
 } from './harness.ts';
 
@@ -40,10 +39,8 @@ suite('isthmus cluster', { concurrency: true }, () => {
     assert.match(twice.stderr, /"one" is already running/);
     assert.ok(!(await readFile(join(data, 'one', 'cluster.log'), 'utf8')).includes('client-key-data'));
 
-    const applied = await run([process.execPath, launcher, 'inject', '-'], {
-      input: yaml.dump({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'kept' } }),
-      env,
-    });
+    const kept = yaml.dump({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'kept' } });
+    const applied = await isthmus(['inject', '-'], env, kept);
     assert.equal(applied.code, 0, applied.stderr);
     const [running] = JSON.parse((await cluster('list', '-o', 'json')).stdout) as { pid: number }[];
     process.kill(running?.pid ?? 0, 'SIGKILL');

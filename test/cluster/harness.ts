@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { ClusterAccess } from '../../cli/cluster-access.ts';
 import {
@@ -11,6 +10,7 @@ import {
   startEmbeddedCluster,
   stopProcess,
 } from '../../cli/clusters/embedded.ts';
+import { becomes } from '../testing/eventually.ts';
 
 /** Something to be taken down again: a test's context or a suite's own list. */
 export interface Cleaner {
@@ -23,9 +23,6 @@ export interface CommandResult {
   stdout: string;
   stderr: string;
 }
-
-/** Longest that a test waits for something to become true: a broken wait should fail by saying what it waited for, not by the runner's time-out. */
-const EVENTUALLY_MS = 60_000;
 
 export const launcher = fileURLToPath(new URL('../../cli/bin/isthmus.mjs', import.meta.url));
 
@@ -72,25 +69,16 @@ export function run(
   });
 }
 
-/** Runs `isthmus`. */
-export function isthmus(args: readonly string[], env: Record<string, string> = {}): Promise<CommandResult> {
-  return run([process.execPath, launcher, ...args], { env });
+/** Runs `isthmus`. @param input of its standard input */
+export function isthmus(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  input = '',
+): Promise<CommandResult> {
+  return run([process.execPath, launcher, ...args], { env, input });
 }
 
-/** Looks until `probe` answers something other than undefined or false, and answers that. A probe that throws is tried again; the last error is told. */
-export async function eventually<T>(what: string, probe: () => Promise<T | undefined | false>): Promise<T> {
-  const deadline = performance.now() + EVENTUALLY_MS;
-  let last: unknown;
-  for (;;) {
-    try {
-      const value = await probe();
-      if (value !== undefined && value !== false) return value;
-    } catch (error) {
-      last = error;
-    }
-    if (performance.now() > deadline) {
-      throw new Error(`waited in vain for ${what}`, last === undefined ? {} : { cause: last });
-    }
-    await delay(100);
-  }
+/** See `becomes`. */
+export function eventually<T>(what: string, probe: () => Promise<T | undefined | false>): Promise<T> {
+  return becomes(what, probe, { limitMs: 60_000, everyMs: 100 });
 }

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Link } from '../../api/isthmus-types.ts';
 import type { Pod } from '../../api/kubernetes-types.ts';
 import { DEFAULT_MESH_NAMESPACE, label } from '../../api/names.ts';
@@ -8,6 +7,7 @@ import { contextOf } from '../../kind-clusters/clusters.ts';
 import { kubectl } from '../../kind-clusters/kind.ts';
 import type { KubernetesClient } from '../../kubernetes/types.ts';
 import { resources } from '../../kubernetes/resources.ts';
+import { becomes } from '../testing/eventually.ts';
 
 /** Longest that anything may take to become true: a stopped node comes back in half a minute, in minutes where eight other things run. */
 const EVENTUALLY_MS = 420_000;
@@ -23,23 +23,9 @@ export async function openTestCluster(name: string): Promise<TestCluster & Clust
   return { name, ...(await openCluster({ context: contextOf(name) })) };
 }
 
-/** Looks until `probe` answers something other than undefined or false, and answers that. A probe that throws is tried again; the last error is told. */
-export async function eventually<T>(what: string, probe: () => Promise<T | undefined | false>): Promise<T> {
-  const deadline = performance.now() + EVENTUALLY_MS;
-  let last: unknown;
-  for (;;) {
-    try {
-      const value = await probe();
-      if (value !== undefined && value !== false) return value;
-    } catch (error) {
-      last = error;
-    }
-    if (performance.now() > deadline) {
-      const why = last instanceof Error ? `: ${last.message}` : '';
-      throw new Error(`waited in vain for ${what}${why}`, last === undefined ? {} : { cause: last });
-    }
-    await delay(LOOK_EVERY_MS);
-  }
+/** See `becomes`. */
+export function eventually<T>(what: string, probe: () => Promise<T | undefined | false>): Promise<T> {
+  return becomes(what, probe, { limitMs: EVENTUALLY_MS, everyMs: LOOK_EVERY_MS });
 }
 
 /** Status of a condition of the link from `cluster` to `target`. */

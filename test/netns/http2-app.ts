@@ -6,12 +6,12 @@ import {
   credentials,
   Metadata,
   Server,
-  ServerCredentials,
   status,
   type ServerDuplexStream,
   type ServerUnaryCall,
   type sendUnaryData,
 } from '@grpc/grpc-js';
+import { BYTES, listenInPlaintext } from '../testing/grpc-bytes.ts';
 import type { AppResult, CallsSeen, Seen } from './messages.ts';
 
 /** Answers a GET with what it saw of it, and sends the body of any other method back as it comes; then trailers. */
@@ -63,21 +63,15 @@ export async function askHttp2(
 }
 
 const METHOD = '/test.Echo/';
-const bytes = {
-  requestSerialize: (value: Buffer) => value,
-  requestDeserialize: (value: Buffer) => value,
-  responseSerialize: (value: Buffer) => value,
-  responseDeserialize: (value: Buffer) => value,
-};
 
 /** Unary calls are answered with the client's identity, streams with each message as it comes; `Missing` is told by its trailers. */
 export async function serveGrpc(host: string, port: number): Promise<AppResult> {
   const server = new Server();
   server.addService(
     {
-      Who: { path: `${METHOD}Who`, requestStream: false, responseStream: false, ...bytes },
-      Missing: { path: `${METHOD}Missing`, requestStream: false, responseStream: false, ...bytes },
-      Talk: { path: `${METHOD}Talk`, requestStream: true, responseStream: true, ...bytes },
+      Who: { path: `${METHOD}Who`, requestStream: false, responseStream: false, ...BYTES },
+      Missing: { path: `${METHOD}Missing`, requestStream: false, responseStream: false, ...BYTES },
+      Talk: { path: `${METHOD}Talk`, requestStream: true, responseStream: true, ...BYTES },
     },
     {
       Who: ({ metadata }: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) =>
@@ -90,18 +84,14 @@ export async function serveGrpc(host: string, port: number): Promise<AppResult> 
       },
     },
   );
-  await new Promise<void>((resolve, reject) =>
-    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error) =>
-      error === null ? resolve() : reject(error),
-    ),
-  );
+  await listenInPlaintext(server, host, port);
   return { kind: 'done' };
 }
 
 /** One call of each kind on one channel. In the stream each word is sent when the answer to the one before has come: neither direction waits for the other's end. */
 export async function callGrpc(target: string, words: readonly string[]): Promise<AppResult> {
   const client = new Client(target, credentials.createInsecure());
-  const { requestSerialize: to, responseDeserialize: from } = bytes;
+  const { requestSerialize: to, responseDeserialize: from } = BYTES;
   try {
     const unary = (method: string): Promise<string> =>
       new Promise((resolve) => {
