@@ -27,9 +27,9 @@ const CHECKS: Check[] = [
 
 /**
  * Commands of their own: `test/netns` changes the machine's network namespaces and needs root, `test/kind` needs Docker and kind, `test/processes` puts the parts as processes under load
- * for half a minute.
+ * for half a minute, `test/interop` builds other people's programs.
  */
-const LEFT_OUT = ['node_modules', 'test/netns', 'test/kind', 'test/processes'];
+const LEFT_OUT = ['node_modules', 'test/netns', 'test/kind', 'test/processes', 'test/interop'];
 /** A file that takes longer hangs: the slowest, two clusters that are killed and come back, takes about a minute and a half. */
 const TIMEOUT_MS = 300_000;
 /** Test files side by side. Many wait for processes and timers of their own, so that two keep two cores busy. */
