@@ -25,6 +25,7 @@ export async function bundled(
     format: 'esm',
     target: 'node26',
     minifySyntax: true,
+    minifyWhitespace: true,
     external: ['koffi'],
     banner: {
       js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",

@@ -87,8 +87,7 @@ export async function processMemory(): Promise<ProcessMemory | undefined> {
       // After MADV_DONTNEED the next access of a private mapping of a file finds the file's bytes (madvise(2)): only what was changed would be lost, and there is none of it in these. Where pages
       // are locked the call fails, and nothing is lost. Nobody maps or changes them meanwhile: libraries are loaded by this thread.
       leaveFilePages() {
-        for (const { start, length } of filePages(readFileSync('/proc/self/smaps', 'latin1')))
-          madvise(start, length, MADV_DONTNEED);
+        for (const { start, length } of filePages(smaps())) madvise(start, length, MADV_DONTNEED);
       },
       collect,
       giveBack: () => void trim(0),
@@ -96,6 +95,15 @@ export async function processMemory(): Promise<ProcessMemory | undefined> {
   } catch {
     // A matter of comfort.
     return undefined;
+  }
+}
+
+/** Empty where the kernel does not tell of single mappings (CONFIG_PROC_PAGE_MONITOR). */
+function smaps(): string {
+  try {
+    return readFileSync('/proc/self/smaps', 'latin1');
+  } catch {
+    return '';
   }
 }
 
