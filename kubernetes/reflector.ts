@@ -9,6 +9,7 @@ import type { ChangeHandler, IndexFunction } from './store.ts';
 import { noAnswer } from './transport.ts';
 import { KubernetesError } from './types.ts';
 import type { KubernetesClient, ListOptions, Resource, WatchEvent } from './types.ts';
+import { Watchdog } from './watchdog.ts';
 
 /** Where a reflector stands. Times are of its clock's `now()`. */
 export type ReflectorState =
@@ -339,41 +340,6 @@ class ListWatchReflector<T extends KubernetesObject> implements Reflector<T> {
   #enter(state: ReflectorState): void {
     this.#state = state;
     this.#options.onState?.(state);
-  }
-}
-
-/** Aborts its signal when nothing touched it for a while. */
-class Watchdog {
-  readonly #controller = new AbortController();
-  readonly #clock: Clock;
-  readonly #limitMs: number;
-  #touched: number;
-  #timer;
-
-  constructor(clock: Clock, limitMs: number) {
-    this.#clock = clock;
-    this.#limitMs = limitMs;
-    this.#touched = clock.now();
-    this.#timer = clock.after(limitMs, () => this.#check());
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  touch(): void {
-    this.#touched = this.#clock.now();
-  }
-
-  stop(): void {
-    this.#timer.cancel();
-  }
-
-  /** One timer that looks again, rather than a new one for each event. */
-  #check(): void {
-    const left = this.#touched + this.#limitMs - this.#clock.now();
-    if (left <= 0) this.#controller.abort(new Error(`nothing was heard for ${this.#limitMs} ms`));
-    else this.#timer = this.#clock.after(left, () => this.#check());
   }
 }
 

@@ -9,6 +9,7 @@ import { namespaces } from './namespaces.ts';
 import { patching } from './patching.ts';
 import { reading } from './reading.ts';
 import { restart } from './restart.ts';
+import { singleKinds } from './single-kinds.ts';
 import { subresources } from './subresources.ts';
 import { tokens } from './tokens.ts';
 import { watching } from './watching.ts';
@@ -20,6 +21,7 @@ export const themes: readonly Theme[] = [
   reading,
   watching,
   writing,
+  singleKinds,
   patching,
   applying,
   deleting,
