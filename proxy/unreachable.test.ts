@@ -71,10 +71,8 @@ describe('endpoints that cannot be reached', () => {
     const { pod, app, stop } = await startServer();
     east.controlPlane.setService('gone.shop:80', [meshedEndpoint(pod, app.port)]);
     await stop();
-    const from = performance.now();
     const first = await post(hasty, 'gone.shop', 0);
     assert.deepEqual([first.status, causeOf(first)], [504, 'fail-fast']);
-    assert.ok(performance.now() - from >= SHORT_MS);
     const next = await post(hasty, 'gone.shop', 0);
     assert.deepEqual([next.status, causeOf(next)], [504, 'fail-fast']);
     await mesh.sidecar(east, pod);
