@@ -23,22 +23,22 @@ function fakeProcess() {
   };
 }
 
-test('what has grown by 8 MiB since the last time gives pages back', () => {
+test('what has grown by 4 MiB since the last time gives pages back', () => {
   const memory = fakeProcess();
   const spare = new SpareMemory(memory);
   spare.look();
   assert.deepEqual([memory.given, memory.mib], [1, 35]);
-  memory.mib = 42;
+  memory.mib = 38;
   spare.look();
   assert.equal(memory.given, 1, 'small change stays');
-  memory.mib = 43;
+  memory.mib = 39;
   spare.look();
-  assert.deepEqual([memory.given, memory.mib], [2, 38]);
+  assert.deepEqual([memory.given, memory.mib], [2, 34]);
   spare.look();
   assert.equal(memory.given, 2, 'what cannot be given back is not tried again');
   memory.mib = 20;
   spare.look();
-  memory.mib = 28;
+  memory.mib = 24;
   spare.look();
   assert.equal(memory.given, 3, 'counted from the least');
 });
@@ -48,7 +48,7 @@ test('a process that nobody waits for collects before it gives back, and grows f
   const spare = new SpareMemory(memory);
   spare.settle();
   assert.deepEqual([memory.given, memory.mib], [1, 30]);
-  memory.mib = 37;
+  memory.mib = 33;
   spare.look();
   assert.equal(memory.given, 1);
 });

@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm';
 import { filePages } from './program-pages.ts';
 
 /** Bytes of growth that are worth giving pages back for: that takes some ms, and a page that is touched again costs a fault. */
-const WORTH_BYTES = 8 * 1024 * 1024;
+const WORTH_BYTES = 4 * 1024 * 1024;
 /** ms between looks at the size of the process. */
 const LOOK_MS = 2_000;
 
