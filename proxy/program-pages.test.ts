@@ -39,6 +39,15 @@ test('what was changed, in memory or swapped out, what is locked and what is not
   assert.equal(filePages(mapping(TEXT, { Anonymous: 4 }) + mapping(CONSTANTS, {})).length, 1);
 });
 
+test('what the kernel does not tell all of is left alone', () => {
+  for (const untold of ['Anonymous', 'Private_Dirty', 'Shared_Dirty'])
+    assert.deepEqual(
+      filePages(mapping(TEXT, {}).replace(new RegExp(`^${untold}:.*\n`, 'm'), '')),
+      [],
+      untold,
+    );
+});
+
 test('what may be written, is shared or has no file is left alone', () => {
   const heads = [
     TEXT.replace('r-xp', 'rw-p'),

@@ -12,6 +12,8 @@ const HEADER = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) [0-9a-f]+ \S+ (\d+)/;
 const READ_ONLY = /^r-[-x]p$/;
 /** kB of a mapping that are present, and of what is nowhere else: changed since it was mapped, in memory or swapped out; locked, so that it may not leave. */
 const AMOUNT = /^(Rss|Anonymous|Private_Dirty|Shared_Dirty|Swap|Locked): +(\d+) kB$/;
+/** A kernel that does not say of these that there are none may have some. */
+const TOLD: ReadonlySet<string> = new Set(['Anonymous', 'Private_Dirty', 'Shared_Dirty']);
 
 /**
  * Of /proc/self/smaps the mappings whose present pages are, every one, bytes of a file: the code and the constants of the program and of its libraries. A page of them may leave the process at any
@@ -22,10 +24,12 @@ export function filePages(smaps: string): Mapping[] {
   const found: Mapping[] = [];
   let mapping: Mapping | undefined;
   let present = 0;
+  let told = 0;
   const done = (): void => {
-    if (mapping !== undefined && present > 0) found.push(mapping);
+    if (mapping !== undefined && present > 0 && told === TOLD.size) found.push(mapping);
     mapping = undefined;
     present = 0;
+    told = 0;
   };
   for (const line of smaps.split('\n')) {
     const [, from, to, permissions = '', inode] = HEADER.exec(line) ?? [];
@@ -40,6 +44,7 @@ export function filePages(smaps: string): Mapping[] {
     const [, of, amount] = AMOUNT.exec(line) ?? [];
     if (of === 'Rss') present = Number(amount);
     else if (of !== undefined && amount !== '0') mapping = undefined;
+    else if (of !== undefined && TOLD.has(of)) told++;
   }
   done();
   return found;

@@ -53,6 +53,20 @@ test('a process that nobody waits for collects before it gives back, and grows f
   assert.equal(memory.given, 1);
 });
 
+test('what cannot be looked at ends nothing, and is looked at again', () => {
+  const memory = fakeProcess();
+  const spare = new SpareMemory({
+    ...memory,
+    anonymous() {
+      throw new Error('EMFILE: too many open files');
+    },
+    giveBack: () => void memory.given++,
+  });
+  spare.look();
+  spare.settle();
+  assert.equal(memory.given, 1);
+});
+
 test('this process gives pages back, and goes on with what was in them', async (t) => {
   const memory = await processMemory();
   if (memory === undefined) return t.skip('no Linux, no glibc, or no koffi');

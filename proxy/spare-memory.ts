@@ -23,7 +23,7 @@ export interface ProcessMemory {
   giveBack(): void;
 }
 
-/** What keeps a process small. */
+/** What keeps a process small. Nothing of it throws: what cannot be had now, as where no file descriptor is left to look with, is a matter of comfort. */
 export class SpareMemory {
   readonly #memory: ProcessMemory;
   /** Least bytes since pages were given back. */
@@ -35,20 +35,32 @@ export class SpareMemory {
 
   /** To be called again and again: gives back when the process has grown. */
   look(): void {
-    const now = this.#memory.anonymous();
-    if (now - this.#least >= WORTH_BYTES) this.#giveBack();
-    else this.#least = Math.min(this.#least, now);
+    this.#try(() => {
+      const now = this.#memory.anonymous();
+      if (now - this.#least >= WORTH_BYTES) this.#giveBack();
+      else this.#least = Math.min(this.#least, now);
+    });
   }
 
   /** To be called when nothing of the start is under way any more and nobody waits for the process. */
   settle(): void {
-    this.#memory.collect();
-    this.#giveBack();
+    this.#try(() => {
+      this.#memory.collect();
+      this.#giveBack();
+    });
   }
 
   #giveBack(): void {
     this.#memory.giveBack();
     this.#least = this.#memory.anonymous();
+  }
+
+  #try(step: () => void): void {
+    try {
+      step();
+    } catch {
+      // The next look may have it.
+    }
   }
 }
 
