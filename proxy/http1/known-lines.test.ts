@@ -39,6 +39,14 @@ test('a line is known from its second coming on', () => {
   assert.equal(isKnown('x-first: once\r\n'), true);
 });
 
+test('a line keeps no memory but its own', () => {
+  teach('x-owner: me');
+  const bytes = Buffer.from('x-owner: me\r\n');
+  const { buffer } = knownLine(bytes, 0, bytes.length, -1)?.field ?? assert.fail('it is not known');
+  assert.equal(buffer.toString('latin1'), 'x-ownerme');
+  assert.equal(buffer.buffer.byteLength, buffer.length);
+});
+
 test('what frames a message, what its connection keeps and credentials are never known', () => {
   const lines = [
     'content-length: 0',

@@ -85,8 +85,11 @@ export function rememberLine(
   }
   if (id === FieldId.cookie || CREDENTIALS.some((name) => equalsIgnoreCase(b, nameStart, nameEnd, name)))
     return;
-  const buffer = Buffer.concat([b.subarray(nameStart, nameEnd), b.subarray(valueStart, valueEnd)]);
   const end = nameEnd - nameStart;
+  // Memory of its own: a piece of the runtime's pool would keep all 64 KiB of it, for each line.
+  const buffer = Buffer.allocUnsafeSlow(length - SEPARATORS);
+  b.copy(buffer, 0, nameStart, nameEnd);
+  b.copy(buffer, end, valueStart, valueEnd);
   const field = { buffer, nameStart: 0, nameEnd: end, valueEnd: buffer.length, hash: 0, index: 0 };
   remember(slotOf(hash), knownAs(id, field, b.subarray(nameStart, nameStart + length)));
 }
