@@ -10,10 +10,10 @@ import {
   proxyEnv,
   telemetryEnv,
 } from '../api/names.ts';
+import { silentLog } from '../log/index.ts';
 import {
   splitHostPort,
   workloadIdentityOptionsFromEnv,
-  type Logger,
   type WorkloadIdentityOptions,
   type WorkloadNames,
 } from '../workload-identity/index.ts';
@@ -219,9 +219,6 @@ const MAX_PORT = 65_535;
 /** A day: who waits longer has made a mistake, or means "for ever". */
 const MAX_TIME_MS = 86_400_000;
 
-/** Reading the environment logs nothing; the process's logger takes its place when the identity is made. */
-const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
-
 /** Reads variables, and keeps what is wrong with them until the end, so that a person sees all at once. */
 class Reader {
   readonly #env: NodeJS.ProcessEnv;
@@ -246,7 +243,8 @@ class Reader {
     // What is missing in the names has been told by then.
     if (this.#problems.length > 0) return undefined;
     try {
-      return workloadIdentityOptionsFromEnv(this.#env, { logger: SILENT });
+      // Reading the environment logs nothing; the process's logger takes its place when the identity is made.
+      return workloadIdentityOptionsFromEnv(this.#env, { logger: silentLog });
     } catch (error) {
       this.#problems.push((error as Error).message);
       return undefined;

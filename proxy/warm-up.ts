@@ -1,6 +1,7 @@
 import { BoundSocket } from 'node:net';
 import { dnsIdentity, spiffeId } from '../api/names.ts';
-import type { Logger, WorkloadIdentity } from '../workload-identity/index.ts';
+import { silentLog } from '../log/index.ts';
+import type { WorkloadIdentity } from '../workload-identity/index.ts';
 import type { ProxyConfig, ProxyPorts } from './config.ts';
 import { startProxy, type Proxy } from './proxy.ts';
 import { listenOn } from './runtime.ts';
@@ -31,8 +32,6 @@ const ANSWER = Buffer.from(
   `HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: ${BODY.length}\r\n\r\n${BODY}`,
 );
 const REQUEST = Buffer.from(`GET http://${SERVICE}/ HTTP/1.1\r\nhost: ${SERVICE}\r\naccept: */*\r\n\r\n`);
-
-const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** How much a warm-up is, what comes first. On the slowest machine it is one request: an image's rehearsal has then seen the whole way. */
 export interface WarmUpLimits {
@@ -94,7 +93,7 @@ function secondProxy(
     accessLog: undefined,
     traces: undefined,
   };
-  return startProxy(own, { log: SILENT, identity, channel: () => controlPlane });
+  return startProxy(own, { log: silentLog, identity, channel: () => controlPlane });
 }
 
 /** Requests, one after the other on each of its connections. */

@@ -229,6 +229,18 @@ function answers(frames: Buffer[], isthmus = false): string[] {
   return list;
 }
 
+test('what was under way on streams that we reset, however many at once, is no error', () => {
+  const ids = Array.from({ length: 300 }, (_, i) => 2 * i + 1);
+  // Each is answered at its head, and reset since the client has not ended it.
+  const opened = ids.map((id) => frame(FrameType.headers, 4, id, REQUEST));
+  const underWay = Array.from({ length: 5 }, () => ids.map((id) => frame(FrameType.data, 0, id, 'x'))).flat();
+  const heard = answers([SETTINGS, ...opened, ...underWay]);
+  assert.deepEqual(
+    heard.filter((one) => !one.startsWith('headers')),
+    ids.map(() => `reset ${ErrorCode.none}`),
+  );
+});
+
 describe('HTTP/2: what a peer may not do', () => {
   const headers = (block: string, id = 1, flags = 5): Buffer =>
     frame(FrameType.headers, flags, id, Buffer.from(block, 'hex'));

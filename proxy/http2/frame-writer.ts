@@ -1,13 +1,15 @@
 import { copyBytes } from '../bytes.ts';
 import type { Transport } from '../transport/transport.ts';
 import { FRAME_HEADER_BYTES, Flag, FrameType } from './frames.ts';
+import { MAX_CONCURRENT_STREAMS } from './limits.ts';
 
-/** Streams of late that we have reset, of a connection: what their peer had under way then is no error of its. More of them at once cost a RST_STREAM too many. */
-const REMEMBERED_RESETS = 32;
+/** Streams of a connection that we have reset of late: what their peer had under way then is no error of its. As many as may be given up at once, when who asked for all of them goes. */
+const REMEMBERED_RESETS = MAX_CONCURRENT_STREAMS;
 
 /** Writes frames into a transport's output. */
 export class FrameWriter {
   readonly #transport: Transport;
+  /** Their ids; the oldest make room. */
   #resets: number[] | undefined;
   #resetCount = 0;
 
@@ -45,6 +47,7 @@ export class FrameWriter {
     this.#transport.commit(FRAME_HEADER_BYTES + 8);
   }
 
+  /** RST_STREAM; the stream counts as reset from now on. */
   reset(streamId: number, code: number): void {
     this.#resets ??= [];
     this.#resets[this.#resetCount++ % REMEMBERED_RESETS] = streamId;
