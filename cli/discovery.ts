@@ -3,8 +3,11 @@ import { resources } from '../kubernetes/resources.ts';
 import { type KubernetesClient, KubernetesError, type Resource } from '../kubernetes/types.ts';
 import { UserError } from './errors.ts';
 
-interface ApiResourceList {
-  resources?: { name: string; kind: string; namespaced: boolean }[];
+interface ServedKind {
+  /** Its plural; with a slash the name of a subresource. */
+  name: string;
+  kind: string;
+  namespaced: boolean;
 }
 
 const known: ReadonlyMap<string, Resource> = new Map(
@@ -22,13 +25,8 @@ export async function resourceFor(client: KubernetesClient, object: KubernetesOb
   if (found !== undefined) return found;
   const [group, version] = apiVersion.includes('/') ? apiVersion.split('/') : ['', apiVersion];
   const path = group === '' ? `/api/${version}` : `/apis/${apiVersion}`;
-  let list: ApiResourceList = {};
-  try {
-    list = await client.raw<ApiResourceList>('GET', path);
-  } catch (error) {
-    if (!(error instanceof KubernetesError && error.code === 404)) throw error;
-  }
-  const served = list.resources?.find((resource) => resource.kind === kind && !resource.name.includes('/'));
+  const kinds = await servedKinds(client, path);
+  const served = kinds.find((resource) => resource.kind === kind && !resource.name.includes('/'));
   if (served === undefined) {
     throw new UserError(
       `kind ${kind} of ${apiVersion} is not served by the cluster`,
@@ -42,4 +40,14 @@ export async function resourceFor(client: KubernetesClient, object: KubernetesOb
     kind,
     namespaced: served.namespaced,
   };
+}
+
+/** What discovery names of a group and version, by its path in the API; nothing of one that is not served. */
+export async function servedKinds(client: KubernetesClient, path: string): Promise<ServedKind[]> {
+  try {
+    return (await client.raw<{ resources?: ServedKind[] }>('GET', path)).resources ?? [];
+  } catch (error) {
+    if (error instanceof KubernetesError && error.code === 404) return [];
+    throw error;
+  }
 }

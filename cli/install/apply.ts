@@ -2,7 +2,7 @@ import { FIELD_MANAGER } from '../../api/names.ts';
 import type { CustomResourceDefinition, KubernetesObject } from '../../api/kubernetes-types.ts';
 import { resources } from '../../kubernetes/resources.ts';
 import { type KubernetesClient, KubernetesError, type Resource } from '../../kubernetes/types.ts';
-import { resourceFor } from '../discovery.ts';
+import { resourceFor, servedKinds } from '../discovery.ts';
 import { UserError } from '../errors.ts';
 import { waitFor } from '../wait.ts';
 import { isOurs } from './manifests.ts';
@@ -62,7 +62,10 @@ export async function deleteNamed(
   }
 }
 
-/** Installs the CRDs: ours always, those of the standards only where they are absent. Waits until all are established. */
+/**
+ * Installs the CRDs: ours always, those of the standards only where they are absent. Waits until all are served, which an API server does a moment after it has called
+ * them established.
+ */
 export async function applyCustomResourceDefinitions(
   client: KubernetesClient,
   crds: readonly CustomResourceDefinition[],
@@ -71,14 +74,37 @@ export async function applyCustomResourceDefinitions(
     if (isOurs(crd)) await applyObjects(client, [crd]);
     else await createIfAbsent(client, crd);
   }
-  await Promise.all(crds.map(({ metadata }) => established(client, metadata?.name ?? '')));
+  await allServed(client, crds);
 }
 
-async function established(client: KubernetesClient, name: string): Promise<void> {
-  await waitFor(`CustomResourceDefinition ${name} to be established`, async () => {
-    const live = await client.get(resources.customResourceDefinitions, undefined, name);
-    return live.status?.conditions?.some((c) => c.type === 'Established' && c.status === 'True') === true;
-  });
+/** Resolves when discovery names the kinds that these CRDs define. Throws a UserError for one that takes too long. */
+export async function allServed(
+  client: KubernetesClient,
+  crds: readonly CustomResourceDefinition[],
+): Promise<void> {
+  const names = crds.map(({ metadata }) => metadata?.name ?? '');
+  await Promise.all(
+    names.map((name) =>
+      waitFor(`CustomResourceDefinition ${name} to be established and served`, async () => {
+        const live = await client.get(resources.customResourceDefinitions, undefined, name);
+        return isEstablished(live) && (await isServed(client, live));
+      }),
+    ),
+  );
+}
+
+function isEstablished({ status }: CustomResourceDefinition): boolean {
+  return status?.conditions?.some((c) => c.type === 'Established' && c.status === 'True') === true;
+}
+
+async function isServed(client: KubernetesClient, { spec }: CustomResourceDefinition): Promise<boolean> {
+  const { groups } = await client.raw<{ groups: { name: string }[] }>('GET', '/apis');
+  if (!groups.some(({ name }) => name === spec.group)) return false;
+  const versions = spec.versions.filter(({ served }) => served);
+  const kinds = await Promise.all(
+    versions.map(({ name }) => servedKinds(client, `/apis/${spec.group}/${name}`)),
+  );
+  return kinds.every((list) => list.some(({ name }) => name === spec.names.plural));
 }
 
 async function createIfAbsent(client: KubernetesClient, object: KubernetesObject): Promise<void> {

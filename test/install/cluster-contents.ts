@@ -1,5 +1,6 @@
 import type { KubernetesObject } from '../../api/kubernetes-types.ts';
 import type { KubernetesClient, Resource } from '../../kubernetes/types.ts';
+import { eventually } from '../cluster/harness.ts';
 
 /** What a cluster writes by itself at any time. */
 const RESTLESS = new Set(['events', 'leases', 'componentstatuses']);
@@ -13,11 +14,18 @@ interface Discovered {
 
 /**
  * Every object of a cluster, of every kind that can be listed, by `kind.group namespace/name`; with its resource version as the value. Left out are the namespaces
- * `except`, and what is in them.
+ * `except`, and what is in them. A kind that comes or goes meanwhile may be named by discovery and not be served: all is read again then.
  */
-export async function clusterContents(
+export function clusterContents(
   client: KubernetesClient,
   except: ReadonlySet<string> = new Set(),
+): Promise<Map<string, string>> {
+  return eventually('every kind that discovery names to be served', () => contentsAtOnce(client, except));
+}
+
+async function contentsAtOnce(
+  client: KubernetesClient,
+  except: ReadonlySet<string>,
 ): Promise<Map<string, string>> {
   const kinds = await listableKinds(client);
   const lists = await Promise.all(

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, afterEach, before, suite, test } from 'node:test';
 import type {
+  CustomResourceDefinition,
   Deployment,
   KubernetesObject,
   MutatingWebhookConfiguration,
@@ -21,7 +22,12 @@ import {
 import { cliClient, type ClusterAccess } from '../../cli/cluster-access.ts';
 import { resourceFor } from '../../cli/discovery.ts';
 import { UserError } from '../../cli/errors.ts';
-import { applyCustomResourceDefinitions, applyObjects, deleteObject } from '../../cli/install/apply.ts';
+import {
+  allServed,
+  applyCustomResourceDefinitions,
+  applyObjects,
+  deleteObject,
+} from '../../cli/install/apply.ts';
 import { applyInstallation } from '../../cli/install/install.ts';
 import { readInstallation } from '../../cli/install/installation.ts';
 import { customResourceDefinitions, isOurs, webhookOf } from '../../cli/install/manifests.ts';
@@ -214,7 +220,7 @@ suite(`an installation in the API (${serverKind})`, () => {
 
   test("beside a Linkerd nothing of Linkerd's is touched, neither by an install nor by an uninstall", async () => {
     // Linkerd brings definitions of its own: those that are here are not to be found in their place.
-    const definitions = linkerdObjects().filter(({ kind }) => kind === 'CustomResourceDefinition');
+    const definitions = linkerdObjects().filter(isCustomResourceDefinition);
     await gone(definitions);
     await forOthers(linkerdObjects(), async () => {
       const earlier = await settledContents();
@@ -353,6 +359,7 @@ suite(`an installation in the API (${serverKind})`, () => {
       const resource = await resourceFor(cluster.client, o);
       await cluster.client.apply(resource, o, { fieldManager: 'someone-else' });
     }
+    await allServed(cluster.client, objects.filter(isCustomResourceDefinition));
     try {
       await work();
     } finally {
@@ -366,6 +373,10 @@ suite(`an installation in the API (${serverKind})`, () => {
     return values;
   }
 });
+
+function isCustomResourceDefinition(o: KubernetesObject): o is CustomResourceDefinition {
+  return o.kind === 'CustomResourceDefinition';
+}
 
 function podOf(template: { metadata?: ObjectMeta; spec?: PodSpec } | undefined, namespace: string): Pod {
   assert.ok(template?.spec !== undefined);

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { CustomResourceDefinition } from '../../api/kubernetes-types.ts';
+import { type KubernetesClient, KubernetesError } from '../../kubernetes/types.ts';
+import { allServed } from './apply.ts';
+
+const crd: CustomResourceDefinition = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: 'cats.example.org' },
+  spec: {
+    group: 'example.org',
+    scope: 'Namespaced',
+    names: { plural: 'cats', kind: 'Cat' },
+    versions: [
+      { name: 'v1', served: true, storage: true },
+      { name: 'v0', served: false, storage: false },
+    ],
+  },
+  status: { conditions: [{ type: 'Established', status: 'True' }] },
+};
+
+test('an established definition counts once discovery names its group, then its version, then its kind', async () => {
+  const group = { groups: [{ name: 'example.org' }] };
+  const cats = { resources: [{ name: 'cats', kind: 'Cat', namespaced: true }] };
+  const notFound = (): never => {
+    throw new KubernetesError('404 page not found', 404, 'NotFound');
+  };
+  const looks: Record<string, () => unknown>[] = [
+    { '/apis': () => ({ groups: [] }) },
+    { '/apis': () => group, '/apis/example.org/v1': notFound },
+    { '/apis': () => group, '/apis/example.org/v1': () => ({ resources: [] }) },
+    { '/apis': () => group, '/apis/example.org/v1': () => cats },
+  ];
+  let look: Record<string, () => unknown> = {};
+  const asked: string[] = [];
+  const client = {
+    get: () => {
+      look = looks.shift() ?? {};
+      return Promise.resolve(crd);
+    },
+    raw: async (_: string, path: string) => {
+      asked.push(path);
+      return look[path]?.();
+    },
+  } as unknown as KubernetesClient;
+  await allServed(client, [crd]);
+  assert.deepEqual(looks, []);
+  assert.equal(asked.length, 7, 'the version that is not served is not asked for');
+});
