@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { Agent } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { ask, causeOf, metricSum, startApp, type Answer, type TestApp } from './testing/mesh/http.ts';
@@ -50,6 +51,11 @@ describe('endpoints that cannot be reached', () => {
     while ((await metricSum(at.ip, 'outbound_http_balancer_queue_length', name)) < n);
   }
 
+  /** Resolves once an endpoint is ready, without asking for it. */
+  async function ready(at: TestPod, name: string): Promise<void> {
+    while ((await metricSum(at.ip, 'outbound_http_balancer_endpoints', name, 'state="ready"')) < 1);
+  }
+
   const body = (i: number): string => `body ${i}`;
 
   const post = (from: TestPod, name: string, i: number): Promise<Answer> =>
@@ -76,8 +82,20 @@ describe('endpoints that cannot be reached', () => {
     const next = await post(hasty, 'gone.shop', 0);
     assert.deepEqual([next.status, causeOf(next)], [504, 'fail-fast']);
     await mesh.sidecar(east, pod);
-    // Who comes when the back-off is over tries for all.
-    while ((await post(hasty, 'gone.shop', 0)).status !== 200);
+    await ready(hasty, 'gone.shop');
+    assert.equal((await post(hasty, 'gone.shop', 1)).status, 200, 'no request was the price of finding out');
+  });
+
+  test('a server without a sidecar that stays away is found again without a request, too', async () => {
+    const pod = mesh.pod(east, 'server');
+    const app = await startApp(mesh, pod.ip, (incoming, response) => void incoming.pipe(response));
+    app.server.close();
+    await once(app.server, 'close');
+    east.controlPlane.setService('plain.shop:80', [{ address: pod.ip, port: app.port }]);
+    assert.equal((await post(hasty, 'plain.shop', 0)).status, 504);
+    app.server.listen(app.port, pod.ip);
+    await ready(hasty, 'plain.shop');
+    assert.equal((await post(hasty, 'plain.shop', 1)).status, 200);
   });
 
   test('all but one are away: no request fails, however many it meets', async () => {

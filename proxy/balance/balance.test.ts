@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { Balancer } from './balancer.ts';
+import { Balancer, TRIED_AT_ONCE } from './balancer.ts';
 import { plainEndpoint } from './endpoint.ts';
 import { DECAY_MS, DEFAULT_RTT_MS, PeakEwma } from './peak-ewma.ts';
 import { Picker } from './picker.ts';
-import type { Upstream } from '../upstream/upstream.ts';
+import { causes, type Cause } from '../errors.ts';
+import type { Reached, Upstream } from '../upstream/upstream.ts';
 
 const at = (n: number) => plainEndpoint(`10.0.0.${n}`, 80);
 
@@ -39,7 +40,24 @@ function manualClock() {
 function harness(random: () => number = () => 0.5) {
   const time = manualClock();
   const open = new Set<string>();
-  const upstream: Upstream = { take: () => undefined, wait() {}, cancel() {} };
+  const trying = new Map<string, Reached>();
+  const upstream = (address: string): Upstream => ({
+    take: () => undefined,
+    wait() {},
+    cancel() {},
+    reach(reached) {
+      assert.ok(!trying.has(address), `${address} is tried twice`);
+      trying.set(address, reached);
+      return () => trying.delete(address);
+    },
+  });
+  /** What comes of trying to reach one. */
+  const tell = (address: string, failure?: Cause): void => {
+    const reached = trying.get(address);
+    assert.ok(reached !== undefined, `${address} is not tried`);
+    trying.delete(address);
+    reached(failure);
+  };
   const balancer = new Balancer<{ upstream: Upstream; key: string }>({
     clock: time.clock,
     now: time.clock.now,
@@ -47,7 +65,7 @@ function harness(random: () => number = () => 0.5) {
     open(e) {
       assert.ok(!open.has(e.key), `${e.key} opened twice`);
       open.add(e.key);
-      return { upstream, key: e.key };
+      return { upstream: upstream(e.address), key: e.key };
     },
     close({ key }) {
       assert.ok(open.delete(key), `${key} closed without being open`);
@@ -55,7 +73,7 @@ function harness(random: () => number = () => 0.5) {
     onPicker() {},
   });
   const ready = () => balancer.picker.candidates.map((c) => c.endpoint.address).sort();
-  return { balancer, time, open, ready };
+  return { balancer, time, open, ready, trying, tell };
 }
 
 test('the average jumps to a worse time at once and decays towards a better one', () => {
@@ -127,28 +145,59 @@ test('a picker without the one that failed never gives it', () => {
   assert.equal(picker.without(b).pick(0), undefined);
 });
 
-test('a failed endpoint is away for a growing time; then one request tries it', () => {
-  const { balancer, time, ready } = harness(() => 0.999);
+test('a failed endpoint is away for a growing time; then a connection finds out, and no request', () => {
+  const { balancer, time, ready, trying, tell } = harness(() => 0.999);
   balancer.update([at(1), at(2)]);
   const first = balancer.picker.candidates.find((c) => c.endpoint.address === '10.0.0.1');
   assert.ok(first !== undefined);
-  const next = (): string => balancer.picker.pick(time.clock.now())?.endpoint.address ?? '';
+  const picked = (): string[] => [0, 1, 2].map(() => balancer.picker.pick(0)?.endpoint.address ?? '');
   balancer.failed(first);
-  assert.deepEqual([ready(), next()], [['10.0.0.2'], '10.0.0.2']);
+  assert.deepEqual(ready(), ['10.0.0.2']);
+  time.advance(99);
+  assert.equal(trying.size, 0);
+  time.advance(1);
+  assert.deepEqual([...trying.keys()], ['10.0.0.1']);
+  assert.deepEqual(picked(), ['10.0.0.2', '10.0.0.2', '10.0.0.2']);
+  tell('10.0.0.1', causes.connectFailed);
   time.advance(100);
-  assert.deepEqual([ready(), next()], [['10.0.0.2'], '10.0.0.1']);
-  balancer.picked(first);
-  assert.equal(next(), '10.0.0.2', 'no second one while it is tried');
-  balancer.left(first);
-  assert.equal(next(), '10.0.0.1', 'who tried it left without having found out');
-  balancer.picked(first);
-  balancer.failed(first);
+  assert.equal(trying.size, 0, 'the second time is longer');
   time.advance(100);
-  assert.equal(next(), '10.0.0.2', 'the second time is longer');
-  time.advance(100);
-  balancer.picked(first);
-  balancer.succeeded(first);
+  tell('10.0.0.1');
   assert.deepEqual(ready(), ['10.0.0.1', '10.0.0.2']);
+  balancer.failed(first);
+  time.advance(100);
+  assert.equal(trying.size, 1, 'the back-off began anew');
+});
+
+test('all of a large service are away: few are tried at once, and each has its turn', () => {
+  const { balancer, time, ready, trying, tell } = harness();
+  const n = 3 * TRIED_AT_ONCE;
+  balancer.update(Array.from({ length: n }, (_, i) => at(i)));
+  for (const one of balancer.picker.candidates) balancer.failed(one);
+  time.advance(100);
+  for (let reached = 0; reached < n; reached++) {
+    assert.equal(trying.size, Math.min(TRIED_AT_ONCE, n - reached));
+    const [next] = trying.keys();
+    assert.ok(next !== undefined);
+    tell(next);
+  }
+  assert.equal(ready().length, n);
+});
+
+test('while nobody asks nobody is tried; who is due is tried at once when somebody does', () => {
+  const { balancer, time, trying } = harness();
+  balancer.update([at(1), at(2)]);
+  const [first, second] = balancer.picker.candidates;
+  assert.ok(first !== undefined && second !== undefined);
+  balancer.failed(first);
+  time.advance(100);
+  assert.equal(trying.size, 1);
+  balancer.failed(second);
+  balancer.rest();
+  time.advance(100);
+  assert.equal(trying.size, 0);
+  balancer.wake();
+  assert.equal(trying.size, 2);
 });
 
 test('reached again: ready at once', () => {
@@ -178,10 +227,12 @@ test('any history of updates and failures: resources match the endpoints, none i
     fc.record({ kind: fc.constant('fail' as const), n: fc.nat(5) }),
     fc.record({ kind: fc.constant('succeed' as const), n: fc.nat(5) }),
     fc.record({ kind: fc.constant('time' as const), ms: fc.nat(500) }),
+    fc.constantFrom({ kind: 'reach' as const }, { kind: 'miss' as const }),
+    fc.constantFrom({ kind: 'rest' as const }, { kind: 'wake' as const }),
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-      const { balancer, time, open, ready } = harness();
+      const { balancer, time, open, ready, trying, tell } = harness();
       let wanted: number[] = [];
       const seen: (typeof balancer.picker.candidates)[number][] = [];
       for (const s of steps) {
@@ -190,6 +241,11 @@ test('any history of updates and failures: resources match the endpoints, none i
           balancer.update(wanted.map(at));
           seen.push(...balancer.picker.candidates);
         } else if (s.kind === 'time') time.advance(s.ms);
+        else if (s.kind === 'reach' || s.kind === 'miss') {
+          const [first] = trying.keys();
+          if (first !== undefined) tell(first, s.kind === 'miss' ? causes.connectFailed : undefined);
+        } else if (s.kind === 'rest') balancer.rest();
+        else if (s.kind === 'wake') balancer.wake();
         else {
           const e = seen[s.n];
           if (e === undefined) continue;
@@ -197,19 +253,15 @@ test('any history of updates and failures: resources match the endpoints, none i
           else balancer.succeeded(e);
         }
         assert.equal(open.size, wanted.length);
+        for (const address of trying.keys()) assert.ok(wanted.includes(Number(address.slice(7))));
         for (const address of ready()) assert.ok(wanted.includes(Number(address.slice(7))));
       }
+      balancer.wake();
       time.advance(120_000);
-      for (let i = ready().length; i < wanted.length; i++) {
-        const one = balancer.picker.pick(time.clock.now());
-        assert.ok(one !== undefined);
-        balancer.picked(one);
-        balancer.succeeded(one);
-      }
+      for (const address of trying.keys()) tell(address);
       assert.equal(ready().length, wanted.length, 'everyone comes back');
       balancer.close();
-      assert.equal(open.size, 0);
-      assert.equal(time.pending(), 0);
+      assert.deepEqual([open.size, trying.size, time.pending()], [0, 0, 0]);
     }),
   );
 });

@@ -12,22 +12,21 @@ const MAX_BACK_OFF_MS = 60_000;
 
 /**
  * May requests go there? One writer: the `Balancer`.
- * `away`: could not be reached; when the timer ends it is `returning`, gets one request, and is `trying` until that has found a connection or none. `ejected`: answered,
- * but failed too often; when the timer ends it is on `probation`, takes one request, and is `probing` until that has ended.
+ * `away`: could not be reached; when the timer ends it is `due`, and in its turn `trying`: a connection is made without a request, and it is `ready` or `away` by what comes of it. `ejected`:
+ * answered, but failed too often; when the timer ends it is on `probation`, takes one request, and is `probing` until that has ended.
  */
 export type Availability =
   | { readonly kind: 'ready' }
   | { readonly kind: 'away'; readonly timer: Timer }
-  | { readonly kind: 'returning' }
-  | { readonly kind: 'trying' }
+  | { readonly kind: 'due' }
+  | { readonly kind: 'trying'; readonly giveUp: () => void }
   | { readonly kind: 'ejected'; readonly timer: Timer }
   | { readonly kind: 'probation' }
   | { readonly kind: 'probing' }
   | { readonly kind: 'removed' };
 
 export const READY: Availability = { kind: 'ready' };
-export const RETURNING: Availability = { kind: 'returning' };
-export const TRYING: Availability = { kind: 'trying' };
+export const DUE: Availability = { kind: 'due' };
 export const PROBATION: Availability = { kind: 'probation' };
 export const PROBING: Availability = { kind: 'probing' };
 export const REMOVED: Availability = { kind: 'removed' };

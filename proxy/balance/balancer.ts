@@ -4,12 +4,11 @@ import { backOffMs } from '../route/retry-policy.ts';
 import type { Destination } from '../upstream/dispatch.ts';
 import {
   BalancedEndpoint,
+  DUE,
   PROBATION,
   PROBING,
   READY,
   REMOVED,
-  RETURNING,
-  TRYING,
   type Availability,
 } from './balanced-endpoint.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -22,6 +21,9 @@ import { Picker } from './picker.ts';
  * as well.
  */
 export const MIN_READY_SHARE = 0.5;
+
+/** Endpoints that are tried at once without a request: all of a large service may have gone, and each takes a connection. */
+export const TRIED_AT_ONCE = 16;
 
 export interface BalancerOptions<R extends Destination> {
   clock: Clock;
@@ -37,6 +39,8 @@ export interface BalancerOptions<R extends Destination> {
   onPicker: (picker: Picker<BalancedEndpoint<R>>) => void;
   /** An endpoint was taken out for its failures. */
   onEjected?: () => void;
+  /** One that was tried without a request still cannot be reached. */
+  onUnreached?: () => void;
 }
 
 /** What a policy asks of a balancer. */
@@ -50,6 +54,10 @@ export class Balancer<R extends Destination> {
   picker: Picker<BalancedEndpoint<R>>;
   readonly #options: BalancerOptions<R>;
   readonly #endpoints = new Map<string, BalancedEndpoint<R>>();
+  /** Those to be tried, in turn, and those that are. */
+  readonly #due = new Set<BalancedEndpoint<R>>();
+  readonly #trying = new Set<BalancedEndpoint<R>>();
+  #resting = false;
   #rules: BalancerRules = { accrual: undefined, penalty: DEFAULT_PENALTY };
 
   constructor(options: BalancerOptions<R>) {
@@ -93,36 +101,42 @@ export class Balancer<R extends Destination> {
 
   /** The picked endpoint gets a request. */
   picked(endpoint: BalancedEndpoint<R>): void {
-    const { kind } = endpoint.availability;
-    if (kind === 'probation') this.#enter(endpoint, PROBING);
-    else if (kind === 'returning') this.#enter(endpoint, TRYING);
+    if (endpoint.availability.kind === 'probation') this.#enter(endpoint, PROBING);
   }
 
   /** A request ended there without a word about the endpoint: its client left. */
   left(endpoint: BalancedEndpoint<R>): void {
-    const { kind } = endpoint.availability;
-    if (kind === 'probing') this.#enter(endpoint, PROBATION);
-    else if (kind === 'trying') this.#enter(endpoint, RETURNING);
+    if (endpoint.availability.kind === 'probing') this.#enter(endpoint, PROBATION);
   }
 
-  /** The endpoint could not be reached: it is not picked until its back-off ends. */
+  /** The endpoint could not be reached: it is not picked until a connection stands again, which is tried when its back-off ends. */
   failed(endpoint: BalancedEndpoint<R>): void {
     const { kind } = endpoint.availability;
     if (kind === 'probing') return this.#eject(endpoint, 0);
-    if (kind !== 'ready' && kind !== 'trying') return;
-    const timer = this.#options.clock.after(endpoint.backOff.next(), () => {
-      if (endpoint.availability.kind === 'away') this.#enter(endpoint, RETURNING);
-    });
-    this.#enter(endpoint, { kind: 'away', timer });
+    if (kind === 'ready') this.#sendAway(endpoint);
   }
 
   /** The endpoint was reached. */
   succeeded(endpoint: BalancedEndpoint<R>): void {
     endpoint.backOff.reset();
-    const { availability } = endpoint;
-    if (!isUnreached(availability)) return;
-    if (availability.kind === 'away') availability.timer.cancel();
+    if (!isUnreached(endpoint.availability)) return;
+    this.#cancel(endpoint);
     this.#enter(endpoint, READY);
+    this.#tryDue();
+  }
+
+  /** Nobody asks: endpoints that cannot be reached are let be until `wake`. */
+  rest(): void {
+    this.#resting = true;
+    for (const endpoint of this.#trying) {
+      this.#cancel(endpoint);
+      this.#becomesDue(endpoint);
+    }
+  }
+
+  wake(): void {
+    this.#resting = false;
+    this.#tryDue();
   }
 
   /** How a request ended there. @param retryAfterMs how long the server asks to be left alone; 0: it does not */
@@ -178,9 +192,54 @@ export class Balancer<R extends Destination> {
     endpoint.availability = READY;
   }
 
-  #remove(key: string, known: BalancedEndpoint<R>): void {
-    const { availability } = known;
+  #sendAway(endpoint: BalancedEndpoint<R>): void {
+    const timer = this.#options.clock.after(endpoint.backOff.next(), () => {
+      if (endpoint.availability.kind === 'away') this.#becomesDue(endpoint);
+    });
+    this.#enter(endpoint, { kind: 'away', timer });
+  }
+
+  #becomesDue(endpoint: BalancedEndpoint<R>): void {
+    endpoint.availability = DUE;
+    this.#due.add(endpoint);
+    this.#tryDue();
+  }
+
+  #tryDue(): void {
+    for (const endpoint of this.#due) {
+      if (this.#resting || this.#trying.size >= TRIED_AT_ONCE) return;
+      this.#due.delete(endpoint);
+      this.#try(endpoint);
+    }
+  }
+
+  #try(endpoint: BalancedEndpoint<R>): void {
+    this.#trying.add(endpoint);
+    const giveUp = endpoint.upstream.reach((failure) => {
+      this.#trying.delete(endpoint);
+      if (failure === undefined) {
+        endpoint.backOff.reset();
+        this.#enter(endpoint, READY);
+      } else {
+        this.#sendAway(endpoint);
+        this.#options.onUnreached?.();
+      }
+      this.#tryDue();
+    });
+    endpoint.availability = { kind: 'trying', giveUp };
+  }
+
+  /** Ends what would bring the endpoint to another state by itself. */
+  #cancel(endpoint: BalancedEndpoint<R>): void {
+    const { availability } = endpoint;
     if ('timer' in availability) availability.timer.cancel();
+    if (availability.kind === 'trying') availability.giveUp();
+    this.#due.delete(endpoint);
+    this.#trying.delete(endpoint);
+  }
+
+  #remove(key: string, known: BalancedEndpoint<R>): void {
+    this.#cancel(known);
     known.availability = REMOVED;
     this.#endpoints.delete(key);
     this.#options.close(known.resource);
@@ -195,7 +254,7 @@ export class Balancer<R extends Destination> {
     const all = [...this.#endpoints.values()];
     this.#keepMinimum(all);
     const ready = all.filter((e) => e.availability.kind === 'ready');
-    const probe = all.find(({ availability: { kind } }) => kind === 'returning' || kind === 'probation');
+    const probe = all.find(({ availability: { kind } }) => kind === 'probation');
     this.picker = new Picker(ready, this.#options.random, probe);
     this.#options.onPicker(this.picker);
   }
@@ -215,7 +274,7 @@ export class Balancer<R extends Destination> {
 
 /** No connection could be made. */
 function isUnreached({ kind }: Availability): boolean {
-  return kind === 'away' || kind === 'returning' || kind === 'trying';
+  return kind === 'away' || kind === 'due' || kind === 'trying';
 }
 
 /** Taken out for its failures. */

@@ -2,20 +2,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { ManualClock } from '../../workload-identity/testing/manual-clock.ts';
-import type { Upstream } from '../upstream/upstream.ts';
+import type { Reached, Upstream } from '../upstream/upstream.ts';
 import type { Availability, BalancedEndpoint } from './balanced-endpoint.ts';
 import { Balancer, MIN_READY_SHARE } from './balancer.ts';
 import { plainEndpoint } from './endpoint.ts';
 import type { AccrualConfig, Outcome } from './failure-accrual.ts';
 import { DEFAULT_PENALTY } from './penalty.ts';
 
-const UPSTREAM: Upstream = { take: () => undefined, wait() {}, cancel() {} };
 type Chosen = BalancedEndpoint<{ upstream: Upstream }>;
 
 const at = (n: number) => plainEndpoint(`10.0.0.${n}`, 80);
 
 /** Nobody has made a connection there. */
-const UNREACHED = new Set<string>(['away', 'returning', 'trying'] satisfies Availability['kind'][]);
+const UNREACHED = new Set<string>(['away', 'due', 'trying'] satisfies Availability['kind'][]);
 
 /** Three failures in a row, out for 1 s, 2 s, 4 s, at most 8 s. */
 const CONSECUTIVE: AccrualConfig = {
@@ -28,11 +27,28 @@ const CONSECUTIVE: AccrualConfig = {
 
 function harness(accrual: AccrualConfig, n: number) {
   const clock = new ManualClock(0);
+  const trying = new Set<Reached>();
+  const upstream: Upstream = {
+    take: () => undefined,
+    wait() {},
+    cancel() {},
+    reach(reached) {
+      trying.add(reached);
+      return () => trying.delete(reached);
+    },
+  };
+  /** Everybody who is tried is there. */
+  const reachAll = (): void => {
+    for (const reached of trying) {
+      trying.delete(reached);
+      reached(undefined);
+    }
+  };
   const balancer = new Balancer<{ upstream: Upstream }>({
     clock,
     now: () => clock.now(),
     random: () => 0.5,
-    open: () => ({ upstream: UPSTREAM }),
+    open: () => ({ upstream }),
     close() {},
     onPicker() {},
   });
@@ -48,7 +64,7 @@ function harness(accrual: AccrualConfig, n: number) {
     for (let k = 0; k < times; k++) balancer.record(one(i), 'failure', 0);
   };
   const ready = (): number => balancer.picker.candidates.length;
-  return { clock, balancer, all, one, fail, ready };
+  return { clock, balancer, all, one, fail, ready, reachAll };
 }
 
 test('failures in a row eject; a success between them does not let it come to that', () => {
@@ -180,7 +196,7 @@ test('any history: the minimum is ready as far as it can be reached, and all com
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const { clock, balancer } = harness({ ...CONSECUTIVE, maxFailures: 2 }, 4);
+      const { clock, balancer, reachAll } = harness({ ...CONSECUTIVE, maxFailures: 2 }, 4);
       const known = new Set<Chosen>(balancer.picker.candidates);
       for (const { kind, n } of steps) {
         const chosen = [...known][n];
@@ -204,13 +220,11 @@ test('any history: the minimum is ready as far as it can be reached, and all com
       }
       for (let i = 0; i < 40; i++) {
         clock.advance(120_000);
+        reachAll();
         const probe = balancer.picker.pick(clock.now());
         if (probe === undefined) continue;
         balancer.picked(probe);
-        for (const one of known) {
-          if (one.availability.kind === 'trying') balancer.succeeded(one);
-          else if (one.availability.kind === 'probing') balancer.record(one, 'success', 0);
-        }
+        for (const one of known) if (one.availability.kind === 'probing') balancer.record(one, 'success', 0);
       }
       assert.equal(balancer.picker.candidates.length, balancer.size);
       balancer.close();

@@ -43,10 +43,12 @@ export class Backend {
   }
 
   resume(): void {
+    this.balance.resume();
     this.#discovery.resume();
   }
 
   suspend(): void {
+    this.balance.suspend();
     this.#discovery.suspend();
   }
 

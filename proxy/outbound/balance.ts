@@ -63,7 +63,7 @@ export type Supply =
 
 /**
  * `open`: requests find an endpoint, or queue. `waiting`: some queue and the fail-fast timer runs. `failing`: no endpoint came in time, requests fail at once until
- * one does; who comes when an endpoint's back-off has ended tries it for all.
+ * one does. Whether one is there again the balancer finds out by itself.
  */
 type Gate = 'open' | 'waiting' | 'failing';
 
@@ -91,9 +91,11 @@ export class Balance extends Dispatch {
         const ready = picker.candidates.length;
         options.metrics.endpoints(ready, this.#balancer.size - ready);
         if (ready > 0) this.#release();
-        else if (!picker.empty) this.#tryOne();
       },
       onEjected: () => options.metrics.ejections().add(),
+      onUnreached: () => {
+        if (this.#alone && this.#balancer.picker.empty) this.#failAll(causes.connectFailed);
+      },
     });
   }
 
@@ -127,6 +129,16 @@ export class Balance extends Dispatch {
     if (supply.kind === 'endpoints') this.#balancer.update(supply.endpoints);
     else this.#balancer.update([]);
     if (supply.kind === 'none') this.#failAll(supply.cause);
+  }
+
+  /** Nobody asks for the target: what cannot be reached is let be. */
+  suspend(): void {
+    if (this.#gate === 'failing') this.#gate = 'open';
+    this.#balancer.rest();
+  }
+
+  resume(): void {
+    this.#balancer.wake();
   }
 
   close(): void {
@@ -220,7 +232,7 @@ export class Balance extends Dispatch {
 
   /** As with Linkerd a request goes to no endpoint that can't be reached: it waits until there is one, or for the fail-fast time, and costs no retry. */
   protected override unreached(attempt: Attempt): boolean {
-    if (this.#supply.kind === 'endpoints' && this.#supply.alone === true) return false;
+    if (this.#alone) return false;
     // Of many endpoints that take their time to fail it does not try all.
     if (this.#options.now() - attempt.x.startedAt >= this.#failFastMs) this.fail(attempt, causes.failFast);
     else this.place(attempt);
@@ -312,16 +324,12 @@ export class Balance extends Dispatch {
     return delay;
   }
 
-  get #failFastMs(): number {
-    return this.#rules.failFastMs ?? this.#options.failFastMs;
+  get #alone(): boolean {
+    return this.#supply.kind === 'endpoints' && this.#supply.alone === true;
   }
 
-  /** An endpoint may be back: who has waited longest finds out. The others wait for what it finds, and so does fail-fast. */
-  #tryOne(): void {
-    for (const attempt of this.#queue) {
-      this.abandoned(attempt);
-      if (attempt.state === 'unplaced') return this.place(attempt);
-    }
+  get #failFastMs(): number {
+    return this.#rules.failFastMs ?? this.#options.failFastMs;
   }
 
   /** An endpoint is there: everyone who waits goes. */

@@ -123,7 +123,10 @@ export class Target {
   /** To be called for each use: wakes a target that was idle. */
   touch(): void {
     this.lastUsed = this.#options.now();
-    if (this.#suspended) for (const backend of this.#backends.values()) backend.resume();
+    if (this.#suspended) {
+      this.#balance.resume();
+      for (const backend of this.#backends.values()) backend.resume();
+    }
     this.#suspended = false;
     this.#discovery.resume();
     if (this.#discovery.found.kind !== 'no-service') this.#policy.start();
@@ -136,6 +139,7 @@ export class Target {
     this.#dns?.stop();
     this.#dns = undefined;
     this.#policy.stop();
+    this.#balance.suspend();
     this.#discovery.suspend();
     for (const [path, backend] of this.#backends) {
       backend.suspend();

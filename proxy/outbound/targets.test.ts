@@ -14,7 +14,7 @@ import type { Upstream } from '../upstream/upstream.ts';
 import { MAX_TARGETS, TARGET_IDLE_MS, Targets } from './targets.ts';
 import type { TargetOptions } from './target.ts';
 
-const NOWHERE: Upstream = { take: () => undefined, wait() {}, cancel() {} };
+const NOWHERE: Upstream = { take: () => undefined, wait() {}, cancel() {}, reach: () => () => {} };
 const LOOK_MS = 5_000;
 /** Of one target: its profile, its endpoints, its policy. */
 const STREAMS = 3;

@@ -5,7 +5,7 @@ import { OpaqueClientConnection } from '../transport/opaque.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Connect } from './connect.ts';
-import type { Upstream, Waiter } from './upstream.ts';
+import type { Pool, Waiter } from './upstream.ts';
 
 /** Connections to one server: an HTTP/1.1 connection carries one exchange at a time, so this is also how many exchanges run there at once. */
 export const MAX_CONNECTIONS = 1_000;
@@ -22,7 +22,7 @@ export interface PoolOptions {
 }
 
 /** Connections to one server: HTTP/1.1 with keep-alive, and opaque ones of a single exchange each. */
-export class Http1Pool implements Upstream {
+export class Http1Pool implements Pool {
   readonly #options: PoolOptions;
   /** Most recently used last. */
   readonly #idle: Http1ClientConnection[] = [];

@@ -4,7 +4,7 @@ import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Connect } from './connect.ts';
-import type { Upstream, Waiter } from './upstream.ts';
+import type { Reached, Upstream, Waiter } from './upstream.ts';
 
 /** Connections to one peer: few, so that their windows, TLS records and buffers are shared; more than one, so that no single one holds everything up. */
 export const MAX_CONNECTIONS = 4;
@@ -49,6 +49,7 @@ export class Http2Pool implements Upstream {
   readonly #handshaking = new Set<Http2Connection>();
   readonly #dials = new Set<() => void>();
   readonly #waiters = new Set<Waiter>();
+  readonly #reaching = new Set<Reached>();
   #closed = false;
 
   constructor(options: Http2PoolOptions) {
@@ -83,6 +84,14 @@ export class Http2Pool implements Upstream {
     this.#waiters.delete(waiter);
   }
 
+  reach(reached: Reached): () => void {
+    this.#reaching.add(reached);
+    if (this.#closed) queueMicrotask(() => this.#tellReaching(causes.shuttingDown));
+    else if (this.#members.length > 0) queueMicrotask(() => this.#tellReaching(undefined));
+    else this.#grow();
+    return () => this.#reaching.delete(reached);
+  }
+
   /** Closes at once. */
   destroy(): void {
     this.#closed = true;
@@ -91,6 +100,7 @@ export class Http2Pool implements Upstream {
     for (const connection of this.#handshaking) connection.destroy();
     for (const { connection } of this.#members.slice()) connection.destroy();
     this.#failWaiters(causes.shuttingDown);
+    this.#tellReaching(causes.shuttingDown);
   }
 
   get #opening(): number {
@@ -131,6 +141,7 @@ export class Http2Pool implements Upstream {
   #otherWay(): void {
     // Behind one address there may be peers of both kinds: those that stand go on.
     if (this.#members.length > 0) return;
+    this.#tellReaching(undefined);
     const waiters = [...this.#waiters];
     this.#waiters.clear();
     for (const waiter of waiters) waiter.again();
@@ -148,6 +159,7 @@ export class Http2Pool implements Upstream {
       onReady: () => {
         this.#handshaking.delete(connection);
         member = this.#admit(connection);
+        this.#tellReaching(undefined);
         this.#serve();
       },
       onCapacity: () => this.#serve(),
@@ -218,7 +230,10 @@ export class Http2Pool implements Upstream {
 
   /** A connection could not be made. While another one stands, those who wait get its streams as they end. */
   #lost(cause: Cause): void {
-    if (this.#members.length === 0) this.#failWaiters(cause);
+    if (this.#members.length === 0) {
+      this.#failWaiters(cause);
+      this.#tellReaching(cause);
+    }
     if (this.unused) this.#options.onUnused?.();
   }
 
@@ -226,5 +241,11 @@ export class Http2Pool implements Upstream {
     const waiters = [...this.#waiters];
     this.#waiters.clear();
     for (const waiter of waiters) waiter.failed(cause);
+  }
+
+  #tellReaching(failure: Cause | undefined): void {
+    const reaching = [...this.#reaching];
+    this.#reaching.clear();
+    for (const reached of reaching) reached(failure);
   }
 }

@@ -6,7 +6,7 @@ import type { Connect } from './connect.ts';
 import { dismiss, type DialPeer } from './dial-peer.ts';
 import { Http2Pool } from './http2-pool.ts';
 import { ServerConnections } from './server-connections.ts';
-import type { Upstream, Waiter } from './upstream.ts';
+import type { Pool, Reached, Upstream, Waiter } from './upstream.ts';
 
 export interface MeshPeerOptions {
   dial: DialPeer;
@@ -69,12 +69,23 @@ export class MeshPeer {
         this.#isthmus.cancel(waiter);
         this.#servers.get(keyOf(target))?.cancel(waiter);
       },
+      (reached) => this.#reach(reached),
     );
   }
 
   destroy(): void {
     this.#isthmus.destroy();
     for (const server of this.#servers.values()) server.destroy();
+  }
+
+  /** Connections of Linkerd's kind are each for one target: this one is for none, and closed again. */
+  #reach(reached: Reached): () => void {
+    if (this.#speaks === 'isthmus') return this.#isthmus.reach(reached);
+    return this.#options.dial((dialled) => {
+      if (dialled.kind === 'failed') return reached(dialled.cause);
+      dismiss(dialled.transport);
+      reached(undefined);
+    });
   }
 
   #connectIsthmus(callback: Parameters<Connect>[1]): () => void {
@@ -141,12 +152,14 @@ export class MeshPeer {
 
 /** One target behind a peer, by whichever protocol the peer speaks now. */
 class Way implements Upstream {
-  readonly #now: () => Upstream;
+  readonly #now: () => Pool;
   readonly #cancel: (waiter: Waiter) => void;
+  readonly #reach: (reached: Reached) => () => void;
 
-  constructor(now: () => Upstream, cancel: (waiter: Waiter) => void) {
+  constructor(now: () => Pool, cancel: (waiter: Waiter) => void, reach: (reached: Reached) => () => void) {
     this.#now = now;
     this.#cancel = cancel;
+    this.#reach = reach;
   }
 
   take(x: Exchange): RequestSink | undefined {
@@ -159,6 +172,10 @@ class Way implements Upstream {
 
   cancel(waiter: Waiter): void {
     this.#cancel(waiter);
+  }
+
+  reach(reached: Reached): () => void {
+    return this.#reach(reached);
   }
 }
 

@@ -1,9 +1,10 @@
 import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Connect } from './connect.ts';
+import { dismiss } from './dial-peer.ts';
 import { Http1Pool } from './http1-pool.ts';
 import { Http2Pool } from './http2-pool.ts';
-import type { Upstream, Waiter } from './upstream.ts';
+import type { Pool, Reached, Upstream, Waiter } from './upstream.ts';
 
 export interface ServerConnectionsOptions {
   connect: Connect;
@@ -47,13 +48,22 @@ export class ServerConnections implements Upstream {
     this.#poolFor(waiter.x).cancel(waiter);
   }
 
+  /** By a connection that is closed again: what it could carry the next request decides. */
+  reach(reached: Reached): () => void {
+    return this.#options.connect('opaque', (connected) => {
+      if (connected.kind === 'failed') return reached(connected.cause);
+      if (connected.kind === 'connected') dismiss(connected.transport);
+      reached(undefined);
+    });
+  }
+
   /** Closes at once, and takes nothing new. */
   destroy(): void {
     this.#http1.destroy();
     this.#http2?.destroy();
   }
 
-  #poolFor(x: Exchange): Upstream {
+  #poolFor(x: Exchange): Pool {
     if (x.opaque || x.upgrade !== 'no' || !(x.http2 || this.#options.multiplexes)) return this.#http1;
     return (this.#http2 ??= this.#openHttp2());
   }
