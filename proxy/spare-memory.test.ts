@@ -13,6 +13,7 @@ function fakeProcess() {
       return this.mib * MIB;
     },
     leaveFilePages() {},
+    release() {},
     collect() {
       this.mib -= 5;
     },
@@ -76,4 +77,17 @@ test('this process gives pages back, and goes on with what was in them', async (
   assert.ok(memory.anonymous() > 0);
   const { createHash } = await import('node:crypto');
   assert.equal(createHash('sha256').update('abc').digest('hex').slice(0, 16), 'ba7816bf8f01cfea');
+});
+
+test('memory whose bytes nobody needs leaves at once, up to the pages that others share', async (t) => {
+  const memory = await processMemory();
+  if (memory === undefined) return t.skip('no Linux, no glibc, or no koffi');
+  const all = Buffer.allocUnsafeSlow(32 * MIB).fill(7);
+  const before = memory.anonymous();
+  memory.release(all.subarray(100, -100));
+  assert.ok(memory.anonymous() < before - 16 * MIB);
+  assert.ok([...all.subarray(0, 100), ...all.subarray(-100)].every((byte) => byte === 7));
+  const small = Buffer.alloc(100, 7);
+  memory.release(small);
+  assert.ok(small.every((byte) => byte === 7));
 });

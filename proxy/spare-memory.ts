@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { filePages } from './program-pages.ts';
+import { onForgottenBuffer } from './transport/buffers.ts';
 
 /** Bytes of growth that are worth giving pages back for: that takes some ms, and a page that is touched again costs a fault. */
 const WORTH_BYTES = 4 * 1024 * 1024;
@@ -10,6 +11,8 @@ const LOOK_MS = 2_000;
 
 /** linux/mman.h: the process does not need the pages now. */
 const MADV_DONTNEED = 4;
+/** unistd.h of glibc. */
+const SC_PAGESIZE = 30;
 
 /** The process as its memory is seen. */
 export interface ProcessMemory {
@@ -19,6 +22,8 @@ export interface ProcessMemory {
   leaveFilePages(): void;
   /** Collects all garbage and moves what is left together: tens of ms. */
   collect(): void;
+  /** Gives the pages back that lie within memory whose bytes nobody needs any more. */
+  release(memory: Buffer): void;
   /** Gives all pages that malloc holds and nobody uses back to the system. */
   giveBack(): void;
 }
@@ -77,6 +82,7 @@ export async function giveSpareMemoryBack(): Promise<SpareMemory | undefined> {
   const memory = await processMemory();
   if (memory === undefined) return undefined;
   memory.leaveFilePages();
+  onForgottenBuffer((buffer) => memory.release(buffer));
   const spare = new SpareMemory(memory);
   setInterval(() => spare.look(), LOOK_MS).unref();
   return spare;
@@ -88,6 +94,8 @@ export async function processMemory(): Promise<ProcessMemory | undefined> {
     anonymousBytes();
     const { default: koffi } = await import('koffi');
     const library = koffi.load(null);
+    const sysconf = library.func('long sysconf(int)') as (name: number) => number;
+    const page = sysconf(SC_PAGESIZE);
     const trim = library.func('int malloc_trim(size_t)') as (pad: number) => number;
     const madvise = library.func('int madvise(uintptr_t, size_t, int)') as (
       start: number,
@@ -102,6 +110,13 @@ export async function processMemory(): Promise<ProcessMemory | undefined> {
         for (const { start, length } of filePages(smaps())) madvise(start, length, MADV_DONTNEED);
       },
       collect,
+      // A page that is shared with something else stays: only whole ones go.
+      release(unused) {
+        const address = Number(koffi.address(unused));
+        const start = Math.ceil(address / page) * page;
+        const end = Math.floor((address + unused.length) / page) * page;
+        if (end > start) madvise(start, end - start, MADV_DONTNEED);
+      },
       giveBack: () => void trim(0),
     };
   } catch {

@@ -12,13 +12,20 @@ const CLASSES = 9;
 const MAX_FREE_BYTES = 16 * 1024 * 1024;
 /** What is kept of it for the next moment. */
 const KEPT_FREE_BYTES = 1024 * 1024;
-/** ms between two calls of `trimBuffers`. */
-export const TRIM_EVERY_MS = 1_000;
+/** ms between two calls of `trimBuffers`: no busy moment lasts longer. */
+export const TRIM_EVERY_MS = 500;
 
 const free: Buffer[][] = Array.from({ length: CLASSES }, () => []);
 let freeBytes = 0;
 /** The fewest since buffers were trimmed: so many have lain idle all the time. */
 let leastFreeBytes = 0;
+/** Told of every buffer that is forgotten. */
+let forgotten: (buffer: Buffer) => void = () => {};
+
+/** From now on `forget` is told of buffers that nobody refers to any more, nor ever will: their memory may go at once. The collector sees to it when its heap has grown, which is far too late. */
+export function onForgottenBuffer(forget: (buffer: Buffer) => void): void {
+  forgotten = forget;
+}
 
 /** A buffer of at least `size` bytes; give it back with `recycle`. */
 export function takeBuffer(size: number): Buffer {
@@ -39,7 +46,7 @@ export function trimBuffers(): void {
   for (const [of, list] of [...free.entries()].toReversed()) {
     const length = SMALLEST << of;
     const n = Math.max(0, Math.min(list.length, Math.floor(spare / length)));
-    list.length -= n;
+    for (const buffer of list.splice(list.length - n)) forgotten(buffer);
     spare -= n * length;
     freeBytes -= n * length;
   }
@@ -49,10 +56,12 @@ export function trimBuffers(): void {
 /** Gives a buffer back that nobody refers to any more. */
 export function recycle(buffer: Buffer): void {
   const { length } = buffer;
-  if (freeBytes + length > MAX_FREE_BYTES) return;
   const of = classOf(length);
   const list = free[of];
-  if (list === undefined || length !== SMALLEST << of) return;
+  if (list === undefined || length !== SMALLEST << of || freeBytes + length > MAX_FREE_BYTES) {
+    forgotten(buffer);
+    return;
+  }
   list.push(buffer);
   freeBytes += length;
 }
