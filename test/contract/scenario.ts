@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import type { Answer, CallOptions, Client, WatchStream } from './client.ts';
-import { type Json, stringAt } from './json.ts';
+import { becomes } from '../testing/eventually.ts';
+import { at, type Json, stringAt } from './json.ts';
 import { normalize } from './normalize.ts';
 import type { Exchange } from './recordings.ts';
 import type { ContractServer } from './server.ts';
@@ -185,6 +186,36 @@ export class Scenario {
     }
   }
 
+  /**
+   * Asks until the answer is as wanted, and answers it; nothing of it is compared. What is written in one part of a server (roles, webhooks, definitions, deletions)
+   * another goes by only once it has seen it.
+   */
+  poll(what: string, ask: () => Promise<Answer>, wanted: (answer: Answer) => boolean): Promise<Answer> {
+    const look = async (): Promise<Answer | undefined> => {
+      const answer = await ask();
+      return wanted(answer) ? answer : undefined;
+    };
+    return becomes(what, look, { limitMs: UNTIL_SECONDS * 1000, everyMs: POLL_EVERY_MS });
+  }
+
+  /** The namespace's default account, without which it takes no pod. */
+  async hasDefaultAccount(): Promise<void> {
+    await this.#hasOfItself('serviceaccounts', 'default');
+  }
+
+  /** The server's anchors, which every namespace is given. */
+  async hasTrustBundle(): Promise<void> {
+    await this.#hasOfItself('configmaps', 'kube-root-ca.crt');
+  }
+
+  async #hasOfItself(plural: string, name: string): Promise<void> {
+    await this.until(
+      `${plural} ${name}`,
+      this.path(plural),
+      (event) => at(event, 'object.metadata.name') === name,
+    );
+  }
+
   #watchForLong(collection: string): Promise<WatchStream> {
     const separator = collection.includes('?') ? '&' : '?';
     return this.watch(`${collection}${separator}watch=1&timeoutSeconds=${UNTIL_SECONDS}`);
@@ -193,6 +224,7 @@ export class Scenario {
 
 /** Longest that a controller's work is waited for. */
 const UNTIL_SECONDS = 120;
+const POLL_EVERY_MS = 25;
 
 const PATCH_TYPES = {
   json: 'application/json-patch+json',

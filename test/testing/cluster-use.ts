@@ -4,8 +4,8 @@ import { type KubernetesClient, KubernetesError, type Resource } from '../../kub
 
 /** Namespaces that a cluster has of itself; `local-path-storage` is kind's. */
 const OF_ITSELF = new Set(['default', 'kube-node-lease', 'kube-public', 'kube-system', 'local-path-storage']);
-/** Namespaces and definitions take a moment to go. Milliseconds. */
-const GONE_WITHIN_MS = 60_000;
+/** Namespaces go one after the other, and a slow machine takes its time over those of a suite. Milliseconds. */
+const GONE_WITHIN_MS = 180_000;
 const LOOK_EVERY_MS = 250;
 
 /** What tests make cluster-wide, by name. */

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import type { Answer } from '../client.ts';
 import { at, type Json, names, stringAt } from '../json.ts';
 import { configMap } from '../objects.ts';
 import type { Scenario, Theme } from '../scenario.ts';
 
 const RBAC = 'rbac.authorization.k8s.io/v1';
+/** What whoever is authenticated may ask about himself. */
+const EVERYBODYS: ReadonlySet<string> = new Set(['selfsubjectaccessreviews', 'selfsubjectreviews']);
 
 /** A token of a ServiceAccount with a role of these rules in the scenario's namespace. */
 async function robot(s: Scenario, rules: Json[], name = 'robot'): Promise<string> {
@@ -23,23 +26,15 @@ async function robot(s: Scenario, rules: Json[], name = 'robot'): Promise<string
 
 /** An authorizer learns of a role a moment after it was written. */
 async function known(s: Scenario, token: string): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
-    const { body } = await s.client.call('POST', '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews', {
+  const ask = (): Promise<Answer> =>
+    s.client.call('POST', '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews', {
       token,
       body: { spec: { namespace: s.namespace } },
     });
+  await s.poll('the role to take effect', ask, ({ body }) => {
     const rules = at(body, 'status.resourceRules');
-    if (
-      Array.isArray(rules) &&
-      rules.some(
-        (rule) =>
-          !['selfsubjectaccessreviews', 'selfsubjectreviews'].includes(String(at(rule, 'resources.0'))),
-      )
-    )
-      return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error('the role never took effect');
+    return Array.isArray(rules) && rules.some((rule) => !EVERYBODYS.has(String(at(rule, 'resources.0'))));
+  });
 }
 
 function binding(s: Scenario, name: string, role: Json, serviceAccount: string): Json {
@@ -281,15 +276,11 @@ export const access: Theme = {
         body: binding(s, name, { kind: 'ClusterRole', name }, 'robot'),
       });
       s.after(() => s.client.call('DELETE', `/apis/${RBAC}/clusterrolebindings/${name}`));
-      for (let tries = 0; tries < 100; tries++) {
-        const { code } = await s.client.call(
-          'GET',
-          '/api/v1/namespaces/default/configmaps/kube-root-ca.crt',
-          { token },
-        );
-        if (code === 200) break;
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      await s.poll(
+        'the binding to take effect',
+        () => s.client.call('GET', '/api/v1/namespaces/default/configmaps/kube-root-ca.crt', { token }),
+        ({ code }) => code === 200,
+      );
       await s.expect(200, 'GET', '/api/v1/namespaces/default/configmaps/kube-root-ca.crt', {
         token,
         pick: (body) => body['kind'],

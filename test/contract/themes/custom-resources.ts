@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { at, type Json, names, stringAt } from '../json.ts';
+import { at, type Json, listAt, names, stringAt } from '../json.ts';
 import type { Scenario, Theme } from '../scenario.ts';
 
 const widgetSchema: Json = {
@@ -86,9 +86,8 @@ async function define(s: Scenario, body: Json): Promise<string> {
   await s.expect(201, 'POST', DEFINITIONS, { body });
   s.after(() => s.client.call('DELETE', `${DEFINITIONS}/${name}`));
   await s.until('it is established', `${DEFINITIONS}?fieldSelector=metadata.name%3D${name}`, established);
-  const path = s.path('widgets', `${s.id}.example.com/v1`);
-  await served(s, path);
-  return path;
+  for (const version of listAt(body, 'spec.versions')) await served(s, stringAt(version, 'name'));
+  return s.path('widgets', `${s.id}.example.com/v1`);
 }
 
 function established(event: Json): boolean {
@@ -99,14 +98,21 @@ function established(event: Json): boolean {
   );
 }
 
-/** A definition that has just been established is served a moment later. */
-async function served(s: Scenario, path: string): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    const { code } = await s.client.call('GET', `${path}?limit=1`);
-    if (code === 200) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`${path} is not served`);
+/** A definition that has just been established is served a moment later, and told by discovery another moment later. */
+async function served(s: Scenario, version: string): Promise<void> {
+  const group = `/apis/${s.id}.example.com`;
+  const collection = s.path('widgets', `${s.id}.example.com/${version}`);
+  for (const path of [`${collection}?limit=1`, `${group}/${version}`])
+    await s.poll(
+      `${path} to be served`,
+      () => s.client.call('GET', path),
+      ({ code }) => code === 200,
+    );
+  await s.poll(
+    `${group} to have ${version}`,
+    () => s.client.call('GET', group),
+    ({ body }) => listAt(body, 'versions').some((entry) => at(entry, 'version') === version),
+  );
 }
 
 function widget(s: Scenario, name: string, spec: Json = {}, more: Json = {}): Json {
@@ -298,7 +304,6 @@ export const customResources: Theme = {
       const versions = [...(at(base, 'spec.versions') as Json[]), two];
       const path = await define(s, definition(s, { versions }));
       const old = path.replace('/v1/', '/v1beta1/');
-      await served(s, old);
       await s.expect(201, 'POST', path, { body: widget(s, 'a') });
       const seen = await s.expect(200, 'GET', `${old}/a`);
       assert.equal(at(seen, 'apiVersion'), `${s.id}.example.com/v1beta1`);

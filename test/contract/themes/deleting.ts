@@ -91,11 +91,7 @@ export const deleting: Theme = {
       await s.call('POST', s.path('configmaps'), { body: configMap('b', {}, { finalizers: ['plain'] }) });
     },
     'a pod has a grace period': async (s) => {
-      await s.until(
-        'the default ServiceAccount',
-        s.path('serviceaccounts'),
-        (event) => at(event, 'object.metadata.name') === 'default',
-      );
+      await s.hasDefaultAccount();
       const pods = s.path('pods');
       await s.expect(201, 'POST', pods, {
         body: pod('p', {}, { finalizers: ['example.com/hold'] }),

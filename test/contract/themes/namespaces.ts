@@ -8,16 +8,8 @@ export const namespaces: Theme = {
   scenarios: {
     'a namespace is given a label, a phase, an account and the trust bundle': async (s) => {
       await s.expect(200, 'GET', `/api/v1/namespaces/${s.namespace}`);
-      await s.until(
-        'the default ServiceAccount',
-        s.path('serviceaccounts'),
-        (event) => at(event, 'object.metadata.name') === 'default',
-      );
-      await s.until(
-        'the trust bundle',
-        s.path('configmaps'),
-        (event) => at(event, 'object.metadata.name') === 'kube-root-ca.crt',
-      );
+      await s.hasDefaultAccount();
+      await s.hasTrustBundle();
       await s.expect(200, 'GET', `${s.path('configmaps')}/kube-root-ca.crt`, {
         pick: ({ data, ...body }) => [body, typeof at(data, 'ca.crt')],
       });

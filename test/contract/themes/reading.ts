@@ -115,11 +115,7 @@ export const reading: Theme = {
       assert.deepEqual(await select('metadata.name=a,metadata.name=b'), []);
     },
     'pods, secrets, services and events are selected by fields of their own': async (s) => {
-      await s.until(
-        'the default ServiceAccount',
-        s.path('serviceaccounts'),
-        (event) => at(event, 'object.metadata.name') === 'default',
-      );
+      await s.hasDefaultAccount();
       await s.expect(201, 'POST', s.path('pods'), { body: pod('p'), pick: () => 'made' });
       await s.expect(201, 'POST', s.path('secrets'), {
         body: { metadata: { name: 's' }, type: 'example.com/x' },

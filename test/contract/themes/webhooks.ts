@@ -69,15 +69,13 @@ async function configure(s: Scenario, kind: string, webhook: Json): Promise<void
 }
 
 async function ready(s: Scenario): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    const { code, body } = await s.client.call('POST', `${s.path('configmaps')}?dryRun=All`, {
-      body: configMap('canary'),
-    });
+  const { body } = await s.poll(
+    'the webhook to be called',
+    () => s.client.call('POST', `${s.path('configmaps')}?dryRun=All`, { body: configMap('canary') }),
     // Also one that it has not reached in time it knows of.
-    if (code >= 400) return assert.match(String(body['message']), /canary|hook\.contract/);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-  throw new Error('the webhook is never called');
+    ({ code }) => code >= 400,
+  );
+  assert.match(String(body['message']), /canary|hook\.contract/);
 }
 
 /** Reviews of what the scenario asked for. A controller of the server's own may write its anchors into the new namespace at any time. */
@@ -196,13 +194,11 @@ export const webhooks: Theme = {
         [{ op: 'replace', path: '/webhooks/0/failurePolicy', value: 'Ignore' }],
         { record: false },
       );
-      for (let tries = 0; tries < 100; tries++) {
-        const { code } = await s.client.call('POST', `${s.path('configmaps')}?dryRun=All`, {
-          body: configMap('empty'),
-        });
-        if (code === 201) break;
-        await new Promise((resolve) => setTimeout(resolve, 25));
-      }
+      await s.poll(
+        'the policy to take effect',
+        () => s.client.call('POST', `${s.path('configmaps')}?dryRun=All`, { body: configMap('empty') }),
+        ({ code }) => code === 201,
+      );
       for (const name of ['silent', ...Object.keys(bad)])
         await s.expect(201, 'POST', s.path('configmaps'), { body: configMap(name) });
     },
@@ -225,6 +221,8 @@ export const webhooks: Theme = {
         });
     },
     'objectSelector and matchConditions choose what is asked about': async (s) => {
+      // The webhook would keep it from coming.
+      await s.hasTrustBundle();
       const hook = await install(s, 'validating', () => ({ allowed: false }), {
         objectSelector: { matchExpressions: [{ key: 'skip', operator: 'DoesNotExist' }] },
       });

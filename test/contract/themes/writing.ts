@@ -194,11 +194,7 @@ export const writing: Theme = {
       });
     },
     'a pod stays as it is but for few fields': async (s) => {
-      await s.until(
-        'the default ServiceAccount',
-        s.path('serviceaccounts'),
-        (event) => at(event, 'object.metadata.name') === 'default',
-      );
+      await s.hasDefaultAccount();
       const pods = s.path('pods');
       await s.expect(201, 'POST', pods, { body: pod('p') });
       await s.patch(422, 'strategic', `${pods}/p`, {
