@@ -37,7 +37,7 @@ export class Http2Connection implements TransportHandler, RequestSink {
     const server = options.side === 'server';
     const frames = new FrameWriter(transport);
     const table = new StreamTable(server);
-    const receiver = new Receiver(frames, timers);
+    const receiver = new Receiver(frames, timers, table);
     const life = new Life(server, options.keepAlive !== false, transport, frames, table, timers, {
       opened: () => options.onReady?.(),
       draining: () => options.onDraining?.(),

@@ -97,7 +97,7 @@ describe('HTTP/2 flow control: what is received', () => {
   });
 
   test('a connection window that is overrun is told', () => {
-    const receiver = new Receiver(new FrameWriter(new FakeTransport()), new TimerWheel(() => 0));
+    const receiver = new Receiver(new FrameWriter(new FakeTransport()), new TimerWheel(() => 0), { size: 0 });
     assert.equal(receiver.arrived(65_535), true);
     assert.equal(receiver.arrived(1), false);
   });
@@ -120,7 +120,6 @@ describe('HTTP/2 flow control: what is received', () => {
     const transport = new FakeTransport();
     const app = new App();
     const { connection, feed } = server(app, transport);
-    const streams = limits.GROWN_WINDOWS / (limits.MAX_STREAM_WINDOW - limits.STREAM_WINDOW);
     const windows = new Map<number, number>();
     const take = (x: Exchange, id: number): void => {
       // What the peer may have under way: consumed as it comes, half a window at a time.
@@ -132,28 +131,45 @@ describe('HTTP/2 flow control: what is received', () => {
         windows.set(id, window);
       }
     };
-    for (let i = 0; i < Math.ceil(streams) + 1; i++) {
-      const id = 2 * i + 1;
+    let opened = 0;
+    const open = (): number => {
+      const id = 2 * opened + 1;
       feed(requestFrame(id, 4));
       transport.take();
-      const x = app.exchanges[i];
+      const x = app.exchanges[opened++];
       assert.ok(x !== undefined);
       take(x, id);
-    }
-    assert.equal(windows.get(1), limits.MAX_STREAM_WINDOW);
-    const grown = [...windows.values()].reduce((sum, window) => sum + window - limits.STREAM_WINDOW, 0);
-    assert.equal(grown, limits.GROWN_WINDOWS);
-    assert.equal(windows.get(2 * Math.ceil(streams) + 1), limits.STREAM_WINDOW);
-    // One that ends gives back what it had.
-    feed(frame(FrameType.reset, 0, 1, Buffer.alloc(4)));
-    const id = 2 * Math.ceil(streams) + 3;
-    feed(requestFrame(id, 4));
-    transport.take();
-    const x = app.exchanges.at(-1);
-    assert.ok(x !== undefined);
-    take(x, id);
-    assert.equal(windows.get(id), limits.MAX_STREAM_WINDOW);
+      return id;
+    };
+    const growing = limits.GROWN_WINDOWS / limits.MAX_STREAM_WINDOW;
+    for (let i = 0; i < growing; i++) assert.equal(windows.get(open()), limits.MAX_STREAM_WINDOW);
+    const last = open();
+    assert.equal(windows.get(last), limits.STREAM_WINDOW);
+    // Who ends gives back what it had.
+    for (const id of [1, last]) feed(frame(FrameType.reset, 0, id, Buffer.alloc(4)));
+    assert.equal(windows.get(open()), limits.MAX_STREAM_WINDOW);
     assert.equal(connection.bufferedBytes, 0);
+  });
+
+  test('the windows of so many streams that they fill a network together do not grow', () => {
+    const transport = new FakeTransport();
+    const app = new App();
+    const { feed } = server(app, transport);
+    const many = limits.GROWN_WINDOWS / limits.STREAM_WINDOW;
+    const ids = Array.from({ length: many }, (_, i) => 2 * i + 1);
+    feed(...ids.map((id) => requestFrame(id, 4)));
+    const [x] = app.exchanges;
+    assert.ok(x !== undefined);
+    const half = limits.STREAM_WINDOW / 2;
+    const creditFor = (taken: number): number => {
+      feed(...dataFrames(1, taken));
+      transport.take();
+      x.client.requestConsumed(x, taken);
+      return readFrames(transport.take())[0]?.payload.readUInt32BE(0) ?? Number.NaN;
+    };
+    assert.equal(creditFor(half), half);
+    feed(frame(FrameType.reset, 0, 3, Buffer.alloc(4)));
+    assert.equal(creditFor(half), limits.STREAM_WINDOW * 1.5, 'one less: there is room for one to grow');
   });
 
   test('more bytes in all than a connection may hold: the streams that have been stuck longest make room, one at a time', () => {

@@ -5,7 +5,10 @@
 export const STREAM_WINDOW = 64 * 1024;
 /** What the window of a stream grows to whose receiver takes what comes: enough for 200 Mbit/s at 40 ms between clusters. */
 export const MAX_STREAM_WINDOW = 1024 * 1024;
-/** Bytes by which all windows of a connection together may have grown: receivers that were quick and stop are bounded by it. */
+/**
+ * Bytes up to which all windows of a connection together may grow: receivers that were quick and stop are bounded by it. Where there are so many streams that they have as much to begin
+ * with, none of them grows: together they fill a network as well, and one that stalls holds little.
+ */
 export const GROWN_WINDOWS = 8 * 1024 * 1024;
 /** The connection's window is credited on receipt, so it does not bound memory; it only has to exceed what is in flight between two clusters. */
 export const CONNECTION_WINDOW = 16 * 1024 * 1024;

@@ -18,6 +18,7 @@ import type { Stream } from './stream.ts';
 export class Receiver {
   readonly #frames: FrameWriter;
   readonly #timers: TimerWheel;
+  readonly #streams: { readonly size: number };
   /** Connection: what the peer may still send, and what has come and is not yet credited. */
   #window = DEFAULT_WINDOW;
   #uncredited = 0;
@@ -25,9 +26,11 @@ export class Receiver {
   /** Bytes by which the windows of streams under way exceed what they began with. */
   #grown = 0;
 
-  constructor(frames: FrameWriter, timers: TimerWheel) {
+  /** `streams`: those under way. */
+  constructor(frames: FrameWriter, timers: TimerWheel, streams: { readonly size: number }) {
     this.#frames = frames;
     this.#timers = timers;
+    this.#streams = streams;
   }
 
   /** Bytes received and not yet consumed, of all streams. */
@@ -103,7 +106,9 @@ export class Receiver {
   }
 
   #grow(stream: Stream): void {
-    const more = Math.min(stream.window, MAX_STREAM_WINDOW - stream.window, GROWN_WINDOWS - this.#grown);
+    const left = GROWN_WINDOWS - this.#streams.size * STREAM_WINDOW - this.#grown;
+    if (left <= 0) return;
+    const more = Math.min(stream.window, MAX_STREAM_WINDOW - stream.window, left);
     stream.window += more;
     stream.uncredited += more;
     this.#grown += more;

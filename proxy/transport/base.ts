@@ -189,12 +189,17 @@ export abstract class BaseTransport implements Transport {
       if (this.eager) flushEager(this);
       else flushLate(this);
     }
-    if (this.pendingBytes <= this.#highWater) return true;
+    if (this.pendingBytes <= this.#highWater && !this.#refused) return true;
     // Give the kernel what it takes now: only what it refuses counts as backlog.
     this.flush();
     if (this.pendingBytes <= this.#lowWater) return true;
     this.#full = true;
     return false;
+  }
+
+  /** The kernel has not taken all of the last write: an app or a client that reads no more. Between proxies, with batches for many, it says nothing of that. */
+  get #refused(): boolean {
+    return this.inFlight > 0 && !this.encrypted;
   }
 
   #drained(): void {

@@ -93,6 +93,28 @@ for (const [maker, wrap] of [
         server.destroy();
       });
 
+      test('an app or a client that the kernel takes no more for is full at once, not only at the mark', async () => {
+        const { client, server } = await pair();
+        recorder(client);
+        const b = recorder(server);
+        server.pause();
+        const some = HIGH_WATER / 4 + 1;
+        let total = 0;
+        const send = (): boolean => {
+          total += some;
+          return client.write(pattern, 0, some);
+        };
+        while (client.pendingBytes === 0) {
+          send();
+          client.flush();
+        }
+        assert.equal(send(), client.encrypted);
+        server.resume();
+        await b.until(() => b.length === total);
+        client.destroy();
+        server.destroy();
+      });
+
       test('writes of one turn leave together and in order, encoded in place or copied', async () => {
         const { client, server } = await pair();
         const b = recorder(server);
