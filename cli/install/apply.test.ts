@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CustomResourceDefinition } from '../../api/kubernetes-types.ts';
 import { type KubernetesClient, KubernetesError } from '../../kubernetes/types.ts';
-import { allServed } from './apply.ts';
+import { allServed, applyCustomResourceDefinitions } from './apply.ts';
 
 const crd: CustomResourceDefinition = {
   apiVersion: 'apiextensions.k8s.io/v1',
@@ -19,6 +19,27 @@ const crd: CustomResourceDefinition = {
   },
   status: { conditions: [{ type: 'Established', status: 'True' }] },
 };
+
+test('a definition that is on its way out is waited for before it is made anew', async () => {
+  const leaving = { ...crd, metadata: { ...crd.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } };
+  const steps: string[] = [];
+  let left = 2;
+  const client = {
+    get: async () => {
+      if (steps.includes('create')) return crd;
+      steps.push('get');
+      if (left-- > 0) return leaving;
+      throw new KubernetesError('not found', 404, 'NotFound');
+    },
+    create: async () => void steps.push('create'),
+    raw: async (_: string, path: string) =>
+      path === '/apis'
+        ? { groups: [{ name: 'example.org' }] }
+        : { resources: [{ name: 'cats', kind: 'Cat', namespaced: true }] },
+  } as unknown as KubernetesClient;
+  await applyCustomResourceDefinitions(client, [crd]);
+  assert.deepEqual(steps, ['get', 'get', 'get', 'create']);
+});
 
 test('an established definition counts once discovery names its group, then its version, then its kind', async () => {
   const group = { groups: [{ name: 'example.org' }] };

@@ -7,6 +7,9 @@ import { UserError } from '../errors.ts';
 import { waitFor } from '../wait.ts';
 import { isOurs } from './manifests.ts';
 
+/** What is in it goes first: pods end within their grace period, a gateway's is a minute. */
+const GOING_TIMEOUT_MS = 120_000;
+
 /**
  * Server-side apply of each object, in order, taking our own fields over from whoever changed them. Objects of namespaced kinds that name no namespace go to
  * `namespace`.
@@ -63,6 +66,33 @@ export async function deleteNamed(
 }
 
 /**
+ * Resolves when an object is not on its way out any more: what is applied to it, or made in it, would go with it. One that is not deleted, or not there, is not waited for.
+ * Throws a UserError when it takes too long.
+ */
+export async function departed<T extends KubernetesObject>(
+  client: KubernetesClient,
+  resource: Resource<T>,
+  name: string,
+): Promise<void> {
+  await waitFor(
+    `${resource.kind} ${name}, which is being deleted, to go`,
+    async () => {
+      try {
+        const { metadata } = await client.get(resource, undefined, name);
+        return metadata?.deletionTimestamp === undefined;
+      } catch (error) {
+        if (error instanceof KubernetesError && error.code === 404) return true;
+        throw error;
+      }
+    },
+    {
+      timeoutMs: GOING_TIMEOUT_MS,
+      hint: `See what keeps it with \`kubectl get ${resource.plural} ${name} -o yaml\`, then do this again.`,
+    },
+  );
+}
+
+/**
  * Installs the CRDs: ours always, those of the standards only where they are absent. Waits until all are served, which an API server does a moment after it has called
  * them established.
  */
@@ -71,6 +101,8 @@ export async function applyCustomResourceDefinitions(
   crds: readonly CustomResourceDefinition[],
 ): Promise<void> {
   for (const crd of crds) {
+    // An uninstall, or a person, may just have deleted it: it is served until it is gone.
+    await departed(client, resources.customResourceDefinitions, crd.metadata?.name ?? '');
     if (isOurs(crd)) await applyObjects(client, [crd]);
     else await createIfAbsent(client, crd);
   }

@@ -1,7 +1,8 @@
 import type { KubernetesObject, MutatingWebhookConfiguration } from '../../api/kubernetes-types.ts';
+import { resources } from '../../kubernetes/resources.ts';
 import { asUser, type ClusterAccess } from '../cluster-access.ts';
 import { type Output, step } from '../output.ts';
-import { applyCustomResourceDefinitions, applyObjects } from './apply.ts';
+import { applyCustomResourceDefinitions, applyObjects, departed } from './apply.ts';
 import { customResourceDefinitions, type Installation, meshObjects } from './manifests.ts';
 import { find, sparingOthers } from './others-objects.ts';
 import { pruneInstallation } from './prune.ts';
@@ -20,6 +21,7 @@ export async function bringInstallation(
       applyCustomResourceDefinitions(client, customResourceDefinitions()),
     );
     await step(output, `objects in namespace ${meshNamespace}`, async () => {
+      await departed(client, resources.namespaces, meshNamespace);
       const gentle = await Promise.all(objects.map((o) => harmlessAtFirst(cluster, o)));
       await applyObjects(client, await sparingOthers(client, gentle));
     });

@@ -7,7 +7,7 @@ import { UserError } from '../errors.ts';
 import { clearMirrors, removeMirrors } from '../link/mirrors.ts';
 import { mark, type Output, step } from '../output.ts';
 import { waitFor } from '../wait.ts';
-import { deleteNamed, deleteObject } from './apply.ts';
+import { deleteNamed, deleteObject, departed } from './apply.ts';
 import { readMeshNamespace } from './installation.ts';
 import { customResourceDefinitions, isOurs } from './manifests.ts';
 import { find, isMarked } from './others-objects.ts';
@@ -93,22 +93,7 @@ async function removeComponents(cluster: ClusterAccess, meshNamespace: string): 
 
 async function removeNamespace({ client }: ClusterAccess, name: string): Promise<void> {
   await deleteNamed(client, resources.namespaces, undefined, name);
-  await waitFor(
-    `namespace ${name} to go`,
-    async () => {
-      try {
-        await client.get(resources.namespaces, undefined, name);
-        return false;
-      } catch (error) {
-        if (error instanceof KubernetesError && error.code === 404) return true;
-        throw error;
-      }
-    },
-    {
-      timeoutMs: GOING_TIMEOUT_MS,
-      hint: `See what keeps it with \`kubectl get namespace ${name} -o yaml\`, then uninstall again.`,
-    },
-  );
+  await departed(client, resources.namespaces, name);
 }
 
 async function clearNamespace({ client }: ClusterAccess, namespace: KubernetesObject): Promise<void> {
@@ -167,7 +152,10 @@ async function removeTrustRoots({ client }: ClusterAccess): Promise<void> {
 async function removeClusterWide({ client }: ClusterAccess): Promise<void> {
   const last = component.controlPlane;
   await removeClusterProperties(client);
-  for (const crd of customResourceDefinitions().filter(isOurs)) await deleteObject(client, crd);
+  const ours = customResourceDefinitions().filter(isOurs);
+  for (const crd of ours) await deleteObject(client, crd);
+  for (const { metadata } of ours)
+    await departed(client, resources.customResourceDefinitions, metadata?.name ?? '');
   // Also the bindings of the accounts that linked clusters read with.
   await removeLabelled(client, [resources.clusterRoles], undefined);
   await removeLabelled(client, [resources.clusterRoleBindings], undefined, last);
