@@ -123,14 +123,14 @@ export class Head {
   /** Regular fields, in their order; names are lower case as they came from HTTP/2, any case as they came from HTTP/1. */
   count = 0;
   readonly nameBuffer: Buffer[] = [];
-  readonly nameStart = new Int32Array(MAX_FIELDS);
-  readonly nameEnd = new Int32Array(MAX_FIELDS);
+  readonly nameStart: Int32Array;
+  readonly nameEnd: Int32Array;
   readonly valueBuffer: Buffer[] = [];
-  readonly valueStart = new Int32Array(MAX_FIELDS);
-  readonly valueEnd = new Int32Array(MAX_FIELDS);
-  readonly id = new Uint8Array(MAX_FIELDS);
+  readonly valueStart: Int32Array;
+  readonly valueEnd: Int32Array;
+  readonly id: Uint8Array;
   /** 1: the sender asked that no hop puts the field into a compression table (RFC 7541 section 7.1.3). */
-  readonly sensitive = new Uint8Array(MAX_FIELDS);
+  readonly sensitive: Uint8Array;
   /** The lasting fields that stand here: hints, which only `lasting` reads. */
   readonly #origin: (LastingField | undefined)[] = [];
   /** A bit for each id (modulo 32) that has been added. */
@@ -150,6 +150,21 @@ export class Head {
   /** Bytes as they came that all spans of this buffer lie in: who copies takes them in one go. Empty where spans lie here and there. */
   readonly block: Span = { buffer: EMPTY, start: 0, end: 0 };
   #own: Buffer = EMPTY;
+
+  /** @param capacity fields that it has room for */
+  constructor(capacity = MAX_FIELDS) {
+    this.nameStart = new Int32Array(capacity);
+    this.nameEnd = new Int32Array(capacity);
+    this.valueStart = new Int32Array(capacity);
+    this.valueEnd = new Int32Array(capacity);
+    this.id = new Uint8Array(capacity);
+    this.sensitive = new Uint8Array(capacity);
+  }
+
+  /** Fields that it has room for. */
+  get capacity(): number {
+    return this.id.length;
+  }
 
   /** Memory of the head's own for n bytes, for the fields of a copy: the same again for the next copy, so that copying makes no garbage. */
   own(n: number): Buffer {
@@ -187,7 +202,7 @@ export class Head {
     valueEnd: number,
   ): boolean {
     const i = this.count;
-    if (i >= MAX_FIELDS) return false;
+    if (i >= this.id.length) return false;
     this.nameBuffer[i] = nameBuffer;
     this.nameStart[i] = nameStart;
     this.nameEnd[i] = nameEnd;

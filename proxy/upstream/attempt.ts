@@ -3,7 +3,7 @@ import { isGrpc } from '../field-names.ts';
 import { copyHead } from '../copy-head.ts';
 import { FieldId, type Exchange, type Head, type RequestSink } from '../message.ts';
 import { MAX_KEPT_BYTES } from '../route/retry-policy.ts';
-import { giveHead, takeHead } from '../spare-heads.ts';
+import { giveHead, takeHeadFor } from '../spare-heads.ts';
 import type { Timer } from '../transport/timers.ts';
 import type { Dispatch, Destination } from './dispatch.ts';
 import type { Waiter } from './upstream.ts';
@@ -62,7 +62,7 @@ export class Attempt implements Waiter {
 
   /** Keeps the request's head, and from here on what follows it. A request of which nothing is kept is sent once, as it comes. */
   keep(head: Head, end: boolean): void {
-    this.#head = copyHead(head, takeHead());
+    this.#head = copyHead(head, takeHeadFor(head.count));
     this.#ended = end;
   }
 
