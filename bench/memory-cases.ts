@@ -6,8 +6,10 @@ import { memoryMib } from './measure.ts';
 import type { Stage } from './stage.ts';
 
 const CONNECTIONS = 256;
-/** ms for windows and socket buffers to fill behind clients that read nothing. */
-const FILL_MS = 3_000;
+/** ms that connections ask and read. */
+const LOAD_MS = 3_000;
+/** ms for windows and socket buffers to fill behind clients that read nothing, and for the sidecars to find that nothing moves any more. */
+const STALL_MS = 5_000;
 /** MiB of one sidecar. */
 const MOST_RSS = 64;
 const MOST_ANONYMOUS = 24;
@@ -25,13 +27,13 @@ export async function memoryCases(stage: Stage): Promise<void> {
     port,
     target: chain.target(100),
     connections: CONNECTIONS,
-    durationMs: FILL_MS,
+    durationMs: LOAD_MS,
   });
   tell(stage, chain, 'busy', `${CONNECTIONS} connections`);
   const load: StalledLoad = { host, port, target: chain.target(1_048_576), connections: CONNECTIONS };
   const path = join(import.meta.dirname, 'load-stalled.ts');
   const stalled = processes.startNode('load', path, [JSON.stringify(load)]);
-  await new Promise((resolve) => setTimeout(resolve, FILL_MS));
+  await new Promise((resolve) => setTimeout(resolve, STALL_MS));
   tell(stage, chain, 'stalled', `${CONNECTIONS} stalled streams`);
   stalled.disconnect();
 }

@@ -8,14 +8,25 @@ const MIB = 1024 * 1024;
 function fakeProcess() {
   return {
     mib: 40,
+    heapMib: 20,
+    share: 1,
     given: 0,
+    collected: 0,
     anonymous() {
       return this.mib * MIB;
+    },
+    heap() {
+      return this.heapMib * MIB;
+    },
+    worked() {
+      return this.share;
     },
     leaveFilePages() {},
     release() {},
     collect() {
+      this.collected++;
       this.mib -= 5;
+      this.heapMib -= 5;
     },
     giveBack() {
       this.given++;
@@ -24,24 +35,45 @@ function fakeProcess() {
   };
 }
 
-test('what has grown by 4 MiB since the last time gives pages back', () => {
+test('what has grown by a MiB since the last time gives pages back', () => {
   const memory = fakeProcess();
   const spare = new SpareMemory(memory);
   spare.look();
   assert.deepEqual([memory.given, memory.mib], [1, 35]);
-  memory.mib = 38;
+  memory.mib = 35.9;
   spare.look();
   assert.equal(memory.given, 1, 'small change stays');
-  memory.mib = 39;
+  memory.mib = 36;
   spare.look();
-  assert.deepEqual([memory.given, memory.mib], [2, 34]);
+  assert.deepEqual([memory.given, memory.mib], [2, 31]);
   spare.look();
   assert.equal(memory.given, 2, 'what cannot be given back is not tried again');
   memory.mib = 20;
   spare.look();
-  memory.mib = 24;
+  memory.mib = 21;
   spare.look();
   assert.equal(memory.given, 3, 'counted from the least');
+});
+
+test('garbage is collected when the heap has grown and the process hardly works, once', () => {
+  const memory = fakeProcess();
+  const spare = new SpareMemory(memory);
+  spare.look();
+  memory.heapMib = 23;
+  spare.look();
+  assert.equal(memory.collected, 0, 'it works');
+  memory.share = 0.01;
+  memory.heapMib = 22.9;
+  spare.look();
+  assert.equal(memory.collected, 0, 'not worth it');
+  memory.heapMib = 23;
+  spare.look();
+  assert.equal(memory.collected, 1);
+  assert.equal(memory.heapMib, 18);
+  spare.look();
+  memory.heapMib = 20.9;
+  spare.look();
+  assert.equal(memory.collected, 1, 'counted from what it left');
 });
 
 test('a process that nobody waits for collects before it gives back, and grows from there', () => {
@@ -49,7 +81,7 @@ test('a process that nobody waits for collects before it gives back, and grows f
   const spare = new SpareMemory(memory);
   spare.settle();
   assert.deepEqual([memory.given, memory.mib], [1, 30]);
-  memory.mib = 33;
+  memory.mib = 30.9;
   spare.look();
   assert.equal(memory.given, 1);
 });
@@ -74,6 +106,8 @@ test('this process gives pages back, and goes on with what was in them', async (
   memory.collect();
   memory.giveBack();
   memory.leaveFilePages();
+  assert.ok(memory.heap() > 0);
+  assert.ok(memory.worked() >= 0 && memory.worked() <= 1);
   assert.ok(memory.anonymous() > 0);
   const { createHash } = await import('node:crypto');
   assert.equal(createHash('sha256').update('abc').digest('hex').slice(0, 16), 'ba7816bf8f01cfea');

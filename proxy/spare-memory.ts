@@ -1,13 +1,18 @@
 import { readFileSync } from 'node:fs';
-import { setFlagsFromString } from 'node:v8';
+import { performance } from 'node:perf_hooks';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { filePages } from './program-pages.ts';
 import { onForgottenBuffer } from './transport/buffers.ts';
 
-/** Bytes of growth that are worth giving pages back for: that takes some ms, and a page that is touched again costs a fault. */
-const WORTH_BYTES = 4 * 1024 * 1024;
+/** Bytes of growth that are worth giving pages back for: that takes half a ms, and a page that is touched again costs a fault. */
+const WORTH_BYTES = 1024 * 1024;
+/** Bytes that the runtime's heap must have grown by to be worth a collection: the next one is far away then. */
+const WORTH_COLLECTING_BYTES = 3 * 1024 * 1024;
+/** Of the time between two looks, the share that a process may have worked that nobody waits for. A collection is a pause, which then meets next to nobody. */
+const QUIET_SHARE = 0.02;
 /** ms between looks at the size of the process. */
-const LOOK_MS = 2_000;
+const LOOK_MS = 1_000;
 
 /** linux/mman.h: the process does not need the pages now. */
 const MADV_DONTNEED = 4;
@@ -18,6 +23,10 @@ const SC_PAGESIZE = 30;
 export interface ProcessMemory {
   /** Bytes present that no file stands behind. */
   anonymous(): number;
+  /** Of them the bytes of the runtime's heap, garbage included. */
+  heap(): number;
+  /** The share of the time since it was asked last that the process has worked: 0 to 1. */
+  worked(): number;
   /** Lets pages of programs and libraries go that are as in their files: who touches one again finds it in the page cache. */
   leaveFilePages(): void;
   /** Collects all garbage and moves what is left together: tens of ms. */
@@ -33,14 +42,20 @@ export class SpareMemory {
   readonly #memory: ProcessMemory;
   /** Least bytes since pages were given back. */
   #least = 0;
+  /** Bytes of the heap after the last collection of ours, or fewer that were seen since. */
+  #leastHeap = Number.POSITIVE_INFINITY;
 
   constructor(memory: ProcessMemory) {
     this.#memory = memory;
   }
 
-  /** To be called again and again: gives back when the process has grown. */
+  /** To be called again and again: gives back when the process has grown, and collects when its heap has and nobody waits: what a burst leaves behind would stay until the next one. */
   look(): void {
     this.#try(() => {
+      const heap = this.#memory.heap();
+      this.#leastHeap = Math.min(this.#leastHeap, heap);
+      if (this.#memory.worked() <= QUIET_SHARE && heap - this.#leastHeap >= WORTH_COLLECTING_BYTES)
+        return this.#collect();
       const now = this.#memory.anonymous();
       if (now - this.#least >= WORTH_BYTES) this.#giveBack();
       else this.#least = Math.min(this.#least, now);
@@ -49,10 +64,13 @@ export class SpareMemory {
 
   /** To be called when nothing of the start is under way any more and nobody waits for the process. */
   settle(): void {
-    this.#try(() => {
-      this.#memory.collect();
-      this.#giveBack();
-    });
+    this.#try(() => this.#collect());
+  }
+
+  #collect(): void {
+    this.#memory.collect();
+    this.#leastHeap = this.#memory.heap();
+    this.#giveBack();
   }
 
   #giveBack(): void {
@@ -102,8 +120,16 @@ export async function processMemory(): Promise<ProcessMemory | undefined> {
       length: number,
       advice: number,
     ) => number;
+    let workedUntil = performance.eventLoopUtilization();
     return {
       anonymous: anonymousBytes,
+      heap: () => getHeapStatistics().total_heap_size,
+      worked() {
+        const now = performance.eventLoopUtilization();
+        const { utilization } = performance.eventLoopUtilization(now, workedUntil);
+        workedUntil = now;
+        return utilization;
+      },
       // After MADV_DONTNEED the next access of a private mapping of a file finds the file's bytes (madvise(2)): only what was changed would be lost, and there is none of it in these. Where pages
       // are locked the call fails, and nothing is lost. Nobody maps or changes them meanwhile: libraries are loaded by this thread.
       leaveFilePages() {
