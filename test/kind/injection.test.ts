@@ -96,10 +96,12 @@ suite('injection', () => {
       const message = await told(name, 'InjectionSkipped');
       assert.match(message, why);
     }
-    const { items } = await cluster.client.list(resources.pods, { namespace: NAMESPACE });
-    const bare = items.filter(({ metadata }) => /^(on-node|same-user)-/.test(metadata?.name ?? ''));
-    assert.ok(bare.length >= 2);
-    assert.ok(bare.every(({ spec }) => spec?.initContainers === undefined));
+    // It is told before the pod is there: while it is admitted.
+    const bare = await eventually('the pods of both', async () => {
+      const pods = [...(await podsOf('on-node')), ...(await podsOf('same-user'))];
+      return pods.length >= 2 ? pods : undefined;
+    });
+    assert.ok(bare.every((pod) => pod.spec?.initContainers === undefined));
   });
 
   test('a container that kubectl adds for debugging goes through the sidecar as the app does', async () => {
@@ -141,10 +143,13 @@ suite('injection', () => {
     assert.match(await told('missed', 'SidecarMissing'), /rollout restart deployment\/missed/);
     assert.equal((await podsOf('missed'))[0]?.spec?.initContainers, undefined);
     await rolledOut(CLUSTER, DEFAULT_MESH_NAMESPACE, component.controlPlane);
-    await kubectl(CLUSTER, ['--namespace', NAMESPACE, 'rollout', 'restart', 'deployment/missed']);
-    await rolledOut(CLUSTER, NAMESPACE, 'missed');
-    const [restarted] = await podsOf('missed');
-    assert.ok(restarted?.spec?.initContainers?.some(({ name }) => name === component.proxy));
+    // The injector is ready a moment before its Service leads the API server to it.
+    await eventually('a restart to bring the sidecar', async () => {
+      await kubectl(CLUSTER, ['--namespace', NAMESPACE, 'rollout', 'restart', 'deployment/missed']);
+      await rolledOut(CLUSTER, NAMESPACE, 'missed');
+      const [restarted] = await podsOf('missed');
+      return restarted?.spec?.initContainers?.some(({ name }) => name === component.proxy);
+    });
   });
 
   /** Runs a Job's pod to its end. */
