@@ -135,6 +135,8 @@ export const proxyEnv = {
   clusterNetworks: 'ISTHMUS_PROXY_CLUSTER_NETWORKS',
   /** Comma list of ports and ranges (`25,587,3306-3310`) of this pod that are opaque. */
   opaquePorts: 'ISTHMUS_PROXY_OPAQUE_PORTS',
+  /** What the kubelet asks the pod's apps for by HTTP, apart by blanks, each a port and a path: `8080/healthz 8080/ready`. */
+  inboundProbes: 'ISTHMUS_PROXY_INBOUND_PROBES',
   /** Seconds that requests in flight get after SIGTERM. */
   shutdownGraceSeconds: 'ISTHMUS_PROXY_SHUTDOWN_GRACE_SECONDS',
   /** Ports of this sidecar where it does not use those of every other. */

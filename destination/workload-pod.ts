@@ -1,5 +1,6 @@
 import type { Container, Pod } from '../api/kubernetes-types.ts';
 import { component, label, port, redirectEnv } from '../api/names.ts';
+import { isAppSidecar, probePaths } from '../api/pod-probes.ts';
 import { canonicalIp } from './ip-address.ts';
 import { parsePortSet, type PortSet } from './port-set.ts';
 
@@ -53,7 +54,7 @@ export function workloadPod(pod: Pod): WorkloadPod {
     annotations: meta.annotations ?? {},
     owner: podOwner(pod),
     portNames: portNames(containers),
-    probePaths: probePaths([...containers, ...(spec?.initContainers ?? []).filter(isAppSidecar)]),
+    probePaths: probePaths(spec ?? { containers: [] }),
   };
 }
 
@@ -94,26 +95,6 @@ function portNames(containers: readonly Container[]): Map<number, string> {
   return names;
 }
 
-function probePaths(containers: readonly Container[]): Map<number, string[]> {
-  const paths = new Map<number, string[]>();
-  for (const container of containers) {
-    for (const probe of [container.startupProbe, container.readinessProbe, container.livenessProbe]) {
-      if (probe?.httpGet === undefined) continue;
-      const port = probePort(container, probe.httpGet.port);
-      // A policy's routes are about the path alone.
-      const path = (probe.httpGet.path ?? '/').replace(/[?#].*$/, '');
-      const known = paths.get(port ?? 0) ?? [];
-      if (port !== undefined && !known.includes(path)) paths.set(port, [...known, path]);
-    }
-  }
-  return paths;
-}
-
-function probePort(container: Container, port: number | string): number | undefined {
-  if (typeof port === 'number') return port;
-  return container.ports?.find(({ name }) => name === port)?.containerPort;
-}
-
 /**
  * Keeps of a pod only what `workloadPod` reads. With thousands of pods, specs and statuses are most of what a cache would hold.
  */
@@ -151,11 +132,6 @@ function trimInitContainer(container: Container): Container {
     ? { ...trimContainer(container), restartPolicy: 'Always' as const }
     : keep(container, ['name', 'ports']);
   return { ...trimmed, ...(env.length === 0 ? {} : { env }) };
-}
-
-/** A native sidecar that is not ours: the kubelet probes it as any container. */
-function isAppSidecar({ name, restartPolicy }: Container): boolean {
-  return restartPolicy === 'Always' && name !== component.proxy;
 }
 
 function meshAnnotations(annotations: Record<string, string>): Record<string, string> {

@@ -277,3 +277,18 @@ test('whatever a pod has, its patch applies, adds only, and is not made twice', 
     }),
   );
 });
+
+test('the sidecar is told what the kubelet asks the apps for', () => {
+  const probe = (path: string, port: number | string = 'http') => ({ httpGet: { path, port } });
+  const app: Container = {
+    name: 'app',
+    ports: [{ name: 'http', containerPort: 8080 }],
+    livenessProbe: probe('/healthz'),
+    readinessProbe: probe('/ready?full=1'),
+    startupProbe: probe('/a$(HOME)'),
+  };
+  const helper: Container = { name: 'helper', restartPolicy: 'Always', livenessProbe: probe('/up', 7000) };
+  const { sidecar } = inject(pod(ASKED, { containers: [app], initContainers: [helper] }));
+  assert.equal(value(sidecar, proxyEnv.inboundProbes), '8080/ready 8080/healthz 7000/up');
+  assert.equal(value(inject(pod(ASKED)).sidecar, proxyEnv.inboundProbes), undefined);
+});

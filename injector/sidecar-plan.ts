@@ -1,5 +1,6 @@
 import type { Container, ObjectMeta, Pod, PodSpec } from '../api/kubernetes-types.ts';
 import { port, PROXY_UID } from '../api/names.ts';
+import { probePaths } from '../api/pod-probes.ts';
 import { proxyConfig } from './annotations.ts';
 import type { InjectionContext } from './context.ts';
 import { portList } from './port-list.ts';
@@ -33,6 +34,8 @@ export interface SidecarPlan {
   /** It is held back by a hook: the sidecar is a container beside the app's. */
   readonly waitsByHook: boolean;
   readonly waitBeforeExitSeconds: number;
+  /** What the kubelet asks the apps for, as the proxy takes it. */
+  readonly probes: string | undefined;
   /** The app is an ingress controller, whose requests name their Services. */
   readonly ingress: boolean;
 }
@@ -73,6 +76,7 @@ export function sidecarPlan(
     // In the embedded cluster there is no such command; an app that is told of its proxy gets an error from it instead of none.
     waitsByHook: !native && awaits && context.proxyMode === 'redirect',
     waitBeforeExitSeconds: config.waitBeforeExitSeconds ?? 0,
+    probes: probeList(spec),
     ingress,
   };
   return {
@@ -86,6 +90,14 @@ const PORT_LISTS = [
   ['skipInboundPorts', 'skipped inbound ports'],
   ['skipOutboundPorts', 'skipped outbound ports'],
 ] as const satisfies [keyof ProxyConfig, string][];
+
+/** What a variable does not carry as it is (Kubernetes replaces `$(…)` in it, blanks stand between entries) is left to the control plane. */
+function probeList(spec: PodSpec): string | undefined {
+  const entries = [...probePaths(spec)].flatMap(([at, paths]) =>
+    paths.filter((path) => !/[\s$]/.test(path)).map((path) => `${at}${path}`),
+  );
+  return entries.length === 0 ? undefined : entries.join(' ');
+}
 
 function sidecarPorts(config: ProxyConfig, spec: PodSpec): { ports: SidecarPorts; warnings: string[] } {
   const asked = {

@@ -44,6 +44,21 @@ test('everything that is missing is told at once, by name', () => {
   for (const name of Object.keys(GOOD)) assert.match(told, new RegExp(`^${name} is not set`, 'm'));
 });
 
+test('probes are ports with paths, of which a port may have several', () => {
+  const { probes } = proxyConfig({
+    ...GOOD,
+    ISTHMUS_PROXY_INBOUND_PROBES: '8080/healthz 8080/a,b 81/',
+  });
+  assert.deepEqual(
+    [...probes],
+    [
+      [8080, ['/healthz', '/a,b']],
+      [81, ['/']],
+    ],
+  );
+  assert.equal(proxyConfig(GOOD).probes.size, 0);
+});
+
 const WRONG: [string, string, RegExp][] = [
   ['POD_IP', 'web', /POD_IP is "web": it must be an IP address/],
   ['ISTHMUS_PROXY_MODE', 'magic', /ISTHMUS_PROXY_MODE is "magic": it must be one of explicit/],
@@ -55,6 +70,8 @@ const WRONG: [string, string, RegExp][] = [
   ],
   ['ISTHMUS_PROXY_OPAQUE_PORTS', '25,70000', /"70000": it must be a list of ports/],
   ['ISTHMUS_PROXY_OPAQUE_PORTS', '9-5', /"9-5": it must be a list of ports/],
+  ['ISTHMUS_PROXY_INBOUND_PROBES', '/healthz', /"\/healthz": it must be a list of ports with paths/],
+  ['ISTHMUS_PROXY_INBOUND_PROBES', '8080', /"8080": it must be a list of ports with paths/],
   ['ISTHMUS_PROXY_SHUTDOWN_GRACE_SECONDS', '-1', /it must be a number of seconds/],
   ['ISTHMUS_POLICY_ADDR', 'policy', /ISTHMUS_POLICY_ADDR is "policy": it must be host:port/],
   ['ISTHMUS_IDENTITY_ADDR', 'identity', /ISTHMUS_IDENTITY_ADDR/],

@@ -104,6 +104,8 @@ export interface ProxyConfig extends MeshConfig {
   readonly clusterNetworks: readonly AddressBlock[];
   /** Is this port of the pod opaque? */
   readonly opaquePorts: ReadonlySet<number>;
+  /** Paths that the kubelet asks the pod's apps for, by port. */
+  readonly probes: ReadonlyMap<number, readonly string[]>;
 }
 
 /** The configuration cannot be used. Says for each variable what it must be. */
@@ -133,6 +135,7 @@ export function proxyConfig(env: NodeJS.ProcessEnv): ProxyConfig {
     defaultPolicy: read.oneOf(proxyEnv.defaultInboundPolicy, DEFAULT_POLICIES, 'all-unauthenticated'),
     clusterNetworks: read.blocks(proxyEnv.clusterNetworks, CLUSTER_NETWORKS),
     opaquePorts: read.ports(proxyEnv.opaquePorts, DEFAULT_OPAQUE_PORTS),
+    probes: read.probes(proxyEnv.inboundProbes),
   };
   read.finish();
   return config;
@@ -333,6 +336,20 @@ class Reader {
       else for (let port = from; port <= to; port++) ports.add(port);
     }
     return ports;
+  }
+
+  /** Entries of a port and a path, apart by blanks. */
+  probes(variable: string): Map<number, string[]> {
+    const probes = new Map<number, string[]>();
+    for (const entry of this.text(variable, '').split(' ')) {
+      if (entry === '') continue;
+      const slash = entry.indexOf('/');
+      const at = Number(entry.slice(0, Math.max(0, slash)));
+      if (!Number.isInteger(at) || at < 1 || at > MAX_PORT)
+        this.#wrong(variable, entry, 'a list of ports with paths such as 8080/healthz');
+      else probes.set(at, [...(probes.get(at) ?? []), entry.slice(slash)]);
+    }
+    return probes;
   }
 
   #list(variable: string, fallback: string): string[] {

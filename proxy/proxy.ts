@@ -232,8 +232,8 @@ function createPolicies(runtime: Runtime, config: ProxyConfig): InboundPolicies 
     random,
     channel: policy,
     workload: JSON.stringify({ ns: config.pod.namespace, pod: config.pod.name }),
-    fallback: (of) =>
-      defaultPortPolicy(config.defaultPolicy, config.clusterNetworks, config.opaquePorts.has(of)),
+    own: (of) => ({ opaque: config.opaquePorts.has(of), probes: config.probes.get(of) ?? [] }),
+    fallback: (own) => defaultPortPolicy(config.defaultPolicy, config.clusterNetworks, own),
     metrics: control.cells('policy'),
   });
 }

@@ -4,6 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import { ServerSchema, type Server } from '../../api/proto/gen/linkerd/inbound_pb.js';
 import { GrpcError, grpcStatus, type Channel, type StreamHandlers } from '../../workload-identity/index.ts';
 import { ManualClock } from '../../workload-identity/testing/manual-clock.ts';
+import { Head, setSpan } from '../message.ts';
 import { defaultPortPolicy, type Subject } from '../policy/inbound-policy.ts';
 import { ControlMetrics } from '../telemetry/control-metrics.ts';
 import { Registry } from '../telemetry/registry.ts';
@@ -21,8 +22,8 @@ interface Asked {
   ended: boolean;
 }
 
-/** A policy API that answers when the test says so; by default everybody is let in. */
-function harness() {
+/** A policy API that answers when the test says so; by default everybody is let in. @param probes of every port */
+function harness(probes: readonly string[] = []) {
   const clock = new ManualClock(0);
   const asked: Asked[] = [];
   const channel: Channel = {
@@ -45,7 +46,8 @@ function harness() {
   const policies = new InboundPolicies({
     channel,
     workload: '{}',
-    fallback: () => defaultPortPolicy('all-unauthenticated', [], false),
+    own: () => ({ opaque: false, probes }),
+    fallback: (own) => defaultPortPolicy('all-unauthenticated', [], own),
     clock,
     random: () => 0.5,
     metrics: new ControlMetrics(new Registry(), () => clock.now()).cells('policy'),
@@ -67,6 +69,13 @@ function harness() {
   };
 }
 
+function get(path: string): Head {
+  const head = new Head();
+  setSpan(head.method, 'GET');
+  setSpan(head.path, path);
+  return head;
+}
+
 function lets(cell: PolicyCell): boolean | undefined {
   return cell.current?.decide(ANYBODY).allowed;
 }
@@ -84,6 +93,23 @@ test('requests wait for the policy, and only for a while: then the default holds
   assert.deepEqual([lets(cell), known], [false, 1]);
   clock.advance(10_000);
   assert.equal(lets(cell), false, 'what is known stays');
+});
+
+test('the kubelet does not wait for the policy: its probes pass until there is one', () => {
+  const { policies, clock, tell } = harness(['/healthz']);
+  const cell = policies.port(80);
+  const passes = (path: string): boolean | undefined =>
+    cell.policyFor(get(path))?.rulesFor(get(path)).decide(ANYBODY).allowed;
+  assert.deepEqual([cell.probed, passes('/healthz'), passes('/')], [true, true, undefined]);
+  assert.equal(cell.policyFor(undefined), undefined);
+  tell(80, DENY);
+  assert.deepEqual([passes('/healthz'), passes('/')], [true, false], 'the pod is not seen yet');
+  tell(80, CLOSED);
+  assert.deepEqual([passes('/healthz'), passes('/')], [false, false]);
+  const other = policies.port(81);
+  clock.advance(1_000);
+  assert.equal(other.policyFor(get('/healthz')), other.current);
+  assert.equal(harness().policies.port(80).probed, false);
 });
 
 test('a policy that is told each second does not lift its rate limit', () => {

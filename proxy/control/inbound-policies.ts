@@ -7,8 +7,14 @@ import {
   type GrpcError,
   type Timer,
 } from '../../workload-identity/index.ts';
-import { compilePortPolicy, defaultPortPolicy, type PortPolicy } from '../policy/inbound-policy.ts';
+import {
+  compilePortPolicy,
+  defaultPortPolicy,
+  type OwnPort,
+  type PortPolicy,
+} from '../policy/inbound-policy.ts';
 import type { ControlCells } from '../telemetry/control-metrics.ts';
+import type { Head } from '../message.ts';
 import { Watch } from './watch.ts';
 
 /**
@@ -27,8 +33,10 @@ export interface InboundPoliciesOptions {
   channel: Channel;
   /** `{"ns":…,"pod":…}`. */
   workload: string;
+  /** What the pod was told of its port when it was made. */
+  own: (port: number) => OwnPort;
   /** Holds where the policy API does not answer. */
-  fallback: (port: number) => PortPolicy;
+  fallback: (own: OwnPort) => PortPolicy;
   clock: Clock;
   random: () => number;
   metrics: ControlCells;
@@ -39,6 +47,13 @@ export interface PolicyCell {
   readonly number: number;
   /** Undefined: the policy API is being asked. `whenKnown` tells. */
   readonly current: PortPolicy | undefined;
+  /** The kubelet asks the port's app by HTTP: a connection need not wait for the policy to be looked at. */
+  readonly probed: boolean;
+  /**
+   * What holds for a request: the policy, or, while that is being asked for, the sidecar's own default for the kubelet's probes, which do not wait as long. Undefined for all others.
+   * @param head undefined: the stream is opaque
+   */
+  policyFor(head: Head | undefined): PortPolicy | undefined;
   /** Starts to ask where nobody does. */
   whenKnown(callback: () => void): void;
 }
@@ -116,6 +131,8 @@ class WatchedPort implements PolicyCell {
   readonly number: number;
   readonly #options: InboundPoliciesOptions;
   readonly #enter: (port: WatchedPort) => boolean;
+  readonly #own: OwnPort;
+  #default: PortPolicy | undefined;
   #state: PortState = { kind: 'unwatched' };
   #used = true;
   #waiting: (() => void)[] = [];
@@ -125,12 +142,27 @@ class WatchedPort implements PolicyCell {
     this.number = number;
     this.#options = options;
     this.#enter = enter;
+    this.#own = options.own(number);
   }
 
   get current(): PortPolicy | undefined {
     this.#used = true;
     const state = this.#state;
     return state.kind === 'known' || state.kind === 'refused' ? state.policy : undefined;
+  }
+
+  get #fallback(): PortPolicy {
+    return (this.#default ??= this.#options.fallback(this.#own));
+  }
+
+  get probed(): boolean {
+    return this.#own.probes.length > 0 && !this.#own.opaque;
+  }
+
+  policyFor(head: Head | undefined): PortPolicy | undefined {
+    const { current } = this;
+    if (current !== undefined || head === undefined) return current;
+    return this.probed && this.#fallback.isProbe(head) ? this.#fallback : undefined;
   }
 
   whenKnown(callback: () => void): void {
@@ -178,7 +210,8 @@ class WatchedPort implements PolicyCell {
       open: (handlers) => channel.serverStream(methods.watchPort, request, handlers),
       message: (server) => {
         const before = this.#state.kind === 'known' ? this.#state.policy : undefined;
-        this.#set(compilePortPolicy(server, before), server.labels['kind'] === 'default');
+        const policy = compilePortPolicy(server, before, this.#own.probes);
+        this.#set(policy, server.labels['kind'] === 'default');
       },
       ended: (error) => {
         const final = isFinal(error);
@@ -190,7 +223,7 @@ class WatchedPort implements PolicyCell {
   }
 
   #useFallback(): void {
-    if (this.#state.kind === 'asking') this.#set(this.#options.fallback(this.number), true);
+    if (this.#state.kind === 'asking') this.#set(this.#fallback, true);
   }
 
   #set(policy: PortPolicy, spare: boolean): void {
@@ -202,7 +235,7 @@ class WatchedPort implements PolicyCell {
   }
 }
 
-const CLOSED = defaultPortPolicy('deny', [], false);
+const CLOSED = defaultPortPolicy('deny', [], { opaque: false, probes: [] });
 
 /** A policy API that does not know the workload or the call: the default holds, as in Linkerd. */
 function isFinal(error: GrpcError | undefined): boolean {

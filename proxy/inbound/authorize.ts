@@ -105,7 +105,7 @@ export class Authorizer {
    * @param head undefined: the stream is opaque
    */
   decide(head: Head | undefined): Decided | undefined {
-    const policy = this.#policy.current;
+    const policy = this.#policy.policyFor(head);
     if (policy === undefined) return undefined;
     if (this.#decidedBy !== policy) this.#forget(policy);
     const rules = head === undefined ? policy : policy.rulesFor(head);

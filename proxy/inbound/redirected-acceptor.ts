@@ -71,6 +71,7 @@ export class RedirectedAcceptor {
     if (apps === undefined) return this.#refuse(socket, 'not-this-pod');
     const at: LocalPort = { podIp: address, port, apps };
     const policy = policies.port(port);
+    if (policy.current === undefined && policy.probed) return this.#detect(socket, at);
     policy.whenKnown(() => {
       if (policy.current?.opaque !== true) return this.#detect(socket, at);
       detections.count('inbound', { kind: 'opaque', reason: 'marked' });

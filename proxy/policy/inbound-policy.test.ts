@@ -31,7 +31,7 @@ for (const name of DEFAULT_POLICIES) {
   test(`default policy ${name}`, () => {
     const block = parseBlock('10.0.0.0/8');
     assert.ok(block !== undefined);
-    const policy = defaultPortPolicy(name, [block], false);
+    const policy = defaultPortPolicy(name, [block], { opaque: false, probes: [] });
     const verdicts = [INSIDE, OUTSIDE, NOBODY, STRANGER].map((subject) => policy.decide(subject).allowed);
     assert.deepEqual(verdicts, EXPECTED[name]);
     assert.equal(policy.decide(INSIDE).labels['srv_name'], name);
@@ -149,6 +149,54 @@ test('routes have rules of their own: exactly what they name is open, and what n
     policy.rulesFor(request('GET', '/healthz')),
     'a verdict can be kept',
   );
+});
+
+test("until the pod is seen the kubelet's paths stay open, and nothing else does", () => {
+  const probes = ['/healthz', '/ready'];
+  const unseen = create(ServerSchema, {
+    protocol: { kind: { case: 'detect', value: {} } },
+    labels: { group: '', kind: 'default', name: 'deny' },
+  });
+  for (const policy of [
+    defaultPortPolicy('deny', [], { opaque: false, probes }),
+    compilePortPolicy(unseen, undefined, probes),
+  ]) {
+    const may = (method: string, path: string): boolean =>
+      policy.rulesFor(request(method, path)).decide(STRANGER).allowed;
+    assert.deepEqual([may('GET', '/healthz?full'), may('GET', '/ready')], [true, true]);
+    for (const [method, path] of [
+      ['POST', '/healthz'],
+      ['GET', '/healthz/x'],
+      ['GET', '//healthz'],
+      ['GET', '/'],
+    ] as const)
+      assert.equal(may(method, path), false, path);
+    assert.equal(policy.decide(STRANGER).allowed, false, 'opaque streams are no probes');
+    assert.equal(policy.rulesFor(request('GET', '/ready')).decide(STRANGER).labels['authz_name'], 'probe');
+    assert.equal(policy.rulesFor(request('GET', '/')).decide(STRANGER).labels['srv_name'], 'deny');
+  }
+});
+
+test('whoever knows the pod says what is open: a Server, or a default that lets some in', () => {
+  const probes = ['/healthz'];
+  const server = create(ServerSchema, { labels: { kind: 'server', name: 's' } });
+  const meshed = create(ServerSchema, {
+    labels: { kind: 'default', name: 'all-authenticated' },
+    authorizations: [
+      {
+        authentication: {
+          permit: {
+            case: 'meshTLS',
+            value: { clients: { case: 'identities', value: { suffixes: [{ parts: [] }] } } },
+          },
+        },
+      },
+    ],
+  });
+  for (const told of [server, meshed]) {
+    const policy = compilePortPolicy(told, undefined, probes);
+    assert.equal(policy.rulesFor(request('GET', '/healthz')).decide(STRANGER).allowed, false);
+  }
 });
 
 test('address blocks', () => {

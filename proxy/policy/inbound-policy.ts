@@ -11,7 +11,13 @@ import type { Metadata } from '../../api/proto/gen/linkerd/meta_pb.js';
 import type { DefaultPolicy } from '../config.ts';
 import { addressText } from '../control/address.ts';
 import type { Head } from '../message.ts';
-import { compileGrpcMatch, compileHttpMatch, RouteTable, type RouteSource } from '../route/compile-match.ts';
+import {
+  compileGrpcMatch,
+  compileHttpMatch,
+  requestFor,
+  RouteTable,
+  type RouteSource,
+} from '../route/compile-match.ts';
 import { compileFilters, prefixOf, type RouteFilters } from '../route/filters.ts';
 import { nameOf } from '../route/outbound-rules.ts';
 import { type AddressBlock, parseBlock } from './address-block.ts';
@@ -61,6 +67,15 @@ export interface PortPolicy extends Decider {
    * answered as one for something that is not there.
    */
   rulesFor(head: Head): Decider;
+  /** The kubelet's probes among its requests are known here, and this is one. */
+  isProbe(head: Head): boolean;
+}
+
+/** What a sidecar was told of its own port when its pod was made. */
+export interface OwnPort {
+  readonly opaque: boolean;
+  /** Paths that the kubelet asks for. */
+  readonly probes: readonly string[];
 }
 
 interface Rule {
@@ -72,7 +87,7 @@ interface Rule {
 export function defaultPortPolicy(
   policy: DefaultPolicy,
   clusterNetworks: readonly AddressBlock[],
-  opaque: boolean,
+  { opaque, probes }: OwnPort,
 ): PortPolicy {
   const labels = {
     srv_group: '',
@@ -93,23 +108,65 @@ export function defaultPortPolicy(
     // Lets everybody pass, and metrics show that it was this which did.
     audit: () => true,
   };
-  return new Policy(new Rules([{ labels, matches: matches[policy] }], labels), undefined, opaque, undefined);
+  const rules = new Rules([{ labels, matches: matches[policy] }], labels);
+  return new Policy(rules, withProbes(rules, probes), opaque, undefined);
 }
 
 /**
  * Compiles what the policy API said. Routes have the server's authorizations beside their own, as with Linkerd. A route that cannot be compiled (a bad expression) is
  * left out, so it opens nothing.
  * @param before what held for the port until now: what clients have used up of its rate limits counts on
+ * @param probes paths of the port that the kubelet asks for. A default that closes the port and names no probes was told of a pod that the control plane does not see yet: these stay open
  */
-export function compilePortPolicy(server: Server, before?: PortPolicy): PortPolicy {
+export function compilePortPolicy(
+  server: Server,
+  before?: PortPolicy,
+  probes: readonly string[] = [],
+): PortPolicy {
   const labels = prefixed('srv', server.labels);
   const base = { labels, authorizations: server.authorizations };
   const rules = new Rules(compileRules(labels, server.authorizations), labels);
   const sources = routesOf(server.protocol, base);
-  const routes = sources.length === 0 ? undefined : new RouteTable(sources);
   const limiter = limiterOf(server.protocol, before?.limiter);
+  const unseen =
+    server.labels['kind'] === 'default' && server.authorizations.length === 0 && sources.length === 0;
+  const routes: Routes = unseen
+    ? withProbes(rules, probes)
+    : { table: sources.length === 0 ? undefined : new RouteTable(sources), probe: undefined };
   return new Policy(rules, routes, isOpaque(server.protocol), limiter);
 }
+
+/** Rules by request. */
+interface Routes {
+  /** Undefined: all requests have the same. */
+  readonly table: RouteTable<Rules> | undefined;
+  /** Of the kubelet's probes, where they are known here. */
+  readonly probe: Rules | undefined;
+}
+
+/** Anybody may ask for what the kubelet asks for, which has no identity: by its method, and for these paths alone. Labels are those that the control plane gives. */
+function withProbes(rules: Rules, paths: readonly string[]): Routes {
+  if (paths.length === 0) return { table: undefined, probe: undefined };
+  const labels = {
+    ...rules.labels,
+    ...prefixed('route', PROBE_LABELS),
+    ...prefixed('authz', PROBE_LABELS),
+  };
+  const probe = new Rules([{ labels, matches: () => true }], labels);
+  const matches = paths.map((path) => requestFor('GET', path));
+  const sources = [
+    {
+      hosts: [],
+      rules: [
+        { matches, value: probe },
+        { matches: [], value: rules },
+      ],
+    },
+  ];
+  return { table: new RouteTable<Rules>(sources), probe };
+}
+
+const PROBE_LABELS = { group: '', kind: 'default', name: 'probe' };
 
 class Policy implements PortPolicy {
   readonly labels: Readonly<Record<string, string>>;
@@ -118,17 +175,14 @@ class Policy implements PortPolicy {
   readonly filters = undefined;
   readonly #rules: Rules;
   readonly #routes: RouteTable<Rules> | undefined;
+  readonly #probe: Rules | undefined;
   readonly #nowhere: Nowhere;
 
-  constructor(
-    rules: Rules,
-    routes: RouteTable<Rules> | undefined,
-    opaque: boolean,
-    limiter: RateLimiter | undefined,
-  ) {
+  constructor(rules: Rules, { table, probe }: Routes, opaque: boolean, limiter: RateLimiter | undefined) {
     this.labels = rules.labels;
     this.#rules = rules;
-    this.#routes = routes;
+    this.#routes = table;
+    this.#probe = probe;
     this.#nowhere = new Nowhere(rules.labels);
     this.opaque = opaque;
     this.limiter = limiter;
@@ -140,6 +194,10 @@ class Policy implements PortPolicy {
 
   rulesFor(head: Head): Decider {
     return this.#routes === undefined ? this.#rules : (this.#routes.find(head) ?? this.#nowhere);
+  }
+
+  isProbe(head: Head): boolean {
+    return this.#probe !== undefined && this.rulesFor(head) === this.#probe;
   }
 }
 

@@ -78,6 +78,12 @@ export function compileHttpMatch(match: HttpRouteMatch): Matcher {
   return assemble(path, path.precedence, method, headers, queries);
 }
 
+/** Requests of one method for one path. */
+export function requestFor(method: string, path: string): Matcher {
+  const exact = new PathExact(path);
+  return assemble(exact, exact.precedence, method, [], []);
+}
+
 /** Throws a SyntaxError for an expression that is none. */
 export function compileGrpcMatch({ rpc, headers }: GrpcRouteMatch): Matcher {
   const { service = '', method = '' } = rpc ?? {};

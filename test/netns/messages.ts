@@ -16,6 +16,8 @@ export type ToSidecar =
       readonly ip: string;
       readonly anchorsFile: string;
       readonly opaquePorts: readonly number[];
+      /** Paths that a kubelet asks for, by port. */
+      readonly probes: readonly (readonly [number, readonly string[]])[];
       readonly ports: ProxyPorts;
       readonly ingress: boolean;
     }
@@ -27,7 +29,9 @@ export type ToSidecar =
       readonly opaque: boolean;
     }
   /** Only these identities may; empty: whoever comes. */
-  | { readonly kind: 'policy'; readonly port: number; readonly identities: string[] };
+  | { readonly kind: 'policy'; readonly port: number; readonly identities: string[] }
+  /** As for a pod that the control plane does not see yet: the port is closed. */
+  | { readonly kind: 'unseen'; readonly port: number };
 
 /** What an app's process is asked to do. */
 export type AppTask =

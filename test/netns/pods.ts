@@ -82,13 +82,14 @@ export interface Pod {
   /** As the control plane tells of a port of the pod. */
   endpoint(appPort: number): FakeEndpoint;
   /** Tells the sidecar's control plane. */
-  tell(message: Extract<ToSidecar, { kind: 'service' | 'policy' }>): Promise<void>;
+  tell(message: Extract<ToSidecar, { kind: 'service' | 'policy' | 'unseen' }>): Promise<void>;
 }
 
 export interface PodOptions {
   /** Of the container that sets the rules. */
   readonly env?: Record<string, string>;
   readonly opaquePorts?: readonly number[];
+  readonly probes?: readonly (readonly [number, readonly string[]])[];
   readonly tools?: Tools;
   /** The sidecar is an ingress controller's. */
   readonly ingress?: boolean;
@@ -150,7 +151,7 @@ export class TestPods {
   }
 
   async pod(serviceAccount: string, host: number, options: PodOptions = {}): Promise<Pod> {
-    const { env = {}, opaquePorts = [], tools = 'all', ingress = false } = options;
+    const { env = {}, opaquePorts = [], probes = [], tools = 'all', ingress = false } = options;
     const namespace = this.network.namespace(serviceAccount, host);
     this.redirect(namespace, env, tools);
     const names = workload(serviceAccount);
@@ -159,7 +160,7 @@ export class TestPods {
     const { inboundPort: inbound, outboundPort: outbound, adminPort: admin } = redirectConfig(env);
     const ports = { inbound, outbound, admin };
     const where = { names, ip: namespace.ip4, anchorsFile: this.#anchorsFile };
-    send({ kind: 'start', ...where, opaquePorts, ports, ingress });
+    send({ kind: 'start', ...where, opaquePorts, probes, ports, ingress });
     for (;;) {
       const message = await nextMessage<FromSidecar>(child);
       if (message.kind === 'ready') break;

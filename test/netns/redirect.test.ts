@@ -11,6 +11,7 @@ const HTTP = 8080;
 const ECHO = 9000;
 const GREETS = 2525;
 const TLS = 8443;
+const PROBED = 8181;
 const SKIPPED_IN = 7070;
 const SKIPPED_OUT = 7171;
 /** Addresses of services: nobody has them. */
@@ -20,7 +21,7 @@ const SERVICE6 = 'fd96::10';
 const skip = missing();
 if (skip !== undefined) process.stdout.write(`test:netns is skipped: ${skip}\n`);
 
-suite('redirection', { skip: skip !== undefined, timeout: 60_000 }, () => {
+suite('redirection', { skip: skip !== undefined, timeout: 240_000 }, () => {
   let pods: TestPods;
   let client: Pod;
   let server: Pod;
@@ -34,11 +35,12 @@ suite('redirection', { skip: skip !== undefined, timeout: 60_000 }, () => {
       pods.pod('server', 3, {
         env: { ISTHMUS_REDIRECT_SKIP_INBOUND_PORTS: `${SKIPPED_IN}` },
         opaquePorts: [GREETS],
+        probes: [[PROBED, ['/healthz']]],
       }),
     ]);
     outsideNamespace = pods.network.namespace('outside', 4);
     outside = pods.app(outsideNamespace);
-    for (const port of [HTTP, SKIPPED_IN, SKIPPED_OUT])
+    for (const port of [HTTP, PROBED, SKIPPED_IN, SKIPPED_OUT])
       await server.app.ask({ do: 'serve-http', host: '::', port });
     await server.app.ask({ do: 'serve-tcp', host: '0.0.0.0', port: ECHO, greeting: '' });
     await server.app.ask({ do: 'serve-tcp', host: '0.0.0.0', port: GREETS, greeting: 'hello %from%\n' });
@@ -97,6 +99,13 @@ suite('redirection', { skip: skip !== undefined, timeout: 60_000 }, () => {
     await service(`${server.namespace.ip4}:${SKIPPED_OUT}`, SKIPPED_OUT);
     const seen = await client.app.seen(`http://${server.namespace.ip4}:${SKIPPED_OUT}/`);
     assert.deepEqual([seen.client, seen.from], [undefined, server.namespace.ip4]);
+  });
+
+  test('a kubelet’s probe passes while the control plane does not see the pod, and nothing else does', async () => {
+    await server.tell({ kind: 'unseen', port: PROBED });
+    const status = async (path: string): Promise<number> =>
+      (await outside.get(`http://${server.namespace.ip4}:${PROBED}${path}`)).status;
+    assert.deepEqual([await status('/healthz'), await status('/')], [200, 403]);
   });
 
   test('a port that is skipped on the way in is the app’s alone', async () => {

@@ -5,6 +5,7 @@ import {
   FakeControlPlane,
   identitiesPolicy,
   OPEN_POLICY,
+  UNSEEN_POLICY,
 } from '../../proxy/testing/mesh/fake-control-plane.ts';
 import { createWorkloadIdentity, systemClock, type Logger } from '../../workload-identity/index.ts';
 import type { FromSidecar, ToSidecar } from './messages.ts';
@@ -28,13 +29,14 @@ process.on('message', (message: ToSidecar) => {
     if (message.kind === 'policy') {
       const { port, identities } = message;
       controlPlane.setPolicy(port, identities.length === 0 ? OPEN_POLICY : identitiesPolicy(identities));
-    } else controlPlane.setService(message.authority, message.endpoints, { opaque: message.opaque });
+    } else if (message.kind === 'unseen') controlPlane.setPolicy(message.port, UNSEEN_POLICY);
+    else controlPlane.setService(message.authority, message.endpoints, { opaque: message.opaque });
     send({ kind: 'done' });
   }
 });
 process.on('disconnect', () => process.exit(0));
 
-async function start({ names, ip, anchorsFile, opaquePorts, ports, ingress }: Start): Promise<void> {
+async function start({ names, ip, anchorsFile, opaquePorts, probes, ports, ingress }: Start): Promise<void> {
   const identity = createWorkloadIdentity({
     names,
     podName: names.serviceAccount,
@@ -53,8 +55,7 @@ async function start({ names, ip, anchorsFile, opaquePorts, ports, ingress }: St
     destinationAddress: 'destination:8086',
     policyAddress: 'policy:8090',
     logLevel: 'info',
-    // A test waits for nothing that fails.
-    times: { ...DEFAULT_TIMES, failFastMs: 1_000 },
+    times: DEFAULT_TIMES,
     limits: DEFAULT_LIMITS,
     accessLog: undefined,
     traces: undefined,
@@ -65,6 +66,7 @@ async function start({ names, ip, anchorsFile, opaquePorts, ports, ingress }: St
     defaultPolicy: 'all-unauthenticated',
     clusterNetworks: [],
     opaquePorts: new Set(opaquePorts),
+    probes: new Map(probes),
   };
   const proxy = await startProxy(config, {
     log,

@@ -270,6 +270,12 @@ export const OPEN_POLICY = methods.watchPort.answer({
   authorizations: [{ authentication: { permit: { case: 'unauthenticated', value: {} } } }],
 });
 
+/** Of a port that may be closed, in a pod that the control plane does not see yet. */
+export const UNSEEN_POLICY = methods.watchPort.answer({
+  protocol: { kind: { case: 'detect', value: {} } },
+  labels: { group: '', kind: 'default', name: 'deny' },
+});
+
 /** A policy that a test sets: exactly the given identities, or nobody. */
 export function identitiesPolicy(names: string[]): Server {
   return methods.watchPort.answer({

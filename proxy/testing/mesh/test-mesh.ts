@@ -181,6 +181,7 @@ export class TestMesh {
       defaultPolicy: 'all-unauthenticated',
       clusterNetworks: [parseBlock('127.0.0.0/8')].filter((block) => block !== undefined),
       opaquePorts: new Set(),
+      probes: new Map(),
       ...more,
     };
     const proxy = await startProxy(config, await this.options(cluster, pod, runtime));
