@@ -1,6 +1,7 @@
 import { decodeHuffman, maxDecodedLength } from './huffman.ts';
 import { DynamicTable, STATIC_LENGTH, TABLE_SIZE, isHttp2Value, kindOf, staticEntry } from './hpack-table.ts';
 import type { TableEntry } from './hpack-table.ts';
+import { knownLiteral, rememberLiteral, type KnownLiteral } from './known-literals.ts';
 
 /** Takes the decoded fields. The bytes are only valid until the next block is decoded. */
 export interface FieldTarget {
@@ -67,17 +68,28 @@ export class HpackDecoder {
   #indexed(target: FieldTarget): boolean {
     const entry = this.#entry(this.#integer(127));
     if (entry === undefined) return false;
-    const { buffer, nameStart, nameEnd, valueEnd } = entry;
-    const { kind, badValue } = entry;
-    target.field(kind, badValue, false, buffer, nameStart, nameEnd, buffer, nameEnd, valueEnd, entry);
+    this.#emit(entry, target);
     return true;
   }
 
+  #emit(entry: TableEntry, target: FieldTarget): void {
+    const { buffer, nameStart, nameEnd, valueEnd } = entry;
+    const { kind, badValue } = entry;
+    target.field(kind, badValue, false, buffer, nameStart, nameEnd, buffer, nameEnd, valueEnd, entry);
+  }
+
   #literal(c: number, target: FieldTarget): boolean {
+    const start = this.#at;
     const insert = (c & 0x40) !== 0;
     const sensitive = (c & 0xf0) === 0x10;
     const index = this.#integer(insert ? 63 : 15);
     if (index < 0) return false;
+    const known = sensitive ? undefined : this.#known(start, index);
+    if (known !== undefined) {
+      if (insert) this.#table.insertLasting(known.field);
+      this.#emit(known.field, target);
+      return true;
+    }
     let kind: number;
     if (index > 0) {
       const entry = this.#entry(index);
@@ -100,6 +112,20 @@ export class HpackDecoder {
     const bad = !isHttp2Value(valueBuffer, valueStart, valueEnd);
     if (insert)
       this.#table.insert(nameBuffer, nameStart, nameEnd, valueBuffer, valueStart, valueEnd, kind, bad, 0);
+    if (!bad && !sensitive)
+      rememberLiteral(
+        this.#b,
+        start,
+        this.#at,
+        index,
+        kind,
+        nameBuffer,
+        nameStart,
+        nameEnd,
+        valueBuffer,
+        valueStart,
+        valueEnd,
+      );
     target.field(
       kind,
       bad,
@@ -131,6 +157,23 @@ export class HpackDecoder {
       if (c < 128) return value;
     }
     return -1;
+  }
+
+  /** The literal from `start` on, if it came before: it is read to its end then. Its index has been read. */
+  #known(start: number, index: number): KnownLiteral | undefined {
+    const behindIndex = this.#at;
+    const whole = (index > 0 || this.#skipString()) && this.#skipString();
+    const known = whole ? knownLiteral(this.#b, start, this.#at) : undefined;
+    if (known === undefined) this.#at = behindIndex;
+    return known;
+  }
+
+  /** False: it does not end in the block. */
+  #skipString(): boolean {
+    if (this.#at >= this.#end) return false;
+    const length = this.#integer(127);
+    this.#at += length;
+    return length >= 0 && this.#at <= this.#end;
   }
 
   /** Strings that are not coded stay where they are. */

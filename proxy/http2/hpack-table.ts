@@ -59,22 +59,35 @@ export interface TableEntry extends LastingField {
 /** Number of static entries; dynamic ones follow. */
 export const STATIC_LENGTH = STATIC_FIELDS.length;
 
-const staticEntries: readonly TableEntry[] = STATIC_FIELDS.map(([name, value], i) => {
-  const buffer = Buffer.from(name + value, 'latin1');
-  const n = name.length;
+/** A sound field whose name begins the buffer. */
+export function tableEntry(
+  buffer: Buffer,
+  nameEnd: number,
+  valueEnd: number,
+  kind: number,
+  index = 0,
+): TableEntry {
   return {
     buffer,
     nameStart: 0,
-    nameEnd: n,
-    valueEnd: buffer.length,
-    kind: kindOf(buffer, 0, n),
+    nameEnd,
+    valueEnd,
+    kind,
     badValue: false,
-    hash: hashValue(hashName(buffer, 0, n), buffer, n, buffer.length),
-    index: i + 1,
+    hash: 0,
+    index,
     fits: false,
     twin: undefined,
     twinStart: 0,
   };
+}
+
+const staticEntries: readonly TableEntry[] = STATIC_FIELDS.map(([name, value], i) => {
+  const buffer = Buffer.from(name + value, 'latin1');
+  const n = name.length;
+  const entry = tableEntry(buffer, n, buffer.length, kindOf(buffer, 0, n), i + 1);
+  entry.hash = hashValue(hashName(buffer, 0, n), buffer, n, buffer.length);
+  return entry;
 });
 
 /** Static entry by its index from 1. */
@@ -120,7 +133,7 @@ const ARENA = 4 * TABLE_SIZE;
 
 /**
  * A dynamic table (RFC 7541 section 2.3.2). Entries lie in an arena that is only appended to and replaced when full, so that spans that were handed out stay as
- * they are.
+ * they are; lasting fields stay where they lie.
  */
 export class DynamicTable {
   #arena: Buffer | undefined = undefined;
@@ -191,22 +204,26 @@ export class DynamicTable {
     return true;
   }
 
-  #slot(arena: Buffer): TableEntry {
+  /** Inserts a field that lasts. One that is larger than the table only empties it. */
+  insertLasting(field: TableEntry): void {
+    const { buffer, nameStart, nameEnd, valueEnd } = field;
+    const cost = valueEnd - nameStart + ENTRY_OVERHEAD;
+    this.#evict(this.#max - cost);
+    if (cost > this.#max) return;
+    const entry = this.#slot(buffer);
+    entry.nameStart = nameStart;
+    entry.nameEnd = nameEnd;
+    entry.valueEnd = valueEnd;
+    entry.kind = field.kind;
+    entry.badValue = field.badValue;
+    entry.hash = field.hash;
+    this.#size += cost;
+  }
+
+  #slot(buffer: Buffer): TableEntry {
     const at = this.#next++ & (RING - 1);
-    const entry = (this.#ring[at] ??= {
-      buffer: arena,
-      nameStart: 0,
-      nameEnd: 0,
-      valueEnd: 0,
-      kind: 0,
-      badValue: false,
-      hash: 0,
-      index: 0,
-      fits: false,
-      twin: undefined,
-      twinStart: 0,
-    });
-    entry.buffer = arena;
+    const entry = (this.#ring[at] ??= tableEntry(buffer, 0, 0, 0));
+    entry.buffer = buffer;
     entry.fits = false;
     entry.twin = undefined;
     return entry;
@@ -225,6 +242,7 @@ export class DynamicTable {
     let used = 0;
     for (let number = this.#first; number < this.#next; number++) {
       const entry = this.#ring[number & (RING - 1)]!;
+      if (entry.buffer !== this.#arena) continue;
       const nameLength = entry.nameEnd - entry.nameStart;
       const length = entry.buffer.copy(fresh, used, entry.nameStart, entry.valueEnd);
       entry.buffer = fresh;

@@ -1,3 +1,4 @@
+import { equalBytes } from '../bytes.ts';
 import { FieldId, type Exchange, type Head, type ResponseSink } from '../message.ts';
 import type { Cause } from '../errors.ts';
 
@@ -73,15 +74,10 @@ class MarkedResponses implements ResponseSink {
 }
 
 function isOrigProto(name: Buffer | undefined, start: number, end: number): boolean {
-  return (
-    name !== undefined && end - start === NAME.length && name.compare(NAME, 0, NAME.length, start, end) === 0
-  );
+  return name !== undefined && equalBytes(name, start, end, NAME);
 }
 
 /** A `host` among the fields is one that `markRequest` wrote: codecs give the Host as the authority. */
 function isMark(name: Buffer, start: number, end: number): boolean {
-  return (
-    isOrigProto(name, start, end) ||
-    (end - start === HOST.length && name.compare(HOST, 0, HOST.length, start, end) === 0)
-  );
+  return equalBytes(name, start, end, NAME) || equalBytes(name, start, end, HOST);
 }
