@@ -13,7 +13,7 @@ const SERVICE = '10.96.0.20';
 
 const skip = missing();
 
-suite('redirection of HTTP/2', { skip: skip !== undefined, timeout: 60_000 }, () => {
+suite('redirection of HTTP/2', { skip: skip !== undefined, timeout: 240_000 }, () => {
   let pods: TestPods;
   let client: Pod;
   let server: Pod;
