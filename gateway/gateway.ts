@@ -24,6 +24,8 @@ import { ExportWatch } from './exports.ts';
 /** A running gateway. */
 export interface Gateway {
   readonly registry: Registry;
+  /** The first certificate is there. */
+  readonly certified: Promise<void>;
   /** Why it is not ready; undefined: it is. */
   unready(): string | undefined;
   /** Stops accepting, lets what is under way end within the grace, and closes. Resolves when all is closed. */
@@ -61,6 +63,7 @@ export async function startGateway(config: MeshConfig, options: RuntimeOptions):
   runtime.log.info({ pod: config.pod.name, address: ip }, 'gateway started');
   return {
     registry: runtime.registry,
+    certified: runtime.identity.ready,
     unready,
     async drain() {
       draining = true;

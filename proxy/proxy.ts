@@ -40,6 +40,8 @@ const ANY_ADDRESS = '::';
 export interface Proxy {
   readonly registry: Registry;
   readonly identity: WorkloadIdentity;
+  /** The first certificate is there. */
+  readonly certified: Promise<void>;
   /** Mutual TLS connections to peers that stand. */
   readonly peerConnections: number;
   /** Somebody is connected, or a request is under way. */
@@ -98,6 +100,7 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
   return {
     registry: runtime.registry,
     identity: runtime.identity,
+    certified: runtime.identity.ready,
     get busy() {
       return total(left()) > 0;
     },

@@ -10,8 +10,16 @@ const EXIT_CONFIG = 64;
 /** Exit code of a start that failed for what may have passed by the next: a port that is taken, a file that cannot be opened. */
 const EXIT_FAILED = 1;
 
+/**
+ * ms from the first certificate to what makes the process small: that takes 20 to 40 ms, in which before it the answer that the start waits for would lie unread, and right behind it the
+ * question whether the process is ready.
+ */
+const TELL_MS = 20;
+
 /** What is started and, on SIGTERM or SIGINT, drained. */
 export interface Part {
+  /** The first certificate is there: only from here on it can serve. Never rejects. */
+  readonly certified: Promise<void>;
   drain(): Promise<void>;
 }
 
@@ -57,17 +65,20 @@ export async function run<C extends MeshConfig>(
   };
   let spareMemory: Promise<SpareMemory | undefined> | undefined;
   const settled = (): void => void spareMemory?.then((spare) => spare?.settle());
+  const afterStart = (): void => {
+    backgroundThreadsGiveWay();
+    spareMemory = giveSpareMemoryBack();
+  };
   const starting = start(config, { log, shutDown: () => stop('/shutdown'), settled });
   try {
-    await starting;
+    const { certified } = await starting;
+    void certified.then(() => setTimeout(afterStart, TELL_MS));
   } catch (error) {
     // Half a process would live on by what it has opened, and nobody would start it again.
     log.error({ error: error instanceof Error ? error.message : String(error) }, 'it cannot start');
     await ownLog.close();
     process.exit(EXIT_FAILED);
   }
-  backgroundThreadsGiveWay();
-  spareMemory = giveSpareMemoryBack();
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
 }

@@ -43,8 +43,8 @@ class Session implements Http2Session {
       else this.#connected(wrap(socket), timers);
     });
     this.#state = { kind: 'connecting', cancel };
-    // The peer has yet to answer.
-    prepareHuffman();
+    // When our first bytes are on their way: the peer has yet to answer.
+    setImmediate(prepareHuffman);
   }
 
   get available(): boolean {
