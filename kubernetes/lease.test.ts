@@ -32,7 +32,7 @@ interface Candidate {
   stop: () => Promise<void>;
 }
 
-function candidate(identity: string): Candidate {
+function candidate(identity: string, of: KubernetesClient = client): Candidate {
   const stopping = new AbortController();
   const state: Candidate = {
     clock: new FakeClock(),
@@ -41,7 +41,7 @@ function candidate(identity: string): Candidate {
     stop: () => Promise.resolve(),
   };
   const election = runLeaderElection(
-    client,
+    of,
     {
       namespace: 'isthmus',
       name: 'lock',
@@ -120,6 +120,31 @@ test('one that can not renew stops leading before its lease ends, and leads agai
   server.fault = undefined;
   await advanceUntil([a.clock], () => a.leading);
   assert.equal(a.terms, 2);
+});
+
+test('an answer that comes when the lease may have passed on makes nobody lead', async () => {
+  const answer = Promise.withResolvers<void>();
+  let asked = 0;
+  const slow = new Proxy(client, {
+    get(target, property: keyof KubernetesClient) {
+      if (property !== 'create') return target[property].bind(target);
+      return async (...args: Parameters<KubernetesClient['create']>) => {
+        const made = await target.create(...args);
+        asked += 1;
+        await answer.promise;
+        return made;
+      };
+    },
+  });
+  const a = candidate('a', slow);
+  await advanceUntil([], () => asked === 1);
+  await a.clock.advance(15_000);
+  answer.resolve();
+  await advanceUntil([a.clock], () => a.leading);
+  const { leaseTransitions, acquireTime, renewTime } = server.find(leases, 'isthmus', 'lock')?.spec ?? {};
+  assert.equal(leaseTransitions, 0);
+  assert.ok((renewTime ?? '') > (acquireTime ?? ''), 'it was renewed before anybody led by it');
+  assert.equal(a.terms, 1);
 });
 
 test('a server that hangs makes no second leader either', async () => {

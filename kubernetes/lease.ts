@@ -61,7 +61,10 @@ class LeaderElection {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const started = this.#clock.now();
-      if (await this.#tryHold()) await this.#term(started, signal);
+      const isHeld = await this.#tryHold();
+      // An answer that took long is of a lease that others may see end before it has been renewed once.
+      const isFresh = this.#clock.now() - started < this.#renewDeadlineMs;
+      if (isHeld && isFresh) await this.#term(started, signal);
       // Jitter as in client-go, so that candidates do not meet in conflicts for ever.
       const jitter = 1 + 0.2 * (this.#options.random ?? Math.random)();
       await sleep(this.#clock, this.#retryPeriodMs * jitter, signal);
