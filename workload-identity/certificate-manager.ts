@@ -110,21 +110,24 @@ export class CertificateManager {
 
   #accept(issued: IssuedCertificate): void {
     if (this.#state.kind === 'stopped') return;
-    this.#leaf = this.#checkOwn(issued);
+    const { leaf, notAfter } = this.#checkOwn(issued);
+    this.#leaf = leaf;
     const now = this.#options.clock.now();
-    const certificate: LeafCertificate = { ...issued, issuedAt: now };
-    const renewAt = now + Math.max((issued.validUntil - now) * RENEW_AT_SHARE, RENEW_MIN_MS);
+    // Peers go by the chain, whatever the service says.
+    const validUntil = Math.min(issued.validUntil, notAfter);
+    const certificate: LeafCertificate = { ...issued, validUntil, issuedAt: now };
+    const renewAt = now + Math.max((validUntil - now) * RENEW_AT_SHARE, RENEW_MIN_MS);
     this.#backOff.reset();
     this.#refreshes++;
     this.#options.logger.info(
-      { identity: this.#options.identity, validUntil: isoTime(issued.validUntil), renewAt: isoTime(renewAt) },
+      { identity: this.#options.identity, validUntil: isoTime(validUntil), renewAt: isoTime(renewAt) },
       'certified',
     );
     this.#set({ kind: 'certified', certificate, renewAt, lastError: undefined });
   }
 
   /** A certificate that peers would refuse, or that speaks for someone else, must not replace one that works. */
-  #checkOwn(issued: IssuedCertificate): X509Certificate {
+  #checkOwn(issued: IssuedCertificate): { leaf: X509Certificate; notAfter: number } {
     const leaf = new X509Certificate(issued.leaf);
     if (!leaf.checkPrivateKey(this.#options.keys.privateKey)) {
       throw new Error('the identity service answered with a certificate for another key');
@@ -143,7 +146,7 @@ export class CertificateManager {
         `the identity service answered with a certificate for ${judged.spiffeId}; this workload is ${this.#options.spiffeId}`,
       );
     }
-    return leaf;
+    return { leaf, notAfter: judged.notAfter };
   }
 
   #failed(message: string): void {

@@ -9,17 +9,26 @@ import { connect as connectTls, TLSSocket } from 'node:tls';
 import { create } from '@bufbuild/protobuf';
 import { TrustBundleSchema } from '../api/proto/gen/isthmus/control_pb.js';
 import { dnsIdentity, spiffeId } from '../api/names.ts';
+import type { Certifier } from './certify-client.ts';
 import { createResolver } from './resolver.ts';
 import { FakeControlPlane } from './testing/fake-control-plane.ts';
 import { ManualClock } from './testing/manual-clock.ts';
-import { type Made, makeAnchor, makeIssuer, workload } from './testing/test-ca.ts';
+import { type Made, makeAnchor, makeIssuer, makeLeaf, requestedKey, workload } from './testing/test-ca.ts';
 import { type Logger, VerifyError, type WorkloadIdentity } from './types.ts';
 import { createWorkloadIdentity, type WorkloadIdentityOptions } from './workload-identity.ts';
 
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** ms before its issue from which a certificate holds. */
+const SKEW_MS = 20_000;
+/** ms between looks at the clock. */
+const CHECK_MS = 30_000;
 const anchor = await makeAnchor();
 const issuer = await makeIssuer(anchor, 'east');
 const web = workload('web');
+/** Valid since long ago, for clocks that are set back. */
+const oldAnchor = await makeAnchor('old root', { notBefore: Date.now() - 30 * DAY_MS });
+const old = await makeIssuer(oldAnchor, 'east', { notBefore: Date.now() - 30 * DAY_MS });
 const dir = await mkdtemp(join(tmpdir(), 'identity-'));
 const tokenFile = join(dir, 'token');
 await writeFile(tokenFile, 'token-1');
@@ -74,6 +83,32 @@ async function start(
     resolve: createResolver({}),
     logger: recordingLogger(),
     ...options,
+  });
+  cleanups.push(() => identity.stop());
+  return identity;
+}
+
+/** An identity service in this process, whose clock is not ours. `lives.ms`: for how long its certificates hold. */
+function issuingAt(now: () => number): { certifier: Certifier; lives: { ms: number } } {
+  const lives = { ms: DAY_MS };
+  const certifier: Certifier = async ({ csr }) => {
+    const publicKey = requestedKey(csr);
+    const notAfter = now() + lives.ms;
+    const leaf = await makeLeaf(old, web, { publicKey, notBefore: now() - SKEW_MS, notAfter });
+    return { leaf: leaf.x509.raw, intermediates: [old.x509.raw], validUntil: notAfter };
+  };
+  return { certifier, lives };
+}
+
+async function startLocal(clock: ManualClock, certifier: Certifier): Promise<WorkloadIdentity> {
+  const identity = createWorkloadIdentity({
+    names: web,
+    podName: 'web-1',
+    anchorsFile: await anchorsFile(oldAnchor.pem),
+    certify: { kind: 'local', certifier },
+    resolve: createResolver({}),
+    logger: recordingLogger(),
+    clock,
   });
   cleanups.push(() => identity.stop());
   return identity;
@@ -147,6 +182,63 @@ describe('the certificate', () => {
     await until(identity, () => identity.state.kind === 'certified' && identity.serverOptions() !== before);
     const { state } = identity;
     assert.ok(state.kind === 'certified' && state.certificate.validUntil > clock.now());
+  });
+
+  for (const { aheadMs, told } of [
+    { aheadMs: -DAY_MS - HOUR_MS, told: /expired at/ },
+    { aheadMs: HOUR_MS, told: /is not valid before .*: compare the clocks/ },
+    { aheadMs: DAY_MS, told: /is not valid before .*: compare the clocks/ },
+  ])
+    test(`of a service whose clock differs by ${aheadMs / HOUR_MS} h is refused, and got once the clocks agree`, async () => {
+      const clock = new ManualClock(Date.now());
+      let agree = false;
+      const { certifier } = issuingAt(() => clock.now() + (agree ? 0 : aheadMs));
+      const identity = await startLocal(clock, certifier);
+      await until(identity, () => identity.state.kind === 'waiting' && identity.state.attempts > 0);
+      assert.match(String(identity.state.kind === 'waiting' && identity.state.lastError), told);
+      assert.equal(identity.serverOptions(), undefined);
+      agree = true;
+      clock.advance(CHECK_MS);
+      await identity.ready;
+    });
+
+  test('of a service whose clock is an hour behind is taken, and renewed in time', async () => {
+    const clock = new ManualClock(Date.now());
+    const { certifier } = issuingAt(() => clock.now() - HOUR_MS);
+    const identity = await startLocal(clock, certifier);
+    await identity.ready;
+    const { state } = identity;
+    assert.ok(state.kind === 'certified');
+    assert.ok(state.certificate.validUntil <= clock.now() + 23 * HOUR_MS);
+    assert.ok(state.renewAt < state.certificate.validUntil);
+  });
+
+  test('ends when its chain does, whatever the service says', async () => {
+    const clock = new ManualClock(Date.now());
+    const { certifier, lives } = issuingAt(() => clock.now());
+    lives.ms = HOUR_MS;
+    const identity = await startLocal(clock, async (request) => ({
+      ...(await certifier(request)),
+      validUntil: clock.now() + DAY_MS,
+    }));
+    await identity.ready;
+    const { state } = identity;
+    assert.ok(state.kind === 'certified');
+    assert.ok(state.certificate.validUntil <= clock.now() + HOUR_MS);
+    assert.ok(state.renewAt < clock.now() + HOUR_MS);
+  });
+
+  test('is asked for anew when the wall clock is set back to before its issue', async () => {
+    const clock = new ManualClock(Date.now());
+    const { certifier } = issuingAt(() => clock.now());
+    const identity = await startLocal(clock, certifier);
+    await identity.ready;
+    const before = identity.serverOptions();
+    clock.jump(-DAY_MS);
+    clock.advance(CHECK_MS);
+    await until(identity, () => identity.state.kind === 'certified' && identity.serverOptions() !== before);
+    const { state } = identity;
+    assert.ok(state.kind === 'certified' && state.certificate.issuedAt === clock.now());
   });
 
   test('of another cluster is refused, and asked for again', async () => {
