@@ -1,7 +1,7 @@
 import { Resolver } from 'node:dns/promises';
-import { lookup } from 'node:dns/promises';
 import { isIPv4, isIPv6 } from 'node:net';
 import { env as envNames } from '../api/names.ts';
+import { SystemLookup } from './system-lookup.ts';
 
 /** An address to dial. */
 export interface ResolvedAddress {
@@ -47,9 +47,11 @@ export function createResolver(env: NodeJS.ProcessEnv = process.env): Resolve {
   };
 }
 
-async function askSystem(host: string): Promise<string[]> {
-  const found = await lookup(host, { all: true });
-  return found.map((entry) => entry.address);
+/** One of the process, as are the threads that it shares out. */
+const system = new SystemLookup();
+
+function askSystem(host: string): Promise<string[]> {
+  return system.addresses(host);
 }
 
 function askServer(server: string): (host: string) => Promise<string[]> {
