@@ -1,6 +1,7 @@
 /** A sidecar or a gateway as a process of its own, with a control plane of the test kind beside it; certificates come from the parent, by message. */
 import { env as variable } from '../api/names.ts';
 import { startGateway } from '../gateway/index.ts';
+import { silentLog } from '../log/index.ts';
 import { addSeries } from './add-series.ts';
 import { backgroundThreadsGiveWay } from '../proxy/background-threads.ts';
 import { proxyConfig } from '../proxy/config.ts';
@@ -48,7 +49,6 @@ function received<T extends { kind: string }>(kind: T['kind']): Promise<T> {
 backgroundThreadsGiveWay();
 const setup = await received<SidecarSetup>('setup');
 const { names, ip } = setup;
-const log = { debug() {}, info() {}, warn() {}, error() {} };
 const identity = createWorkloadIdentity({
   names,
   podName: names.serviceAccount,
@@ -67,7 +67,7 @@ const identity = createWorkloadIdentity({
     },
   },
   resolve: () => Promise.reject(new Error('a benchmark resolves nothing')),
-  logger: log,
+  logger: silentLog,
   clock: systemClock,
 });
 await identity.ready;
@@ -82,7 +82,7 @@ const env = {
   [variable.clusterName]: names.clusterId,
   ...setup.env,
 };
-const options = { log, identity, channel: () => controlPlane.channel() };
+const options = { log: silentLog, identity, channel: () => controlPlane.channel() };
 if (setup.part === 'gateway') {
   await startGateway(gatewayConfig(env), options);
   void giveSpareMemoryBack();

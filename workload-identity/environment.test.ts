@@ -3,10 +3,10 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import * as dnsPacket from 'dns-packet';
+import { silentLog } from '../log/index.ts';
 import { workloadIdentityOptionsFromEnv } from './environment.ts';
 import { createResolver, splitHostPort } from './resolver.ts';
 
-const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const env = {
   SERVICE_ACCOUNT: 'web',
   POD_NAMESPACE: 'shop',
@@ -16,7 +16,7 @@ const env = {
 };
 
 test('the environment of a sidecar gives all that an identity needs', () => {
-  const options = workloadIdentityOptionsFromEnv(env, { logger });
+  const options = workloadIdentityOptionsFromEnv(env, { logger: silentLog });
   assert.deepEqual(options.names, {
     serviceAccount: 'web',
     namespace: 'shop',
@@ -35,19 +35,22 @@ test('the environment of a sidecar gives all that an identity needs', () => {
 });
 
 test('mounts below a volume root are found there', () => {
-  const options = workloadIdentityOptionsFromEnv({ ...env, ISTHMUS_VOLUME_ROOT: '/data/c1' }, { logger });
+  const options = workloadIdentityOptionsFromEnv(
+    { ...env, ISTHMUS_VOLUME_ROOT: '/data/c1' },
+    { logger: silentLog },
+  );
   assert.equal(options.anchorsFile, '/data/c1/var/run/isthmus/trust-roots/ca-bundle.crt');
 });
 
 test('what is missing or malformed is named', () => {
   for (const variable of ['SERVICE_ACCOUNT', 'POD_NAMESPACE', 'POD_NAME', 'ISTHMUS_CLUSTER_NAME']) {
     assert.throws(
-      () => workloadIdentityOptionsFromEnv({ ...env, [variable]: '' }, { logger }),
+      () => workloadIdentityOptionsFromEnv({ ...env, [variable]: '' }, { logger: silentLog }),
       new RegExp(`${variable} is not set`),
     );
   }
   assert.throws(
-    () => workloadIdentityOptionsFromEnv({ ...env, ISTHMUS_IDENTITY_ADDR: 'nowhere' }, { logger }),
+    () => workloadIdentityOptionsFromEnv({ ...env, ISTHMUS_IDENTITY_ADDR: 'nowhere' }, { logger: silentLog }),
     /ISTHMUS_IDENTITY_ADDR: "nowhere" is not an address/,
   );
 });

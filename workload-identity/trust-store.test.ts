@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
+import { silentLog } from '../log/index.ts';
 import { makeAnchor, makeIssuer, makeLeaf, workload } from './testing/test-ca.ts';
 import { parseAnchors, parseAnchorsPem } from './anchors.ts';
 import { TrustStore } from './trust-store.ts';
@@ -11,13 +12,12 @@ import { TrustStore } from './trust-store.ts';
 const [a, b, c] = await Promise.all(['a', 'b', 'c'].map((name) => makeAnchor(name)));
 assert.ok(a !== undefined && b !== undefined && c !== undefined);
 const all = [a, b, c];
-const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const dir = await mkdtemp(join(tmpdir(), 'trust-store-'));
 const file = join(dir, 'ca-bundle.crt');
 after(() => rm(dir, { recursive: true }));
 
 function newStore(changed: () => void = () => {}): TrustStore {
-  return new TrustStore({ file, logger, changed });
+  return new TrustStore({ file, logger: silentLog, changed });
 }
 
 function inUse(store: TrustStore): string {

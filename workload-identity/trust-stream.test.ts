@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { type TrustBundle, TrustBundleSchema } from '../api/proto/gen/isthmus/control_pb.js';
 import type { Method } from '../api/proto/methods.ts';
+import { silentLog } from '../log/index.ts';
 import { GrpcError, grpcStatus } from './grpc-error.ts';
 import type { Channel, StreamHandlers } from './grpc-types.ts';
 import { ManualClock } from './testing/manual-clock.ts';
@@ -11,7 +12,6 @@ import { TrustStore } from './trust-store.ts';
 import { TrustStream } from './trust-stream.ts';
 
 const anchor = await makeAnchor();
-const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** A channel whose streams are in the test's hands. */
 class ManualChannel implements Channel {
@@ -38,10 +38,10 @@ test('says for how long it has not been up to date', () => {
   const channel = new ManualChannel();
   const stream = new TrustStream({
     channel,
-    store: new TrustStore({ file: 'none', logger: quiet, changed: () => {} }),
+    store: new TrustStore({ file: 'none', logger: silentLog, changed: () => {} }),
     namespace: 'shop',
     workload: 'web-1',
-    logger: quiet,
+    logger: silentLog,
     clock,
     random: () => 0.5,
   });

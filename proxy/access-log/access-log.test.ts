@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { silentLog } from '../../log/index.ts';
 import { FieldId, Head, setSpan } from '../message.ts';
 import { Registry } from '../telemetry/registry.ts';
 import { RequestText } from '../telemetry/request-text.ts';
@@ -47,7 +48,7 @@ async function linesOf(
     format,
     file: '',
     registry: new Registry(),
-    log: { debug() {}, info() {}, warn() {}, error() {} },
+    log: silentLog,
     write: (chunk, start, length, done) => {
       text += chunk.toString('latin1', start, start + length);
       done(null, length);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { silentLog } from '../../log/index.ts';
 import { AccessLog } from '../access-log/access-log.ts';
 import { Exchange, Head, setSpan, type ResponseSink } from '../message.ts';
 import { RandomIds } from '../trace/random-ids.ts';
@@ -34,7 +35,7 @@ function setUp(dice: number, logs: boolean) {
     format: 'json',
     file: '',
     registry: new Registry(),
-    log: { debug() {}, info() {}, warn() {}, error() {} },
+    log: silentLog,
     write: (chunk, start, length, done) => {
       written += chunk.toString('latin1', start, start + length);
       done(null, length);

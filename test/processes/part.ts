@@ -4,6 +4,7 @@
  */
 import { readdirSync } from 'node:fs';
 import { startGateway } from '../../gateway/index.ts';
+import { silentLog } from '../../log/index.ts';
 import { gatewayConfig, startProxy } from '../../proxy/index.ts';
 import { proxyConfig } from '../../proxy/config.ts';
 import { run } from '../../proxy/run.ts';
@@ -42,7 +43,6 @@ export interface Look {
   readonly certificates: number;
 }
 
-const log = { debug() {}, info() {}, warn() {}, error() {} };
 const controlPlane = new FakeControlPlane();
 let certificates = 0;
 
@@ -99,7 +99,7 @@ const identity = createWorkloadIdentity({
     },
   },
   resolve: () => Promise.reject(new Error('nothing is resolved here')),
-  logger: log,
+  logger: silentLog,
   clock: systemClock,
 });
 await identity.ready;

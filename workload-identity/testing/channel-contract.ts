@@ -7,6 +7,7 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { TrustBundleAckSchema, TrustBundleSchema } from '../../api/proto/gen/isthmus/control_pb.js';
 import { CertifyResponseSchema } from '../../api/proto/gen/linkerd/identity_pb.js';
 import { methods } from '../../api/proto/methods.ts';
+import { silentLog } from '../../log/index.ts';
 import type { Clock } from '../clock.ts';
 import { createChannel } from '../grpc-client.ts';
 import { GrpcError, grpcStatus } from '../grpc-error.ts';
@@ -36,8 +37,6 @@ const serverLeaf = await makeLeaf(issuer, workload('server'));
 const serverKey = await privateKeyPem(serverLeaf);
 
 const cleanups: (() => unknown)[] = [];
-
-const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** A server that answers each call as the test says, in raw HTTP/2. */
 async function rawServer(
@@ -105,7 +104,7 @@ export function channelContract(engine: Engine): void {
       address: `server:${port}`,
       resolve: () => Promise.resolve([{ address: '127.0.0.1', port }]),
       tls: () => ({ ca: anchor.pem, checkServerIdentity: () => undefined }),
-      logger: quiet,
+      logger: silentLog,
       connect: engine.connect,
       ...options,
     });

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createWorkloadIdentity, type Logger, type WorkloadIdentity, type WorkloadNames } from '../index.ts';
+import { silentLog } from '../../log/index.ts';
+import { createWorkloadIdentity, type WorkloadIdentity, type WorkloadNames } from '../index.ts';
 import { type Made, makeIssuer, makeLeaf, requestedKey } from './test-ca.ts';
-
-const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /**
  * The identity of a workload without a control plane: an issuer of its cluster below `root` signs its leaf in this process. Resolves when it is ready; the caller stops it.
@@ -33,7 +32,7 @@ export async function localIdentity(
       },
     },
     resolve: () => Promise.reject(new Error('nothing to resolve')),
-    logger: SILENT,
+    logger: silentLog,
   });
   await identity.ready;
   return identity;

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { component, dnsIdentity, port, spiffeId } from '../../../api/names.ts';
+import { silentLog } from '../../../log/index.ts';
 import {
   createWorkloadIdentity,
   systemClock,
@@ -29,7 +30,7 @@ const HOUR_MS = 3_600_000;
 /** Logs nothing; with DEBUG_PROXY_TESTS set, everything to standard error. */
 export const testLog: Logger =
   process.env['DEBUG_PROXY_TESTS'] === undefined
-    ? { debug() {}, info() {}, warn() {}, error() {} }
+    ? silentLog
     : { debug: print, info: print, warn: print, error: print };
 
 function print(fields: object, message: string): void {
