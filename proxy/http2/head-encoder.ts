@@ -1,20 +1,25 @@
 import { equalBytes } from '../bytes.ts';
 import { isHopByHop, isIsthmusField } from '../field-names.ts';
-import { FieldId, lastingOf } from '../message.ts';
-import type { Head, HeadSpan } from '../message.ts';
+import { FieldId, lastingField, lastingOf } from '../message.ts';
+import type { Head, HeadSpan, LastingField } from '../message.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
-import { ENTRY_OVERHEAD } from './hpack-table.ts';
+import { ENTRY_OVERHEAD, Kind, STATIC_LENGTH, staticEntry } from './hpack-table.ts';
 
 const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1');
 const METHOD = latin1(':method');
 const PATH = latin1(':path');
 const AUTHORITY = latin1(':authority');
 const SCHEME = latin1(':scheme');
-const STATUS = latin1(':status');
 const HTTP: HeadSpan = { buffer: latin1('http'), start: 0, end: 4, origin: undefined };
 const ROOT: HeadSpan = { buffer: latin1('/'), start: 0, end: 1, origin: undefined };
 const CONNECT = latin1('CONNECT');
-const statusValues: (Buffer | undefined)[] = [];
+/** By their values; those of the static table are a byte each. */
+const statusFields: (LastingField | undefined)[] = [];
+for (let i = 1; i <= STATIC_LENGTH; i++) {
+  const entry = staticEntry(i)!;
+  if (entry.kind === Kind.status)
+    statusFields[Number(entry.buffer.toString('latin1', entry.nameEnd))] = entry;
+}
 
 /** Which pseudo-headers a head has (RFC 9113 section 8.3). */
 export type EncodedKind = 'request' | 'response' | 'trailers';
@@ -37,10 +42,8 @@ export class HeadEncoder {
   encode(kind: EncodedKind, head: Head, out: Buffer, at: number): number {
     this.#hpack.begin(out, at);
     if (kind === 'request') this.#request(head);
-    else if (kind === 'response') {
-      const value = (statusValues[head.status] ??= latin1(String(head.status)));
-      this.#hpack.field(false, STATUS, 0, STATUS.length, value, 0, value.length);
-    }
+    else if (kind === 'response')
+      this.#hpack.lasting((statusFields[head.status] ??= lastingField(':status', String(head.status))));
     this.#fields(head);
     return this.#hpack.position;
   }
