@@ -4,7 +4,7 @@ import { component, env } from '../api/names.ts';
 import { inClusterConfig, serviceAccountTokenFile } from '../kubernetes/in-cluster.ts';
 import { errorMessage } from '../kubernetes/log.ts';
 import { registerReadings } from '../kubernetes/metrics.ts';
-import { createOwnLog } from '../log/index.ts';
+import { createOwnLog, endProcess, EXIT_CONFIG, EXIT_FAILED } from '../log/index.ts';
 import {
   createResolver,
   createWorkloadIdentity,
@@ -13,25 +13,18 @@ import {
 import { configFromEnv } from './config.ts';
 import { startMirrorController } from './mirror-controller.ts';
 
-/** Exit code of an environment that can't be used: EX_USAGE of sysexits.h. Starting again would not help. */
-const EXIT_CONFIG = 64;
-/** Exit code of a start that failed for what may have passed by the next: an address that is taken. */
-const EXIT_FAILED = 1;
-
 const ownLog = createOwnLog({ component: component.mirrorController }, process.env[env.logLevel] ?? 'info');
 const { log: logger } = ownLog;
 
 const settings = await orEnd(EXIT_CONFIG, readEnvironment);
 await orEnd(EXIT_FAILED, () => run(settings));
 
-/** Not by itself: what has been started already would keep the process. */
 async function orEnd<T>(code: number, step: () => T | Promise<T>): Promise<T> {
   try {
     return await step();
   } catch (error) {
     logger.error({ error: errorMessage(error) }, 'the mirror controller can not start');
-    await ownLog.close();
-    return process.exit(code);
+    return endProcess(ownLog, code);
   }
 }
 

@@ -1,13 +1,10 @@
 /** The init container that redirects a pod's connections to its sidecar. */
 import { env as name, redirectEnv } from '../api/names.ts';
-import { createOwnLog, toDescriptorAtOnce } from '../log/index.ts';
+import { createOwnLog, EXIT_CONFIG, EXIT_FAILED, toDescriptorAtOnce } from '../log/index.ts';
 import { applyRedirect } from './apply.ts';
 import { redirectConfig } from './config.ts';
 import { redirectPlan } from './plan.ts';
 
-/** Exit code of an invalid configuration: EX_USAGE of sysexits.h. Starting again would not help. */
-const EXIT_CONFIG = 64;
-const EXIT_FAILED = 1;
 const STDOUT = 1;
 
 function main(): number {
