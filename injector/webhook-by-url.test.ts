@@ -9,15 +9,12 @@ import { createClient } from '../kubernetes/client.ts';
 import { silentLog } from '../kubernetes/log.ts';
 import { resources } from '../kubernetes/resources.ts';
 import { webhookHost } from '../test/testing/api-server.ts';
+import { becomes } from '../test/testing/eventually.ts';
 import { openTestApi, type TestApi } from '../test/testing/test-api.ts';
 import type { ProxyMode } from './context.ts';
 import { startInjector } from './index.ts';
 import { makeTestCertificate } from './testing/certificates.ts';
 import { context } from './testing/fixture.ts';
-
-/** An API server learns of a webhook's configuration a moment after it was written. Tries, and milliseconds between two. */
-const CALL_TRIES = 200;
-const CALL_EVERY_MS = 50;
 
 let api: TestApi;
 let shop: string;
@@ -72,19 +69,13 @@ async function start(proxyMode: ProxyMode): Promise<void> {
   await called();
 }
 
-/** Resolves once the API server calls the webhook, with the CA that the injector has written. */
+/** Resolves once the API server calls the webhook, with the CA that the injector has written: it learns of a configuration a moment after it was written. */
 async function called(): Promise<void> {
-  let last: unknown;
-  for (let tries = 0; tries < CALL_TRIES; tries++) {
-    try {
-      const dry = await api.client.create(resources.pods, pod('canary'), { dryRun: true });
-      if (containersOf(dry).includes(component.proxy)) return;
-    } catch (error) {
-      last = error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, CALL_EVERY_MS));
-  }
-  throw new Error('the webhook is never called', { cause: last });
+  const look = async (): Promise<boolean> => {
+    const dry = await api.client.create(resources.pods, pod('canary'), { dryRun: true });
+    return containersOf(dry).includes(component.proxy);
+  };
+  await becomes('the webhook to be called', look, { limitMs: 60_000, everyMs: 50 });
 }
 
 function pod(name: string, annotations: Record<string, string> = { 'isthmus.dev/inject': 'enabled' }): Pod {
