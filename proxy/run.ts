@@ -1,14 +1,8 @@
-import { createOwnLog } from '../log/index.ts';
+import { createOwnLog, endProcess, EXIT_CONFIG, EXIT_FAILED, outliveFaults } from '../log/index.ts';
 import type { Logger } from '../workload-identity/index.ts';
 import { backgroundThreadsGiveWay } from './background-threads.ts';
 import { ConfigError, type MeshConfig } from './config.ts';
 import { giveSpareMemoryBack, type SpareMemory } from './spare-memory.ts';
-
-/** Exit code of an invalid configuration: EX_USAGE of sysexits.h. Starting again would not help. */
-const EXIT_CONFIG = 64;
-
-/** Exit code of a start that failed for what may have passed by the next: a port that is taken, a file that cannot be opened. */
-const EXIT_FAILED = 1;
 
 /**
  * ms from the first certificate to what makes the process small: that takes 20 to 40 ms, in which before it the answer that the start waits for would lie unread, and right behind it the
@@ -42,9 +36,7 @@ export async function run<C extends MeshConfig>(
   if (config === undefined) return;
   const ownLog = createOwnLog({ name: part }, config.logLevel);
   const { log } = ownLog;
-  // A fault in one connection must not end the others: it is told, and the process goes on.
-  process.on('uncaughtException', (error) => log.error({ error: error.stack }, 'uncaught exception'));
-  process.on('unhandledRejection', (error) => log.error({ error: String(error) }, 'unhandled rejection'));
+  outliveFaults(log);
   let stopping = false;
   const stop = (reason: string): void => {
     if (stopping) return;
@@ -60,8 +52,7 @@ export async function run<C extends MeshConfig>(
       log.error({ error: String(error) }, 'the drain failed');
       code = EXIT_FAILED;
     }
-    await ownLog.close();
-    process.exit(code);
+    await endProcess(ownLog, code);
   };
   let spareMemory: Promise<SpareMemory | undefined> | undefined;
   const settled = (): void => void spareMemory?.then((spare) => spare?.settle());
@@ -76,8 +67,7 @@ export async function run<C extends MeshConfig>(
   } catch (error) {
     // Half a process would live on by what it has opened, and nobody would start it again.
     log.error({ error: error instanceof Error ? error.message : String(error) }, 'it cannot start');
-    await ownLog.close();
-    process.exit(EXIT_FAILED);
+    return endProcess(ownLog, EXIT_FAILED);
   }
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
