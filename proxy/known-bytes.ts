@@ -69,7 +69,7 @@ const CREDENTIALS = ['authorization', 'set-cookie'].map((name) => Buffer.from(na
 
 /** Values that are none of a later look's business. */
 export function isCredential(id: number, b: Buffer, nameStart: number, nameEnd: number): boolean {
-  if (id === FieldId.cookie) return true;
+  if (id === FieldId.cookie || id === FieldId.proxyAuthorization) return true;
   return CREDENTIALS.some((name) => equalsIgnoreCase(b, nameStart, nameEnd, name));
 }
 

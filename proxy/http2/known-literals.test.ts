@@ -89,6 +89,7 @@ test('a literal is known from its second coming on, on every connection', () => 
 test('secrets, bad values and names that depend on the connection are never known', () => {
   const never = [
     literal('authorization', 'Bearer known?'),
+    literal('proxy-authorization', 'Basic known?'),
     literal('cookie', 'known=1'),
     literal('set-cookie', 'known=2'),
     literal('server', 'kept out of tables', { form: 'never' }),
