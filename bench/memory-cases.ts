@@ -8,7 +8,7 @@ import type { Stage } from './stage.ts';
 const CONNECTIONS = 256;
 /** ms that connections ask and read. */
 const LOAD_MS = 3_000;
-/** ms for windows and socket buffers to fill behind clients that read nothing, and for the sidecars to find that nothing moves any more. */
+/** ms for windows and socket buffers to fill behind clients that read nothing, and for what that leaves idle to be given back. */
 const STALL_MS = 5_000;
 /** MiB of one sidecar. */
 const MOST_RSS = 64;

@@ -8,28 +8,14 @@ const MIB = 1024 * 1024;
 function fakeProcess() {
   return {
     mib: 40,
-    heapMib: 20,
-    share: 1,
     given: 0,
-    collected: 0,
     anonymous() {
       return this.mib * MIB;
-    },
-    heap() {
-      return this.heapMib * MIB;
-    },
-    worked() {
-      return this.share;
     },
     leaveFilePages() {},
     release() {},
     collect() {
-      this.collected++;
       this.mib -= 5;
-      this.heapMib -= 5;
-    },
-    save() {
-      this.collect();
     },
     giveBack() {
       this.given++;
@@ -56,27 +42,6 @@ test('what has grown by a MiB since the last time gives pages back', () => {
   memory.mib = 21;
   spare.look();
   assert.equal(memory.given, 3, 'counted from the least');
-});
-
-test('garbage is collected when the heap has grown and the process hardly works, once', () => {
-  const memory = fakeProcess();
-  const spare = new SpareMemory(memory);
-  spare.look();
-  memory.heapMib = 23;
-  spare.look();
-  assert.equal(memory.collected, 0, 'it works');
-  memory.share = 0.01;
-  memory.heapMib = 22.9;
-  spare.look();
-  assert.equal(memory.collected, 0, 'not worth it');
-  memory.heapMib = 23;
-  spare.look();
-  assert.equal(memory.collected, 1);
-  assert.equal(memory.heapMib, 18);
-  spare.look();
-  memory.heapMib = 20.9;
-  spare.look();
-  assert.equal(memory.collected, 1, 'counted from what it left');
 });
 
 test('a process that nobody waits for collects before it gives back, and grows from there', () => {
@@ -107,11 +72,8 @@ test('this process gives pages back, and goes on with what was in them', async (
   const memory = await processMemory();
   if (memory === undefined) return t.skip('no Linux, no glibc, or no koffi');
   memory.collect();
-  memory.save();
   memory.giveBack();
   memory.leaveFilePages();
-  assert.ok(memory.heap() > 0);
-  assert.ok(memory.worked() >= 0 && memory.worked() <= 1);
   assert.ok(memory.anonymous() > 0);
   const { createHash } = await import('node:crypto');
   assert.equal(createHash('sha256').update('abc').digest('hex').slice(0, 16), 'ba7816bf8f01cfea');
