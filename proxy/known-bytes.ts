@@ -3,9 +3,9 @@ import { FieldId, type LastingField } from './message.ts';
 import { hashBytes, wordsOf } from './words.ts';
 
 /** Bytes that came before, and the field that they mean: it need not be cut, checked and looked up again. */
-export interface Known<F extends LastingField> {
+export interface Known<F extends LastingField, I extends number = number> {
   /** What its name is: a `FieldId`, or what else a codec tells names by. */
-  readonly id: number;
+  readonly id: I;
   readonly field: F;
   /** Number of the bytes. */
   readonly length: number;
@@ -28,18 +28,18 @@ export const MAX_KNOWN_BYTES = 128;
 export const MIN_KNOWN_BYTES = 4;
 
 /** Remembers what bytes mean, from their second coming on: identifiers and dates of single messages push nothing out. */
-export class KnownBytes<F extends LastingField> {
-  readonly #known: (Known<F> | undefined)[] = Array.from({ length: SLOTS });
+export class KnownBytes<F extends LastingField, I extends number = number> {
+  readonly #known: (Known<F, I> | undefined)[] = Array.from({ length: SLOTS });
   readonly #seen = new Int32Array(SEEN);
 
   /** What stands in the slot, if it is what the bytes from `start` on are. `there`: the words of their buffer. */
-  at(slot: number, there: DataView, start: number, end: number): Known<F> | undefined {
+  at(slot: number, there: DataView, start: number, end: number): Known<F, I> | undefined {
     const known = this.#known[slot];
     return known !== undefined && isAt(known, there, start, end) ? known : undefined;
   }
 
   /** What `b[start, end)` is, of at least `MIN_KNOWN_BYTES`. */
-  find(b: Buffer, start: number, end: number): Known<F> | undefined {
+  find(b: Buffer, start: number, end: number): Known<F, I> | undefined {
     const slot = slotOf(hashBytes(b, start, end));
     const there = wordsOf(b);
     return this.at(slot, there, start, end) ?? this.at(slot + 1, there, start, end);
@@ -54,7 +54,7 @@ export class KnownBytes<F extends LastingField> {
   }
 
   /** `b[start, end)`, which need not last, means the field. */
-  remember(id: number, field: F, b: Buffer, start: number, end: number): void {
+  remember(id: I, field: F, b: Buffer, start: number, end: number): void {
     const slot = slotOf(hashBytes(b, start, end));
     const older = this.#known[slot];
     if (older !== undefined) {
@@ -89,7 +89,12 @@ function isAt(
   return there.getInt32(start + length - 4, true) === lastWord;
 }
 
-function knownAs<F extends LastingField>(id: number, field: F, bytes: Buffer, slot: number): Known<F> {
+function knownAs<F extends LastingField, I extends number>(
+  id: I,
+  field: F,
+  bytes: Buffer,
+  slot: number,
+): Known<F, I> {
   const { length } = bytes;
   const words = new Int32Array(length >>> 2);
   for (let i = 0; i < words.length; i++) words[i] = bytes.readInt32LE(4 * i);

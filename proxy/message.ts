@@ -123,14 +123,14 @@ export class Head {
   /** Regular fields, in their order; names are lower case as they came from HTTP/2, any case as they came from HTTP/1. */
   count = 0;
   readonly nameBuffer: Buffer[] = [];
-  readonly nameStart: Int32Array;
-  readonly nameEnd: Int32Array;
+  nameStart: Int32Array;
+  nameEnd: Int32Array;
   readonly valueBuffer: Buffer[] = [];
-  readonly valueStart: Int32Array;
-  readonly valueEnd: Int32Array;
-  readonly id: Uint8Array;
+  valueStart: Int32Array;
+  valueEnd: Int32Array;
+  id: Uint8Array;
   /** 1: the sender asked that no hop puts the field into a compression table (RFC 7541 section 7.1.3). */
-  readonly sensitive: Uint8Array;
+  sensitive: Uint8Array;
   /** The lasting fields that stand here: hints, which only `lasting` reads. */
   readonly #origin: (LastingField | undefined)[] = [];
   /** A bit for each id (modulo 32) that has been added. */
@@ -151,7 +151,7 @@ export class Head {
   readonly block: Span = { buffer: EMPTY, start: 0, end: 0 };
   #own: Buffer = EMPTY;
 
-  /** @param capacity fields that it has room for */
+  /** @param capacity fields that it has room for to begin with */
   constructor(capacity = MAX_FIELDS) {
     this.nameStart = new Int32Array(capacity);
     this.nameEnd = new Int32Array(capacity);
@@ -202,7 +202,7 @@ export class Head {
     valueEnd: number,
   ): boolean {
     const i = this.count;
-    if (i >= this.id.length) return false;
+    if (i >= this.id.length && !this.#grow()) return false;
     this.nameBuffer[i] = nameBuffer;
     this.nameStart[i] = nameStart;
     this.nameEnd[i] = nameEnd;
@@ -281,6 +281,18 @@ export class Head {
     return this.valueBuffer[i]?.toString('latin1', this.valueStart[i], this.valueEnd[i]) ?? '';
   }
 
+  /** Out of the way of `add`: filters that add many fields to a small copy are rare. False: it takes all that a message may have. */
+  #grow(): boolean {
+    if (this.capacity >= MAX_FIELDS) return false;
+    this.nameStart = grown(this.nameStart, new Int32Array(MAX_FIELDS));
+    this.nameEnd = grown(this.nameEnd, new Int32Array(MAX_FIELDS));
+    this.valueStart = grown(this.valueStart, new Int32Array(MAX_FIELDS));
+    this.valueEnd = grown(this.valueEnd, new Int32Array(MAX_FIELDS));
+    this.id = grown(this.id, new Uint8Array(MAX_FIELDS));
+    this.sensitive = grown(this.sensitive, new Uint8Array(MAX_FIELDS));
+    return true;
+  }
+
   #move(from: number, to: number): void {
     this.nameBuffer[to] = this.nameBuffer[from] ?? EMPTY;
     this.nameStart[to] = this.nameStart[from] ?? 0;
@@ -292,6 +304,11 @@ export class Head {
     this.sensitive[to] = this.sensitive[from] ?? 0;
     this.#origin[to] = this.#origin[from];
   }
+}
+
+function grown<T extends Int32Array | Uint8Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
 }
 
 function clearSpan(span: HeadSpan): void {

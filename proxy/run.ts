@@ -54,11 +54,12 @@ export async function run<C extends MeshConfig>(
     }
     await endProcess(ownLog, code);
   };
-  let spareMemory: Promise<SpareMemory | undefined> | undefined;
-  const settled = (): void => void spareMemory?.then((spare) => spare?.settle());
+  const spareMemory = Promise.withResolvers<SpareMemory | undefined>();
+  // Who has settled before it is there, as where there is nothing to warm up, has settled all the same.
+  const settled = (): void => void spareMemory.promise.then((spare) => spare?.settle());
   const afterStart = (): void => {
     backgroundThreadsGiveWay();
-    spareMemory = giveSpareMemoryBack();
+    spareMemory.resolve(giveSpareMemoryBack());
   };
   const starting = start(config, { log, shutDown: () => stop('/shutdown'), settled });
   try {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MAX_FIELDS } from './message.ts';
+import { FieldId, MAX_FIELDS } from './message.ts';
 import { giveHead, takeHead, takeHeadFor } from './spare-heads.ts';
 
 test('a head belongs to one owner at a time: who is called meanwhile gets another', () => {
@@ -19,6 +19,23 @@ test('the head that was given back last is taken first', () => {
   giveHead(second);
   assert.equal(takeHead(), second);
   assert.equal(takeHead(), first);
+});
+
+test('a small head takes as many fields as any, and keeps those that it had', () => {
+  const head = takeHeadFor(1);
+  const bytes = Buffer.alloc(2 * MAX_FIELDS, 'x');
+  for (let i = 0; i < MAX_FIELDS; i++) {
+    assert.ok(head.add((i % 20) as FieldId, bytes, i, i + 1, bytes, i + 1, i + 2), `field ${i}`);
+    head.sensitive[i] = i % 2;
+  }
+  assert.equal(head.add(FieldId.other, bytes, 0, 1, bytes, 1, 2), false);
+  assert.equal(head.count, MAX_FIELDS);
+  for (let i = 0; i < MAX_FIELDS; i++) {
+    const spans = [head.nameStart[i], head.nameEnd[i], head.valueStart[i], head.valueEnd[i]];
+    assert.deepEqual([...spans, head.id[i], head.sensitive[i]], [i, i + 1, i + 1, i + 2, i % 20, i % 2]);
+  }
+  giveHead(head);
+  assert.equal(takeHead(), head, 'it is a large one from now on');
 });
 
 test('a message of usual size is kept in a small head, a large one in one that takes all that a message may have; each serves again', () => {

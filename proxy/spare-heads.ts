@@ -4,7 +4,7 @@ import { Head } from './message.ts';
 const MAX_SPARE_HEADS = 256;
 /** Fields of a head that is kept while its request is under way, of which there are as many as requests. */
 const SMALL_CAPACITY = 64;
-/** Half of them are for what hops add. */
+/** Half of them are for what hops add: a head that gets more grows. */
 const SMALL_FIELDS = SMALL_CAPACITY / 2;
 
 const spare: Head[] = [];

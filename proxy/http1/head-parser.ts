@@ -194,7 +194,7 @@ function parseFields(b: Buffer, start: number, end: number, head: Head, framing:
   for (let i = start; i < end;) {
     const known = knownLine(b, i, end, before === undefined ? framing.firstKnown : before.next);
     if (known !== undefined) {
-      if (!head.addLasting(known.id as FieldId, known.field)) return causes.headTooLarge;
+      if (!head.addLasting(known.id, known.field)) return causes.headTooLarge;
       if (before === undefined) framing.firstKnown = known.slot;
       else before.next = known.slot;
       before = known;

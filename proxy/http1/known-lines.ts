@@ -3,7 +3,7 @@ import type { FieldId, LastingField } from '../message.ts';
 import { indexOfByte, wordsOf } from '../words.ts';
 
 /** A field line that came before, `name: value` and its line end. */
-export type KnownLine = Known<LastingField>;
+export type KnownLine = Known<LastingField, FieldId>;
 
 /** `: ` and the line end. */
 const SEPARATORS = 4;
@@ -11,7 +11,7 @@ const SEPARATORS = 4;
 const CR = 13;
 const SPACE = 32;
 
-const lines = new KnownBytes<LastingField>();
+const lines = new KnownBytes<LastingField, FieldId>();
 
 /**
  * The line that begins at `b[start]`, if it came before; it lies before `end` then. Only the head's own line ends are looked for: what else may be wrong with a line, no

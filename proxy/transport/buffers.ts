@@ -12,7 +12,7 @@ const CLASSES = 9;
 const MAX_FREE_BYTES = 16 * 1024 * 1024;
 /** What is kept of it for the next moment. */
 const KEPT_FREE_BYTES = 1024 * 1024;
-/** ms between two calls of `trimBuffers`: no busy moment lasts longer. */
+/** ms between two calls of `trimBuffers`: what has lain idle for so long is not needed by the next moment of a load. */
 export const TRIM_EVERY_MS = 500;
 
 const free: Buffer[][] = Array.from({ length: CLASSES }, () => []);
