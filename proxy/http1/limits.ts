@@ -9,5 +9,10 @@ export const BODY_STALL_MS = 30_000;
 export const IDLE_MS = 600_000;
 /** ms that a closed connection waits for the client's side to close, too: without, a reset could overtake the answer. */
 export const LINGER_MS = 2_000;
+/**
+ * ms without a byte of the answer, for a client that has ended its side. It may only have half-closed; most have given up, and TCP tells one as the other. nginx and
+ * Linkerd end both at once; an answer that comes within this time is still delivered, and one that hangs does not hold its app's connection for good.
+ */
+export const HALF_CLOSED_MS = 3_000;
 /** Bytes of a request body that are read and dropped after its response ended early, before the connection is closed instead. */
 export const DISCARD_LIMIT = 256 * 1024;

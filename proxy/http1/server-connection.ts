@@ -12,7 +12,14 @@ import { BodyReader } from './body-reader.ts';
 import { HeadReader, HeadStatus } from './head-reader.ts';
 import { Framing, parseRequest } from './head-parser.ts';
 import { writeErrorResponse } from './head-writer.ts';
-import { BODY_STALL_MS, DISCARD_LIMIT, HEAD_TIMEOUT_MS, IDLE_MS, LINGER_MS } from './limits.ts';
+import {
+  BODY_STALL_MS,
+  DISCARD_LIMIT,
+  HALF_CLOSED_MS,
+  HEAD_TIMEOUT_MS,
+  IDLE_MS,
+  LINGER_MS,
+} from './limits.ts';
 import { ResponseWriter } from './response-writer.ts';
 
 /** What a connection from a client needs. */
@@ -112,12 +119,13 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
   onEnd(): void {
     this.#clientEnded = true;
     if (this.#state === 'tunnel') return this.#tunnelRequestEnded();
-    // A client may half-close after its last request, which may wait here behind others.
-    if (this.#pending === undefined) this.#noMoreComes();
+    this.#noMoreComes();
   }
 
-  /** The client has ended, and all that it had sent has been read. */
+  /** The client has ended. What it had sent may wait here behind the request under way. */
   #noMoreComes(): void {
+    if (this.#state === 'response') this.#deadline.set(HALF_CLOSED_MS);
+    if (this.#pending !== undefined) return;
     if (this.#state === 'body' || this.#state === 'upgrade') this.#abort(causes.clientGone);
     else if (this.#state === 'response' || this.#state === 'backlog') this.#response.close = true;
     else this.#endConnection();
@@ -147,7 +155,7 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
       if (i === before && state === this.#state) break;
     }
     this.#parsing = false;
-    if (this.#clientEnded && this.#pending === undefined && this.#state !== 'tunnel') this.#noMoreComes();
+    if (this.#clientEnded && this.#state !== 'tunnel') this.#noMoreComes();
   }
 
   /** The next request has come before the client may have it answered. */
@@ -302,6 +310,10 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
         else this.#transport.destroy();
         break;
       case 'response':
+        // It has ended its side, and gets nothing. One that takes what it gets slowly is watched by `stall`.
+        if (this.#transport.pendingBytes > 0) this.#deadline.set(HALF_CLOSED_MS);
+        else this.#abort(causes.clientGone);
+        break;
       case 'backlog':
       case 'upgrade':
       case 'tunnel':
@@ -316,6 +328,7 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
     if (head.isFinal) x.status = head.status;
     if (head.status >= 200 && this.#state === 'upgrade') this.#upgradeDeclined(x);
     this.#out.wrote(0, this.#response.head(x, head, end));
+    if (this.#clientEnded && this.#state === 'response') this.#deadline.set(HALF_CLOSED_MS);
     if (head.status === SWITCHING_PROTOCOLS) return this.#becomeTunnel();
     if (end) this.#responseEnded(x);
   }
@@ -345,6 +358,7 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
       return;
     }
     const n = this.#out.wrote(end - start, written === 'room');
+    if (this.#clientEnded && this.#state === 'response') this.#deadline.set(HALF_CLOSED_MS);
     this.#stall.watch();
     if (last) this.#responseEnded(x);
     else if (n > 0) this.#sink?.responseConsumed(x, n);

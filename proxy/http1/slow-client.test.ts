@@ -9,7 +9,7 @@ import { handleWrap } from '../transport/handle-transport.ts';
 import { wrapStream } from '../transport/stream-transport.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
-import { BODY_STALL_MS, HEAD_TIMEOUT_MS, IDLE_MS, LINGER_MS } from './limits.ts';
+import { BODY_STALL_MS, HALF_CLOSED_MS, HEAD_TIMEOUT_MS, IDLE_MS, LINGER_MS } from './limits.ts';
 import { Http1ServerConnection } from './server-connection.ts';
 
 /** Keeps what a client asked for; answers when told to, or at once with `body`. */
@@ -152,6 +152,42 @@ describe('HTTP/1: a client that is slow', () => {
     transport.pendingBytes = 0;
     pass(LINGER_MS + LATE);
     assert.equal(transport.destroyed, true);
+  });
+
+  test('one that has ended its side and hears nothing has given up: its request is taken back', () => {
+    const transport = new FakeTransport();
+    const app = new App();
+    const { connection, feed, pass } = start(app, transport);
+    feed(GET + GET);
+    connection.onEnd();
+    pass(HALF_CLOSED_MS - LATE);
+    assert.deepEqual(app.resets, []);
+    pass(2 * LATE);
+    assert.deepEqual(app.resets, ['client-gone']);
+    assert.equal(transport.destroyed, true);
+    assert.equal(app.exchanges.length, 1);
+  });
+
+  test('one that has only half-closed gets all its answers, as long as they go on', () => {
+    const transport = new FakeTransport();
+    const app = new App();
+    const { connection, feed, pass } = start(app, transport);
+    feed(GET + GET);
+    connection.onEnd();
+    for (const body of ['first', 'second']) {
+      const x = app.exchanges.at(-1) ?? assert.fail('no request');
+      const head = new Head();
+      head.status = 200;
+      head.contentLength = body.length;
+      x.client.responseHead(x, head, false);
+      for (let i = 0; i < body.length; i++) {
+        pass(HALF_CLOSED_MS - LATE);
+        x.client.responseData(x, Buffer.from(body), i, i + 1, i === body.length - 1);
+      }
+    }
+    assert.match(transport.text(), /\r\n\r\nfirstHTTP\/1.1 200[^]*\r\n\r\nsecond$/);
+    assert.deepEqual(app.resets, []);
+    assert.equal(transport.ended, true);
   });
 
   for (const [maker, wrap] of [
