@@ -9,7 +9,7 @@ const SIZES = [100, 10_240, 1_048_576] as const;
 const PORT = 8_080;
 const HTTP2_PORT = 8_082;
 /** More than any run has chains. */
-const HOSTS = 12;
+const HOSTS = 64;
 
 /** Starts the app behind the proxies: nginx where it is installed, since it costs least beside what is measured; else `app.ts`. */
 export async function startApp(processes: Processes, folder: string): Promise<App> {

@@ -1,70 +1,71 @@
-import type { ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { component, dnsIdentity, port, spiffeId } from '../api/names.ts';
-import { freshAddress } from '../test/testing/addresses.ts';
+import { component, dnsIdentity, env as variable, port, spiffeId } from '../api/names.ts';
 import type { FakeEndpoint } from '../proxy/testing/mesh/fake-control-plane.ts';
+import { freshAddress } from '../test/testing/addresses.ts';
 import type { WorkloadNames } from '../workload-identity/index.ts';
-import {
-  makeAnchor,
-  makeIssuer,
-  makeLeaf,
-  requestedKey,
-  TRUST_DOMAIN,
-  type Made,
-} from '../workload-identity/testing/test-ca.ts';
+import { TRUST_DOMAIN } from '../workload-identity/testing/test-ca.ts';
+import type { Build } from './build.ts';
 import type { App, Chain } from './chain.ts';
-import type { Certified, SidecarSetup } from './sidecar.ts';
+import type { Cluster, Serve, Serving, Told } from './control-plane.ts';
 import { message, pidOf, type Processes } from './processes.ts';
+import { untilReady } from './readiness.ts';
 
 const SERVICE = 'app.shop:80';
 const EXPORTED = 'app.shop.svc.cluster.local:80';
-const DAY_MS = 24 * 3_600_000;
-type Cluster = 'east' | 'west';
+/** ms between two looks whether one is ready. */
+const LOOK_MS = 20;
 
-/** Where the code of a chain comes from. */
-export interface Build {
-  readonly name: string;
-  /** `sidecar.ts`, bundled. */
-  readonly file: string;
-  readonly nodeArgs: readonly string[];
+/** What a pair does beside what it always does. */
+export interface More {
+  /** Further variables of both sidecars. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Further names of the app, each `host:port`. */
+  readonly authorities?: readonly string[];
 }
 
-/** What sidecars tell beside what they always do. */
-export type Telling = Pick<SidecarSetup, 'env' | 'series'>;
+/** Where a process finds its control plane, and what lets it in there. */
+export type Environment = Readonly<Record<string, string>>;
 
-/** Our proxies as processes of their own, with certificates of one trust anchor. */
+type Names = Told['names'];
+
+/** Our proxies as the image starts them, with certificates of one trust anchor. */
 export class Isthmus {
   readonly #processes: Processes;
+  readonly #controlPlane: ReturnType<Processes['startNode']>;
   readonly #anchorsFile: string;
-  readonly #issuers: Readonly<Record<Cluster, Made>>;
+  readonly #tokenFile: string;
+  #served = 0;
 
-  private constructor(processes: Processes, anchorsFile: string, issuers: Readonly<Record<Cluster, Made>>) {
+  private constructor(processes: Processes, folder: string) {
     this.#processes = processes;
-    this.#anchorsFile = anchorsFile;
-    this.#issuers = issuers;
+    this.#anchorsFile = join(folder, 'ca-bundle.crt');
+    this.#tokenFile = join(folder, 'token');
+    writeFileSync(this.#tokenFile, 'token');
+    const file = join(import.meta.dirname, 'control-plane.ts');
+    this.#controlPlane = processes.startNode('load', file, [this.#anchorsFile]);
+    // Every sidecar waits for an answer of its own.
+    this.#controlPlane.setMaxListeners(0);
   }
 
   static async create(processes: Processes, folder: string): Promise<Isthmus> {
-    const anchor = await makeAnchor();
-    const anchorsFile = join(folder, 'ca-bundle.crt');
-    writeFileSync(anchorsFile, anchor.pem);
-    const [east, west] = [await makeIssuer(anchor, 'east'), await makeIssuer(anchor, 'west')];
-    return new Isthmus(processes, anchorsFile, { east, west });
+    const isthmus = new Isthmus(processes, folder);
+    await message(isthmus.#controlPlane, 'listening');
+    return isthmus;
   }
 
   /** Two sidecars: HTTP/1.1 with the absolute form in, `isthmus/1` over mutual TLS between them, HTTP/1.1 to the app. */
-  async pair(build: Build, app: App, more: Telling = {}): Promise<Chain> {
+  async pair(build: Build, app: App, { env = {}, authorities = [] }: More = {}): Promise<Chain> {
     const server = names('server', 'east');
     const serverIp = app.takeHost();
     const endpoint = { ...meshed(server, serverIp), port: app.port };
+    const services = [SERVICE, ...authorities].map((authority) => ({ authority, endpoints: [endpoint] }));
     const clientIp = freshAddress();
-    const first = this.#start(build, names('client', 'east'), clientIp, {
-      service: serve([endpoint]),
-      ...more,
-    });
-    const second = this.#start(build, server, serverIp, { service: serve([]), ...more });
-    return chain(build.name, clientIp, [await first, await second], [clientIp, serverIp]);
+    const pids = await Promise.all([
+      this.#start(build, clientIp, { names: names('client', 'east'), services }, 'proxy', env),
+      this.#start(build, serverIp, { names: server, services }, 'proxy', env),
+    ]);
+    return chain(build.name, clientIp, pids, [clientIp, serverIp]);
   }
 
   /** A gateway between sidecars of two clusters; it alone counts. */
@@ -75,48 +76,61 @@ export class Isthmus {
     const doorIp = freshAddress();
     const clientIp = freshAddress();
     const mirror = { ...meshed(door, doorIp), port: port.inbound, authorityOverride: EXPORTED };
-    const endpoint = { ...meshed(server, serverIp), port: app.port };
-    const behind = { authority: EXPORTED, endpoints: [endpoint] };
+    const behind = [{ authority: EXPORTED, endpoints: [{ ...meshed(server, serverIp), port: app.port }] }];
     const exports = [{ namespace: 'shop', name: 'app', ports: [80] }];
-    const outer = this.#start(build, names('client', 'west'), clientIp, { service: serve([mirror]) });
-    const middle = this.#start(build, door, doorIp, { part: 'gateway', service: behind, exports });
-    const inner = this.#start(build, server, serverIp, { service: serve([]) });
-    await Promise.all([outer, inner]);
-    return chain(build.name, clientIp, [await middle]);
+    const [, middle] = await Promise.all([
+      this.#start(build, clientIp, { names: names('client', 'west'), services: serve([mirror]) }),
+      this.#start(build, doorIp, { names: door, services: behind, exports }, 'gateway'),
+      this.#start(build, serverIp, { names: server, services: [] }),
+    ]);
+    return chain(build.name, clientIp, [middle]);
   }
 
   /** One sidecar before an app that is not meshed. */
   async hop(build: Build, app: App, appPort: number): Promise<Chain> {
     const clientIp = freshAddress();
-    const service = serve([{ address: app.takeHost(), port: appPort }]);
-    return chain(build.name, clientIp, [
-      await this.#start(build, names('client', 'east'), clientIp, { service }),
-    ]);
+    const services = serve([{ address: app.takeHost(), port: appPort }]);
+    const pid = await this.#start(build, clientIp, { names: names('client', 'east'), services });
+    return chain(build.name, clientIp, [pid]);
+  }
+
+  /** What a sidecar of that pod is started with. Its control plane answers from now on. */
+  async environment(ip: string, told: Told): Promise<Environment> {
+    const number = this.#served++;
+    const answer = message<Serving>(this.#controlPlane, `serving ${number}`);
+    this.#controlPlane.send({ kind: 'serve', number, told } satisfies Serve);
+    const { address } = await answer;
+    return {
+      POD_NAME: `${told.names.serviceAccount}-1`,
+      POD_NAMESPACE: told.names.namespace,
+      POD_IP: ip,
+      SERVICE_ACCOUNT: told.names.serviceAccount,
+      [variable.clusterName]: told.names.clusterId,
+      [variable.identityAddress]: address,
+      [variable.destinationAddress]: address,
+      [variable.policyAddress]: address,
+      [variable.trustAnchorsFile]: this.#anchorsFile,
+      [variable.identityTokenFile]: this.#tokenFile,
+      [variable.logLevel]: 'error',
+    };
   }
 
   async #start(
     build: Build,
-    who: WorkloadNames,
     ip: string,
-    more: Pick<SidecarSetup, 'service' | 'part' | 'exports'> & Telling,
+    told: Told,
+    part: 'proxy' | 'gateway' = 'proxy',
+    more: NodeJS.ProcessEnv = {},
   ): Promise<number> {
-    const child = this.#processes.startNode('proxy', build.file, [], build.nodeArgs);
-    const ready = message(child, 'ready');
-    certify(child, this.#issuers[who.clusterId === 'west' ? 'west' : 'east'], who);
-    child.send({
-      kind: 'setup',
-      names: who,
-      ip,
-      anchorsFile: this.#anchorsFile,
-      ...more,
-    } satisfies SidecarSetup);
-    await ready;
+    const env = await this.environment(ip, told);
+    const child = this.#processes.startPart(build, part, { ...env, ...more });
+    await untilReady(child, ip, LOOK_MS);
     return pidOf(child);
   }
 }
 
-function serve(endpoints: FakeEndpoint[]): SidecarSetup['service'] {
-  return { authority: SERVICE, endpoints };
+function serve(endpoints: FakeEndpoint[]): Told['services'] {
+  return [{ authority: SERVICE, endpoints }];
 }
 
 function chain(name: string, host: string, pids: readonly number[], admins: readonly string[] = []): Chain {
@@ -124,7 +138,8 @@ function chain(name: string, host: string, pids: readonly number[], admins: read
   return { name, host, port: port.outbound, target, pids, admins };
 }
 
-function names(serviceAccount: string, clusterId: Cluster): WorkloadNames {
+/** Whose certificate a workload of the benchmark has. */
+export function names(serviceAccount: string, clusterId: Cluster): Names {
   return {
     serviceAccount,
     namespace: 'shop',
@@ -136,22 +151,4 @@ function names(serviceAccount: string, clusterId: Cluster): WorkloadNames {
 
 function meshed(who: WorkloadNames, address: string): Omit<FakeEndpoint, 'port'> {
   return { address, inboundPort: port.inbound, spiffeId: spiffeId(who), dnsName: dnsIdentity(who) };
-}
-
-/** Answers a child's signing request; one that gets no answer is ended, which the starter notices. */
-function certify(child: ChildProcess, issuer: Made, who: WorkloadNames): void {
-  child.on('message', (request: { kind: string; csr?: string }) => {
-    if (request.kind !== 'csr' || request.csr === undefined) return;
-    sign(request.csr, issuer, who).then(
-      (certified) => child.send(certified),
-      () => child.kill(),
-    );
-  });
-}
-
-async function sign(csr: string, issuer: Made, who: WorkloadNames): Promise<Certified> {
-  const notAfter = Date.now() + DAY_MS;
-  const leaf = await makeLeaf(issuer, who, { publicKey: requestedKey(Buffer.from(csr, 'base64')), notAfter });
-  const [der, issuerDer] = [leaf.x509.raw.toString('base64'), issuer.x509.raw.toString('base64')];
-  return { kind: 'certified', leaf: der, issuer: issuerDer, notAfter };
 }

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
+import type { Build } from './build.ts';
 
 /** Also where Debian puts servers, which is not in everybody's PATH. */
 const SYSTEM = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
@@ -16,12 +17,12 @@ export type Role = 'proxy' | 'load';
 const PROCESSOR: Readonly<Record<Role, string>> = { proxy: '0', load: '1' };
 
 /** As containers are started (`Dockerfile`): the figures are of what is shipped. */
-const NODE_ARGS = [
+export const NODE_ARGS = [
   '--max-semi-space-size=1',
   '--single-threaded-gc',
   '--disable-warning=ExperimentalWarning',
 ] as const;
-const NODE_ENV = { ...process.env, MALLOC_ARENA_MAX: '1' };
+export const NODE_ENV = { ...process.env, MALLOC_ARENA_MAX: '1' };
 
 /** Path of an installed program; undefined: it is not there. */
 export function findProgram(name: string): string | undefined {
@@ -40,27 +41,33 @@ export class Processes {
     return this.#keep(spawn(first, rest, { stdio: ['ignore', 'ignore', 'inherit'] }));
   }
 
-  /** Starts a file as a Node process that talks by messages, as containers are started. */
-  startNode(
-    role: Role,
-    file: string,
-    args: readonly string[] = [],
-    nodeArgs: readonly string[] = [],
-    env: NodeJS.ProcessEnv = {},
+  /** Starts a file as a Node process that talks by messages. */
+  startNode(role: Role, file: string, args: readonly string[] = []): ChildProcess {
+    return this.#startNode(role, [file, ...args], process.env, ['ipc']);
+  }
+
+  /** Starts a part of ours as its container is started. */
+  startPart(
+    { entrypoint, nodeArgs, compileCache }: Build,
+    part: string,
+    env: NodeJS.ProcessEnv,
   ): ChildProcess {
-    const command = [process.execPath, ...NODE_ARGS, ...nodeArgs, file, ...args];
-    const [first = process.execPath, ...rest] = pinned(role, command);
-    return this.#keep(
-      spawn(first, rest, { env: { ...NODE_ENV, ...env }, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }),
-    );
+    const command = [...NODE_ARGS, ...nodeArgs, entrypoint, part];
+    return this.#startNode('proxy', command, { ...NODE_ENV, NODE_COMPILE_CACHE: compileCache, ...env }, []);
+  }
+
+  /** Ends some of them. */
+  async end(pids: readonly number[]): Promise<void> {
+    await ended([...this.#children].filter(({ pid }) => pid !== undefined && pids.includes(pid)));
   }
 
   async close(): Promise<void> {
-    const ended = [...this.#children].map((child) => {
-      child.kill('SIGTERM');
-      return new Promise<void>((resolve) => child.once('exit', () => resolve()));
-    });
-    await Promise.all(ended);
+    await ended([...this.#children]);
+  }
+
+  #startNode(role: Role, args: readonly string[], env: NodeJS.ProcessEnv, more: 'ipc'[]): ChildProcess {
+    const [first = process.execPath, ...rest] = pinned(role, [process.execPath, ...args]);
+    return this.#keep(spawn(first, rest, { env, stdio: ['ignore', 'ignore', 'inherit', ...more] }));
   }
 
   #keep(child: ChildProcess): ChildProcess {
@@ -68,6 +75,14 @@ export class Processes {
     child.once('exit', () => this.#children.delete(child));
     return child;
   }
+}
+
+async function ended(children: readonly ChildProcess[]): Promise<void> {
+  const exits = children.map((child) => {
+    child.kill('SIGTERM');
+    return new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  });
+  await Promise.all(exits);
 }
 
 /** The command on its role's processor; as it is where there is only one, or no `taskset`. */

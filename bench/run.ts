@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startApp } from './app-process.ts';
+import { build, type Build, checkOut } from './build.ts';
 import { gatewayCase, http2Case, pairCases } from './cpu-cases.ts';
-import { Isthmus, type Build } from './isthmus.ts';
+import { Isthmus } from './isthmus.ts';
 import { latencyCases } from './latency-cases.ts';
 import { generator } from './load.ts';
 import { memoryCases } from './memory-cases.ts';
 import { PeerChains } from './peers.ts';
 import { Processes } from './processes.ts';
 import { Report } from './report.ts';
-import { bundled, checkOut } from './revision.ts';
 import type { Stage } from './stage.ts';
 import { startCase } from './start-case.ts';
 import { telemetryCases } from './telemetry-cases.ts';
@@ -54,14 +54,14 @@ const otherArgs = options['compare-node-args'];
 const builds: Build[] = [];
 let removeTree = (): void => {};
 try {
-  builds.push(await bundled('isthmus', folder, nodeArgs));
+  builds.push(await build('isthmus', folder, nodeArgs));
   if (options.compare !== undefined) {
     const tree = join(folder, 'revision');
     removeTree = checkOut(options.compare, tree);
-    builds.push(await bundled(`isthmus@${options.compare}`, folder, nodeArgs, tree));
+    builds.push(await build(`isthmus@${options.compare}`, folder, nodeArgs, tree));
   }
   if (otherArgs !== undefined)
-    builds.push(await bundled('isthmus, other flags', folder, [...nodeArgs, ...words(otherArgs)]));
+    builds.push(await build('isthmus, other flags', folder, [...nodeArgs, ...words(otherArgs)]));
   const all = copied(builds, Number(options.copies));
   for (const name of options.case) await play(name, all);
   if (options.json) report.note(report.json());
@@ -77,7 +77,7 @@ function words(line: string): string[] {
 /** The builds, that many times; the first keep their names. */
 function copied(once: readonly Build[], copies: number): Build[] {
   return Array.from({ length: copies }, (_, i) =>
-    once.map((build) => (i === 0 ? build : { ...build, name: `${build.name} (${i + 1})` })),
+    once.map((one) => (i === 0 ? one : { ...one, name: `${one.name} (${i + 1})` })),
   ).flat();
 }
 

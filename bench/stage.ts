@@ -1,5 +1,6 @@
 import type { App, Chain } from './chain.ts';
-import type { Build, Isthmus } from './isthmus.ts';
+import type { Build } from './build.ts';
+import type { Isthmus } from './isthmus.ts';
 import type { Drive } from './load.ts';
 import type { PeerChains } from './peers.ts';
 import type { Processes } from './processes.ts';

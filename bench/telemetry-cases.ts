@@ -2,13 +2,16 @@ import { join } from 'node:path';
 import { telemetryEnv } from '../api/names.ts';
 import type { Chain } from './chain.ts';
 import { compare, http1, warmUp } from './cpu-cases.ts';
-import type { Telling } from './isthmus.ts';
+import type { More } from './isthmus.ts';
 import { latency } from './latency-cases.ts';
+import type { SeriesLoad } from './load-series.ts';
 import { median } from './measure.ts';
 import { message } from './processes.ts';
 import type { Stage } from './stage.ts';
 
 const SERIES = 10_000;
+/** What one more name is in the exposition: 28 of a histogram's lines, 7 of another's, four of the balancer, three counters. */
+const SERIES_OF_A_NAME = 42;
 /** ms of one turn at a fixed rate: some scrapes must fall into it. */
 const TURN_MS = 4_000;
 const SKIP_MS = 300;
@@ -21,7 +24,7 @@ export async function telemetryCases(stage: Stage): Promise<void> {
   }
 }
 
-const CASES: Readonly<Record<string, (stage: Stage) => Promise<Telling>>> = {
+const CASES: Readonly<Record<string, (stage: Stage) => Promise<More>>> = {
   'access log': async ({ folder }) => ({
     env: {
       [telemetryEnv.accessLog]: 'json',
@@ -30,10 +33,15 @@ const CASES: Readonly<Record<string, (stage: Stage) => Promise<Telling>>> = {
   }),
   'traces of 1 %': (stage) => traces(stage, '0.01'),
   'traces of all': (stage) => traces(stage, '1'),
-  [`${SERIES} series`]: async () => ({ series: SERIES }),
+  [`${SERIES} series`]: async () => ({
+    authorities: Array.from(
+      { length: Math.ceil(SERIES / SERIES_OF_A_NAME) },
+      (_, i) => `service-${i}.shop:8080`,
+    ),
+  }),
 };
 
-async function traces({ processes }: Stage, sampling: string): Promise<Telling> {
+async function traces({ processes }: Stage, sampling: string): Promise<More> {
   const collector = processes.startNode('load', join(import.meta.dirname, 'collector.ts'));
   const { port } = await message<{ kind: 'listening'; port: number }>(collector, 'listening');
   return {
@@ -44,18 +52,18 @@ async function traces({ processes }: Stage, sampling: string): Promise<Telling> 
   };
 }
 
-async function compareWith(stage: Stage, name: string, telling: Telling): Promise<void> {
-  const { isthmus, app, report, processes } = stage;
+async function compareWith(stage: Stage, name: string, telling: More): Promise<void> {
+  const { isthmus, app, report } = stage;
   const [build] = stage.builds;
   if (build === undefined) return;
   const base: Chain = { ...(await isthmus.pair(build, app)), name: 'without' };
   const more = await isthmus.pair(build, app, telling);
   const play = http1(stage, 100, 32);
   const chains = await warmUp(stage, [more, base], play);
-  if (telling.series !== undefined)
-    processes.startNode('load', join(import.meta.dirname, 'scrape.ts'), more.admins);
+  const { authorities } = telling;
+  if (authorities !== undefined) await readSeries(stage, more, authorities);
   await compare(stage, name, chains, play, []);
-  if (telling.series === undefined) return;
+  if (authorities === undefined) return;
   const samples = new Map(chains.map((chain): [Chain, number[]] => [chain, []]));
   for (let round = 0; round < stage.rounds; round++)
     for (const [chain, found] of samples) found.push((await latency(stage, chain, TURN_MS, SKIP_MS)).p99);
@@ -64,4 +72,18 @@ async function compareWith(stage: Stage, name: string, telling: Telling): Promis
     values: new Map([...samples].map(([chain, found]) => [chain.name, median(found)])),
     goals: [],
   });
+}
+
+/** Series of all these names from now on, some of them new values each second, all read each second. */
+async function readSeries(
+  { processes }: Stage,
+  { port, admins = [] }: Chain,
+  authorities: readonly string[],
+): Promise<void> {
+  for (const host of admins) {
+    const load: SeriesLoad = { host, port, authorities, path: '/100' };
+    const file = join(import.meta.dirname, 'load-series.ts');
+    await message(processes.startNode('load', file, [JSON.stringify(load)]), 'all asked');
+  }
+  processes.startNode('load', join(import.meta.dirname, 'scrape.ts'), admins);
 }

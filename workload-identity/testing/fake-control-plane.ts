@@ -72,7 +72,12 @@ export class FakeControlPlane {
     return `${this.#host}:${this.#port}`;
   }
 
-  async start(anchors: readonly Made[], clusterId = 'east'): Promise<void> {
+  /** @param addMore further services of the same port */
+  async start(
+    anchors: readonly Made[],
+    clusterId = 'east',
+    addMore: (grpc: Server) => void = () => {},
+  ): Promise<void> {
     const own = await makeLeaf(this.#issuer, workload('isthmus-control-plane', clusterId, 'isthmus'));
     const grpc = new Server();
     grpc.addService(
@@ -92,6 +97,7 @@ export class FakeControlPlane {
       { sync: definition<TrustBundleAck, TrustBundle>(TrustBundles.method.sync) },
       { sync: (call: SyncCall) => this.#onSync(call) },
     );
+    addMore(grpc);
     const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
     const server = createServer({
       key: await privateKeyPem(own),
