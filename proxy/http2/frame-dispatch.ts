@@ -4,7 +4,7 @@ import { ErrorCode, Flag, FrameType, MAX_WINDOW, PREFACE } from './frames.ts';
 import { FrameReader } from './frame-reader.ts';
 import { HeaderBlock } from './header-block.ts';
 import type { Life } from './life.ts';
-import { CONTROLS_PER_SECOND, CONTROL_BURST } from './limits.ts';
+import { CONTROLS_PER_SECOND, CONTROL_BURST, PINGS_PER_SECOND, PING_BURST } from './limits.ts';
 import type { StreamTable } from './stream-table.ts';
 
 /** What the frames of a peer say, after their own rules were checked. */
@@ -43,6 +43,7 @@ export class FrameDispatch {
   readonly #handler: FrameHandler;
   readonly #reader = new FrameReader();
   readonly #block = new HeaderBlock();
+  readonly #pings: FloodGuard;
   readonly #controls: FloodGuard;
   /** Bytes of the client's preface that have come. */
   #preface: number;
@@ -53,6 +54,7 @@ export class FrameDispatch {
     this.#table = table;
     this.#timers = timers;
     this.#handler = handler;
+    this.#pings = new FloodGuard(PING_BURST, PINGS_PER_SECOND, timers.now());
     this.#controls = new FloodGuard(CONTROL_BURST, CONTROLS_PER_SECOND, timers.now());
     this.#preface = server ? 0 : PREFACE.length;
   }
@@ -121,8 +123,8 @@ export class FrameDispatch {
   }
 
   /** Counts a frame that costs work and brings nothing; false: there were too many. */
-  #control(): boolean {
-    if (this.#controls.allow(this.#timers.now())) return true;
+  #control(guard = this.#controls): boolean {
+    if (guard.allow(this.#timers.now())) return true;
     this.#life.fail(ErrorCode.enhanceYourCalm);
     return false;
   }
@@ -204,7 +206,7 @@ export class FrameDispatch {
     if (streamId !== 0) return this.#life.fail(ErrorCode.protocol);
     if (end - start !== 8) return this.#life.fail(ErrorCode.frameSize);
     const ack = (flags & Flag.ack) !== 0;
-    if (ack || this.#control()) this.#handler.ping(buffer, start, ack);
+    if (ack || this.#control(this.#pings)) this.#handler.ping(buffer, start, ack);
   }
 
   #goaway(): void {

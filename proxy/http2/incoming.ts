@@ -11,7 +11,7 @@ import type { FrameWriter } from './frame-writer.ts';
 import { HeadDecoder } from './head-decoder.ts';
 import type { DecodedHead, HeadKind } from './head-decoder.ts';
 import type { Life } from './life.ts';
-import { RESETS_PER_SECOND, RESET_BURST } from './limits.ts';
+import { PROXY_RESETS_PER_SECOND, PROXY_RESET_BURST, RESETS_PER_SECOND, RESET_BURST } from './limits.ts';
 import type { Http2Options } from './options.ts';
 import type { ConnectionParts, Outgoing } from './outgoing.ts';
 import { applySettings } from './peer-settings.ts';
@@ -48,7 +48,11 @@ export class Incoming implements FrameHandler {
     this.#life = parts.life;
     this.#timers = options.timers;
     this.#decoder = new HeadDecoder(this.#head, options.isthmus);
-    this.#resets = new FloodGuard(RESET_BURST, RESETS_PER_SECOND, options.timers.now());
+    // Apps and clients come in the clear: who speaks TLS to us is a proxy.
+    const [burst, perSecond] = parts.transport.encrypted
+      ? [PROXY_RESET_BURST, PROXY_RESETS_PER_SECOND]
+      : [RESET_BURST, RESETS_PER_SECOND];
+    this.#resets = new FloodGuard(burst, perSecond, options.timers.now());
   }
 
   // Data.

@@ -28,7 +28,19 @@ export const SETTINGS_TIMEOUT_MS = 10_000;
 /** Streams that a peer may reset before they are answered (CVE-2023-44487): a burst, and how many a second on end. A proxy's peer cancels what its clients cancel. */
 export const RESET_BURST = 1000;
 export const RESETS_PER_SECOND = 200;
-/** Control frames that cost us work and bring nothing (PING, SETTINGS, empty DATA, PRIORITY): a burst, and a second on end. */
+/**
+ * The same for the connections of a proxy, each shared by all its clients: what one of them resets must not end the streams of the others. So many cost no more than
+ * as many requests that are answered, which a peer may ask for anyway.
+ */
+export const PROXY_RESET_BURST = 10_000;
+export const PROXY_RESETS_PER_SECOND = 5_000;
+/**
+ * PING: a burst, and a second on end. grpc-go measures its windows by one for every round trip in which it receives something: some thousands a second to a sidecar
+ * beside it. Each costs a microsecond or two; answers that are not read are bounded by MAX_OUTPUT.
+ */
+export const PING_BURST = 1000;
+export const PINGS_PER_SECOND = 20_000;
+/** Other frames that cost us work and bring nothing (SETTINGS, empty DATA, PRIORITY, unknown ones): a burst, and a second on end. */
 export const CONTROL_BURST = 1000;
 export const CONTROLS_PER_SECOND = 500;
 /** ms that a draining connection waits for streams which the peer opened before it saw GOAWAY: a round trip between continents. */

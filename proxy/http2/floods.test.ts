@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { RequestSink } from '../message.ts';
+import { FakeTransport } from '../testing/fake-transport.ts';
+import { SETTINGS, frame, readFrames, requestFrame, wordFrame } from '../testing/http2-frames.ts';
+import { TimerWheel } from '../transport/timers.ts';
+import { Http2Connection } from './connection.ts';
+import { ErrorCode, FrameType, PREFACE } from './frames.ts';
+import * as limits from './limits.ts';
+
+const NO_APP: RequestSink = {
+  requestHead() {},
+  requestData() {},
+  requestTrailers() {},
+  requestReset() {},
+  responseConsumed() {},
+};
+
+/** A server's connection whose clock the test moves. */
+function start(transport: FakeTransport) {
+  let now = 0;
+  const timers = new TimerWheel(() => now);
+  const connection = new Http2Connection(transport, {
+    side: 'server',
+    timers,
+    isthmus: false,
+    route: () => NO_APP,
+  });
+  const feed = (bytes: Buffer): void => connection.onData(bytes, 0, bytes.length);
+  feed(Buffer.concat([PREFACE, SETTINGS]));
+  transport.take();
+  return { feed, pass: (ms: number) => (now += ms) };
+}
+
+/** The code by which the connection was ended; undefined: it was not. */
+function goaway(transport: FakeTransport): number | undefined {
+  const found = readFrames(transport.take()).find(({ type }) => type === FrameType.goaway);
+  return found?.payload.readUInt32BE(4);
+}
+
+/** A stream that is opened and reset, n times from the n-th on. */
+function resets(from: number, n: number): Buffer {
+  const frames: Buffer[] = [];
+  for (let i = from; i < from + n; i++) {
+    const id = 2 * i + 1;
+    frames.push(requestFrame(id, 4), wordFrame(FrameType.reset, id, ErrorCode.cancel));
+  }
+  return Buffer.concat(frames);
+}
+
+const PING = frame(FrameType.ping, 0, 0, Buffer.alloc(8));
+
+describe('HTTP/2: what much of looks like a flood', () => {
+  test('a PING for each round trip of 100 us, as clients measure their windows, is answered each time', () => {
+    const transport = new FakeTransport();
+    const { feed, pass } = start(transport);
+    let answers = 0;
+    for (let i = 0; i < 50_000; i++) {
+      feed(PING);
+      pass(0.1);
+      answers += readFrames(transport.take()).filter(({ type, flags }) => {
+        return type === FrameType.ping && flags === 1;
+      }).length;
+    }
+    assert.equal(answers, 50_000);
+  });
+
+  test('PING without end is one', () => {
+    const transport = new FakeTransport();
+    const { feed } = start(transport);
+    feed(Buffer.concat(Array.from({ length: limits.PING_BURST }, () => PING)));
+    assert.equal(goaway(transport), undefined);
+    feed(PING);
+    assert.equal(goaway(transport), ErrorCode.enhanceYourCalm);
+  });
+
+  test('a client may reset a burst of streams, and no more than so many a second', () => {
+    const transport = new FakeTransport();
+    const { feed, pass } = start(transport);
+    feed(resets(0, limits.RESET_BURST));
+    pass(1_000);
+    feed(resets(limits.RESET_BURST, limits.RESETS_PER_SECOND));
+    assert.equal(goaway(transport), undefined);
+    feed(resets(limits.RESET_BURST + limits.RESETS_PER_SECOND, 1));
+    assert.equal(goaway(transport), ErrorCode.enhanceYourCalm);
+  });
+
+  test('the connection of a proxy bears what all its clients reset, and is bounded, too', () => {
+    const transport = Object.assign(new FakeTransport(), { encrypted: true });
+    const { feed, pass } = start(transport);
+    let streams = 0;
+    for (let second = 0; second < 5; second++) {
+      feed(resets(streams, limits.PROXY_RESETS_PER_SECOND));
+      streams += limits.PROXY_RESETS_PER_SECOND;
+      pass(1_000);
+      assert.equal(goaway(transport), undefined);
+    }
+    feed(resets(streams, limits.PROXY_RESET_BURST));
+    assert.equal(goaway(transport), undefined);
+    feed(resets(streams + limits.PROXY_RESET_BURST, 1));
+    assert.equal(goaway(transport), ErrorCode.enhanceYourCalm);
+  });
+});
