@@ -1,10 +1,10 @@
 import { port } from '../api/names.ts';
 import {
-  connectionLimit,
   createPeers,
   createRuntime,
   discoveryOptions,
   InFlight,
+  listening,
   listenOn,
   outboundPolicyOptions,
   startAdmin,
@@ -50,8 +50,8 @@ export async function startGateway(config: MeshConfig, options: RuntimeOptions):
   const listener = await listenOn(
     ip,
     port.inbound,
-    (socket) => door.acceptor.accept(socket),
-    connectionLimit(runtime),
+    (accepted) => door.acceptor.accept(accepted),
+    listening(runtime),
   );
   const admin = await startAdmin({
     host: ip,

@@ -1,4 +1,5 @@
 import { SocketAddress, type Socket } from 'node:net';
+import { TcpConnection, type Connection } from './transport/tcp-connection.ts';
 
 /** Where a redirected connection was going. */
 export interface Destination {
@@ -6,8 +7,8 @@ export interface Destination {
   readonly port: number;
 }
 
-/** Undefined: the kernel does not know (the connection was not tracked), or the socket is closed. */
-export type OriginalDestination = (socket: Socket) => Destination | undefined;
+/** Undefined: the kernel does not know (the connection was not tracked), or the connection is closed. */
+export type OriginalDestination = (connection: Connection) => Destination | undefined;
 
 /** linux/netfilter_ipv4.h and linux/netfilter_ipv6/ip6_tables.h: the same number on either level. */
 const SO_ORIGINAL_DST = 80;
@@ -25,10 +26,10 @@ type GetSockOpt = (fd: number, level: number, name: number, value: Buffer, lengt
  */
 export async function loadOriginalDestination(): Promise<OriginalDestination> {
   const getsockopt = await loadGetSockOpt();
-  return (socket) => {
-    const fd = descriptorOf(socket);
+  return (connection) => {
+    const fd = connection instanceof TcpConnection ? connection.fd : descriptorOf(connection);
     if (fd < 0) return undefined;
-    const v6 = socket.localFamily === 'IPv6';
+    const v6 = connection.localFamily === 'IPv6';
     const value = Buffer.alloc(v6 ? SOCKADDR_IN6 : SOCKADDR_IN);
     const length = Buffer.alloc(4);
     length.writeInt32LE(value.length);

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import type { Logger, WorkloadIdentity } from '../workload-identity/index.ts';
 import { startAdmin } from './admin.ts';
 import type { ProxyConfig } from './config.ts';
@@ -22,7 +21,7 @@ import {
   originalDestinationOrLess,
 } from './redirect-mode.ts';
 import {
-  connectionLimit,
+  listening,
   createRuntime,
   listenOn,
   untilIdle,
@@ -32,6 +31,7 @@ import {
 import type { Observers } from './telemetry/observers.ts';
 import type { Registry } from './telemetry/registry.ts';
 import type { Listener } from './transport/listen.ts';
+import type { Connection } from './transport/tcp-connection.ts';
 
 /** All addresses of both families, where the kernel has both; the admin server falls back to IPv4. */
 const ANY_ADDRESS = '::';
@@ -145,10 +145,10 @@ async function explicit(
   { outbound, acceptor }: Sides,
 ): Promise<Listener[]> {
   const { pod, ports } = config;
-  const limit = connectionLimit(runtime);
+  const by = listening(runtime);
   return [
-    await listenOn(pod.ip, ports.outbound, (socket) => outbound.accept(socket), limit),
-    await listenOn(pod.ip, ports.inbound, (socket) => acceptor.accept(socket), limit),
+    await listenOn(pod.ip, ports.outbound, (accepted) => outbound.accept(accepted), by),
+    await listenOn(pod.ip, ports.inbound, (accepted) => acceptor.accept(accepted), by),
   ];
 }
 
@@ -157,7 +157,7 @@ async function redirected(runtime: Runtime, config: ProxyConfig, sides: Sides): 
   const { log } = runtime;
   const { outbound, acceptor, apps } = sides;
   const original = await originalDestinationOrLess(log);
-  const direct = (socket: Socket): void => acceptor.accept(socket);
+  const direct = (accepted: Connection): void => acceptor.accept(accepted);
   const redirectedAcceptor =
     original === undefined
       ? undefined
@@ -172,10 +172,10 @@ async function redirected(runtime: Runtime, config: ProxyConfig, sides: Sides): 
           detectMs: config.times.inboundDetectMs,
           handshakeMs: config.times.handshakeMs,
         });
-  const accept = (socket: Socket): void =>
-    redirectedAcceptor === undefined ? direct(socket) : redirectedAcceptor.accept(socket);
-  const limit = connectionLimit(runtime);
-  return listenRedirected(log, config.ports, acceptOutbound(outbound, original), accept, limit);
+  const accept = (accepted: Connection): void =>
+    redirectedAcceptor === undefined ? direct(accepted) : redirectedAcceptor.accept(accepted);
+  const by = listening(runtime);
+  return listenRedirected(log, config.ports, acceptOutbound(outbound, original), accept, by);
 }
 
 /** Connections to other pods, shared by all targets. */

@@ -1,12 +1,12 @@
 import { networkInterfaces } from 'node:os';
-import type { Socket } from 'node:net';
 import type { Logger } from '../workload-identity/index.ts';
 import type { ProxyPorts } from './config.ts';
 import type { Apps } from './inbound/apps.ts';
 import { loadOriginalDestination, type OriginalDestination } from './original-destination.ts';
 import type { Outbound } from './outbound/outbound.ts';
-import { listenOn, type ConnectionLimit } from './runtime.ts';
+import { listenOn, type Listening } from './runtime.ts';
 import type { Listener } from './transport/listen.ts';
+import type { Connection } from './transport/tcp-connection.ts';
 
 /** Where the rules of `redirect/` turn connections to: outbound ones to loopback, inbound ones to the interface that they came by. */
 const OUTBOUND_HOSTS = ['127.0.0.1', '::1'] as const;
@@ -19,9 +19,9 @@ const NO_IPV6: ReadonlySet<string> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL']);
 export async function listenRedirected(
   log: Logger,
   ports: ProxyPorts,
-  outbound: (socket: Socket) => void,
-  inbound: (socket: Socket) => void,
-  limit: ConnectionLimit,
+  outbound: (accepted: Connection) => void,
+  inbound: (accepted: Connection) => void,
+  by: Listening,
 ): Promise<Listener[]> {
   const listeners: Listener[] = [];
   const wanted = [
@@ -30,7 +30,7 @@ export async function listenRedirected(
   ];
   for (const { host, port: number, accept } of wanted) {
     try {
-      listeners.push(await listenOn(host, number, accept, limit));
+      listeners.push(await listenOn(host, number, accept, by));
     } catch (error) {
       if (!host.includes(':') || !NO_IPV6.has(codeOf(error))) throw error;
       log.info({ host }, 'there is no IPv6 here');
@@ -59,12 +59,12 @@ export async function originalDestinationOrLess(log: Logger): Promise<OriginalDe
 export function acceptOutbound(
   outbound: Outbound,
   original: OriginalDestination | undefined,
-): (socket: Socket) => void {
-  return (socket) => {
-    if (original === undefined) return outbound.accept(socket);
-    const destination = original(socket);
-    if (destination === undefined) socket.destroy();
-    else outbound.acceptRedirected(socket, destination);
+): (accepted: Connection) => void {
+  return (accepted) => {
+    if (original === undefined) return outbound.accept(accepted);
+    const destination = original(accepted);
+    if (destination === undefined) accepted.destroy();
+    else outbound.acceptRedirected(accepted, destination);
   };
 }
 

@@ -28,7 +28,6 @@ import { listen, type Listener, type ListenOptions } from './transport/listen.ts
 import { wrapStream } from './transport/stream-transport.ts';
 import { Timer, TimerWheel } from './transport/timers.ts';
 import type { Wrap } from './transport/transport.ts';
-import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** ms between sweeps for idle metrics. */
@@ -203,23 +202,24 @@ function controlPlane(config: MeshConfig): ExpectedPeer {
   return { dnsName: dnsIdentity(names), spiffeId: spiffeId(names) };
 }
 
-/** How many connections a listener holds; what comes beyond is closed, and counted. */
-export type ConnectionLimit = Required<Pick<ListenOptions, 'maxConnections' | 'onDropped'>>;
+/** By what means a listener accepts, and how many connections it holds; what comes beyond is closed, and counted. */
+export type Listening = Required<Pick<ListenOptions, 'maxConnections' | 'onDropped' | 'tcp'>>;
 
-export function connectionLimit({ config, refused }: Runtime): ConnectionLimit {
+export function listening({ config, refused, wrap }: Runtime): Listening {
   const { maxConnections } = config.limits;
-  return { maxConnections, onDropped: () => refused.cell({ reason: 'too-many-connections' }).add() };
+  const onDropped = (): void => refused.cell({ reason: 'too-many-connections' }).add();
+  return { maxConnections, onDropped, tcp: wrap.tcp };
 }
 
 /** Binds a port of the pod. Rejects with an error that names the address. */
 export function listenOn(
   host: string,
   port: number,
-  onConnection: (socket: Socket) => void,
-  limit: ConnectionLimit,
+  onConnection: ListenOptions['onConnection'],
+  by: Listening,
 ): Promise<Listener> {
   return new Promise((resolve, reject) => {
-    listen({ host, port, onConnection, ...limit }, (error, listener) => {
+    listen({ host, port, onConnection, ...by }, (error, listener) => {
       if (listener === undefined) reject(error ?? new Error(`${host}:${port} cannot be bound`));
       else resolve(listener);
     });

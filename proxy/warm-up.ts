@@ -124,9 +124,9 @@ class Asking {
 
   #connect(port: number): Promise<void> {
     return new Promise((resolve) => {
-      connectPlain({ host: HOST, port }, (_error, socket) => {
-        if (socket === undefined) return resolve();
-        const transport = this.#wrap(socket);
+      connectPlain({ host: HOST, port, tcp: this.#wrap.tcp }, (_error, connection) => {
+        if (connection === undefined) return resolve();
+        const transport = this.#wrap(connection);
         this.#open.add(transport);
         this.#ask(transport, () => {
           this.#open.delete(transport);
@@ -166,8 +166,8 @@ function startApp(wrap: Wrap): Promise<Listener> {
       onClose() {},
     };
   };
-  const limit = { maxConnections: 2 * CONNECTIONS, onDropped() {} };
-  return listenOn(HOST, 0, (socket) => serve(wrap(socket)), limit);
+  const by = { maxConnections: 2 * CONNECTIONS, onDropped() {}, tcp: wrap.tcp };
+  return listenOn(HOST, 0, (connection) => serve(wrap(connection)), by);
 }
 
 /** Ports that nobody listens on now. */

@@ -40,7 +40,7 @@ class Session implements Http2Session {
     this.#events = events;
     const cancel = connectTls(target, (error, socket) => {
       if (socket === undefined) this.#closed(error);
-      else this.#connected(wrap(socket), timers);
+      else this.#connected(wrap(socket), target, timers);
     });
     this.#state = { kind: 'connecting', cancel };
     // When our first bytes are on their way: the peer has yet to answer.
@@ -64,14 +64,14 @@ class Session implements Http2Session {
     }
   }
 
-  #connected(transport: Transport, timers: TimerWheel): void {
+  #connected(transport: Transport, target: Http2Target, timers: TimerWheel): void {
     const connection = new Http2Connection(transport, {
       side: 'client',
       timers,
       isthmus: false,
       onReady: () => this.#events.ready(),
       onDraining: () => this.#events.draining(),
-      onClose: () => this.#closed(endOf(transport)),
+      onClose: () => this.#closed(endOf(transport, target)),
     });
     this.#state = { kind: 'connected', connection };
   }
@@ -82,10 +82,8 @@ class Session implements Http2Session {
   }
 }
 
-function endOf({ errorCode, remoteAddress, remotePort }: Transport): Error | undefined {
-  return errorCode === ''
-    ? undefined
-    : new Error(`the connection to ${remoteAddress}:${remotePort} broke: ${errorCode}`);
+function endOf({ errorCode }: Transport, { host, port }: Http2Target): Error | undefined {
+  return errorCode === '' ? undefined : new Error(`the connection to ${host}:${port} broke: ${errorCode}`);
 }
 
 /** One call: an exchange whose client is a gRPC call of this process. */

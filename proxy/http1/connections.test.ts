@@ -10,7 +10,7 @@ import { makeCertificates } from '../testing/certificates.ts';
 import type { TestCertificates } from '../testing/certificates.ts';
 import { http2Pair } from '../testing/http2-pair.ts';
 import type { Http2Pair } from '../testing/http2-pair.ts';
-import { listenLoopback } from '../testing/loopback.ts';
+import { listenLoopback, listenTransports } from '../testing/loopback.ts';
 import { connectPlain } from '../transport/connect.ts';
 import type { Wrap } from '../transport/transport.ts';
 import { TimerWheel } from '../transport/timers.ts';
@@ -30,12 +30,12 @@ function appPool(wrap: Wrap, port: number) {
     if (pooled !== undefined && pooled.reusable) return pooled;
     const waiting = new WaitingSink();
     counts.upstreams++;
-    connectPlain({ host: '127.0.0.1', port, timeoutMs: 5_000 }, (_error, socket) => {
-      if (socket === undefined) {
+    connectPlain({ host: '127.0.0.1', port, timeoutMs: 5_000, tcp: wrap.tcp }, (_error, made) => {
+      if (made === undefined) {
         waiting.fail(causes.connectFailed);
         return;
       }
-      const connection = new Http1ClientConnection(wrap(socket), {
+      const connection = new Http1ClientConnection(wrap(made), {
         timers,
         onIdle: (c) => idle.push(c),
         onClose: (c) => {
@@ -66,8 +66,9 @@ async function startProxy(wrap: Wrap, upstreamPort: number, certificates?: TestC
     between = pair;
     route = () => pair.client;
   }
-  const listener = await listenLoopback(
-    (socket) => void new Http1ServerConnection(wrap(socket), { timers, route }),
+  const listener = await listenTransports(
+    wrap,
+    (transport) => void new Http1ServerConnection(transport, { timers, route }),
   );
   return {
     port: listener.port,

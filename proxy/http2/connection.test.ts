@@ -418,10 +418,10 @@ for (const [maker, wrap] of TRANSPORTS)
       const ready = Promise.withResolvers<Http2Connection>();
       const timers = new TimerWheel();
       connectPlain(
-        { host: '127.0.0.1', port: (server.address() as AddressInfo).port, timeoutMs: 5_000 },
-        (_e, socket) => {
-          assert.ok(socket !== undefined);
-          const made: Http2Connection = new Http2Connection(wrap(socket), {
+        { host: '127.0.0.1', port: (server.address() as AddressInfo).port, timeoutMs: 5_000, tcp: wrap.tcp },
+        (_e, connection) => {
+          assert.ok(connection !== undefined);
+          const made: Http2Connection = new Http2Connection(wrap(connection), {
             side: 'client',
             timers,
             isthmus: false,

@@ -60,7 +60,7 @@ export class Apps {
       localAddress: podIp,
       timeoutMs: connectMs,
       wrap,
-      onConnected: (socket) => tracker.track(socket, cells),
+      onConnected: (transport) => tracker.track(transport, cells),
     });
     return new ServerConnections({
       connect,

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { alpn } from '../../api/names.ts';
 import {
@@ -13,6 +12,7 @@ import type { Counter, Family } from '../telemetry/registry.ts';
 import type { HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
 import { acceptTls } from '../transport/accept-tls.ts';
+import type { Connection } from '../transport/tcp-connection.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport, Wrap } from '../transport/transport.ts';
 import type { TransportHeader } from '../transport-header.ts';
@@ -64,7 +64,7 @@ export class MeshAcceptor {
     return this.#connections.size;
   }
 
-  accept(raw: Socket): void {
+  accept(raw: Connection): void {
     const { identity, handshakeMs } = this.#options;
     const tls = identity.serverOptions({ alpn: this.#options.alpn });
     if (tls === undefined) {
@@ -88,8 +88,9 @@ export class MeshAcceptor {
 
   #open(socket: TLSSocket, client: MeshClient): void {
     const { wrap, tcp, tracker, timers, handshakeMs } = this.#options;
+    const transport = wrap(socket);
     tracker.track(
-      socket,
+      transport,
       tcp.cells({
         direction: 'inbound',
         peer: 'src',
@@ -97,9 +98,8 @@ export class MeshAcceptor {
         client_id: client.peer.spiffeId ?? client.peer.dnsName ?? '',
       }),
     );
-    if (socket.alpnProtocol === alpn.isthmus) return this.#isthmus(wrap(socket), client);
+    if (socket.alpnProtocol === alpn.isthmus) return this.#isthmus(transport, client);
     if (socket.alpnProtocol !== alpn.linkerd) return this.#refuse(socket, 'no-protocol', undefined);
-    const transport = wrap(socket);
     transport.handler = new TransportHeaderHandler(transport, timers, handshakeMs, {
       header: (header, rest) => this.#options.linkerd(client, header, transport, rest),
       refused: (reason) => this.#options.refused.cell({ reason }).add(),
@@ -121,10 +121,10 @@ export class MeshAcceptor {
     if (this.#draining) connection.drain();
   }
 
-  #refuse(socket: Socket, reason: string, error: Error | undefined): void {
+  #refuse(connection: Connection, reason: string, error: Error | undefined): void {
     const { refused, log } = this.#options;
     refused.cell({ reason }).add();
-    log.info({ peer: socket.remoteAddress, reason, error: error?.message }, 'a connection was refused');
-    socket.destroy();
+    log.info({ peer: connection.remoteAddress, reason, error: error?.message }, 'a connection was refused');
+    connection.destroy();
   }
 }

@@ -15,6 +15,7 @@ import type { Counter, Family } from '../telemetry/registry.ts';
 import type { DetectMetrics } from '../telemetry/detect-metrics.ts';
 import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
 import { acceptTls } from '../transport/accept-tls.ts';
+import { socketOf, type Connection } from '../transport/tcp-connection.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Wrap } from '../transport/transport.ts';
 import type { TransportHeader } from '../transport-header.ts';
@@ -26,7 +27,7 @@ export interface RedirectedAcceptorOptions {
   /** Apps at an address of this pod; undefined: the address is not this pod's. */
   appsAt: (address: string) => Apps | undefined;
   /** Connections that were made to the mesh's port itself. */
-  direct: (socket: Socket) => void;
+  direct: (accepted: Connection) => void;
   inbound: Inbound;
   policies: InboundPolicies;
   own: WorkloadNames;
@@ -60,27 +61,29 @@ export class RedirectedAcceptor {
     this.#serverName = dnsIdentity(options.own);
   }
 
-  accept(socket: Socket): void {
+  accept(accepted: Connection): void {
     const { original, appsAt, direct, policies, ports, detections } = this.#options;
-    const destination = original(socket);
-    if (destination === undefined || destination.port === ports.inbound) return direct(socket);
+    const destination = original(accepted);
+    if (destination === undefined || destination.port === ports.inbound) return direct(accepted);
     const { address, port } = destination;
-    if (isOwnPort(port, ports)) return this.#refuse(socket, 'own-port');
+    if (isOwnPort(port, ports)) return this.#refuse(accepted, 'own-port');
     const apps = appsAt(address);
     // What is only passing through is not ours to serve, and to dial it would make an open relay.
-    if (apps === undefined) return this.#refuse(socket, 'not-this-pod');
+    if (apps === undefined) return this.#refuse(accepted, 'not-this-pod');
     const at: LocalPort = { podIp: address, port, apps };
     const policy = policies.port(port);
-    if (policy.current === undefined && policy.probed) return this.#detect(socket, at);
+    if (policy.current === undefined && policy.probed) return this.#detect(accepted, at);
     policy.whenKnown(() => {
-      if (policy.current?.opaque !== true) return this.#detect(socket, at);
+      if (policy.current?.opaque !== true) return this.#detect(accepted, at);
       detections.count('inbound', { kind: 'opaque', reason: 'marked' });
-      this.#plain(socket, at, undefined, NO_BYTES);
+      this.#plain(accepted, at, undefined, NO_BYTES);
     });
   }
 
-  #detect(socket: Socket, at: LocalPort): void {
+  #detect(accepted: Connection, at: LocalPort): void {
     const { timers, detectMs, detections } = this.#options;
+    // What has been looked at is put back for TLS, which only a socket can.
+    const socket = socketOf(accepted);
     detectSocket(socket, { timers, timeoutMs: detectMs }, (protocol, rest) => {
       if (protocol === undefined) return;
       detections.count('inbound', protocol);
@@ -90,9 +93,9 @@ export class RedirectedAcceptor {
     });
   }
 
-  #plain(socket: Socket, at: LocalPort, protocol: TransportHeader['protocol'], rest: Buffer): void {
-    const { remoteAddress: address = '', remotePort: port = 0 } = socket;
-    this.#serve(socket, { peer: undefined, address, port }, at, protocol, rest);
+  #plain(connection: Connection, at: LocalPort, protocol: TransportHeader['protocol'], rest: Buffer): void {
+    const { remoteAddress: address = '', remotePort: port = 0 } = connection;
+    this.#serve(connection, { peer: undefined, address, port }, at, protocol, rest);
   }
 
   /** As Linkerd's proxy speaks on an app's port: mutual TLS without ALPN, then the app's protocol. */
@@ -114,7 +117,7 @@ export class RedirectedAcceptor {
   }
 
   #serve(
-    socket: Socket,
+    connection: Connection,
     client: InboundClient,
     at: LocalPort,
     protocol: TransportHeader['protocol'],
@@ -123,15 +126,16 @@ export class RedirectedAcceptor {
     const { tcp, tracker, wrap, inbound } = this.#options;
     const { peer } = client;
     const tls = peer === undefined ? NO_TLS : { tls: 'true', client_id: peer.spiffeId ?? peer.dnsName ?? '' };
-    tracker.track(socket, tcp.cells({ direction: 'inbound', peer: 'src', ...tls }));
-    inbound.connection(client, at, protocol, wrap(socket), rest);
+    const transport = wrap(connection);
+    tracker.track(transport, tcp.cells({ direction: 'inbound', peer: 'src', ...tls }));
+    inbound.connection(client, at, protocol, transport, rest);
   }
 
-  #refuse(socket: Socket, reason: string, error?: Error): void {
+  #refuse(connection: Connection, reason: string, error?: Error): void {
     const { refused, log } = this.#options;
     refused.cell({ reason }).add();
-    log.info({ peer: socket.remoteAddress, reason, error: error?.message }, 'a connection was refused');
-    socket.destroy();
+    log.info({ peer: connection.remoteAddress, reason, error: error?.message }, 'a connection was refused');
+    connection.destroy();
   }
 }
 

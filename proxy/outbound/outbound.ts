@@ -1,4 +1,4 @@
-import { isIPv6, type Socket } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { causes, type Cause } from '../errors.ts';
 import { Http1ServerConnection, type Http1ServerOptions } from '../http1/server-connection.ts';
 import { Http2Connection } from '../http2/connection.ts';
@@ -9,6 +9,7 @@ import type { DetectMetrics } from '../telemetry/detect-metrics.ts';
 import type { HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
 import { OpaqueServerConnection } from '../transport/opaque.ts';
+import type { Connection } from '../transport/tcp-connection.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport, Wrap } from '../transport/transport.ts';
 import { checkOpaque } from '../upstream/check-opaque.ts';
@@ -66,9 +67,9 @@ export class Outbound {
   }
 
   /** A connection whose target is named inside. */
-  accept(socket: Socket): void {
+  accept(accepted: Connection): void {
     const { timers, detectMs, detections } = this.#options;
-    const transport = this.#take(socket);
+    const transport = this.#take(accepted);
     const detecting = new Detecting(transport, timers, NO_BYTES, (protocol, { bytes, ended }) => {
       if (protocol === undefined) return;
       detections.count('outbound', protocol);
@@ -87,13 +88,13 @@ export class Outbound {
    * A connection that the pod's rules turned to us. It goes where the app was going, also when the Host inside says otherwise: an app that chose one pod of a
    * service wants that pod.
    */
-  acceptRedirected(socket: Socket, original: Destination): void {
+  acceptRedirected(accepted: Connection, original: Destination): void {
     const { address, port } = original;
     const target = this.#target(isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`, undefined);
-    if ('stack' in target) this.#detect(this.#take(socket), target, NO_BYTES);
+    if ('stack' in target) this.#detect(this.#take(accepted), target, NO_BYTES);
     else {
       this.#options.http.outboundErrors.cell({ error: target.code }).add();
-      socket.destroy();
+      accepted.destroy();
     }
   }
 
@@ -103,13 +104,14 @@ export class Outbound {
     for (const connection of this.#connections) connection.drain();
   }
 
-  #take(socket: Socket): Transport {
+  #take(accepted: Connection): Transport {
     const { tcp, tracker, wrap } = this.#options;
+    const transport = wrap(accepted);
     tracker.track(
-      socket,
+      transport,
       tcp.cells({ direction: 'outbound', peer: 'src', tls: 'no_identity', no_tls_reason: 'loopback' }),
     );
-    return wrap(socket);
+    return transport;
   }
 
   /** @param tunnel the target that a CONNECT named: requests inside go there, whatever their Host says */

@@ -1,10 +1,9 @@
-import type { Socket } from 'node:net';
 import type { Logger, WorkloadIdentity } from '../../workload-identity/index.ts';
 import type { Endpoint, EndpointIdentity } from '../balance/endpoint.ts';
 import type { ConnectionTracker } from '../telemetry/connections.ts';
 import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
 import type { TimerWheel } from '../transport/timers.ts';
-import type { Wrap } from '../transport/transport.ts';
+import type { Transport, Wrap } from '../transport/transport.ts';
 import { peerDialer } from '../upstream/dial-peer.ts';
 import { plainDialer } from '../upstream/dial-plain.ts';
 import { ResponseDispatcher } from '../upstream/dispatch.ts';
@@ -98,7 +97,7 @@ export class Peers {
         alpn,
         timeoutMs: connectMs,
         log,
-        onConnected: (socket) => this.#track(socket, endpoint),
+        onConnected: (transport) => this.#track(transport, endpoint),
       },
       endpoint.address,
       endpoint.dialPort,
@@ -116,7 +115,7 @@ export class Peers {
       localAddress,
       timeoutMs: connectMs,
       wrap,
-      onConnected: (socket) => this.#track(socket, endpoint),
+      onConnected: (transport) => this.#track(transport, endpoint),
     });
     return new ServerConnections({
       connect,
@@ -129,10 +128,10 @@ export class Peers {
     });
   }
 
-  #track(socket: Socket, endpoint: Endpoint): void {
+  #track(transport: Transport, endpoint: Endpoint): void {
     const { tcp, tracker } = this.#options;
     tracker.track(
-      socket,
+      transport,
       tcp.cells({
         direction: 'outbound',
         peer: 'dst',

@@ -1,24 +1,17 @@
-import type { Socket } from 'node:net';
+import type { Transport, TransportWatcher } from '../transport/transport.ts';
 import type { Registry } from './registry.ts';
 import type { TcpCells } from './tcp-metrics.ts';
 
-interface Tracked {
-  readonly cells: TcpCells;
-  readonly openedAt: number;
-  read: number;
-  written: number;
-}
-
-/** Counts connections and their bytes. The bytes are read from the sockets when metrics are asked for: nothing on the data path. */
+/** Counts connections and their bytes. The bytes are asked for when metrics are: nothing on the data path. */
 export class ConnectionTracker {
-  readonly #open = new Map<Socket, Tracked>();
+  readonly #open = new Set<Tracked>();
   readonly #now: () => number;
 
   /** @param now ms, monotonic */
   constructor(registry: Registry, now: () => number) {
     this.#now = now;
     registry.onCollect(() => {
-      for (const [socket, tracked] of this.#open) readBytes(socket, tracked);
+      for (const tracked of this.#open) tracked.countBytes();
     });
   }
 
@@ -26,31 +19,50 @@ export class ConnectionTracker {
     return this.#open.size;
   }
 
-  track(socket: Socket, cells: TcpCells): void {
-    const tracked: Tracked = { cells, openedAt: this.#now(), read: 0, written: 0 };
-    this.#open.set(socket, tracked);
-    cells.opened();
-    let errno = '';
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      errno = error.code ?? 'UNKNOWN';
-    });
-    socket.once('close', () => {
-      readBytes(socket, tracked);
-      this.#open.delete(socket);
-      cells.closed(errno, this.#now() - tracked.openedAt);
-    });
+  track(transport: Transport, cells: TcpCells): void {
+    this.#open.add(new Tracked(transport, cells, this.#now(), this));
   }
 
   /** Ends what is left, at the end of the process. */
   destroyAll(): void {
-    for (const socket of this.#open.keys()) socket.destroy();
+    for (const { transport } of this.#open) transport.destroy();
+  }
+
+  /** One of its connections has closed. */
+  closed(tracked: Tracked): void {
+    this.#open.delete(tracked);
+    tracked.cells.closed(tracked.transport.errorCode, this.#now() - tracked.openedAt);
   }
 }
 
-function readBytes(socket: Socket, tracked: Tracked): void {
-  const { bytesRead, bytesWritten } = socket;
-  if (bytesRead > tracked.read) tracked.cells.read(bytesRead - tracked.read);
-  if (bytesWritten > tracked.written) tracked.cells.wrote(bytesWritten - tracked.written);
-  tracked.read = Math.max(tracked.read, bytesRead);
-  tracked.written = Math.max(tracked.written, bytesWritten);
+class Tracked implements TransportWatcher {
+  readonly transport: Transport;
+  readonly cells: TcpCells;
+  /** ms. */
+  readonly openedAt: number;
+  readonly #tracker: ConnectionTracker;
+  #read = 0;
+  #written = 0;
+
+  constructor(transport: Transport, cells: TcpCells, openedAt: number, tracker: ConnectionTracker) {
+    this.transport = transport;
+    this.cells = cells;
+    this.openedAt = openedAt;
+    this.#tracker = tracker;
+    transport.watcher = this;
+    cells.opened();
+  }
+
+  transportClosed(): void {
+    this.countBytes();
+    this.#tracker.closed(this);
+  }
+
+  countBytes(): void {
+    const { bytesRead, bytesWritten } = this.transport;
+    if (bytesRead > this.#read) this.cells.read(bytesRead - this.#read);
+    if (bytesWritten > this.#written) this.cells.wrote(bytesWritten - this.#written);
+    this.#read = Math.max(this.#read, bytesRead);
+    this.#written = Math.max(this.#written, bytesWritten);
+  }
 }

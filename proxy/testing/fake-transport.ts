@@ -1,14 +1,13 @@
-import type { Transport, TransportHandler } from '../transport/transport.ts';
+import type { Transport, TransportHandler, TransportWatcher } from '../transport/transport.ts';
 
 const NO_HANDLER: TransportHandler = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
 
 /** A transport without a socket: keeps what is written. For codecs whose bytes matter and whose timing does not. */
 export class FakeTransport implements Transport {
   readonly encrypted = false;
-  readonly remoteAddress = '127.0.0.1';
-  readonly remotePort = 1;
-  readonly localAddress = '127.0.0.1';
-  readonly localPort = 2;
+  readonly bytesRead = 0;
+  readonly bytesWritten = 0;
+  watcher: TransportWatcher | undefined = undefined;
   handler: TransportHandler = NO_HANDLER;
   eager = true;
   readonly errorCode = '';

@@ -1,22 +1,28 @@
 import type { Socket } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { acceptTls } from '../transport/accept-tls.ts';
-import { connectPlain, connectTls } from '../transport/connect.ts';
-import { listen } from '../transport/listen.ts';
-import type { Listener } from '../transport/listen.ts';
+import { connectPlain, connectTls, type Connected } from '../transport/connect.ts';
+import { listen, type Listener, type ListenOptions } from '../transport/listen.ts';
+import { socketOf, type Connection } from '../transport/tcp-connection.ts';
 import type { Transport, TransportHandler, Wrap } from '../transport/transport.ts';
 import type { TestCertificates } from './certificates.ts';
 
 /** ms; generous, since tests share the machine. */
 const TIMEOUT_MS = 20_000;
 
-/** Listens on a free loopback port. */
-export function listenLoopback(
-  onConnection: (socket: Socket) => void,
-  host = '127.0.0.1',
-): Promise<Listener> {
+/** Listens on a free loopback port, for sockets. */
+export function listenLoopback(onConnection: (socket: Socket) => void): Promise<Listener> {
+  return listening({ onConnection: (connection) => onConnection(socketOf(connection)) });
+}
+
+/** Listens on a free loopback port, for what `wrap` makes of connections. */
+export function listenTransports(wrap: Wrap, onTransport: (transport: Transport) => void): Promise<Listener> {
+  return listening({ tcp: wrap.tcp, onConnection: (connection) => onTransport(wrap(connection)) });
+}
+
+function listening(options: Pick<ListenOptions, 'tcp' | 'onConnection'>): Promise<Listener> {
   return new Promise((resolve, reject) => {
-    listen({ host, port: 0, onConnection }, (error, listener) => {
+    listen({ host: '127.0.0.1', port: 0, ...options }, (error, listener) => {
       if (listener === undefined) reject(error ?? new Error('no listener'));
       else resolve(listener);
     });
@@ -31,20 +37,24 @@ export async function transportPair(
 ): Promise<{ client: Transport; server: Transport }> {
   const client = Promise.withResolvers<Transport>();
   const server = Promise.withResolvers<Transport>();
-  const settle = (side: typeof client) => (error: Error | undefined, socket: Socket | undefined) => {
-    if (socket === undefined) {
-      side.reject(error ?? new Error('no socket'));
-      return;
-    }
-    const transport = wrap(socket);
-    transport.handler = new Recorder();
-    side.resolve(transport);
+  const settle =
+    (side: typeof client): Connected<Connection> =>
+    (error, connection) => {
+      if (connection === undefined) {
+        side.reject(error ?? new Error('no connection'));
+        return;
+      }
+      const transport = wrap(connection);
+      transport.handler = new Recorder();
+      side.resolve(transport);
+    };
+  const { tcp } = wrap;
+  const onConnection = (connection: Connection): void => {
+    if (certificates === undefined) settle(server)(undefined, connection);
+    else acceptTls(connection, { tls: serverTls(certificates, alpn), timeoutMs: TIMEOUT_MS }, settle(server));
   };
-  const listener = await listenLoopback((socket) => {
-    if (certificates === undefined) settle(server)(undefined, socket);
-    else acceptTls(socket, { tls: serverTls(certificates, alpn), timeoutMs: TIMEOUT_MS }, settle(server));
-  });
-  const options = { host: listener.host, port: listener.port, timeoutMs: TIMEOUT_MS };
+  const listener = await listening({ tcp, onConnection });
+  const options = { host: listener.host, port: listener.port, timeoutMs: TIMEOUT_MS, tcp };
   if (certificates === undefined) connectPlain(options, settle(client));
   else connectTls({ ...options, tls: clientTls(certificates, alpn) }, settle(client));
   const [c, s] = await Promise.all([client.promise, server.promise]);

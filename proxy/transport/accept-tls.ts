@@ -1,6 +1,6 @@
-import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { TLSSocketOptions } from 'node:tls';
+import { socketOf, type Connection } from './tcp-connection.ts';
 
 /** How one connection is accepted. */
 export interface AcceptTlsOptions {
@@ -13,9 +13,10 @@ export interface AcceptTlsOptions {
 /** Exactly one call: an error, or the TLS socket after its handshake, to be wrapped in the same turn. Whom to believe is the caller's to judge. */
 export type Accepted = (error: NodeJS.ErrnoException | undefined, socket: TLSSocket | undefined) => void;
 
-/** Runs a server's handshake on a connected socket, also on one whose first bytes were read and put back by `unshift`. */
-export function acceptTls(raw: Socket, options: AcceptTlsOptions, callback: Accepted): void {
+/** Runs a server's handshake on a connection, also on a socket whose first bytes were read and put back by `unshift`. Where it fails the connection is closed. */
+export function acceptTls(connection: Connection, options: AcceptTlsOptions, callback: Accepted): void {
   let settled = false;
+  const raw = socketOf(connection);
   const socket = new TLSSocket(raw, { ...options.tls, isServer: true });
   const fail = (error: NodeJS.ErrnoException): void => {
     if (settled) return;

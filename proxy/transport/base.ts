@@ -1,6 +1,6 @@
-import type { Socket } from 'node:net';
+import type { Carrier, CarrierOwner } from './carrier.ts';
 import { Output } from './output.ts';
-import type { Transport, TransportHandler } from './transport.ts';
+import type { Transport, TransportHandler, TransportWatcher } from './transport.ts';
 import { beginCallback, endCallback, flushEager, flushLate } from './turn.ts';
 
 /** Pending bytes above which writers are told to stop. Bounds the memory of a connection whose peer does not read: one of an app or a client, of which there are hundreds. */
@@ -25,24 +25,21 @@ const NO_HANDLER: TransportHandler = { onData() {}, onDrain() {}, onEnd() {}, on
 /**
  * What both makers of a transport share: output, marks, the life of the connection. They differ in how bytes are read and how a buffer is given to the kernel.
  */
-export abstract class BaseTransport implements Transport {
+export abstract class BaseTransport implements Transport, CarrierOwner {
   readonly encrypted: boolean;
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  readonly localAddress: string;
-  readonly localPort: number;
   handler: TransportHandler = NO_HANDLER;
+  watcher: TransportWatcher | undefined = undefined;
   eager = true;
   errorCode = '';
   scheduled = false;
 
-  protected readonly socket: Socket;
   protected readonly output = new Output();
   /** Bytes of the write under way: given to the socket, which has not told yet that it is done with them. */
   protected inFlight = 0;
   /** The kernel has taken them all the same: TLS tells it only at the end of the turn. */
   protected inFlightTaken = false;
   protected dead = false;
+  readonly #carrier: Carrier;
   readonly #highWater: number;
   readonly #lowWater: number;
   /** Bytes of all writes. */
@@ -50,28 +47,30 @@ export abstract class BaseTransport implements Transport {
   #full = false;
   #ending = false;
   #shut = false;
+  #finished = false;
   #peerEnded = false;
   #early: Buffer[] | undefined = undefined;
   #earlyEnd = false;
 
-  protected constructor(socket: Socket, encrypted: boolean) {
-    this.socket = socket;
+  protected constructor(carrier: Carrier, encrypted: boolean) {
+    this.#carrier = carrier;
     this.encrypted = encrypted;
     this.#highWater = encrypted ? SHARED_HIGH_WATER : HIGH_WATER;
     this.#lowWater = this.#highWater * LOW_SHARE;
-    this.remoteAddress = socket.remoteAddress ?? '';
-    this.remotePort = socket.remotePort ?? 0;
-    this.localAddress = socket.localAddress ?? '';
-    this.localPort = socket.localPort ?? 0;
-    socket.on('error', (error: NodeJS.ErrnoException) => this.noteError(error.code ?? 'ERROR'));
-    socket.once('close', () => this.#closed());
-    if (socket.destroyed) setImmediate(() => this.#closed());
+    carrier.attach(this);
   }
 
   /** Gives `buffer[0, length)` to the socket. When it is not taken at once, `inFlight` counts it and `written` follows. */
   protected abstract send(buffer: Buffer, length: number): void;
   abstract pause(): void;
   abstract resume(): void;
+
+  get bytesRead(): number {
+    return this.#carrier.bytesRead;
+  }
+  get bytesWritten(): number {
+    return this.#carrier.bytesWritten;
+  }
 
   get pendingBytes(): number {
     return this.output.length + (this.inFlightTaken ? 0 : this.inFlight);
@@ -119,16 +118,14 @@ export abstract class BaseTransport implements Transport {
     if (this.dead) return;
     this.dead = true;
     this.output.discard();
-    this.socket.destroy();
+    this.#carrier.destroy();
   }
 
   reset(): void {
     if (this.dead) return;
     this.dead = true;
     this.output.discard();
-    // Below TLS there is no way to the TCP connection: its peer sees an end without close_notify.
-    if (this.encrypted) this.socket.destroy();
-    else this.socket.resetAndDestroy();
+    this.#carrier.reset();
   }
 
   /** Of the bytes in flight, those that the kernel has not taken; all of them where that is not known. */
@@ -211,24 +208,32 @@ export abstract class BaseTransport implements Transport {
   #shutWhenDone(): void {
     if (!this.#ending || this.#shut || this.dead || this.output.length + this.inFlight > 0) return;
     this.#shut = true;
-    this.socket.end();
+    this.#carrier.finish();
+  }
+
+  carrierFailed(code: string): void {
+    this.noteError(code);
+  }
+
+  carrierFinished(): void {
+    this.#finished = true;
     this.#closeWhenBothEnded();
   }
 
-  #closeWhenBothEnded(): void {
-    if (!this.#shut || !this.#peerEnded || this.dead) return;
-    // The FIN is with the kernel; nothing more can come in either direction.
-    if (this.socket.writableFinished) this.destroy();
-    else this.socket.once('finish', () => this.destroy());
-  }
-
-  #closed(): void {
+  carrierClosed(): void {
     this.dead = true;
     this.output.discard();
-    const handler = this.handler;
+    const { handler, watcher } = this;
     this.handler = NO_HANDLER;
+    this.watcher = undefined;
+    watcher?.transportClosed();
     beginCallback();
     handler.onClose();
     endCallback();
+  }
+
+  /** The FIN is with the kernel; nothing more can come in either direction. */
+  #closeWhenBothEnded(): void {
+    if (this.#finished && this.#peerEnded) this.destroy();
   }
 }

@@ -51,7 +51,8 @@ class Handles implements ChosenTransport {
 
   constructor(candidate: Wrap) {
     this.#candidate = candidate;
-    this.wrap = (socket) => (socket instanceof TLSSocket ? this.#tls : candidate)(socket);
+    const wrap: Wrap = (connection) => (connection instanceof TLSSocket ? this.#tls : candidate)(connection);
+    this.wrap = Object.assign(wrap, { tcp: candidate.tcp });
   }
 
   tryTls(): Promise<string | undefined> {

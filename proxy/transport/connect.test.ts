@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { test, type TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { CLOSED_PORT } from '../../test/testing/addresses.ts';
-import { connectPlain, connectTls, type ConnectOptions } from './connect.ts';
+import { connectPlain, connectTls, type PlainConnectOptions } from './connect.ts';
+import { tcpBindings } from './tcp-bindings.ts';
 
 const HOST = '127.0.0.1';
 
@@ -20,10 +21,10 @@ async function listening(t: TestContext, serve: (socket: Socket) => void): Promi
 }
 
 /** The code of the error, or 'connected'. */
-function outcome(options: ConnectOptions): Promise<string | undefined> {
+function outcome(options: PlainConnectOptions): Promise<string | undefined> {
   return new Promise((resolve) => {
-    connectPlain(options, (error, socket: Socket | undefined) => {
-      socket?.destroy();
+    connectPlain(options, (error, connection) => {
+      connection?.destroy();
       resolve(error === undefined ? 'connected' : error.code);
     });
   });
@@ -34,17 +35,76 @@ function standStill(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-test('a connection that stood before its time was over has not failed by a pause of the process', async (t) => {
-  const port = await listening(t, (socket) => socket.destroy());
-  const found = outcome({ host: HOST, port, timeoutMs: 5 });
-  // Behind the runtime's own: the system has been asked to connect by then.
-  process.nextTick(standStill, 50);
-  assert.equal(await found, 'connected');
-});
+const handles = tcpBindings();
+assert.ok(handles !== undefined, 'this runtime has what is below its sockets');
 
-test('a port that nobody listens on is refused', async () => {
-  assert.equal(await outcome({ host: HOST, port: CLOSED_PORT, timeoutMs: 60_000 }), 'ECONNREFUSED');
-});
+for (const [means, tcp] of [
+  ['handles', handles],
+  ['sockets', undefined],
+] as const) {
+  describe(`connecting by ${means}`, () => {
+    test('a connection that stood before its time was over has not failed by a pause of the process', async (t) => {
+      const port = await listening(t, (socket) => socket.destroy());
+      const found = outcome({ host: HOST, port, timeoutMs: 5, tcp });
+      // Behind the runtime's own: the system has been asked to connect by then.
+      process.nextTick(standStill, 50);
+      assert.equal(await found, 'connected');
+    });
+
+    test('a port that nobody listens on is refused', async () => {
+      assert.equal(await outcome({ host: HOST, port: CLOSED_PORT, timeoutMs: 60_000, tcp }), 'ECONNREFUSED');
+    });
+
+    test('an address that is not ours is no source, and one of the other family is none that counts', async (t) => {
+      const port = await listening(t, (socket) => socket.destroy());
+      const from = (localAddress: string) => outcome({ host: HOST, port, localAddress, tcp });
+      assert.equal(await from('203.0.113.1'), 'EADDRNOTAVAIL');
+      assert.equal(await from('2001:db8::1'), 'connected');
+    });
+
+    test('the source is the address that was asked for', async (t) => {
+      const seen = Promise.withResolvers<string | undefined>();
+      const port = await listening(t, (socket) => seen.resolve(socket.remoteAddress));
+      assert.equal(await outcome({ host: HOST, port, localAddress: '127.0.0.77', tcp }), 'connected');
+      assert.equal(await seen.promise, '127.0.0.77');
+    });
+
+    test('what is no address is an error, later than the call', async () => {
+      let called = false;
+      const failed = new Promise<string | undefined>((resolve) => {
+        connectPlain({ host: '300.1.1.1', port: 1, timeoutMs: 60_000, tcp }, (error) => {
+          assert.ok(called);
+          resolve(error?.code);
+        });
+      });
+      called = true;
+      assert.notEqual(await failed, undefined);
+    });
+
+    test('an attempt that was cancelled tells nothing, and leaves nothing', async (t) => {
+      const ended = Promise.withResolvers<void>();
+      const port = await listening(t, (socket) => socket.once('close', () => ended.resolve()).resume());
+      const cancel = connectPlain({ host: HOST, port, timeoutMs: 60_000, tcp }, () => assert.fail('told'));
+      // The kernel makes the connection within the call; ours is told of it in a later turn.
+      process.nextTick(() => {
+        cancel();
+        cancel();
+      });
+      await ended.promise;
+    });
+
+    test('IPv6', async (t) => {
+      const server = createServer((socket) => socket.destroy());
+      server.listen(0, '::1');
+      const failed = once(server, 'error').then(([error]) => error as NodeJS.ErrnoException);
+      const problem = await Promise.race([once(server, 'listening').then(() => undefined), failed]);
+      if (problem !== undefined) return t.skip(`::1: ${problem.code}`);
+      t.after(() => server.close());
+      const { port } = server.address() as AddressInfo;
+      assert.equal(await outcome({ host: '::1', port, localAddress: '::1', tcp }), 'connected');
+    });
+  });
+}
 
 test('a handshake that nobody answers is given up when its time is over', async (t) => {
   const port = await listening(t, () => {});

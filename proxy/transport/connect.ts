@@ -2,9 +2,13 @@ import { connect as connectTcp } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectOverTls } from 'node:tls';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import { errorName } from './stream-bindings.ts';
+import type { ConnectRequest, TcpBindings, TcpHandle } from './tcp-bindings.ts';
+import { TcpConnection, type Connection } from './tcp-connection.ts';
 
 /** Where to connect to. */
 export interface ConnectOptions {
+  /** A literal address. */
   host: string;
   port: number;
   /** Source address: our proxies bind the pod's, so that policies and metrics by source mean something. */
@@ -19,19 +23,26 @@ export interface TlsConnectOptions extends ConnectOptions {
   tls: ConnectionOptions;
 }
 
-/** Exactly one call: an error (with its system or TLS code) or a connected socket, to be wrapped in the same turn. */
-export type Connected<S extends Socket> = (
+/** By TCP alone. */
+export interface PlainConnectOptions extends ConnectOptions {
+  /** Without a socket of the runtime's. */
+  tcp?: TcpBindings | undefined;
+}
+
+/** Exactly one call, later than the one that it is given in: an error (with its system or TLS code) or a connection, to be wrapped in the same turn. */
+export type Connected<C extends Connection> = (
   error: NodeJS.ErrnoException | undefined,
-  socket: S | undefined,
+  connection: C | undefined,
 ) => void;
 
 /** Gives up an attempt that is under way; the callback is not called. */
 export type CancelConnect = () => void;
 
 /** Connects by TCP. */
-export function connectPlain(options: ConnectOptions, callback: Connected<Socket>): CancelConnect {
-  const socket = connectTcp(tcpOptions(options));
-  return settle(socket, 'connect', options, callback);
+export function connectPlain(options: PlainConnectOptions, callback: Connected<Connection>): CancelConnect {
+  if (options.tcp === undefined) return settle(connectTcp(tcpOptions(options)), 'connect', options, callback);
+  const attempt = new TcpAttempt(options.tcp, options, callback);
+  return () => attempt.cancel();
 }
 
 /** Connects by TCP and TLS; an error also when the snapshot's checks refuse the peer. */
@@ -52,9 +63,7 @@ interface NamingSocket extends TLSSocket {
 
 function tcpOptions(options: ConnectOptions) {
   const { host, port } = options;
-  // A source of the other family cannot be bound: a pod with two families then leaves the choice to the kernel.
-  const { localAddress: source } = options;
-  const localAddress = source?.includes(':') === host.includes(':') ? source : undefined;
+  const localAddress = sourceOf(options);
   return {
     host,
     port,
@@ -62,6 +71,85 @@ function tcpOptions(options: ConnectOptions) {
     allowHalfOpen: true,
     ...(localAddress === undefined ? {} : { localAddress }),
   };
+}
+
+/** A source of the other family cannot be bound: a pod with two families then leaves the choice to the kernel. */
+function sourceOf({ host, localAddress }: ConnectOptions): string | undefined {
+  return localAddress?.includes(':') === host.includes(':') ? localAddress : undefined;
+}
+
+/** A connect by a handle alone. */
+class TcpAttempt {
+  readonly #bindings: TcpBindings;
+  readonly #options: ConnectOptions;
+  readonly #callback: Connected<Connection>;
+  readonly #handle: TcpHandle;
+  #timeout: NodeJS.Timeout | undefined = undefined;
+  #settled = false;
+
+  constructor(bindings: TcpBindings, options: ConnectOptions, callback: Connected<Connection>) {
+    this.#bindings = bindings;
+    this.#options = options;
+    this.#callback = callback;
+    this.#handle = bindings.newHandle();
+    const error = this.#start();
+    if (error !== 0) queueMicrotask(() => this.#done(error));
+    const { timeoutMs } = options;
+    if (timeoutMs !== undefined) this.#timeout = expire(timeoutMs, () => this.#fail(expired(options)));
+  }
+
+  cancel(): void {
+    if (this.#settle()) this.#handle.close();
+  }
+
+  /** @returns 0, or the system's error */
+  #start(): number {
+    const handle = this.#handle;
+    const { host, port } = this.#options;
+    const source = sourceOf(this.#options);
+    const isV6 = host.includes(':');
+    if (source !== undefined) {
+      const error = isV6 ? handle.bind6(source, 0, 0) : handle.bind(source, 0);
+      if (error !== 0) return error;
+    }
+    const request: ConnectRequest = new this.#bindings.ConnectRequest();
+    request.oncomplete = (status) => this.#done(status);
+    return isV6 ? handle.connect6(request, host, port) : handle.connect(request, host, port);
+  }
+
+  #done(status: number): void {
+    const { host, port } = this.#options;
+    if (status !== 0) {
+      const code = errorName(status);
+      return this.#fail(withCode(`connecting to ${host}:${port} failed: ${code}`, code));
+    }
+    if (!this.#settle()) return;
+    this.#handle.setNoDelay(true);
+    this.#callback(undefined, new TcpConnection(this.#bindings, this.#handle));
+  }
+
+  #fail(error: NodeJS.ErrnoException): void {
+    if (!this.#settle()) return;
+    this.#handle.close();
+    this.#callback(error, undefined);
+  }
+
+  /** @returns whether it was not settled yet */
+  #settle(): boolean {
+    clearTimeout(this.#timeout);
+    if (this.#settled) return false;
+    this.#settled = true;
+    return true;
+  }
+}
+
+/** After a pause of the whole process timers come before what has been received meanwhile: that is looked at first. */
+function expire(timeoutMs: number, act: () => void): NodeJS.Timeout {
+  return setTimeout(() => setImmediate(act), timeoutMs);
+}
+
+function expired({ host, port, timeoutMs }: ConnectOptions): NodeJS.ErrnoException {
+  return withCode(`connecting to ${host}:${port} took longer than ${timeoutMs} ms`, 'ETIMEDOUT');
 }
 
 function settle<S extends Socket>(
@@ -81,10 +169,7 @@ function settle<S extends Socket>(
     socket.destroy();
     callback(error, undefined);
   };
-  const expired = (): void =>
-    fail(withCode(`connecting to ${where} took longer than ${timeoutMs} ms`, 'ETIMEDOUT'));
-  // After a pause of the whole process timers come before what has been received meanwhile: that is looked at first.
-  const timeout = timeoutMs === undefined ? undefined : setTimeout(() => setImmediate(expired), timeoutMs);
+  const timeout = timeoutMs === undefined ? undefined : expire(timeoutMs, () => fail(expired(options)));
   socket.on('error', (error) => {
     lastError = error;
     fail(error);

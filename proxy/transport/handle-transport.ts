@@ -4,8 +4,11 @@ import { BaseTransport } from './base.ts';
 import { recycle } from './buffers.ts';
 import { freeBulkRead, RECORD_BYTES, takeBulkRead } from './bulk-read.ts';
 import type { BulkRead } from './bulk-read.ts';
-import { streamBindings } from './stream-bindings.ts';
+import { SocketCarrier, type Carrier } from './carrier.ts';
+import { errorName, streamBindings } from './stream-bindings.ts';
 import type { StreamBindings, StreamHandle, WriteRequest } from './stream-bindings.ts';
+import { tcpBindings } from './tcp-bindings.ts';
+import { TcpConnection, type Connection } from './tcp-connection.ts';
 import { beginCallback, deliverLate, endCallback } from './turn.ts';
 import type { Transport, Wrap } from './transport.ts';
 
@@ -18,7 +21,10 @@ let readBuffers: { readonly whole: Buffer; readonly careful: Buffer } | undefine
 /** libuv's code for an orderly end of the stream. */
 const UV_EOF = -4095;
 
-/** Drives the socket's handle without the stream layer above it: no copy, no event and no object per read, one request object per outstanding write. */
+/** Of a write that the kernel took at once nobody needs the request: the next one, whose ever it is, is made with it. */
+let spareRequest: WriteRequest | undefined;
+
+/** Drives a connection's handle, without the stream layer that a socket has above it: no copy, no event and no object per read, one request object per outstanding write. */
 class HandleTransport extends BaseTransport {
   readonly #handle: StreamHandle;
   readonly #bindings: StreamBindings;
@@ -28,35 +34,37 @@ class HandleTransport extends BaseTransport {
   #bulk: BulkRead | undefined = undefined;
   /** It is noted for the end of the turn. */
   #late = false;
-  #spare: WriteRequest | undefined = undefined;
   #writing: Buffer | undefined = undefined;
-  /** One for all writes: there is one at a time. */
-  readonly #onComplete = (status: number): void => this.#completed(status);
+  /** One for all writes, since there is one at a time: from the first that the kernel does not take at once. */
+  #onComplete: ((status: number) => void) | undefined = undefined;
   #paused = false;
   /** The handle does not read. */
   #stopped = false;
   /** In the callback of a read: who pauses in it may well resume before its end, which then has cost nothing. */
   #reading = false;
 
-  constructor(socket: Socket, handle: StreamHandle, bindings: StreamBindings) {
-    super(socket, socket instanceof TLSSocket);
+  constructor(carrier: Carrier, encrypted: boolean, handle: StreamHandle, bindings: StreamBindings) {
+    super(carrier, encrypted);
     this.#handle = handle;
     this.#bindings = bindings;
     this.#read = buffers().whole;
-    this.#takeOver();
+    // Once per handle: every call adds another native listener.
+    handle.useUserBuffer(this.#read);
+    // What onread returns becomes the next read buffer; nothing: it stays.
+    handle.onread = (): Buffer | undefined => this.#onRead();
   }
 
-  #takeOver(): void {
-    // Once per handle: every call adds another native listener.
-    this.#handle.useUserBuffer(this.#read);
-    // What onread returns becomes the next read buffer; nothing: it stays.
-    this.#handle.onread = (): Buffer | undefined => this.#onRead();
-    const early: unknown = this.socket.read();
-    this.deferUntilHandlerSet(early instanceof Buffer ? early : undefined);
-    // The stream layer may have met the end already, without having told it.
-    if (this.socket.readableEnded) this.receivedEnd();
-    else this.socket.once('end', () => this.receivedEnd());
+  start(): void {
     this.#handle.readStart();
+  }
+
+  /** What the stream layer has read before, or met. */
+  inherit(socket: Socket): void {
+    const early: unknown = socket.read();
+    this.deferUntilHandlerSet(early instanceof Buffer ? early : undefined);
+    // It may have met the end already, without having told it.
+    if (socket.readableEnded) this.receivedEnd();
+    else socket.once('end', () => this.receivedEnd());
   }
 
   #onRead(): Buffer | undefined {
@@ -75,7 +83,7 @@ class HandleTransport extends BaseTransport {
       if (n === UV_EOF) {
         this.receivedEnd();
       } else if (n < 0) {
-        this.noteError(this.#bindings.errorName(n));
+        this.noteError(errorName(n));
         this.destroy();
       }
     }
@@ -131,21 +139,22 @@ class HandleTransport extends BaseTransport {
   }
 
   protected override send(buffer: Buffer, length: number): void {
-    const request = this.#spare ?? new this.#bindings.WriteWrap();
-    this.#spare = undefined;
+    const request = spareRequest ?? new this.#bindings.WriteWrap();
+    spareRequest = undefined;
     const error = this.#handle.writeBuffer(request, buffer.subarray(0, length));
     if (error !== 0) {
-      this.noteError(this.#bindings.errorName(error));
+      this.noteError(errorName(error));
       this.destroy();
       return;
     }
     if (this.#bindings.state[this.#bindings.lastWriteWasAsync] === 0) {
       // Taken at once: the request object was not used.
-      this.#spare = request;
+      spareRequest = request;
       recycle(buffer);
       return;
     }
     this.inFlight = length;
+    this.#onComplete ??= (status) => this.#completed(status);
     request.oncomplete = this.#onComplete;
     if (this.encrypted) {
       // It has been encrypted into memory of the runtime's: the next one to write finds ours in the cache.
@@ -169,8 +178,9 @@ class HandleTransport extends BaseTransport {
     this.#writing = undefined;
     if (buffer !== undefined) recycle(buffer);
     beginCallback();
-    if (status < 0) {
-      this.noteError(this.#bindings.errorName(status));
+    // What is under way when we close, fails by that.
+    if (status < 0 && !this.dead) {
+      this.noteError(errorName(status));
       this.destroy();
     }
     this.written(length);
@@ -203,13 +213,28 @@ function buffers(): { readonly whole: Buffer; readonly careful: Buffer } {
   return readBuffers;
 }
 
-/** A maker of transports on socket handles; undefined when this runtime does not have what it needs. */
+/** A maker of transports on handles; undefined when this runtime does not have what it needs. */
 export function handleWrap(fallback: Wrap): Wrap | undefined {
   const bindings = streamBindings();
-  if (bindings === undefined) return undefined;
-  return (socket: Socket): Transport => {
-    const handle = bindings.handleOf(socket);
+  const tcp = tcpBindings();
+  if (bindings === undefined || tcp === undefined) return undefined;
+  const wrap = (connection: Connection): Transport => {
+    if (connection instanceof TcpConnection) {
+      const transport = new HandleTransport(connection, false, connection.handle, bindings);
+      transport.start();
+      return transport;
+    }
+    const handle = bindings.handleOf(connection);
     // A socket that died between its event and this call has no handle: the fallback reports its close.
-    return handle === undefined ? fallback(socket) : new HandleTransport(socket, handle, bindings);
+    return handle === undefined ? fallback(connection) : onSocket(connection, handle, bindings);
   };
+  return Object.assign(wrap, { tcp });
+}
+
+function onSocket(socket: Socket, handle: StreamHandle, bindings: StreamBindings): Transport {
+  const encrypted = socket instanceof TLSSocket;
+  const transport = new HandleTransport(new SocketCarrier(socket, encrypted), encrypted, handle, bindings);
+  transport.inherit(socket);
+  transport.start();
+  return transport;
 }

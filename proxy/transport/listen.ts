@@ -1,5 +1,7 @@
 import { BoundSocket, createServer } from 'node:net';
-import type { AddressInfo, Server, Socket } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
+import type { TcpBindings, TcpHandle } from './tcp-bindings.ts';
+import { TcpConnection, type Acceptor, type Connection } from './tcp-connection.ts';
 
 /** Connections that the kernel completes before we accept them: bursts of new clients must not be refused. The kernel caps it by somaxconn. */
 const DEFAULT_BACKLOG = 4096;
@@ -14,8 +16,10 @@ export interface ListenOptions {
   maxConnections?: number;
   /** One was. */
   onDropped?: () => void;
-  /** A new connection, not read from yet. Its errors are caught; who takes it over hears of them by 'close'. */
-  onConnection(socket: Socket): void;
+  /** Without sockets of the runtime's. */
+  tcp?: TcpBindings | undefined;
+  /** A new connection, not read from yet. Its errors are caught; who takes it over hears of them when it closes. */
+  onConnection(connection: Connection): void;
 }
 
 /** A bound listening socket. */
@@ -65,9 +69,47 @@ export function listen(
     server.off('error', failed);
     // After binding, errors are of single accepts (too many open files): the server goes on.
     server.on('error', ignoreError);
+    // No connection is accepted before the next turn of the event loop.
+    if (options.tcp !== undefined) acceptHandles(server, options, options.tcp);
     const { address, port } = server.address() as AddressInfo;
     callback(undefined, { host: address, port, server, close: () => void server.close() });
   });
+}
+
+function acceptHandles(server: Server, options: ListenOptions, tcp: TcpBindings): void {
+  const acceptor = new HandleAcceptor(options, tcp);
+  tcp.takeAccepts(server, (error, handle) => {
+    // Too many open files: what came is closed, and the server goes on.
+    if (error === 0 && handle !== undefined) acceptor.accept(handle);
+  });
+}
+
+/** Holds a server's connections to their limit: the runtime counts its own sockets only. */
+class HandleAcceptor implements Acceptor {
+  readonly #options: ListenOptions;
+  readonly #tcp: TcpBindings;
+  #open = 0;
+
+  constructor(options: ListenOptions, tcp: TcpBindings) {
+    this.#options = options;
+    this.#tcp = tcp;
+  }
+
+  accept(handle: TcpHandle): void {
+    const { maxConnections, onDropped } = this.#options;
+    if (maxConnections !== undefined && this.#open >= maxConnections) {
+      handle.close();
+      onDropped?.();
+      return;
+    }
+    this.#open++;
+    handle.setNoDelay(true);
+    this.#options.onConnection(new TcpConnection(this.#tcp, handle, this));
+  }
+
+  left(): void {
+    this.#open--;
+  }
 }
 
 /** An error is followed by 'close', which the owner handles. */

@@ -6,7 +6,7 @@ import { causes } from '../errors.ts';
 import { FieldId, Head, setSpan } from '../message.ts';
 import type { RequestSink } from '../message.ts';
 import { http2Pair } from '../testing/http2-pair.ts';
-import { listenLoopback } from '../testing/loopback.ts';
+import { listenLoopback, listenTransports } from '../testing/loopback.ts';
 import { TRANSPORTS } from '../testing/transports.ts';
 import { WaitingSink } from '../testing/waiting-sink.ts';
 import { connectPlain } from './connect.ts';
@@ -31,15 +31,18 @@ async function tunnel(wrap: Wrap, onServer: (socket: Socket) => void) {
   const app = await listenLoopback(onServer);
   const route = (): RequestSink => {
     const waiting = new WaitingSink();
-    connectPlain({ host: app.host, port: app.port, timeoutMs: 5_000 }, (_error, socket) => {
-      if (socket === undefined) waiting.fail(causes.connectFailed);
-      else waiting.open(new OpaqueClientConnection(wrap(socket)));
-    });
+    connectPlain(
+      { host: app.host, port: app.port, timeoutMs: 5_000, tcp: wrap.tcp },
+      (_error, connection) => {
+        if (connection === undefined) waiting.fail(causes.connectFailed);
+        else waiting.open(new OpaqueClientConnection(wrap(connection)));
+      },
+    );
     return waiting;
   };
   const pair = await http2Pair(wrap, new TimerWheel(), route);
-  const listener = await listenLoopback((socket) => {
-    new OpaqueServerConnection(wrap(socket), () => pair.client).start(connectHead(), NO_BYTES);
+  const listener = await listenTransports(wrap, (transport) => {
+    new OpaqueServerConnection(transport, () => pair.client).start(connectHead(), NO_BYTES);
   });
   const close = (): void => {
     listener.close();

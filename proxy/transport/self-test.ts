@@ -1,9 +1,8 @@
-import { connect, createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { acceptTls } from './accept-tls.ts';
-import { connectTls } from './connect.ts';
-import { bind } from './listen.ts';
+import { connectPlain, connectTls, type Connected } from './connect.ts';
+import { listen, type Listener } from './listen.ts';
+import { socketOf, TcpConnection, type Connection } from './tcp-connection.ts';
 import type { Transport, Wrap } from './transport.ts';
 
 /** ms for a loopback exchange that takes a few; a runtime whose handles hang must not hang the start. */
@@ -14,26 +13,24 @@ const HOST = '127.0.0.1';
 /** How the two ends of a loopback connection become what is wrapped, and how much is sent through them. */
 interface Kind {
   readonly bytes: number;
-  accept(raw: Socket, accepted: (error: Error | undefined, socket: Socket | undefined) => void): void;
-  connect(port: number, connected: (error: Error | undefined, socket: Socket | undefined) => void): void;
+  accept(raw: Connection, accepted: Connected<Connection>): void;
+  connect(port: number, wrap: Wrap, connected: Connected<Connection>): void;
 }
 
 /** Larger than a socket buffer's default, so that partial and asynchronous writes are met. */
 const PLAIN: Kind = {
   bytes: 1024 * 1024,
-  accept: (raw, accepted) => accepted(undefined, raw),
-  connect(port, connected) {
-    const socket = connect({ host: HOST, port, allowHalfOpen: true });
-    socket.once('error', (error) => connected(error, undefined));
-    socket.once('connect', () => connected(undefined, socket));
-  },
+  // What is accepted by a handle becomes a socket where TLS comes by it; the other end stays what it is.
+  accept: (raw, accepted) => accepted(undefined, socketOf(raw)),
+  connect: (port, { tcp }, connected) =>
+    void connectPlain({ host: HOST, port, tcp, timeoutMs: TIMEOUT_MS }, connected),
 };
 
 /** Many records: what the runtime does above the kernel is what differs here. */
 const TLS: Kind = {
   bytes: 192 * 1024,
   accept: (raw, accepted) => acceptTls(raw, { tls: SERVER_TLS, timeoutMs: TIMEOUT_MS }, accepted),
-  connect: (port, connected) =>
+  connect: (port, _wrap, connected) =>
     void connectTls({ host: HOST, port, tls: CLIENT_TLS, timeoutMs: TIMEOUT_MS }, connected),
 };
 
@@ -61,35 +58,40 @@ export function testTls(wrap: Wrap): Promise<string | undefined> {
 
 function exchange(wrap: Wrap, kind: Kind): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const sockets: Socket[] = [];
+    const connections: Connection[] = [];
+    let listening: Listener | undefined;
     const finish = (failure: string | undefined): void => {
       clearTimeout(timeout);
-      for (const socket of sockets) socket.destroy();
-      server.close(() => resolve(failure));
+      for (const connection of connections) connection.destroy();
+      listening?.close();
+      resolve(failure);
     };
     const timeout = setTimeout(() => finish('it did not answer'), TIMEOUT_MS);
+    const careful = (act: () => void): void => {
+      try {
+        act();
+      } catch (thrown) {
+        finish(String(thrown));
+      }
+    };
     const use =
-      (run: (transport: Transport) => void) =>
-      (error: Error | undefined, socket: Socket | undefined): void => {
-        if (socket === undefined) return finish(error?.message);
-        sockets.push(socket);
-        try {
-          run(wrap(socket));
-        } catch (thrown) {
-          finish(String(thrown));
-        }
+      (run: (transport: Transport) => void): Connected<Connection> =>
+      (error, connection) => {
+        if (connection === undefined) return finish(error?.message);
+        connections.push(connection);
+        careful(() => run(wrap(connection)));
       };
-    const server = createServer({ allowHalfOpen: true }, (raw) => {
-      sockets.push(raw);
-      kind.accept(raw, use(echo));
-    });
-    server.once('error', (error) => finish(error.message));
-    server.listen(bind(HOST, 0), () => {
-      const { port } = server.address() as AddressInfo;
-      kind.connect(
-        port,
-        use((transport) => sendPattern(transport, kind.bytes, finish)),
-      );
+    const onConnection = (connection: Connection): void => {
+      connections.push(connection);
+      if (wrap.tcp !== undefined && !(connection instanceof TcpConnection))
+        return finish('a server did not hand over what it accepted');
+      careful(() => kind.accept(connection, use(echo)));
+    };
+    listen({ host: HOST, port: 0, tcp: wrap.tcp, onConnection }, (error, listener) => {
+      if (listener === undefined) return finish(error?.message);
+      listening = listener;
+      const connected = use((transport) => sendPattern(transport, kind.bytes, finish));
+      careful(() => kind.connect(listener.port, wrap, connected));
     });
   });
 }

@@ -19,7 +19,7 @@ export interface StreamHandle {
   readonly _parent?: { readonly writeQueueSize?: number };
 }
 
-/** What the runtime offers below its streams. Internal API: nothing else in the project may use it, and a self-test guards it. */
+/** What the runtime offers below its streams. Internal API: only this and `tcp-bindings.ts` use it, and a self-test guards both. */
 export interface StreamBindings {
   readonly WriteWrap: new () => WriteRequest;
   /** Written by the runtime before each callback. */
@@ -27,7 +27,6 @@ export interface StreamBindings {
   /** Indices into `state`. */
   readonly readBytesOrError: number;
   readonly lastWriteWasAsync: number;
-  errorName(code: number): string;
   handleOf(socket: Socket): StreamHandle | undefined;
 }
 
@@ -40,7 +39,7 @@ interface RawBinding {
 
 /** The bindings of this runtime; undefined when one of them is missing or has another shape. */
 export function streamBindings(): StreamBindings | undefined {
-  const raw = rawBinding();
+  const raw: RawBinding | undefined = rawBinding('stream_wrap');
   if (raw === undefined) return undefined;
   const { WriteWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync } = raw;
   if (typeof WriteWrap !== 'function' || !(streamBaseState instanceof Int32Array)) return undefined;
@@ -50,16 +49,16 @@ export function streamBindings(): StreamBindings | undefined {
     state: streamBaseState,
     readBytesOrError: kReadBytesOrError,
     lastWriteWasAsync: kLastWriteWasAsync,
-    errorName,
     handleOf,
   };
 }
 
-function rawBinding(): RawBinding | undefined {
+/** What the runtime has under a name; undefined: nothing. */
+export function rawBinding(name: string): Readonly<Record<string, unknown>> | undefined {
   const { binding } = process as unknown as { binding?: (name: string) => unknown };
   if (typeof binding !== 'function') return undefined;
   try {
-    return binding('stream_wrap') as RawBinding;
+    return binding(name) as Readonly<Record<string, unknown>>;
   } catch {
     // A runtime that no longer knows this binding.
     return undefined;
@@ -73,7 +72,8 @@ function handleOf(socket: Socket): StreamHandle | undefined {
   return methods.every((method) => typeof method === 'function') ? (handle as StreamHandle) : undefined;
 }
 
-function errorName(code: number): string {
+/** The system's name of a code that the runtime's insides answer with (`ECONNRESET`). */
+export function errorName(code: number): string {
   try {
     return getSystemErrorName(code);
   } catch {

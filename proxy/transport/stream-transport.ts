@@ -2,13 +2,19 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { BaseTransport } from './base.ts';
 import { recycle } from './buffers.ts';
+import { SocketCarrier } from './carrier.ts';
+import { socketOf, type Connection } from './tcp-connection.ts';
 import { beginCallback, endCallback } from './turn.ts';
 import type { Transport } from './transport.ts';
 
 /** The fallback: only the documented API of sockets. Costs about a third more CPU per small request than socket handles. */
 class StreamTransport extends BaseTransport {
+  readonly #socket: Socket;
+
   constructor(socket: Socket) {
-    super(socket, socket instanceof TLSSocket);
+    const encrypted = socket instanceof TLSSocket;
+    super(new SocketCarrier(socket, encrypted), encrypted);
+    this.#socket = socket;
     this.deferUntilHandlerSet(undefined);
     socket.on('data', (chunk: Buffer) => {
       beginCallback();
@@ -27,7 +33,7 @@ class StreamTransport extends BaseTransport {
 
   protected override send(buffer: Buffer, length: number): void {
     this.inFlight += length;
-    this.socket.write(buffer.subarray(0, length), (error) => {
+    this.#socket.write(buffer.subarray(0, length), (error) => {
       if (error === undefined || error === null) recycle(buffer);
       beginCallback();
       this.written(length);
@@ -36,15 +42,15 @@ class StreamTransport extends BaseTransport {
   }
 
   override pause(): void {
-    this.socket.pause();
+    this.#socket.pause();
   }
 
   override resume(): void {
-    this.socket.resume();
+    this.#socket.resume();
   }
 }
 
 /** A transport on the public stream API. */
-export function wrapStream(socket: Socket): Transport {
-  return new StreamTransport(socket);
+export function wrapStream(connection: Connection): Transport {
+  return new StreamTransport(socketOf(connection));
 }

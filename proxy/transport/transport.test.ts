@@ -9,6 +9,8 @@ import { HIGH_WATER, SHARED_HIGH_WATER } from './base.ts';
 import { chooseTransport, tryTransport } from './choose.ts';
 import { handleWrap } from './handle-transport.ts';
 import { wrapStream } from './stream-transport.ts';
+import type { TcpBindings } from './tcp-bindings.ts';
+import { socketOf } from './tcp-connection.ts';
 import type { Transport, Wrap } from './transport.ts';
 
 const handles = handleWrap(wrapStream);
@@ -218,6 +220,40 @@ test('the self-test falls back to streams when handles are missing, throw or cor
   assert.match(corrupting.reason, /changed/);
 });
 
+/** What another version of Node might do below its sockets, and what the self-test then says. */
+const brokenTcp: [name: string, change: (tcp: TcpBindings) => Partial<TcpBindings>, told: RegExp][] = [
+  ['servers hand nothing over', () => ({ takeAccepts: () => undefined }), /did not hand over/],
+  ['handles cannot be made', () => ({ newHandle: () => assert.fail('no handle') }), /no handle/],
+  [
+    'connecting fails',
+    ({ newHandle }) => ({ newHandle: () => Object.assign(newHandle(), { connect: () => -22 }) }),
+    /EINVAL/,
+  ],
+  [
+    'what is accepted cannot become a socket',
+    ({ takeAccepts }) => ({
+      takeAccepts: (server, accepted) =>
+        takeAccepts(server, (error, handle) => {
+          const readStop = (): number => assert.fail('no socket of it');
+          accepted(error, handle === undefined ? undefined : Object.assign(handle, { readStop }));
+        }),
+    }),
+    /no socket of it/,
+  ],
+];
+for (const [name, change, told] of brokenTcp) {
+  test(`where ${name}, public streams take over`, async () => {
+    assert.ok(handles?.tcp !== undefined);
+    const candidate: Wrap = (connection) => handles(connection);
+    const chosen = await tryTransport(
+      Object.assign(candidate, { tcp: { ...handles.tcp, ...change(handles.tcp) } }),
+    );
+    assert.equal(chosen.kind, 'stream');
+    assert.equal(chosen.wrap.tcp, undefined);
+    assert.match(chosen.reason, told);
+  });
+}
+
 /** Whether a wrap drives the socket's handle: what the handle calls is another function then. Destroys it. */
 function takesOver(wrap: Wrap, socket: Socket): boolean {
   const { _handle: handle } = socket as unknown as { _handle: { onread: unknown } };
@@ -232,7 +268,8 @@ function takesOver(wrap: Wrap, socket: Socket): boolean {
 async function sockets(security: 'plain' | 'tls'): Promise<Socket[]> {
   const taken: Socket[] = [];
   await transportPair(
-    (socket) => {
+    (connection) => {
+      const socket = socketOf(connection);
       taken.push(socket);
       return wrapStream(socket);
     },

@@ -1,18 +1,20 @@
-import type { Socket } from 'node:net';
+import type { TcpBindings } from './tcp-bindings.ts';
+import type { Connection } from './tcp-connection.ts';
 
 /** A connected byte stream, plain or TLS. Two makers stand behind it: socket handles (fast) and public streams (fallback). */
 export interface Transport {
   readonly encrypted: boolean;
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  readonly localAddress: string;
-  readonly localPort: number;
   /** Set once, before the first turn of the event loop ends. */
   handler: TransportHandler;
+  /** Told of its end, before the handler is. */
+  watcher: TransportWatcher | undefined;
   /** Written at the end of the read callback that caused it (few exchanges in flight), else as `turn.ts` has it: together with all that the turn, or this and the next one, bring. True at first. */
   eager: boolean;
   /** Why the connection broke, as a system error code (`ECONNRESET`); empty while it has not, or when it was closed properly. */
   readonly errorCode: string;
+  /** Bytes that have come and that have gone, on the wire as far as that is known; also when it is closed. */
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
   /** Bytes taken over but not yet given to the kernel. */
   readonly pendingBytes: number;
   /** Bytes that the kernel has taken, of all that were written: who looks twice sees whether a slow peer moves at all. */
@@ -49,5 +51,15 @@ export interface TransportHandler {
   onClose(): void;
 }
 
-/** Makes a transport of a connected socket (for TLS: after its handshake). Set the handler in the same turn. */
-export type Wrap = (socket: Socket) => Transport;
+/** Follows a connection without a part in it. */
+export interface TransportWatcher {
+  /** Exactly once. */
+  transportClosed(): void;
+}
+
+/** Makes a transport of a connection (for TLS: after its handshake). Set the handler in the same turn. */
+export interface Wrap {
+  (connection: Connection): Transport;
+  /** How connections for it are made; undefined: by sockets of the runtime's. */
+  readonly tcp?: TcpBindings | undefined;
+}

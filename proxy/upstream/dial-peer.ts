@@ -22,7 +22,7 @@ export interface DialOptions {
   identity: WorkloadIdentity;
   wrap: Wrap;
   /** A connection stands: for metrics. */
-  onConnected: (socket: TLSSocket, expected: EndpointIdentity) => void;
+  onConnected: (transport: Transport) => void;
   /** Source address of our connections: the pod's, so that policies by network mean something. */
   localAddress: string;
   /** ms for TCP and TLS together. */
@@ -51,8 +51,8 @@ export function peerDialer(
     }
     return connectTls({ host: address, port, localAddress, timeoutMs, tls }, (error, socket) => {
       if (socket !== undefined) {
-        options.onConnected(socket, expected);
         const transport = options.wrap(socket);
+        options.onConnected(transport);
         return callback({ kind: 'connected', protocol: chosenProtocol(socket), transport });
       }
       const cause = dialCause(error);

@@ -1,0 +1,94 @@
+import type { Server } from 'node:net';
+import { rawBinding, type StreamHandle } from './stream-bindings.ts';
+
+/** Where one end of a connection is. The runtime fills it in. */
+export interface EndPoint {
+  address?: string;
+  port?: number;
+  family?: string;
+}
+
+/** A connect under way. */
+export interface ConnectRequest {
+  oncomplete: (status: number) => void;
+}
+
+/** A half-close under way. */
+export interface ShutdownRequest {
+  oncomplete: () => void;
+}
+
+/** A TCP connection of the runtime's, without the socket above it. Calls that return a number: 0, or the system's error. */
+export interface TcpHandle extends StreamHandle {
+  readonly fd: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  bind(address: string, port: number): number;
+  bind6(address: string, port: number, flags: number): number;
+  connect(request: ConnectRequest, address: string, port: number): number;
+  connect6(request: ConnectRequest, address: string, port: number): number;
+  getpeername(into: EndPoint): number;
+  getsockname(into: EndPoint): number;
+  setNoDelay(on: boolean): number;
+  shutdown(request: ShutdownRequest): number;
+  /** `closed` is called in a later turn. */
+  close(closed?: () => void): void;
+  /** As `close`, with an RST for the peer. Not while a half-close is under way: the handle could then never be closed. */
+  reset(closed: () => void): number;
+}
+
+const HANDLE_METHODS = [
+  'bind',
+  'bind6',
+  'connect',
+  'connect6',
+  'getpeername',
+  'getsockname',
+  'setNoDelay',
+  'shutdown',
+  'close',
+  'reset',
+  'useUserBuffer',
+  'readStart',
+  'readStop',
+  'writeBuffer',
+] as const satisfies readonly (keyof TcpHandle)[];
+
+/** What the runtime offers below its TCP sockets and servers. Internal API, as `StreamBindings`. */
+export interface TcpBindings {
+  /** A handle that is not connected yet. */
+  readonly newHandle: () => TcpHandle;
+  readonly ConnectRequest: new () => ConnectRequest;
+  readonly ShutdownRequest: new () => ShutdownRequest;
+  /** From now on what the listening server accepts goes to `accepted` in place of its event; where this runtime's servers are different, to its event still. */
+  readonly takeAccepts: (server: Server, accepted: Accepted) => void;
+}
+
+/** 0 and a connection, or the error of a single accept: the server goes on. */
+export type Accepted = (error: number, handle: TcpHandle | undefined) => void;
+
+/** The bindings of this runtime; undefined when one of them is missing or has another shape. */
+export function tcpBindings(): TcpBindings | undefined {
+  const tcp = rawBinding('tcp_wrap');
+  const streams = rawBinding('stream_wrap');
+  if (tcp === undefined || streams === undefined) return undefined;
+  const { TCP, TCPConnectWrap, constants } = tcp;
+  const { ShutdownWrap } = streams;
+  const { SOCKET: kind } = (constants ?? {}) as { SOCKET?: unknown };
+  const classes = [TCP, TCPConnectWrap, ShutdownWrap];
+  if (!classes.every((one) => typeof one === 'function') || typeof kind !== 'number') return undefined;
+  const Handle = TCP as new (kind: number) => TcpHandle;
+  const { prototype } = Handle as { prototype: object };
+  if (!HANDLE_METHODS.every((name) => name in prototype)) return undefined;
+  return {
+    newHandle: () => new Handle(kind),
+    ConnectRequest: TCPConnectWrap as new () => ConnectRequest,
+    ShutdownRequest: ShutdownWrap as new () => ShutdownRequest,
+    takeAccepts,
+  };
+}
+
+function takeAccepts(server: Server, accepted: Accepted): void {
+  const { _handle: handle } = server as unknown as { _handle?: { onconnection?: unknown } | null };
+  if (typeof handle?.onconnection === 'function') handle.onconnection = accepted;
+}
