@@ -41,6 +41,15 @@ function seenBy(headers: IncomingMessage['headers']): Record<string, string> {
   return JSON.parse(headers['x-seen'] as string) as Record<string, string>;
 }
 
+test('a sidecar connects to its control plane before there is a request', async (t) => {
+  const mesh = await TestMesh.create();
+  t.after(() => mesh.close());
+  const east = await mesh.cluster('east');
+  const connecting = Promise.all([east.controlPlane.untilConnecting(), east.controlPlane.untilConnecting()]);
+  await mesh.sidecar(east, mesh.pod(east, 'web'));
+  await connecting;
+});
+
 describe('a pair of sidecars', () => {
   let mesh: TestMesh;
   let east: TestCluster;

@@ -34,6 +34,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 const SWEEP_MS = 60_000;
 /** ms a tick of the wheel that requests' own times are kept in: they are told in tens of ms. */
 const DEADLINE_TICK_MS = 10;
+/**
+ * ms from the first certificate to the connections to the control plane. The first request, which needs them, is to find them: it would wait for two handshakes and four round trips. Whoever asks
+ * whether the process is ready is answered before.
+ */
+const CONNECT_AFTER_MS = 50;
 /** ms between looks at what a drain still waits for. */
 const DRAIN_LOOK_MS = 20;
 
@@ -135,6 +140,11 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
   const channel = options.channel ?? grpc;
   const destination = channel(config.destinationAddress);
   const policy = channel(config.policyAddress);
+  const connecting = new Timer(() => {
+    destination.connect();
+    policy.connect();
+  });
+  void identity.ready.then(() => timers.arm(connecting, CONNECT_AFTER_MS));
   repeat(timers, SWEEP_MS, () => registry.sweep(now()));
   repeat(timers, TRIM_EVERY_MS, trimBuffers);
   return {

@@ -46,6 +46,8 @@ export class WarmUpControlPlane implements Channel {
     return { cancel: () => clearImmediate(immediate) };
   }
 
+  connect(): void {}
+
   close(): void {}
 
   #answer(path: string): object | undefined {

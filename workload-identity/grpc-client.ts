@@ -81,6 +81,9 @@ export function createChannel(options: ChannelOptions): Channel {
         cancel: () => call.cancel(),
       };
     },
+    connect() {
+      connection.acquire().catch(() => undefined);
+    },
     close() {
       for (const call of running) call.cancel();
       connection.close();

@@ -32,7 +32,7 @@ export interface BidiCall<I> extends Call {
   closeSend(): void;
 }
 
-/** gRPC to one address. Connects at the first call; a broken connection is made anew at the next, after a jittered back-off. */
+/** gRPC to one address. Connects at the first call, or when it is told to; a broken connection is made anew at the next call, after a jittered back-off. */
 export interface Channel {
   /** Rejects with a `GrpcError`. */
   unary<I extends object, O extends object>(
@@ -51,6 +51,8 @@ export interface Channel {
     handlers: StreamHandlers<O>,
     options?: CallOptions,
   ): BidiCall<I>;
+  /** Connects now where there is no connection, once: the next call need not wait for it then. What goes wrong the calls tell. */
+  connect(): void;
   /** Ends all calls with CANCELLED. */
   close(): void;
 }

@@ -30,6 +30,7 @@ class ManualChannel implements Channel {
     this.stream = handlers as StreamHandlers<unknown>;
     return { send() {}, closeSend() {}, cancel() {} };
   }
+  connect(): void {}
   close(): void {}
 }
 

@@ -31,6 +31,7 @@ function harness(probes: readonly string[] = []) {
     bidiStream: () => {
       throw new Error('only streams');
     },
+    connect: () => {},
     close: () => {},
     serverStream: (_method, message, handlers) => {
       const port = 'port' in message ? Number(message.port) : 0;

@@ -167,6 +167,7 @@ function channelTo(views: Views, policyViews: Views): Channel {
     bidiStream: () => {
       throw new GrpcError(grpcStatus.unimplemented, 'only streams');
     },
+    connect: () => {},
     close: () => {},
     serverStream: (method, message, handlers) => {
       const closers: (() => void)[] = [];

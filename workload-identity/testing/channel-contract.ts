@@ -41,10 +41,11 @@ const cleanups: (() => unknown)[] = [];
 /** A server that answers each call as the test says, in raw HTTP/2. */
 async function rawServer(
   handler: (stream: ServerHttp2Stream, headers: Record<string, unknown>) => void,
-): Promise<{ port: number; goaway: () => void; sessions: () => number }> {
+): Promise<{ port: number; goaway: () => void; sessions: () => number; connected: Promise<unknown> }> {
   const server = createSecureServer({ key: serverKey, cert: serverLeaf.pem + issuer.pem });
   let sessions = 0;
   const open = new Set<ServerHttp2Session>();
+  const connected = once(server, 'session');
   server.on('session', (session) => {
     sessions++;
     open.add(session);
@@ -64,6 +65,7 @@ async function rawServer(
     port: (server.address() as AddressInfo).port,
     goaway: () => open.forEach((session) => session.close()),
     sessions: () => sessions,
+    connected,
   };
 }
 
@@ -269,6 +271,25 @@ function channels(channelTo: ChannelTo, { connect, timed }: Engine): void {
       clock.advance(1_000);
       await assert.rejects(again);
       assert.equal(attempts, 2);
+    });
+
+    test('connects before its first call where it is told to, once', async () => {
+      const server = await rawServer((stream) => respond(stream, answer, { 'grpc-status': '0' }));
+      const channel = channelTo(server.port);
+      channel.connect();
+      channel.connect();
+      await server.connected;
+      await certify(channel);
+      assert.equal(server.sessions(), 1);
+    });
+
+    test('is told to connect in vain: its calls tell', async () => {
+      const channel = channelTo(1);
+      channel.connect();
+      await assert.rejects(certify(channel), refusedWith(grpcStatus.unavailable, /server:1.*ECONNREFUSED/));
+      channel.close();
+      channel.connect();
+      await assert.rejects(certify(channel), refusedWith(grpcStatus.cancelled, /closed/));
     });
 
     test('connects anew after its connection broke', async () => {

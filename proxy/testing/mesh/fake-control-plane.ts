@@ -56,11 +56,17 @@ export class FakeControlPlane {
   #streams = new Set<Stream>();
   #alive = true;
   #hangs = false;
+  #connecting: (() => void)[] = [];
   #told: { path: string; resolve: () => void }[] = [];
 
   /** Resolves when somebody has next been told the endpoints of a name. */
   untilTold(path: string): Promise<void> {
     return new Promise((resolve) => this.#told.push({ path, resolve }));
+  }
+
+  /** Resolves when a channel has been told to connect: each channel for one of those who wait. */
+  untilConnecting(): Promise<void> {
+    return new Promise((resolve) => this.#connecting.push(resolve));
   }
 
   /** Streams that are open. */
@@ -122,6 +128,9 @@ export class FakeControlPlane {
       unary: () => Promise.reject(new GrpcError(grpcStatus.unimplemented, 'the fake only streams')),
       bidiStream: () => {
         throw new Error('the fake has no streams in both directions');
+      },
+      connect: () => {
+        this.#connecting.shift()?.();
       },
       close: () => {},
       serverStream: (method, message, handlers) => {
