@@ -192,7 +192,15 @@ for (const [maker, wrap] of TRANSPORTS)
       await grpc.done;
       assert.deepEqual(
         [grpc.status, grpc.fields],
-        [200, ['l5d-proxy-error=not-exported', 'content-type=application/grpc', 'grpc-status=5']],
+        [
+          200,
+          [
+            'l5d-proxy-error=not-exported',
+            'content-type=application/grpc',
+            'grpc-status=5',
+            'grpc-message=not-exported',
+          ],
+        ],
       );
       pair.client.destroy();
     });

@@ -5,15 +5,19 @@ const ERROR = Buffer.from('l5d-proxy-error');
 const CONTENT_TYPE = Buffer.from('content-type');
 const GRPC = Buffer.from('application/grpc');
 const GRPC_STATUS = Buffer.from('grpc-status');
+const GRPC_MESSAGE = Buffer.from('grpc-message');
 
-/** The head of an answer that the proxy makes itself. gRPC clients get theirs as a status of gRPC, without trailers. */
+/** The head of an answer that the proxy makes itself. gRPC clients get theirs as a status of gRPC with a message, without trailers. */
 export function errorHead(cause: Cause, grpc: boolean): Head {
   const head = new Head();
   head.status = grpc ? 200 : cause.status;
-  addField(head, FieldId.l5dProxyError, ERROR, Buffer.from(cause.code, 'latin1'));
+  const code = Buffer.from(cause.code, 'latin1');
+  addField(head, FieldId.l5dProxyError, ERROR, code);
   if (grpc) {
     addField(head, FieldId.contentType, CONTENT_TYPE, GRPC);
     addField(head, FieldId.grpcStatus, GRPC_STATUS, Buffer.from(String(cause.grpc)));
+    // What people see of it: libraries show this, and no other field.
+    addField(head, FieldId.other, GRPC_MESSAGE, code);
   }
   return head;
 }
