@@ -44,4 +44,4 @@ FROM parts AS isthmus
 LABEL org.opencontainers.image.title="isthmus" \
       org.opencontainers.image.description="All parts of Isthmus; the first argument names the one to run"
 COPY --from=rehearsed --chown=0:0 /isthmus/*.compiled /isthmus/
-ENTRYPOINT ["node", "--max-semi-space-size=1", "--single-threaded-gc", "--disable-warning=ExperimentalWarning", "/isthmus/entrypoint.js"]
+ENTRYPOINT ["/isthmus/start"]

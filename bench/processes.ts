@@ -16,11 +16,12 @@ export type Role = 'proxy' | 'load';
 
 const PROCESSOR: Readonly<Record<Role, string>> = { proxy: '0', load: '1' };
 
-/** As containers are started (`Dockerfile`): the figures are of what is shipped. */
+/** As containers of proxies and gateways are started (`image/start.sh`): the figures are of what is shipped. */
 export const NODE_ARGS = [
   '--max-semi-space-size=1',
   '--single-threaded-gc',
   '--disable-warning=ExperimentalWarning',
+  '--use-openssl-ca',
 ] as const;
 export const NODE_ENV = { ...process.env, MALLOC_ARENA_MAX: '1' };
 

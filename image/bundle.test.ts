@@ -4,7 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as yaml from 'js-yaml';
@@ -80,6 +80,27 @@ suite('the bundle', () => {
     const done = spawnSync(process.execPath, [entrypoint(), 'nonsense'], { encoding: 'utf8' });
     assert.equal(done.status, 64);
     assert.match(done.stderr, /control-plane\|mirror-controller\|proxy\|gateway\|redirect/);
+  });
+
+  test('the script that starts parts hands on arguments and exit code', () => {
+    const env = { PATH: `${dirname(process.execPath)}:${process.env['PATH']}` };
+    const start = join(dir, 'dist', folder.parts, 'start');
+    const done = spawnSync(start, ['nonsense'], { encoding: 'utf8', env });
+    assert.equal(done.status, 64, done.stderr);
+    assert.match(done.stderr, /^usage: /);
+  });
+
+  test('only what believes the anchors of the mesh alone is started without public authorities', () => {
+    const bin = join(dir, 'bin');
+    mkdirSync(bin);
+    writeFileSync(join(bin, 'node'), '#!/bin/sh\necho "$@"', { mode: 0o755 });
+    const start = join(dir, 'dist', folder.parts, 'start');
+    const command = (part: string): string =>
+      spawnSync(start, [part, 'more'], { encoding: 'utf8', env: { PATH: `${bin}:${process.env['PATH']}` } })
+        .stdout;
+    for (const part of ['proxy', 'gateway'])
+      assert.match(command(part), new RegExp(`--use-openssl-ca .*entrypoint.js ${part} more\n$`));
+    for (const part of ['control-plane', 'mirror-controller']) assert.doesNotMatch(command(part), /openssl/);
   });
 
   test('a rehearsal keeps what V8 has compiled of a part by its end', async () => {

@@ -52,8 +52,8 @@ const SCRIPT = {
 } satisfies BuildOptions;
 
 /**
- * Makes one file of each part, of each worker thread, of the entry point and of the example, and copies the packages with machine code (this machine's). Rejects
- * when something cannot be resolved. @returns the files of the parts
+ * Makes one file of each part, of each worker thread, of the entry point and of the example, and copies the packages with machine code (this machine's) and the script that starts
+ * a part. Rejects when something cannot be resolved. @returns the files of the parts
  */
 export async function bundle(dist: string = DIST): Promise<string[]> {
   const outdir = join(dist, folder.parts);
@@ -69,6 +69,7 @@ export async function bundle(dist: string = DIST): Promise<string[]> {
   await write(outdir, scripts, workersApart({}), SCRIPT);
   await write(outdir, workers, workersApart({}));
   for (const name of NATIVE) copyNative(name, outdir);
+  cpSync(join(root, 'image/start.sh'), join(outdir, 'start'));
   const example = join(dist, folder.example);
   await write(example, { main: join(root, 'examples/main.ts') }, workersApart({}));
   await write(

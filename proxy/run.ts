@@ -1,3 +1,4 @@
+import { setDefaultCACertificates } from 'node:tls';
 import { createOwnLog, endProcess, EXIT_CONFIG, EXIT_FAILED, outliveFaults } from '../log/index.ts';
 import type { Logger } from '../workload-identity/index.ts';
 import { backgroundThreadsGiveWay } from './background-threads.ts';
@@ -34,6 +35,8 @@ export async function run<C extends MeshConfig>(
 ): Promise<void> {
   const config = readConfig(read);
   if (config === undefined) return;
+  // Only the mesh's anchors are believed. Else the first TLS context that is given one has the runtime make a store of all public authorities, to see whether it is its own: 10 ms of a start.
+  setDefaultCACertificates([]);
   const ownLog = createOwnLog({ name: part }, config.logLevel);
   const { log } = ownLog;
   outliveFaults(log);
