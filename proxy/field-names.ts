@@ -1,5 +1,5 @@
 import { isToken } from './characters.ts';
-import { FieldId } from './message.ts';
+import { FieldId } from './field-id.ts';
 
 /** Names of the fields that layers look for, by id. The `isthmus` ones are pseudo-headers: only the HTTP/2 codec may meet them. */
 const NAMES: readonly (readonly [FieldId, string])[] = [

@@ -1,5 +1,6 @@
 import { equalsIgnoreCase } from './field-names.ts';
-import { FieldId, type LastingField } from './message.ts';
+import { FieldId } from './field-id.ts';
+import type { LastingField } from './lasting-field.ts';
 import { hashBytes, wordsOf } from './words.ts';
 
 /** Bytes that came before, and the field that they mean: it need not be cut, checked and looked up again. */

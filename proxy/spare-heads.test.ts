@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FieldId, MAX_FIELDS } from './message.ts';
+import { FieldId } from './field-id.ts';
+import { MAX_FIELDS } from './head.ts';
 import { giveHead, takeHead, takeHeadFor } from './spare-heads.ts';
 
 test('a head belongs to one owner at a time: who is called meanwhile gets another', () => {

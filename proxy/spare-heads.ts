@@ -1,4 +1,4 @@
-import { Head } from './message.ts';
+import { Head } from './head.ts';
 
 /** What a busy moment needs: a head is some kilobytes of arrays. */
 const MAX_SPARE_HEADS = 256;

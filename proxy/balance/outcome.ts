@@ -1,5 +1,6 @@
 import { causes, type Cause } from '../errors.ts';
-import { FieldId, type Head } from '../message.ts';
+import { FieldId } from '../field-id.ts';
+import type { Head } from '../head.ts';
 import type { Outcome } from './failure-accrual.ts';
 
 /** As Linkerd counts: DEADLINE_EXCEEDED, PERMISSION_DENIED, INTERNAL, UNAVAILABLE, DATA_LOSS. */

@@ -1,7 +1,8 @@
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
-import { SWITCHING_PROTOCOLS } from '../message.ts';
-import type { Exchange, Head, RequestSink, ResponseSink } from '../message.ts';
+import { SWITCHING_PROTOCOLS } from '../head.ts';
+import type { Head } from '../head.ts';
+import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
 import { giveHead, takeHead } from '../spare-heads.ts';
 import { Inflow, Outflow } from '../transport/flow.ts';
 import { OutputStall } from '../transport/output-stall.ts';

@@ -2,8 +2,9 @@ import { equalBytes } from '../bytes.ts';
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
 import { equalsIgnoreCase, fieldIdOf, isHopByHop, mayUpgradeTo } from '../field-names.ts';
-import { FieldId, MAX_FIELDS, SWITCHING_PROTOCOLS } from '../message.ts';
-import type { Head } from '../message.ts';
+import { FieldId } from '../field-id.ts';
+import { MAX_FIELDS, SWITCHING_PROTOCOLS } from '../head.ts';
+import type { Head } from '../head.ts';
 import { indexOfByte } from '../words.ts';
 import { knownLine, rememberLine, type KnownLine } from './known-lines.ts';
 import {

@@ -1,8 +1,9 @@
 import { copyBytes } from '../bytes.ts';
 import type { Cause } from '../errors.ts';
 import { isHopByHop, isIsthmusField } from '../field-names.ts';
-import { FieldId } from '../message.ts';
-import type { Head, Span } from '../message.ts';
+import { FieldId } from '../field-id.ts';
+import type { Head } from '../head.ts';
+import type { Span } from '../span.ts';
 import { nodeHttp } from '../node-http.ts';
 import type { Transport } from '../transport/transport.ts';
 

@@ -1,5 +1,6 @@
 import { isCredential, KnownBytes, MAX_KNOWN_BYTES, type Known } from '../known-bytes.ts';
-import type { FieldId, LastingField } from '../message.ts';
+import type { FieldId } from '../field-id.ts';
+import type { LastingField } from '../lasting-field.ts';
 import { indexOfByte, wordsOf } from '../words.ts';
 
 /** A field line that came before, `name: value` and its line end. */

@@ -1,4 +1,5 @@
-import { SWITCHING_PROTOCOLS, type Exchange, type Head } from '../message.ts';
+import { SWITCHING_PROTOCOLS, type Head } from '../head.ts';
+import type { Exchange } from '../message.ts';
 import type { Transport } from '../transport/transport.ts';
 import { BodyWriter } from './body-writer.ts';
 import type { OutgoingBody } from './body-writer.ts';

@@ -1,7 +1,10 @@
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
-import { Exchange, FieldId, SWITCHING_PROTOCOLS } from '../message.ts';
-import type { Head, RequestSink, ResponseSink } from '../message.ts';
+import { FieldId } from '../field-id.ts';
+import { SWITCHING_PROTOCOLS } from '../head.ts';
+import { Exchange } from '../message.ts';
+import type { Head } from '../head.ts';
+import type { RequestSink, ResponseSink } from '../message.ts';
 import { giveHead, takeHead } from '../spare-heads.ts';
 import { Deadline } from '../transport/deadline.ts';
 import { Inflow, Outflow } from '../transport/flow.ts';

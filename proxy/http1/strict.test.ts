@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { Head, MAX_FIELDS, spanText } from '../message.ts';
+import { Head, MAX_FIELDS } from '../head.ts';
+import { spanText } from '../span.ts';
 import type { Exchange, RequestSink } from '../message.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
 import { TimerWheel } from '../transport/timers.ts';

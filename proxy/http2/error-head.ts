@@ -1,5 +1,6 @@
 import type { Cause } from '../errors.ts';
-import { FieldId, Head } from '../message.ts';
+import { FieldId } from '../field-id.ts';
+import { Head } from '../head.ts';
 
 const ERROR = Buffer.from('l5d-proxy-error');
 const CONTENT_TYPE = Buffer.from('content-type');

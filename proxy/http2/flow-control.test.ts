@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
-import { Head } from '../message.ts';
+import { Head } from '../head.ts';
 import type { Exchange, RequestSink } from '../message.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
 import { SETTINGS, frame, readFrames, requestFrame, wordFrame } from '../testing/http2-frames.ts';

@@ -1,8 +1,11 @@
 import { equalBytes } from '../bytes.ts';
 import { parseDecimal, isAuthority, isTarget, isToken } from '../characters.ts';
 import { equalsIgnoreCase, isHopByHop, isIsthmusField, mayUpgradeTo } from '../field-names.ts';
-import { FieldId, lastingOf, SWITCHING_PROTOCOLS } from '../message.ts';
-import type { Head, HeadSpan } from '../message.ts';
+import { FieldId } from '../field-id.ts';
+import { SWITCHING_PROTOCOLS } from '../head.ts';
+import { lastingOf } from '../lasting-field.ts';
+import type { Head } from '../head.ts';
+import type { HeadSpan } from '../lasting-field.ts';
 import { HpackDecoder } from './hpack-decoder.ts';
 import type { FieldTarget } from './hpack-decoder.ts';
 import { ENTRY_OVERHEAD, Kind } from './hpack-table.ts';

@@ -1,7 +1,8 @@
 import { equalBytes } from '../bytes.ts';
 import { isFieldValue, isLowerToken } from '../characters.ts';
 import { fieldIdOf } from '../field-names.ts';
-import { FieldId, type LastingField } from '../message.ts';
+import { FieldId } from '../field-id.ts';
+import type { LastingField } from '../lasting-field.ts';
 import { STATIC_FIELDS } from './static-table.ts';
 
 /** What a name is: a `FieldId`, or one of these. */

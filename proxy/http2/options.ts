@@ -1,5 +1,6 @@
 import type { Cause } from '../errors.ts';
-import type { Exchange, Head, RequestSink, ResponseSink } from '../message.ts';
+import type { Head } from '../head.ts';
+import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 
 /** What a connection needs. */

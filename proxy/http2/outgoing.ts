@@ -1,6 +1,7 @@
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
-import type { Exchange, Head, RequestSink, ResponseSink } from '../message.ts';
+import type { Head } from '../head.ts';
+import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
 import { errorHead } from './error-head.ts';

@@ -1,5 +1,5 @@
 import { copyHead } from '../copy-head.ts';
-import type { Head } from '../message.ts';
+import type { Head } from '../head.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import { DEFAULT_FRAME_SIZE, DEFAULT_WINDOW, LARGEST_FRAME, MAX_WINDOW } from './frames.ts';
 import type { FrameWriter } from './frame-writer.ts';

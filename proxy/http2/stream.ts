@@ -1,4 +1,5 @@
-import type { Exchange, Head, RequestSink } from '../message.ts';
+import type { Head } from '../head.ts';
+import type { Exchange, RequestSink } from '../message.ts';
 import { Backlog } from './backlog.ts';
 
 /** RFC 9113 section 5.1. A stream has an object from its HEADERS on, and push is off: so there is no idle and no reserved one. */

@@ -1,5 +1,7 @@
 import { causes } from '../errors.ts';
-import { FieldId, FieldSet, Head, type Exchange } from '../message.ts';
+import { FieldId, FieldSet } from '../field-id.ts';
+import { Head } from '../head.ts';
+import type { Exchange } from '../message.ts';
 import type { FilterAnswer } from '../route/filters.ts';
 import type { InFlight } from '../in-flight.ts';
 import type { TimerWheel } from '../transport/timers.ts';

@@ -1,6 +1,7 @@
 import { Http1ServerConnection } from '../http1/server-connection.ts';
 import { Http2Connection } from '../http2/connection.ts';
-import type { Exchange, Head, RequestSink } from '../message.ts';
+import type { Head } from '../head.ts';
+import type { Exchange, RequestSink } from '../message.ts';
 import { OpaqueServerConnection } from '../transport/opaque.ts';
 import type { HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { TimerWheel } from '../transport/timers.ts';

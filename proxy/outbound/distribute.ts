@@ -1,5 +1,6 @@
 import { causes, type Cause } from '../errors.ts';
-import { Head, type Exchange, type RequestSink } from '../message.ts';
+import { Head } from '../head.ts';
+import type { Exchange, RequestSink } from '../message.ts';
 import type { FilterAnswer } from '../route/filters.ts';
 import { routeOf } from '../route/limits-layer.ts';
 import type { Availability, Plan } from '../route/plan.ts';

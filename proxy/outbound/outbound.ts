@@ -2,12 +2,13 @@ import { isIPv6 } from 'node:net';
 import { causes, type Cause } from '../errors.ts';
 import { Http1ServerConnection, type Http1ServerOptions } from '../http1/server-connection.ts';
 import { Http2Connection } from '../http2/connection.ts';
-import type { Exchange, Head, RequestSink } from '../message.ts';
+import type { Head } from '../head.ts';
+import type { Exchange, RequestSink } from '../message.ts';
 import type { Destination } from '../original-destination.ts';
 import type { ConnectionTracker } from '../telemetry/connections.ts';
 import type { DetectMetrics } from '../telemetry/detect-metrics.ts';
 import type { HttpMetrics } from '../telemetry/http-metrics.ts';
-import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
+import type { TcpCells, TcpMetrics } from '../telemetry/tcp-metrics.ts';
 import { OpaqueServerConnection } from '../transport/opaque.ts';
 import type { Connection } from '../transport/tcp-connection.ts';
 import type { TimerWheel } from '../transport/timers.ts';
@@ -54,6 +55,8 @@ type OnConnect = NonNullable<Http1ServerOptions['onConnect']>;
 export class Outbound {
   readonly #options: OutboundOptions;
   readonly #connections = new Set<{ drain(): void }>();
+  /** Of all connections of apps, from the first on: their labels are the same. */
+  #cells: TcpCells | undefined = undefined;
   #opaque = 0;
   #draining = false;
 
@@ -106,11 +109,14 @@ export class Outbound {
 
   #take(accepted: Connection): Transport {
     const { tcp, tracker, wrap } = this.#options;
+    this.#cells ??= tcp.cells({
+      direction: 'outbound',
+      peer: 'src',
+      tls: 'no_identity',
+      no_tls_reason: 'loopback',
+    });
     const transport = wrap(accepted);
-    tracker.track(
-      transport,
-      tcp.cells({ direction: 'outbound', peer: 'src', tls: 'no_identity', no_tls_reason: 'loopback' }),
-    );
+    tracker.track(transport, this.#cells);
     return transport;
   }
 

@@ -1,7 +1,8 @@
 import type { RequestHeaderModifier } from '../../api/proto/gen/linkerd/http_route_pb.js';
 import { isToken } from '../characters.ts';
 import { equalsIgnoreCase, fieldIdOf, isHopByHop } from '../field-names.ts';
-import { FieldId, type Head } from '../message.ts';
+import { FieldId } from '../field-id.ts';
+import type { Head } from '../head.ts';
 
 interface Field {
   readonly id: FieldId;

@@ -8,7 +8,8 @@ import { GrpcRouteMatchSchema } from '../../api/proto/gen/linkerd/grpc_route_pb.
 import { HostMatchSchema, HttpRouteMatchSchema } from '../../api/proto/gen/linkerd/http_route_pb.js';
 import { HttpMethod_Registered } from '../../api/proto/gen/linkerd/http_types_pb.js';
 import { fieldIdOf } from '../field-names.ts';
-import { Head, setSpan } from '../message.ts';
+import { Head } from '../head.ts';
+import { setSpan } from '../span.ts';
 import { compileGrpcMatch, compileHttpMatch, RouteTable } from './compile-match.ts';
 
 function request(

@@ -1,6 +1,7 @@
 import { routeExpression } from '../../api/route-expression.ts';
 import { equalsIgnoreCase } from '../field-names.ts';
-import { spanText, type Head } from '../message.ts';
+import type { Head } from '../head.ts';
+import { spanText } from '../span.ts';
 
 /** Does a request fit? Compiled once; called for each request. */
 export interface Matcher {

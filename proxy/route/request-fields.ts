@@ -1,6 +1,7 @@
 import { GRPC_CONDITIONS, parseDuration, parseStatusRange } from '../../api/traffic-syntax.ts';
 import { equalsIgnoreCase } from '../field-names.ts';
-import { FieldId, type Head } from '../message.ts';
+import { FieldId } from '../field-id.ts';
+import type { Head } from '../head.ts';
 import type { Route, Timeouts } from './outbound-rules.ts';
 import { DEFAULT_BACK_OFF, grpcCodes, MAX_KEPT_BYTES, type RetryPolicy } from './retry-policy.ts';
 

@@ -1,5 +1,6 @@
 import { parseDecimal } from '../characters.ts';
-import { FieldId, type Head } from '../message.ts';
+import { FieldId } from '../field-id.ts';
+import type { Head } from '../head.ts';
 
 /** There is no `grpc-status`. */
 export const NO_GRPC_STATUS = -1;

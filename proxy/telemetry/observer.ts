@@ -1,4 +1,5 @@
-import type { Exchange, Head } from '../message.ts';
+import type { Head } from '../head.ts';
+import type { Exchange } from '../message.ts';
 import type { Outcome } from './http-metrics.ts';
 
 /** Follows the requests of one stack one by one: the access log, traces. */

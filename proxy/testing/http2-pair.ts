@@ -1,4 +1,5 @@
-import type { Exchange, Head, RequestSink } from '../message.ts';
+import type { Head } from '../head.ts';
+import type { Exchange, RequestSink } from '../message.ts';
 import { Http2Connection } from '../http2/connection.ts';
 import type { Http2Options } from '../http2/connection.ts';
 import type { TimerWheel } from '../transport/timers.ts';

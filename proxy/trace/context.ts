@@ -1,6 +1,7 @@
 import { ByteWriter } from '../byte-writer.ts';
 import { hexValue } from '../characters.ts';
-import { FieldId, FieldSet, type Head } from '../message.ts';
+import { FieldId, FieldSet } from '../field-id.ts';
+import type { Head } from '../head.ts';
 import { PARENT_ID_AT, SPAN_ID_AT, SPAN_ID_BYTES, TRACE_ID_BYTES, type Span } from './span.ts';
 
 /**

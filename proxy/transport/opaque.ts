@@ -1,6 +1,7 @@
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
-import { Exchange, Head } from '../message.ts';
+import { Head } from '../head.ts';
+import { Exchange } from '../message.ts';
 import type { RequestSink, ResponseSink } from '../message.ts';
 import { Inflow, Outflow } from './flow.ts';
 import type { Transport, TransportHandler } from './transport.ts';

@@ -1,7 +1,9 @@
 import type { Cause } from '../errors.ts';
 import { isGrpc } from '../field-names.ts';
 import { copyHead } from '../copy-head.ts';
-import { FieldId, type Exchange, type Head, type RequestSink } from '../message.ts';
+import { FieldId } from '../field-id.ts';
+import type { Head } from '../head.ts';
+import type { Exchange, RequestSink } from '../message.ts';
 import { MAX_KEPT_BYTES } from '../route/retry-policy.ts';
 import { giveHead, takeHeadFor } from '../spare-heads.ts';
 import type { Timer } from '../transport/timers.ts';

@@ -1,4 +1,5 @@
-import { Head, setSpan } from '../message.ts';
+import { Head } from '../head.ts';
+import { setSpan } from '../span.ts';
 
 /** Head of an opaque stream (ARCHITECTURE.md 4). */
 export function connectHead(authority: string): Head {

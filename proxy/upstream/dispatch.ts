@@ -1,6 +1,7 @@
 import { causes, type Cause } from '../errors.ts';
 import { copyHead } from '../copy-head.ts';
-import type { Exchange, Head, RequestSink, ResponseSink } from '../message.ts';
+import type { Head } from '../head.ts';
+import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
 import { grpcStatusOf } from '../telemetry/classify.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import { Attempt } from './attempt.ts';

@@ -1,5 +1,7 @@
 import { pseudoHeader } from '../../api/names.ts';
-import { FieldId, lastingField, type Head, type LastingField } from '../message.ts';
+import { FieldId } from '../field-id.ts';
+import type { Head } from '../head.ts';
+import { lastingField, type LastingField } from '../lasting-field.ts';
 
 const names = new Map<FieldId, string>([
   [FieldId.isthmusPort, pseudoHeader.port],

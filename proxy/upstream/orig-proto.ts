@@ -1,5 +1,7 @@
 import { equalBytes } from '../bytes.ts';
-import { FieldId, type Exchange, type Head, type ResponseSink } from '../message.ts';
+import { FieldId } from '../field-id.ts';
+import type { Head } from '../head.ts';
+import type { Exchange, ResponseSink } from '../message.ts';
 import type { Cause } from '../errors.ts';
 
 /**

@@ -1,5 +1,6 @@
 import type { Cause } from '../errors.ts';
-import type { Exchange, Head } from '../message.ts';
+import type { Head } from '../head.ts';
+import type { Exchange } from '../message.ts';
 import { grpcCodeOf, isFailure, NO_GRPC_STATUS } from '../telemetry/classify.ts';
 import type { HttpCells, Outcome } from '../telemetry/http-metrics.ts';
 import type { Observed, RequestObserver } from '../telemetry/observer.ts';

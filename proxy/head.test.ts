@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { copyHead } from './copy-head.ts';
-import { FieldId, FieldSet, Head, lastingField, lastingOf, setSpan, spanText } from './message.ts';
+import { FieldId, FieldSet } from './field-id.ts';
+import { Head } from './head.ts';
+import { lastingField, lastingOf } from './lasting-field.ts';
+import { setSpan, spanText } from './span.ts';
 
 interface Field {
   id: FieldId;
