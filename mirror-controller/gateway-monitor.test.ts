@@ -86,6 +86,23 @@ test('a gateway that is dead from the start is told dead', async (t) => {
   assert.equal(monitor.view.alive, false);
 });
 
+test('a gateway of which nothing is known is looked for more often, and no sooner told dead', async (t) => {
+  const { clock, monitor, world } = watch(t, ['192.0.2.1']);
+  world.answer = failure('ConnectionFailed');
+  await clock.advance(1000);
+  assert.equal(world.probes.length, 5);
+  world.answer = alive;
+  await clock.advance(250);
+  assert.equal(monitor.view.alive, true);
+  await clock.advance(2999);
+  assert.equal(world.probes.length, 7);
+  world.answer = failure('ConnectionFailed');
+  await clock.advance(6000);
+  assert.equal(monitor.view.alive, true);
+  await clock.advance(3000);
+  assert.equal(monitor.view.alive, false);
+});
+
 test('one of several addresses that answers is enough', async (t) => {
   const { clock, monitor, world } = watch(t, ['192.0.2.1', '192.0.2.2']);
   world.answer = (address) => (address === '192.0.2.2' ? alive : failure('Timeout'));

@@ -35,6 +35,8 @@ export interface GatewayMonitorOptions {
 
 /** Linkerd's: up to a tenth on top of the period. */
 const JITTER = 0.1;
+/** ms between probes as long as nothing is known of a gateway: whoever has just made a link waits for it. They are over with the verdict, after so many periods as it takes failures at most. */
+const UNKNOWN_PERIOD_MS = 250;
 /** Host names are looked up again this often, and at each failed probe. */
 const RESOLVE_MS = 30_000;
 
@@ -45,6 +47,8 @@ export class GatewayMonitor {
   #told: { addresses: readonly string[]; port: number };
   #view: GatewayView;
   #failures = 0;
+  /** When a probe is next due by the period: failures of earlier ones do not count. */
+  #dueAt = Number.NEGATIVE_INFINITY;
   #resolvedAt = Number.NEGATIVE_INFINITY;
   #last: ProbeResult | undefined;
   #trust: Trust;
@@ -109,11 +113,14 @@ export class GatewayMonitor {
   }
 
   async #runRound(): Promise<void> {
+    const { clock, random, settings } = this.#options;
+    const due = clock.now() >= this.#dueAt;
     await this.#refreshAddresses();
-    await this.#probeAll();
+    await this.#probeAll(due);
     this.#round = undefined;
-    const { periodMs } = this.#options.settings.probe;
-    this.#schedule(periodMs * (1 + JITTER * this.#options.random()));
+    if (due) this.#dueAt = clock.now() + settings.probe.periodMs * (1 + JITTER * random());
+    const untilDue = Math.max(0, this.#dueAt - clock.now());
+    this.#schedule(this.#view.alive === undefined ? Math.min(UNKNOWN_PERIOD_MS, untilDue) : untilDue);
   }
 
   async #refreshAddresses(): Promise<void> {
@@ -130,7 +137,7 @@ export class GatewayMonitor {
     this.#setView({ ...this.#view, addresses, port: told.port });
   }
 
-  async #probeAll(): Promise<void> {
+  async #probeAll(due: boolean): Promise<void> {
     const { settings, probe } = this.#options;
     const { addresses, port } = this.#view;
     const { path, timeoutMs } = settings.probe;
@@ -139,10 +146,10 @@ export class GatewayMonitor {
       addresses.map((address) => probe({ address, port, path, timeoutMs, expected })),
     );
     const result = results.find((r) => r.kind === 'alive') ?? results[0] ?? noAddress;
-    if (!this.#stopped) this.#judge(result);
+    if (!this.#stopped) this.#judge(result, due);
   }
 
-  #judge(result: ProbeResult): void {
+  #judge(result: ProbeResult, due: boolean): void {
     this.#last = result;
     this.#noteTrust(result);
     this.#options.onProbe(result);
@@ -152,7 +159,7 @@ export class GatewayMonitor {
       return;
     }
     // Without a certificate of our own nothing was learnt about the gateway.
-    if (result.reason === 'NoIdentity') return;
+    if (result.reason === 'NoIdentity' || !due) return;
     this.#failures += 1;
     if (this.#failures >= this.#options.settings.probe.failureThreshold)
       this.#setView({ ...this.#view, alive: false });
