@@ -1,7 +1,7 @@
 import type { Logger, WorkloadIdentity } from '../../workload-identity/index.ts';
 import type { Endpoint, EndpointIdentity } from '../balance/endpoint.ts';
 import type { ConnectionTracker } from '../telemetry/connections.ts';
-import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
+import type { TcpCells, TcpMetrics } from '../telemetry/tcp-metrics.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport, Wrap } from '../transport/transport.ts';
 import { peerDialer } from '../upstream/dial-peer.ts';
@@ -97,7 +97,7 @@ export class Peers {
         alpn,
         timeoutMs: connectMs,
         log,
-        onConnected: (transport) => this.#track(transport, endpoint),
+        onConnected: this.#counting(endpoint),
       },
       endpoint.address,
       endpoint.dialPort,
@@ -115,7 +115,7 @@ export class Peers {
       localAddress,
       timeoutMs: connectMs,
       wrap,
-      onConnected: (transport) => this.#track(transport, endpoint),
+      onConnected: this.#counting(endpoint),
     });
     return new ServerConnections({
       connect,
@@ -128,17 +128,19 @@ export class Peers {
     });
   }
 
-  #track(transport: Transport, endpoint: Endpoint): void {
+  /** Counts connections to an endpoint; its series begin with the first. */
+  #counting(endpoint: Endpoint): (transport: Transport) => void {
     const { tcp, tracker } = this.#options;
-    tracker.track(
-      transport,
-      tcp.cells({
+    let cells: TcpCells | undefined;
+    return (transport) => {
+      cells ??= tcp.cells({
         direction: 'outbound',
         peer: 'dst',
         target_addr: `${endpoint.address}:${endpoint.dialPort}`,
         ...tlsLabels(endpoint),
-      }),
-    );
+      });
+      tracker.track(transport, cells);
+    };
   }
 }
 
