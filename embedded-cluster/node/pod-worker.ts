@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Container, Pod } from '../../api/kubernetes-types.ts';
 import { referenceTo } from '../events.ts';
-import { ApiError } from '../types.ts';
-import type { StoredObject } from '../types.ts';
 import { ContainerRunner } from './container-runner.ts';
 import type { PodPlace } from './downward.ts';
 import type { GracePeriod } from './grace-period.ts';
 import type { NodeContext } from './node-context.ts';
+import { PodContainers } from './pod-containers.ts';
+import { PodObject } from './pod-object.ts';
 import { planPod } from './pod-plan.ts';
 import { endBeforeStart, hasSucceeded } from './pod-recovery.ts';
 import { podStatus } from './pod-status.ts';
@@ -37,8 +37,8 @@ export class PodWorker {
   readonly #node: NodeContext;
   readonly #dir: string;
   readonly #volumes: PodVolumes;
-  readonly #init: ContainerRunner[];
-  readonly #main: ContainerRunner[];
+  readonly #containers: PodContainers;
+  readonly #object: PodObject;
   readonly #startTime: number;
   #pod: Pod;
   #podIp: string | undefined;
@@ -68,10 +68,8 @@ export class PodWorker {
     const shown = pod.status?.podIP;
     if (this.#outcome === undefined && shown !== undefined && node.addresses.adopt(shown, this.uid))
       this.#podIp = shown;
-    this.#init = (pod.spec?.initContainers ?? []).map((c) =>
-      this.#runner(c, c.restartPolicy === 'Always' ? 'sidecar' : 'init'),
-    );
-    this.#main = (pod.spec?.containers ?? []).map((c) => this.#runner(c, 'main'));
+    this.#object = new PodObject(node.client, this.uid);
+    this.#containers = new PodContainers(pod, (container, kind) => this.#runner(container, kind));
     this.wake();
   }
 
@@ -113,13 +111,13 @@ export class PodWorker {
 
   /** A ConfigMap or Secret (`configmaps/name`) of its namespace has changed. */
   sourceChanged(reference: string): void {
-    for (const container of [...this.#init, ...this.#main]) container.retryNow();
+    this.#containers.retryNow();
     if (volumeReferences(this.#pod).has(reference)) this.#volumesDue = true;
     this.wake();
   }
 
   container(name: string): ContainerRunner | undefined {
-    return [...this.#init, ...this.#main].find((c) => c.name === name);
+    return this.#containers.named(name);
   }
 
   wake(): void {
@@ -189,8 +187,7 @@ export class PodWorker {
     const now = this.#node.clock.now();
     const plan = planPod({
       restartPolicy: this.#pod.spec?.restartPolicy ?? 'Always',
-      init: this.#init.map((c) => c.view(now)),
-      main: this.#main.map((c) => c.view(now)),
+      ...this.#containers.views(now),
       initialized: this.#initialized,
     });
     this.#initialized = plan.initialized;
@@ -198,7 +195,7 @@ export class PodWorker {
     if (plan.stopSidecars) this.#stopSidecars();
     for (const name of plan.start) await this.container(name)?.start();
     for (const wait of plan.wait) this.container(wait.name)?.showBackoff();
-    for (const c of this.#main) c.showWaiting(this.#initialized ? 'ContainerCreating' : 'PodInitializing');
+    this.#containers.showWaiting(this.#initialized ? 'ContainerCreating' : 'PodInitializing');
     const waits = plan.wait.map((wait) => wait.waitMs);
     if (plan.start.length > 0) this.#again = true;
     if (waits.length > 0) this.#wakeAfter('plan', Math.min(...waits));
@@ -221,7 +218,7 @@ export class PodWorker {
     };
     const ms = (this.#pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS) * 1000;
     const grace = this.#node.gracePeriod(ms);
-    void this.#stopAll(grace).finally(() => {
+    void this.#containers.stop(grace).finally(() => {
       grace.dispose();
       this.wake();
     });
@@ -234,20 +231,11 @@ export class PodWorker {
     this.#stoppingSidecars = true;
     const ms = (this.#pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS) * 1000;
     const grace = this.#node.gracePeriod(ms);
-    void this.#stopAll(grace).finally(() => {
+    void this.#containers.stop(grace).finally(() => {
       grace.dispose();
       this.#stoppingSidecars = false;
       this.wake();
     });
-  }
-
-  /** Main containers and running init containers at once; a sidecar when all that came after it have ended. preStop hooks of all run from the beginning. */
-  async #stopAll(grace: GracePeriod): Promise<void> {
-    const first = [...this.#main, ...this.#init.filter((c) => c.kind === 'init')];
-    const ended = first.map((c) => c.stop(grace, `Stopping container ${c.name}`));
-    for (const sidecar of this.#init.filter((c) => c.kind === 'sidecar').reverse())
-      ended.push(sidecar.stop(grace, `Stopping container ${sidecar.name}`, Promise.all(ended.slice())));
-    await Promise.all(ended);
   }
 
   #end(why: Ending['why'], graceMs: number): void {
@@ -263,34 +251,21 @@ export class PodWorker {
   async #finish(ending: Ending): Promise<void> {
     for (const cancel of this.#timers.values()) cancel();
     await this.#tryReport(ending);
-    await this.#stopAll(ending.grace);
+    await this.#containers.stop(ending.grace);
     ending.grace.dispose();
     if (ending.why === 'shutdown') {
       this.#isClosed = true;
       this.#closed.resolve();
       return;
     }
-    this.#outcome ??= { phase: this.#main.every(endedWell) ? 'Succeeded' : 'Failed' };
+    this.#outcome ??= { phase: this.#containers.endedWell ? 'Succeeded' : 'Failed' };
     if (ending.why === 'deleted') await this.#tryReport(ending);
     // As a kubelet: who sees that the pod is gone may rely on there being nothing left of it.
     rmSync(this.#dir, { recursive: true, force: true });
-    if (ending.why === 'deleted') await this.#deleteObject();
+    if (ending.why === 'deleted') await this.#object.delete(this.#pod);
     this.#isClosed = true;
     this.#closed.resolve();
     this.#onClosed();
-  }
-
-  async #deleteObject(): Promise<void> {
-    const { name = '', namespace } = this.#pod.metadata ?? {};
-    try {
-      await this.#node.client.delete('pods', namespace, name, {
-        gracePeriodSeconds: 0,
-        preconditions: { uid: this.uid },
-      });
-    } catch (error) {
-      // Gone, or already another pod of the same name.
-      if (!(error instanceof ApiError && (error.code === 404 || error.code === 409))) throw error;
-    }
   }
 
   /**
@@ -309,33 +284,20 @@ export class PodWorker {
 
   /** Writes the status, where it differs from what the API shows. */
   async #report(): Promise<void> {
-    const { name = '', namespace } = this.#pod.metadata ?? {};
-    const live = this.#node.client.get('pods', namespace, name);
-    if (live === undefined || live.metadata.uid !== this.uid) return;
-    const status = podStatus({
-      pod: live,
-      init: this.#init.map((c) => c.status()),
-      main: this.#main.map((c) => c.status()),
-      initialized: this.#initialized,
-      sandboxReady: this.#sandboxReady,
-      podIp: this.#podIp,
-      hostIp: this.#node.hostIp,
-      outcome: this.#stillRuns() ? undefined : this.#outcome,
-      startTime: this.#startTime,
-      now: this.#node.clock.now(),
-    });
-    if (isDeepStrictEqual(status, live['status'])) return;
-    try {
-      await this.#node.client.update('pods', { ...live, status } as StoredObject, { subresource: 'status' });
-    } catch (error) {
-      if (error instanceof ApiError && error.code === 404) return;
-      if (!(error instanceof ApiError && error.code === 409)) throw error;
-      this.#again = true;
-    }
-  }
-
-  #stillRuns(): boolean {
-    return [...this.#init, ...this.#main].some((c) => c.running);
+    const written = await this.#object.writeStatus(this.#pod, (live) =>
+      podStatus({
+        pod: live,
+        ...this.#containers.statuses(),
+        initialized: this.#initialized,
+        sandboxReady: this.#sandboxReady,
+        podIp: this.#podIp,
+        hostIp: this.#node.hostIp,
+        outcome: this.#containers.running ? undefined : this.#outcome,
+        startTime: this.#startTime,
+        now: this.#node.clock.now(),
+      }),
+    );
+    if (written === 'conflict') this.#again = true;
   }
 
   #runner(container: Container, kind: ContainerRunner['kind']): ContainerRunner {
@@ -395,8 +357,4 @@ export class PodWorker {
   get #name(): string {
     return `${this.#pod.metadata?.namespace ?? ''}/${this.#pod.metadata?.name ?? ''}`;
   }
-}
-
-function endedWell(container: ContainerRunner): boolean {
-  return container.state.kind === 'terminated' && container.state.exitCode === 0;
 }
