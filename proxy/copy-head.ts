@@ -1,9 +1,9 @@
 import { copyBytes } from './bytes.ts';
+import type { FieldId } from './field-id.ts';
 import { Head } from './head.ts';
 import { lastingOf } from './lasting-field.ts';
-import { pointAt } from './span.ts';
-import type { FieldId } from './field-id.ts';
 import type { HeadSpan } from './lasting-field.ts';
+import { pointAt } from './span.ts';
 import type { Span } from './span.ts';
 
 const EMPTY = Buffer.alloc(0);

@@ -2,14 +2,13 @@ import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
 import { FieldId } from '../field-id.ts';
 import { SWITCHING_PROTOCOLS } from '../head.ts';
-import { Exchange } from '../message.ts';
 import type { Head } from '../head.ts';
+import { Exchange } from '../message.ts';
 import type { RequestSink, ResponseSink } from '../message.ts';
 import { giveHead, takeHead } from '../spare-heads.ts';
 import { Deadline } from '../transport/deadline.ts';
 import { Inflow, Outflow } from '../transport/flow.ts';
 import { OutputStall } from '../transport/output-stall.ts';
-import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport, TransportHandler } from '../transport/transport.ts';
 import { BodyReader } from './body-reader.ts';
 import { HeadReader, HeadStatus } from './head-reader.ts';
@@ -24,22 +23,9 @@ import {
   LINGER_MS,
 } from './limits.ts';
 import { ResponseWriter } from './response-writer.ts';
+import type { Http1ServerOptions } from './server-options.ts';
 
-/** What a connection from a client needs. */
-export interface Http1ServerOptions {
-  timers: TimerWheel;
-  /** Says where a request goes; `requestHead` of the answer is called next, by the codec. */
-  route(x: Exchange, head: Head): RequestSink;
-  /**
-   * CONNECT: a cause refuses it; a function accepts it: it is called after the 200 has been written, with the transport (set its handler at once) and the bytes
-   * that came behind the head (a copy). Absent: CONNECT is refused.
-   */
-  onConnect?(head: Head): Cause | ((transport: Transport, rest: Buffer) => void);
-  /** A head that was refused before there was an exchange; for counting. */
-  onRefused?(cause: Cause): void;
-  /** Exactly once, when the connection is gone. Not after CONNECT handed its transport over. */
-  onClose?(): void;
-}
+export type { Http1ServerOptions } from './server-options.ts';
 
 const CONNECTED = Buffer.from('HTTP/1.1 200 Connection Established\r\n\r\n');
 const NO_BYTES = Buffer.alloc(0);

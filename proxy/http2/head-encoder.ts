@@ -1,8 +1,8 @@
 import { equalBytes } from '../bytes.ts';
 import { isHopByHop, isIsthmusField } from '../field-names.ts';
 import { FieldId } from '../field-id.ts';
-import { lastingField, lastingOf } from '../lasting-field.ts';
 import type { Head } from '../head.ts';
+import { lastingField, lastingOf } from '../lasting-field.ts';
 import type { HeadSpan, LastingField } from '../lasting-field.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
 import { ENTRY_OVERHEAD, Kind, STATIC_LENGTH, staticEntry } from './hpack-table.ts';

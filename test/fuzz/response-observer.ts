@@ -1,7 +1,7 @@
 import type { Cause } from '../../proxy/errors.ts';
 import { SWITCHING_PROTOCOLS } from '../../proxy/head.ts';
-import { Layer } from '../../proxy/message.ts';
 import type { Head } from '../../proxy/head.ts';
+import { Layer } from '../../proxy/message.ts';
 import type { Exchange, ResponseSink } from '../../proxy/message.ts';
 import { fieldsOf } from './relay.ts';
 
