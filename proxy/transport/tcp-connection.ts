@@ -95,6 +95,7 @@ export class TcpConnection implements Carrier {
 
   /** Hands it over to a socket of the runtime's, which comes paused: for who needs one. Errors of it are caught; its close tells of them. */
   toSocket(): Socket {
+    if (!this.#alive) return new Socket().destroy();
     // As the runtime's own servers make theirs: options that its types do not know.
     const options: object = { handle: this.handle, allowHalfOpen: true, pauseOnCreate: true };
     const socket = new Socket(options);
