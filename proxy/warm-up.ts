@@ -10,6 +10,7 @@ import { connectPlain } from './transport/connect.ts';
 import type { Listener } from './transport/listen.ts';
 import type { Transport, Wrap } from './transport/transport.ts';
 import { WarmUpControlPlane } from './warm-up-control-plane.ts';
+import { WarmUpAnswerEnd, warmUpAnswers, WarmUpRequestEnd, warmUpRequests } from './warm-up-messages.ts';
 
 /** Requests after which the compilers have seen the usual way often enough. More would gain little and cost the pod's start. */
 const REQUESTS = 2_000;
@@ -27,11 +28,6 @@ const GRACE_MS = 200;
 
 const HOST = '127.0.0.1';
 const SERVICE = 'warm-up.isthmus:80';
-const BODY = 'x'.repeat(100);
-const ANSWER = Buffer.from(
-  `HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: ${BODY.length}\r\n\r\n${BODY}`,
-);
-const REQUEST = Buffer.from(`GET http://${SERVICE}/ HTTP/1.1\r\nhost: ${SERVICE}\r\naccept: */*\r\n\r\n`);
 
 /** How much a warm-up is, what comes first. On the slowest machine it is one request: an image's rehearsal has then seen the whole way. */
 export interface WarmUpLimits {
@@ -101,6 +97,8 @@ class Asking {
   readonly #wrap: Wrap;
   readonly #more: (done: number) => boolean;
   readonly #open = new Set<Transport>();
+  readonly #requests = warmUpRequests(SERVICE);
+  #asked = 0;
   #done = 0;
   #over = false;
 
@@ -138,29 +136,38 @@ class Asking {
   }
 
   #ask(transport: Transport, onClose: () => void): void {
-    let received = 0;
+    const answer = new WarmUpAnswerEnd();
     transport.handler = {
-      onData: (_buffer, start, end) => {
-        received += end - start;
-        // What is added to the answer on its way is less than another answer.
-        if (received < ANSWER.length || this.#over) return;
-        received = 0;
-        if (this.#more(++this.#done)) transport.write(REQUEST, 0, REQUEST.length);
+      onData: (buffer, start, end) => {
+        if (!answer.read(buffer, start, end) || this.#over) return;
+        if (this.#more(++this.#done)) this.#send(transport);
         else this.stop();
       },
       onDrain() {},
       onEnd: () => transport.destroy(),
       onClose,
     };
-    transport.write(REQUEST, 0, REQUEST.length);
+    this.#send(transport);
+  }
+
+  #send(transport: Transport): void {
+    const request = this.#requests[this.#asked++ % this.#requests.length];
+    if (request !== undefined) transport.write(request, 0, request.length);
   }
 }
 
-/** An app that answers every read: requests come one at a time on a connection, each small enough to come whole. */
+/** An app that answers every request: they come one at a time on a connection. */
 function startApp(wrap: Wrap): Promise<Listener> {
+  const answers = warmUpAnswers();
+  let answered = 0;
   const serve = (transport: Transport): void => {
+    const request = new WarmUpRequestEnd();
     transport.handler = {
-      onData: () => void transport.write(ANSWER, 0, ANSWER.length),
+      onData: (buffer, start, end) => {
+        if (!request.read(buffer, start, end)) return;
+        const answer = answers[answered++ % answers.length];
+        if (answer !== undefined) transport.write(answer, 0, answer.length);
+      },
       onDrain() {},
       onEnd: () => transport.end(),
       onClose() {},
