@@ -6,6 +6,7 @@ import { dnsIdentity, spiffeId } from '../api/names.ts';
 import { CertificateManager, CHECK_PERIOD_MS, RENEW_AT_SHARE } from './certificate-manager.ts';
 import { ManualClock } from './testing/manual-clock.ts';
 import { makeAnchor, makeIssuer, makeLeaf, workload } from './testing/test-ca.ts';
+import { VerifyError } from './types.ts';
 
 const HOUR_MS = 3_600_000;
 const LIFE_MS = 24 * HOUR_MS;
@@ -93,4 +94,55 @@ test('however time and the identity service behave, one request runs at a time, 
     }),
     { numRuns: 40 },
   );
+});
+
+test('certificates that cannot be used are asked for less and less often, and at once when the anchors change', async () => {
+  const clock = new ManualClock(START);
+  let asked = 0;
+  let notAfter = START - HOUR_MS;
+  const manager = new CertificateManager({
+    identity: dnsIdentity(web),
+    spiffeId: spiffeId(web),
+    keys,
+    clock,
+    logger,
+    random: () => 0,
+    trustReady: () => true,
+    verify: () =>
+      notAfter < clock.now()
+        ? new VerifyError('expired', 'the leaf has expired')
+        : {
+            dnsName: dnsIdentity(web),
+            spiffeId: spiffeId(web),
+            workload: web,
+            fingerprint: '00',
+            notAfter,
+          },
+    certifier: async () => {
+      asked++;
+      return { leaf, intermediates: [], validUntil: notAfter };
+    },
+    changed: () => {},
+  });
+  const pass = async (ms: number): Promise<void> => {
+    for (let left = ms; left > 0; left -= 500) {
+      clock.advance(500);
+      manager.check();
+      await settle();
+    }
+  };
+  manager.check();
+  await settle();
+  assert.equal(asked, 1);
+  await pass(10_000);
+  const early = asked;
+  assert.ok(early > 3, `${early} times`);
+  await pass(10 * 60_000);
+  assert.ok(asked - early <= 21, `${asked - early} times in ten minutes`);
+  assert.equal(manager.state.kind, 'waiting');
+  notAfter = clock.now() + LIFE_MS;
+  manager.anchorsChanged();
+  await settle();
+  assert.equal(manager.state.kind, 'certified');
+  manager.stop();
 });

@@ -19,11 +19,18 @@ export const CHECK_PERIOD_MS = 30_000;
 /** ms between failed attempts: a mesh that starts, or comes back, must not wait long for its slowest pod; a refused connection costs little. */
 const RETRY_MIN_MS = 200;
 const RETRY_MAX_MS = 3_000;
+/**
+ * ms between certificates that were issued and cannot be used, as where this machine's clock is wrong: each costs the service a TokenReview and a signature, and the next one is likely to
+ * be no better. Changed anchors are tried at once.
+ */
+const REFUSED_MIN_MS = 1_000;
+const REFUSED_MAX_MS = 60_000;
 
 /** Gets the first certificate and renews it. The only writer of `state`. */
 export class CertificateManager {
   readonly #options: CertificateManagerOptions;
   readonly #backOff: BackOff;
+  readonly #refusedBackOff: BackOff;
   #state: IdentityState = { kind: 'waiting', attempts: 0, lastError: undefined };
   /** The certificate in use, parsed. */
   #leaf: X509Certificate | undefined;
@@ -34,6 +41,7 @@ export class CertificateManager {
   constructor(options: CertificateManagerOptions) {
     this.#options = options;
     this.#backOff = createBackOff(RETRY_MIN_MS, RETRY_MAX_MS, options.random);
+    this.#refusedBackOff = createBackOff(REFUSED_MIN_MS, REFUSED_MAX_MS, options.random);
   }
 
   get state(): IdentityState {
@@ -45,7 +53,7 @@ export class CertificateManager {
     return this.#refreshes;
   }
 
-  /** Compares the clock with what is held, and starts a request where one is due. Called at start, at least every `CHECK_PERIOD_MS`, and after changes of the anchors. */
+  /** Compares the clock with what is held, and starts a request where one is due. Called at start and at least every `CHECK_PERIOD_MS`. */
   check(): void {
     const now = this.#options.clock.now();
     if (this.#state.kind === 'certified' && now > this.#state.certificate.validUntil) {
@@ -57,6 +65,14 @@ export class CertificateManager {
       this.#set({ kind: 'expired', certificate, attempts: 0, lastError });
     }
     if (this.#due(now) && this.#retry === undefined) void this.#request();
+  }
+
+  /** What was refused may be acceptable now, and what is held may not be. */
+  anchorsChanged(): void {
+    this.#retry?.cancel();
+    this.#retry = undefined;
+    this.#refusedBackOff.reset();
+    this.check();
   }
 
   renew(): void {
@@ -97,12 +113,14 @@ export class CertificateManager {
   async #request(): Promise<void> {
     if (this.#requesting || !this.#options.trustReady()) return;
     this.#requesting = true;
+    let backOff = this.#backOff;
     try {
       const { identity, keys, certifier } = this.#options;
       const issued = await certifier({ identity, csr: writeCsr(keys, identity) });
+      backOff = this.#refusedBackOff;
       this.#accept(issued);
     } catch (error) {
-      this.#failed(error instanceof Error ? error.message : String(error));
+      this.#failed(error instanceof Error ? error.message : String(error), backOff.next());
     } finally {
       this.#requesting = false;
     }
@@ -118,6 +136,7 @@ export class CertificateManager {
     const certificate: LeafCertificate = { ...issued, validUntil, issuedAt: now };
     const renewAt = now + Math.max((validUntil - now) * RENEW_AT_SHARE, RENEW_MIN_MS);
     this.#backOff.reset();
+    this.#refusedBackOff.reset();
     this.#refreshes++;
     this.#options.logger.info(
       { identity: this.#options.identity, validUntil: isoTime(validUntil), renewAt: isoTime(renewAt) },
@@ -149,9 +168,9 @@ export class CertificateManager {
     return { leaf, notAfter: judged.notAfter };
   }
 
-  #failed(message: string): void {
+  /** @param delay ms until the next attempt */
+  #failed(message: string, delay: number): void {
     if (this.#state.kind === 'stopped') return;
-    const delay = this.#backOff.next();
     this.#options.logger.warn(
       { error: message, retryInMs: Math.round(delay) },
       'no certificate from the identity service',

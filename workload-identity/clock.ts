@@ -3,16 +3,19 @@ export interface Timer {
   cancel(): void;
 }
 
-/** Wall time and timers, passed in so that tests can move time. */
+/** Time and timers, passed in so that tests can move time. */
 export interface Clock {
   /** Wall time, ms since the epoch. May jump. */
   now(): number;
+  /** ms from an arbitrary start: for durations, since it never jumps. */
+  monotonic(): number;
   /** Runs `callback` once after `ms`. A timer never keeps the process alive. */
   after(ms: number, callback: () => void): Timer;
 }
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   after: (ms, callback) => {
     const handle = setTimeout(callback, ms);
     handle.unref();

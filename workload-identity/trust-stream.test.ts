@@ -60,6 +60,8 @@ test('says for how long it has not been up to date', () => {
   breakOff();
   clock.advance(30_000);
   assert.equal(stream.staleSeconds, 30);
+  clock.jump(-3_600_000);
+  assert.equal(stream.staleSeconds, 30, 'the clock was set, nothing else');
   breakOff();
   clock.advance(30_000);
   assert.equal(stream.staleSeconds, 60, 'an attempt that fails is no contact');

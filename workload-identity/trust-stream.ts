@@ -21,7 +21,7 @@ export class TrustStream {
   readonly #options: TrustStreamOptions;
   readonly #backOff: BackOff;
   #state: State = { kind: 'off' };
-  /** Wall ms: when the stream was up to date last, or was started. */
+  /** Monotonic ms: when the stream was up to date last, or was started. */
   #heardAt = 0;
 
   constructor(options: TrustStreamOptions) {
@@ -32,14 +32,14 @@ export class TrustStream {
   /** Opens the stream where it is not open or about to be. */
   start(): void {
     if (this.#state.kind !== 'off') return;
-    this.#heardAt = this.#options.clock.now();
+    this.#heardAt = this.#options.clock.monotonic();
     this.#open();
   }
 
   /** Seconds since the stream was up to date last; 0 while it is, or is not wanted. */
   get staleSeconds(): number {
     if (this.#state.kind === 'off' || (this.#state.kind === 'open' && this.#state.heard)) return 0;
-    return Math.max(0, this.#options.clock.now() - this.#heardAt) / 1000;
+    return (this.#options.clock.monotonic() - this.#heardAt) / 1000;
   }
 
   stop(): void {
@@ -80,7 +80,7 @@ export class TrustStream {
   #onEnd(call: Sync, error: GrpcError | undefined): void {
     if (this.#state.kind !== 'open' || this.#state.call !== call) return;
     const { store, logger, clock } = this.#options;
-    if (this.#state.heard) this.#heardAt = clock.now();
+    if (this.#state.heard) this.#heardAt = clock.monotonic();
     store.streamLive = false;
     const delay = this.#backOff.next();
     logger.debug({ error: error?.message, retryInMs: Math.round(delay) }, 'the trust bundle stream ended');

@@ -239,7 +239,7 @@ class Identity implements LocalWorkloadIdentity {
 
   #onTrust(): void {
     this.#rebuild();
-    this.#manager.check();
+    this.#manager.anchorsChanged();
     this.#notify();
   }
 

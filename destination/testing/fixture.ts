@@ -37,6 +37,7 @@ function testClock(): Clock & { advance: (ms: number) => void } {
   const timers = new Set<{ at: number; run: () => void }>();
   return {
     now: () => now,
+    monotonic: () => now,
     after: (ms, run) => {
       const timer = { at: now + ms, run };
       timers.add(timer);

@@ -17,6 +17,7 @@ function manualClock() {
   return {
     clock: {
       now: () => time,
+      monotonic: () => time,
       after(ms: number, run: () => void) {
         const timer = { at: time + ms, run };
         timers.push(timer);

@@ -173,6 +173,7 @@ test('two batches are all the memory that is taken, however many go out', async 
 function hurried(waits: number[]): Clock {
   return {
     now: () => 0,
+    monotonic: () => 0,
     after(ms, callback) {
       waits.push(ms);
       setImmediate(callback);

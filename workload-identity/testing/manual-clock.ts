@@ -1,8 +1,10 @@
 import type { Clock, Timer } from '../clock.ts';
 
-/** Wall time in a test's hands: it stands still until `advance` or `jump`. */
+/** Time in a test's hands: it stands still until `advance` or `jump`. */
 export class ManualClock implements Clock {
   #now: number;
+  /** ms by which the wall clock was set. */
+  #jumped = 0;
   readonly #timers = new Set<{ at: number; callback: () => void }>();
 
   constructor(now: number) {
@@ -11,6 +13,10 @@ export class ManualClock implements Clock {
 
   now(): number {
     return this.#now;
+  }
+
+  monotonic(): number {
+    return this.#now - this.#jumped;
   }
 
   after(ms: number, callback: () => void): Timer {
@@ -35,6 +41,7 @@ export class ManualClock implements Clock {
   /** The wall clock is set, as after a laptop's sleep: no timer has moved. */
   jump(ms: number): void {
     this.#now += ms;
+    this.#jumped += ms;
     for (const timer of this.#timers) timer.at += ms;
   }
 }
