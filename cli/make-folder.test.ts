@@ -14,6 +14,15 @@ test('a folder is made with its parents, and the first one made is told', async 
   assert.equal(await makeFolder(join(root, 'a/b')), undefined);
 });
 
+test('several that make the same folder at once all have it, and one is told of each that was made', async (t) => {
+  const root = await mkdtemp(join(tmpdir(), 'isthmus-test-'));
+  t.after(() => rm(root, { recursive: true }));
+  const deep = join(root, 'a/b/c/d/e');
+  const made = await Promise.all(Array.from({ length: 8 }, () => makeFolder(deep)));
+  assert.ok((await stat(deep)).isDirectory());
+  assert.equal(made.filter((first) => first === join(root, 'a')).length, 1);
+});
+
 test('where nothing can be made the folder is named, and it ends', async () => {
   await assert.rejects(
     makeFolder('/proc/nowhere/deep'),

@@ -23,7 +23,13 @@ async function make(path: string, mode: number): Promise<string | undefined> {
   if (code === 'there') return undefined;
   const parent = dirname(path);
   const first = parent === path ? undefined : await make(parent, mode);
-  await mkdir(path, mode);
+  try {
+    await mkdir(path, mode);
+  } catch (error) {
+    // Somebody else makes the same one.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return first;
+  }
   return first ?? path;
 }
 
