@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type * as bundling from '../image/bundle.ts';
-import { folder as bundled } from '../image/bundle.ts';
+import { entrypointOf, folder as bundled } from '../image/layout.ts';
 import { NODE_ARGS, NODE_ENV } from './processes.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -32,7 +32,7 @@ export async function build(
   const compileCache = join(folder, `cache-${name}`);
   const { bundle } = (await import(join(tree, 'image', 'bundle.ts'))) as typeof bundling;
   await bundle(dist);
-  const entrypoint = join(dist, bundled.parts, 'entrypoint.js');
+  const entrypoint = entrypointOf(dist);
   const env = { ...NODE_ENV, NODE_COMPILE_CACHE: compileCache };
   // Without settings a part ends as soon as it is loaded.
   for (const part of PARTS)

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { EXAMPLE_IMAGE, IMAGE, VERSION } from '../api/names.ts';
-import { bundle, DIST, folder } from './bundle.ts';
+import { bundle } from './bundle.ts';
+import { DIST, folder } from './layout.ts';
 import { copyNft } from './tools.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));

@@ -17,7 +17,8 @@ import { createClient } from '../kubernetes/client.ts';
 import { linkCredentials } from '../kubernetes/credentials.ts';
 import { eventually, isthmus } from '../test/cluster/harness.ts';
 import { freshAddress } from '../test/testing/addresses.ts';
-import { bundle, folder } from './bundle.ts';
+import { bundle } from './bundle.ts';
+import { folder } from './layout.ts';
 import { rehearse } from './rehearsal/rehearse.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));

@@ -2,19 +2,9 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build as esbuild, type BuildOptions, type Plugin } from 'esbuild';
+import { DIST, folder } from './layout.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-
-/** Where the bundle stands unless told otherwise: what the image is made from. */
-export const DIST = join(root, 'image', 'dist');
-
-/** Folders of the bundle: the parts, the example application, the program that sets the rules of `redirect`, and what runs parts once while the image is made. */
-export const folder = {
-  parts: 'isthmus',
-  example: 'example',
-  tools: 'tools',
-  rehearsal: 'rehearsal',
-} as const;
 
 /** What a bundle is made of, by the name of its file without `.js`. */
 export type Entries = Readonly<Record<string, string>>;

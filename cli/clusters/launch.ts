@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, watch, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, watch, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EXAMPLE_IMAGE, IMAGE } from '../../api/names.ts';
+import { entrypointOf, exampleOf } from '../../image/layout.ts';
 import { UserError } from '../errors.ts';
+import { ownImage, sharedImage } from './image.ts';
 import { stopProcess } from './process-table.ts';
 
 /** A cluster's API must answer within this; start-up takes about a second, so this only bounds a broken start. */
@@ -33,12 +35,16 @@ export interface LaunchOptions {
 export async function launchCluster(options: LaunchOptions): Promise<string> {
   const { name, dir, tied, signal, onSpawn } = options;
   signal?.throwIfAborted();
-  writeFileSync(join(dir, 'config.json'), JSON.stringify(clusterConfig(options), null, 2));
+  const own = join(dir, 'image');
+  const image = tied ? await sharedImage(own) : ownImage(own);
+  // Pods of an earlier start want it at once, those of a new cluster not before somebody makes them.
+  if (existsSync(dataFolder(dir))) await image.made;
+  writeFileSync(join(dir, 'config.json'), JSON.stringify(clusterConfig(options, image.folder), null, 2));
   const log = join(dir, 'cluster.log');
   const child = spawnCluster(dir, log, tied);
   if (child.pid !== undefined) onSpawn(child.pid);
   try {
-    const { url } = await readyLineOf(child, name, log, signal);
+    const [{ url }] = await Promise.all([readyLineOf(child, name, log, signal), image.made]);
     child.unref();
     return url;
   } catch (error) {
@@ -47,8 +53,7 @@ export async function launchCluster(options: LaunchOptions): Promise<string> {
   }
 }
 
-function clusterConfig({ name, dir, tied, auditLog }: LaunchOptions): object {
-  const script = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+function clusterConfig({ name, dir, tied, auditLog }: LaunchOptions, image: string): object {
   // As in the image. Young-generation pages are the bulk of an idle process; the parts hardly allocate per request, and their helpers' threads only get in the way.
   const runtime = [
     '--disable-warning=ExperimentalWarning',
@@ -64,8 +69,8 @@ function clusterConfig({ name, dir, tied, auditLog }: LaunchOptions): object {
     exitWithStdin: tied,
     auditLog,
     images: {
-      [IMAGE]: { command: [...node, script('image/entrypoint.ts')], env },
-      [EXAMPLE_IMAGE]: { command: [...node, script('examples/main.ts')], env },
+      [IMAGE]: { command: [...node, entrypointOf(image)], env },
+      [EXAMPLE_IMAGE]: { command: [...node, exampleOf(image)], env },
     },
   };
 }
