@@ -157,3 +157,34 @@ test('a server that hangs makes no second leader either', async () => {
   server.endWatches('break');
   await server.stop();
 });
+
+test('a server that hangs does not keep a process from ending, and what it answers then lets go of nothing', async () => {
+  const answer = Promise.withResolvers<void>();
+  let hangs = false;
+  let asked = 0;
+  const slow = new Proxy(client, {
+    get(target, property: keyof KubernetesClient) {
+      if (property !== 'get') return target[property].bind(target);
+      return async (...args: Parameters<KubernetesClient['get']>) => {
+        if (!hangs) return target.get(...args);
+        asked += 1;
+        await answer.promise;
+        return target.get(...args);
+      };
+    },
+  });
+  const a = candidate('a', slow);
+  await advanceUntil([a.clock], () => a.leading);
+  hangs = true;
+  let ended = false;
+  const stopped = a.stop().then(() => (ended = true));
+  await advanceUntil([], () => asked === 1);
+  const before = a.clock.now();
+  await advanceUntil([a.clock], () => ended);
+  assert.ok(a.clock.now() - before <= 5_000);
+  await stopped;
+  answer.resolve();
+  // What it would write comes before the answers to who asks behind it.
+  for (let i = 0; i < 3; i++) await client.get(leases, 'isthmus', 'lock');
+  assert.equal(holder(), 'a');
+});

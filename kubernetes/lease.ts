@@ -8,6 +8,11 @@ import { resources } from './resources.ts';
 import { KubernetesError } from './types.ts';
 import type { KubernetesClient } from './types.ts';
 
+/**
+ * ms for letting go of a lease. It is a courtesy, since the lease ends by itself; a process that ends has half a minute for all it has to do.
+ */
+const RELEASE_MS = 5_000;
+
 export interface LeaderElectionOptions {
   namespace: string;
   /** Of the Lease. */
@@ -79,7 +84,7 @@ class LeaderElection {
     await this.#renew(acquiredAt, AbortSignal.any([signal, term.signal]));
     term.abort();
     await leading;
-    await this.#release();
+    await this.#releaseInTime();
     this.#log.info({ lease: name, identity }, 'no longer leading');
   }
 
@@ -179,10 +184,19 @@ class LeaderElection {
     };
   }
 
-  async #release(): Promise<void> {
+  /** What is not done in time is not done later either: the lease may be this one's again by then. */
+  async #releaseInTime(): Promise<void> {
+    const over = new AbortController();
+    const expired = sleep(this.#clock, RELEASE_MS, over.signal);
+    await Promise.race([this.#release(over.signal), expired]);
+    over.abort();
+  }
+
+  /** @param over aborts when nobody waits for it any more */
+  async #release(over: AbortSignal): Promise<void> {
     try {
       const lease = await this.#read();
-      if (lease?.spec?.holderIdentity !== this.#options.identity) return;
+      if (over.aborted || lease?.spec?.holderIdentity !== this.#options.identity) return;
       const spec = { ...lease.spec, holderIdentity: '', leaseDurationSeconds: 1 };
       await this.#client.replace(resources.leases, { ...lease, spec });
     } catch (error) {
