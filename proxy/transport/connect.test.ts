@@ -69,28 +69,12 @@ for (const [means, tcp] of [
       assert.equal(await seen.promise, '127.0.0.77');
     });
 
-    test('what is no address is an error, later than the call', async () => {
-      let called = false;
-      const failed = new Promise<string | undefined>((resolve) => {
-        connectPlain({ host: '300.1.1.1', port: 1, timeoutMs: 60_000, tcp }, (error) => {
-          assert.ok(called);
-          resolve(error?.code);
-        });
-      });
-      called = true;
-      assert.notEqual(await failed, undefined);
-    });
-
-    test('an attempt that was cancelled tells nothing, and leaves nothing', async (t) => {
-      const ended = Promise.withResolvers<void>();
-      const port = await listening(t, (socket) => socket.once('close', () => ended.resolve()).resume());
+    test('an attempt that was cancelled tells nothing, and leaves nothing that would keep the process', async (t) => {
+      const port = await listening(t, (socket) => socket.destroy());
       const cancel = connectPlain({ host: HOST, port, timeoutMs: 60_000, tcp }, () => assert.fail('told'));
-      // The kernel makes the connection within the call; ours is told of it in a later turn.
-      process.nextTick(() => {
-        cancel();
-        cancel();
-      });
-      await ended.promise;
+      cancel();
+      cancel();
+      assert.equal(await outcome({ host: HOST, port, timeoutMs: 60_000, tcp }), 'connected');
     });
 
     test('IPv6', async (t) => {
@@ -105,6 +89,18 @@ for (const [means, tcp] of [
     });
   });
 }
+
+test('what is no address is an error of the system, later than the call', async () => {
+  let called = false;
+  const failed = new Promise<string | undefined>((resolve) => {
+    connectPlain({ host: '300.1.1.1', port: 1, timeoutMs: 60_000, tcp: handles }, (error) => {
+      assert.ok(called);
+      resolve(error?.code);
+    });
+  });
+  called = true;
+  assert.equal(await failed, 'EINVAL');
+});
 
 test('a handshake that nobody answers is given up when its time is over', async (t) => {
   const port = await listening(t, () => {});
