@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CustomResourceDefinition } from '../../api/kubernetes-types.ts';
 import { type KubernetesClient, KubernetesError } from '../../kubernetes/types.ts';
-import { allServed, applyCustomResourceDefinitions } from './apply.ts';
+import { allServed, applyCustomResourceDefinitions, applyObjects } from './apply.ts';
 
 const crd: CustomResourceDefinition = {
   apiVersion: 'apiextensions.k8s.io/v1',
@@ -39,6 +39,21 @@ test('a definition that is on its way out is waited for before it is made anew',
   } as unknown as KubernetesClient;
   await applyCustomResourceDefinitions(client, [crd]);
   assert.deepEqual(steps, ['get', 'get', 'get', 'create']);
+});
+
+test('a replica of the API server that does not know a namespace yet is asked again; other refusals are final', async () => {
+  const answers = [404, 404, 200, 403];
+  const client = {
+    apply: async () => {
+      const code = answers.shift() ?? 500;
+      if (code !== 200) throw new KubernetesError('namespaces "shop" not found', code, 'NotFound');
+    },
+  } as unknown as KubernetesClient;
+  const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'one', namespace: 'shop' } };
+  await applyObjects(client, [object]);
+  assert.deepEqual(answers, [403]);
+  await assert.rejects(applyObjects(client, [object]), { code: 403 });
+  assert.deepEqual(answers, []);
 });
 
 test('an established definition counts once discovery names its group, then its version, then its kind', async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { FIELD_MANAGER } from '../../api/names.ts';
 import type { CustomResourceDefinition, KubernetesObject } from '../../api/kubernetes-types.ts';
 import { resources } from '../../kubernetes/resources.ts';
@@ -7,12 +8,20 @@ import { UserError } from '../errors.ts';
 import { waitFor } from '../wait.ts';
 import { isOurs } from './manifests.ts';
 
+/**
+ * ms in which all replicas of an API server come to know of a namespace, or of a kind that another one serves already: a second or two, and more on a busy machine. Nothing
+ * else that is applied is answered with 404, since applying makes what is not there.
+ */
+const KNOWN_EVERYWHERE_MS = 5_000;
+/** ms between tries. */
+const TRY_EVERY_MS = 250;
+
 /** What is in it goes first: pods end within their grace period, a gateway's is a minute. */
 const GOING_TIMEOUT_MS = 120_000;
 
 /**
  * Server-side apply of each object, in order, taking our own fields over from whoever changed them. Objects of namespaced kinds that name no namespace go to
- * `namespace`.
+ * `namespace`. A replica of the API server that does not know the kind or the namespace yet is given a moment.
  */
 export async function applyObjects(
   client: KubernetesClient,
@@ -22,10 +31,7 @@ export async function applyObjects(
   for (const object of objects) {
     try {
       const resource = await resourceFor(client, object);
-      await client.apply(resource, resource.namespaced ? inNamespace(object, namespace) : object, {
-        fieldManager: FIELD_MANAGER,
-        force: true,
-      });
+      await applyOne(client, resource, resource.namespaced ? inNamespace(object, namespace) : object);
     } catch (error) {
       if (error instanceof KubernetesError && error.code === 422) {
         throw new UserError(
@@ -37,6 +43,24 @@ export async function applyObjects(
         );
       }
       throw error;
+    }
+  }
+}
+
+async function applyOne(
+  client: KubernetesClient,
+  resource: Resource,
+  object: KubernetesObject,
+): Promise<void> {
+  const deadline = performance.now() + KNOWN_EVERYWHERE_MS;
+  for (;;) {
+    try {
+      await client.apply(resource, object, { fieldManager: FIELD_MANAGER, force: true });
+      return;
+    } catch (error) {
+      const isUnknown = error instanceof KubernetesError && error.code === 404;
+      if (!isUnknown || performance.now() > deadline) throw error;
+      await delay(TRY_EVERY_MS);
     }
   }
 }
