@@ -4,8 +4,8 @@ import { setPriority } from 'node:os';
 /** What the runtime calls its threads that compile. */
 const WORKER = 'node-V8Worker';
 /**
- * Nice value: two fifths of the share of a thread that serves, where both want the same processor. With less the code that everybody waits for stays slow for longer: the p99 of
- * the first five seconds doubles with 10, and grows further with 19.
+ * Nice value: two fifths of the share of a thread that serves, where both want the same processor. On one that nobody else wants less would be better; beside a busy neighbour the p99
+ * of the first five seconds doubles with 10 and triples with 15, since what was begun is not finished, and collections wait for it.
  */
 const GIVES_WAY = 4;
 const TASKS = '/proc/self/task';
