@@ -123,6 +123,8 @@ export const env = {
   podIp: 'POD_IP',
   serviceAccount: 'SERVICE_ACCOUNT',
   nodeName: 'NODE_NAME',
+  /** Set while the image is made: the process keeps what V8 compiles, and leaves V8's flags as they are, by which V8 knows it again. */
+  keepCompiled: 'ISTHMUS_KEEP_COMPILED',
 } as const;
 
 /** Environment of the proxy alone; the injector writes it. */

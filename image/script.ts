@@ -2,12 +2,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
+import { env } from '../api/names.ts';
 
 /**
  * A process with this variable keeps what V8 has compiled of its part by its end; that is done once, while the image is made (`rehearse.ts`). Node's own compile cache keeps a module as it
  * is before it runs: without most of its functions, which V8 compiles when they are called first.
  */
-export const KEEP_COMPILED = 'ISTHMUS_KEEP_COMPILED';
+export const KEEP_COMPILED = env.keepCompiled;
 
 /** Where that lies. */
 export function compiledFile(file: string): string {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { cachedDataVersionTag } from 'node:v8';
 import { processMemory, SpareMemory } from './spare-memory.ts';
 
 const MIB = 1024 * 1024;
@@ -17,6 +18,7 @@ function fakeProcess() {
     collect() {
       this.mib -= 5;
     },
+    collectEarlier() {},
     giveBack() {
       this.given++;
       this.mib -= 5;
@@ -90,4 +92,12 @@ test('memory whose bytes nobody needs leaves at once, up to the pages that other
   const small = Buffer.alloc(100, 7);
   memory.release(small);
   assert.ok(small.every((byte) => byte === 7));
+});
+
+test('V8 takes the flag to save memory, and knows by it that code was compiled under others', async (t) => {
+  const memory = await processMemory();
+  if (memory === undefined) return t.skip('no Linux, no glibc, or no koffi');
+  const before = cachedDataVersionTag();
+  memory.collectEarlier();
+  assert.notEqual(cachedDataVersionTag(), before);
 });
