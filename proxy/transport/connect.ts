@@ -2,6 +2,7 @@ import { connect as connectTcp } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectOverTls } from 'node:tls';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import { keepAlive, keepAliveOptions } from './keep-alive.ts';
 import { errorName } from './stream-bindings.ts';
 import type { ConnectRequest, TcpBindings, TcpHandle } from './tcp-bindings.ts';
 import { TcpConnection, type Connection } from './tcp-connection.ts';
@@ -69,6 +70,7 @@ function tcpOptions(options: ConnectOptions) {
     port,
     noDelay: true,
     allowHalfOpen: true,
+    ...keepAliveOptions,
     ...(localAddress === undefined ? {} : { localAddress }),
   };
 }
@@ -125,6 +127,7 @@ class TcpAttempt {
     }
     if (!this.#settle()) return;
     this.#handle.setNoDelay(true);
+    keepAlive(this.#handle);
     this.#callback(undefined, new TcpConnection(this.#bindings, this.#handle));
   }
 

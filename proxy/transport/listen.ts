@@ -1,5 +1,6 @@
 import { BoundSocket, createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
+import { keepAlive, keepAliveOptions } from './keep-alive.ts';
 import type { TcpBindings, TcpHandle } from './tcp-bindings.ts';
 import { TcpConnection, type Acceptor, type Connection } from './tcp-connection.ts';
 
@@ -45,7 +46,12 @@ export function listen(
   options: ListenOptions,
   callback: (error: Error | undefined, listener: Listener | undefined) => void,
 ): void {
-  const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
+  const server = createServer({
+    allowHalfOpen: true,
+    noDelay: true,
+    pauseOnConnect: true,
+    ...keepAliveOptions,
+  });
   if (options.maxConnections !== undefined) server.maxConnections = options.maxConnections;
   server.on('drop', () => options.onDropped?.());
   server.on('connection', (socket) => {
@@ -104,6 +110,7 @@ class HandleAcceptor implements Acceptor {
     }
     this.#open++;
     handle.setNoDelay(true);
+    keepAlive(handle);
     this.#options.onConnection(new TcpConnection(this.#tcp, handle, this));
   }
 

@@ -29,6 +29,7 @@ export interface TcpHandle extends StreamHandle {
   connect6(request: ConnectRequest, address: string, port: number): number;
   getpeername(into: EndPoint): number;
   getsockname(into: EndPoint): number;
+  setKeepAlive(on: boolean, afterSeconds: number): number;
   setNoDelay(on: boolean): number;
   shutdown(request: ShutdownRequest): number;
   /** `closed` is called in a later turn. */
@@ -44,6 +45,7 @@ const HANDLE_METHODS = [
   'connect6',
   'getpeername',
   'getsockname',
+  'setKeepAlive',
   'setNoDelay',
   'shutdown',
   'close',
