@@ -21,9 +21,6 @@ let readBuffers: { readonly whole: Buffer; readonly careful: Buffer } | undefine
 /** libuv's code for an orderly end of the stream. */
 const UV_EOF = -4095;
 
-/** Of a write that the kernel took at once nobody needs the request: the next one, whose ever it is, is made with it. */
-let spareRequest: WriteRequest | undefined;
-
 /** Drives a connection's handle, without the stream layer that a socket has above it: no copy, no event and no object per read, one request object per outstanding write. */
 class HandleTransport extends BaseTransport {
   readonly #handle: StreamHandle;
@@ -34,6 +31,8 @@ class HandleTransport extends BaseTransport {
   #bulk: BulkRead | undefined = undefined;
   /** It is noted for the end of the turn. */
   #late = false;
+  /** Of a write that the kernel took at once, which does not need it. */
+  #spare: WriteRequest | undefined = undefined;
   #writing: Buffer | undefined = undefined;
   /** One for all writes, since there is one at a time: from the first that the kernel does not take at once. */
   #onComplete: ((status: number) => void) | undefined = undefined;
@@ -139,8 +138,8 @@ class HandleTransport extends BaseTransport {
   }
 
   protected override send(buffer: Buffer, length: number): void {
-    const request = spareRequest ?? new this.#bindings.WriteWrap();
-    spareRequest = undefined;
+    const request = this.#spare ?? new this.#bindings.WriteWrap();
+    this.#spare = undefined;
     const error = this.#handle.writeBuffer(request, buffer.subarray(0, length));
     if (error !== 0) {
       this.noteError(errorName(error));
@@ -149,7 +148,7 @@ class HandleTransport extends BaseTransport {
     }
     if (this.#bindings.state[this.#bindings.lastWriteWasAsync] === 0) {
       // Taken at once: the request object was not used.
-      spareRequest = request;
+      this.#spare = request;
       recycle(buffer);
       return;
     }
