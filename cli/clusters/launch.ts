@@ -37,8 +37,9 @@ export async function launchCluster(options: LaunchOptions): Promise<string> {
   signal?.throwIfAborted();
   const own = join(dir, 'image');
   const image = tied ? await sharedImage(own) : ownImage(own);
-  // Pods of an earlier start want it at once, those of a new cluster not before somebody makes them.
-  if (existsSync(dataFolder(dir))) await image.made;
+  // Who is killed meanwhile must leave no cluster behind that has no image; and pods of an earlier start want it at once. Those of a new cluster that ends with us come later.
+  if (!tied || existsSync(dataFolder(dir))) await image.made;
+  signal?.throwIfAborted();
   writeFileSync(join(dir, 'config.json'), JSON.stringify(clusterConfig(options, image.folder), null, 2));
   const log = join(dir, 'cluster.log');
   const child = spawnCluster(dir, log, tied);
