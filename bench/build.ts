@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type * as bundling from '../image/bundle.ts';
-import { entrypointOf, folder as bundled } from '../image/layout.ts';
+import { entrypointOf, rehearsalOf } from '../image/layout.ts';
 import { NODE_ARGS, NODE_ENV } from './processes.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -37,8 +37,7 @@ export async function build(
   // Without settings a part ends as soon as it is loaded.
   for (const part of PARTS)
     spawnSync(process.execPath, [...NODE_ARGS, ...nodeArgs, entrypoint, part], { env });
-  const rehearsal = join(dist, bundled.rehearsal, 'main.js');
-  execFileSync(process.execPath, [...NODE_ARGS, ...nodeArgs, rehearsal, entrypoint, ...PARTS], {
+  execFileSync(process.execPath, [...NODE_ARGS, ...nodeArgs, rehearsalOf(dist), entrypoint, ...PARTS], {
     env: NODE_ENV,
     stdio: ['ignore', 'ignore', 'inherit'],
   });

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { DATA_PLANE_FLAGS, NODE_FLAGS } from '../image/layout.ts';
 import type { Build } from './build.ts';
 
 /** Also where Debian puts servers, which is not in everybody's PATH. */
@@ -16,13 +17,8 @@ export type Role = 'proxy' | 'load';
 
 const PROCESSOR: Readonly<Record<Role, string>> = { proxy: '0', load: '1' };
 
-/** As containers of proxies and gateways are started (`image/start.sh`): the figures are of what is shipped. */
-export const NODE_ARGS = [
-  '--max-semi-space-size=1',
-  '--single-threaded-gc',
-  '--disable-warning=ExperimentalWarning',
-  '--use-openssl-ca',
-] as const;
+/** As containers of proxies and gateways are started: the figures are of what is shipped. */
+export const NODE_ARGS = [...NODE_FLAGS, ...DATA_PLANE_FLAGS] as const;
 export const NODE_ENV = { ...process.env, MALLOC_ARENA_MAX: '1' };
 
 /** Path of an installed program; undefined: it is not there. */

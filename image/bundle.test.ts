@@ -18,7 +18,7 @@ import { linkCredentials } from '../kubernetes/credentials.ts';
 import { eventually, isthmus } from '../test/cluster/harness.ts';
 import { freshAddress } from '../test/testing/addresses.ts';
 import { bundle } from './bundle.ts';
-import { folder } from './layout.ts';
+import { DATA_PLANE_FLAGS, folder, NODE_FLAGS } from './layout.ts';
 import { rehearse } from './rehearsal/rehearse.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -91,6 +91,12 @@ suite('the bundle', () => {
     assert.match(done.stderr, /^usage: /);
   });
 
+  test('parts, and their rehearsal, are started with the same flags everywhere', () => {
+    const flags = NODE_FLAGS.join(' ');
+    for (const file of ['image/start.sh', 'Dockerfile'])
+      assert.ok(readFileSync(join(root, file), 'utf8').includes(flags), file);
+  });
+
   test('only what believes the anchors of the mesh alone is started without public authorities', () => {
     const bin = join(dir, 'bin');
     mkdirSync(bin);
@@ -100,7 +106,10 @@ suite('the bundle', () => {
       spawnSync(start, [part, 'more'], { encoding: 'utf8', env: { PATH: `${bin}:${process.env['PATH']}` } })
         .stdout;
     for (const part of ['proxy', 'gateway'])
-      assert.match(command(part), new RegExp(`--use-openssl-ca .*entrypoint.js ${part} more\n$`));
+      assert.match(
+        command(part),
+        new RegExp(`${DATA_PLANE_FLAGS.join(' ')} .*entrypoint.js ${part} more\n$`),
+      );
     for (const part of ['control-plane', 'mirror-controller']) assert.doesNotMatch(command(part), /openssl/);
   });
 

@@ -20,3 +20,17 @@ export function entrypointOf(dist: string): string {
 export function exampleOf(dist: string): string {
   return join(dist, folder.example, 'main.js');
 }
+
+/** What runs parts once while the image is made. @param dist a bundle */
+export function rehearsalOf(dist: string): string {
+  return join(dist, folder.rehearsal, 'main.js');
+}
+
+/** For the Node of every part, as `start.sh` has it. Young-generation pages are the bulk of an idle process, and helpers' threads get in the way of the one that serves. */
+export const NODE_FLAGS = [
+  '--max-semi-space-size=1',
+  '--single-threaded-gc',
+  '--disable-warning=ExperimentalWarning',
+] as const;
+/** For proxies and gateways in addition: they believe the mesh's anchors alone, and read no public authorities. */
+export const DATA_PLANE_FLAGS = ['--use-openssl-ca'] as const;

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { compile, compiledFile, KEEP_COMPILED, runScript } from './script.ts';
+import { env } from '../api/names.ts';
+import { compile, compiledFile, runScript } from './script.ts';
 
 describe('a bundled file as a script', () => {
   let dir = '';
@@ -32,7 +33,7 @@ describe('a bundled file as a script', () => {
     assert.equal(compile(file).cachedDataRejected, undefined);
     const done = spawnSync(process.execPath, args, {
       encoding: 'utf8',
-      env: { ...process.env, [KEEP_COMPILED]: '1' },
+      env: { ...process.env, [env.keepCompiled]: '1' },
     });
     assert.equal(done.stderr, '');
     assert.equal(compile(file).cachedDataRejected, false);

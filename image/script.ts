@@ -5,12 +5,9 @@ import { Script } from 'node:vm';
 import { env } from '../api/names.ts';
 
 /**
- * A process with this variable keeps what V8 has compiled of its part by its end; that is done once, while the image is made (`rehearse.ts`). Node's own compile cache keeps a module as it
- * is before it runs: without most of its functions, which V8 compiles when they are called first.
+ * Where what V8 has compiled of a part lies. Node's own compile cache keeps a module as it is before it runs: without most of its functions, which V8 compiles when they are called first.
+ * A process with `env.keepCompiled` writes it at its end; that is done once, while the image is made (`rehearse.ts`).
  */
-export const KEEP_COMPILED = env.keepCompiled;
-
-/** Where that lies. */
 export function compiledFile(file: string): string {
   return `${file}.compiled`;
 }
@@ -21,7 +18,7 @@ export function compiledFile(file: string): string {
  */
 export function runScript(file: string): unknown {
   const script = compile(file);
-  if (process.env[KEEP_COMPILED] !== undefined) {
+  if (process.env[env.keepCompiled] !== undefined) {
     // Else collections drop the code of functions that only a start calls. V8 takes nothing that was made under other flags, so they are as ever at the end.
     setFlagsFromString('--no-flush-bytecode');
     process.once('exit', () => {

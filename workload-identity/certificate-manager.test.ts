@@ -3,7 +3,12 @@ import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { dnsIdentity, spiffeId } from '../api/names.ts';
-import { CertificateManager, CHECK_PERIOD_MS, RENEW_AT_SHARE } from './certificate-manager.ts';
+import {
+  CertificateManager,
+  type CertificateManagerOptions,
+  CHECK_PERIOD_MS,
+  RENEW_AT_SHARE,
+} from './certificate-manager.ts';
 import { ManualClock } from './testing/manual-clock.ts';
 import { makeAnchor, makeIssuer, makeLeaf, workload } from './testing/test-ca.ts';
 import { VerifyError } from './types.ts';
@@ -19,6 +24,30 @@ const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {
 
 /** Lets everything that needs no time run. */
 const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+/** Names and chain are the verifier's matter; here only time counts. @param notAfter ms */
+const accepted = (notAfter: number) => ({
+  dnsName: dnsIdentity(web),
+  spiffeId: spiffeId(web),
+  workload: web,
+  fingerprint: '00',
+  notAfter,
+});
+
+function managerOf(
+  options: Pick<CertificateManagerOptions, 'clock' | 'verify' | 'certifier'> &
+    Partial<CertificateManagerOptions>,
+): CertificateManager {
+  return new CertificateManager({
+    identity: dnsIdentity(web),
+    spiffeId: spiffeId(web),
+    keys,
+    logger,
+    trustReady: () => true,
+    changed: () => {},
+    ...options,
+  });
+}
 
 type Step =
   | { kind: 'advance'; ms: number }
@@ -40,21 +69,9 @@ test('however time and the identity service behave, one request runs at a time, 
       const clock = new ManualClock(START);
       let works = true;
       let running = 0;
-      const manager = new CertificateManager({
-        identity: dnsIdentity(web),
-        spiffeId: spiffeId(web),
-        keys,
+      const manager = managerOf({
         clock,
-        logger,
-        trustReady: () => true,
-        // Names and chain are the verifier's matter; here only time counts.
-        verify: () => ({
-          dnsName: dnsIdentity(web),
-          spiffeId: spiffeId(web),
-          workload: web,
-          fingerprint: '00',
-          notAfter: Number.MAX_SAFE_INTEGER,
-        }),
+        verify: () => accepted(Number.MAX_SAFE_INTEGER),
         certifier: async () => {
           assert.equal(running, 0);
           running++;
@@ -63,7 +80,6 @@ test('however time and the identity service behave, one request runs at a time, 
           if (!works) throw new Error('out of order');
           return { leaf, intermediates: [], validUntil: clock.now() + LIFE_MS };
         },
-        changed: () => {},
       });
       const look = (): void => {
         manager.check();
@@ -100,29 +116,15 @@ test('certificates that cannot be used are asked for less and less often, and at
   const clock = new ManualClock(START);
   let asked = 0;
   let notAfter = START - HOUR_MS;
-  const manager = new CertificateManager({
-    identity: dnsIdentity(web),
-    spiffeId: spiffeId(web),
-    keys,
+  const manager = managerOf({
     clock,
-    logger,
     random: () => 0,
-    trustReady: () => true,
     verify: () =>
-      notAfter < clock.now()
-        ? new VerifyError('expired', 'the leaf has expired')
-        : {
-            dnsName: dnsIdentity(web),
-            spiffeId: spiffeId(web),
-            workload: web,
-            fingerprint: '00',
-            notAfter,
-          },
+      notAfter < clock.now() ? new VerifyError('expired', 'the leaf has expired') : accepted(notAfter),
     certifier: async () => {
       asked++;
       return { leaf, intermediates: [], validUntil: notAfter };
     },
-    changed: () => {},
   });
   const pass = async (ms: number): Promise<void> => {
     for (let left = ms; left > 0; left -= 500) {

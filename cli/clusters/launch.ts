@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync, watch, writeFileSync } f
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EXAMPLE_IMAGE, IMAGE } from '../../api/names.ts';
-import { entrypointOf, exampleOf } from '../../image/layout.ts';
+import { entrypointOf, exampleOf, NODE_FLAGS } from '../../image/layout.ts';
 import { UserError } from '../errors.ts';
 import { ownImage, sharedImage } from './image.ts';
 import { stopProcess } from './process-table.ts';
@@ -55,13 +55,7 @@ export async function launchCluster(options: LaunchOptions): Promise<string> {
 }
 
 function clusterConfig({ name, dir, tied, auditLog }: LaunchOptions, image: string): object {
-  // As in the image. Young-generation pages are the bulk of an idle process; the parts hardly allocate per request, and their helpers' threads only get in the way.
-  const runtime = [
-    '--disable-warning=ExperimentalWarning',
-    '--max-semi-space-size=1',
-    '--single-threaded-gc',
-  ];
-  const node = [process.execPath, ...runtime];
+  const node = [process.execPath, ...NODE_FLAGS];
   const cache = process.env['NODE_COMPILE_CACHE'];
   const env = { MALLOC_ARENA_MAX: '1', ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }) };
   return {

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { env as variable } from '../../api/names.ts';
 import { FakeControlPlane } from '../../workload-identity/testing/fake-control-plane.ts';
 import { makeAnchor, makeIssuer, workload } from '../../workload-identity/testing/test-ca.ts';
-import { compile, compiledFile, KEEP_COMPILED } from '../script.ts';
+import { compile, compiledFile } from '../script.ts';
 
 /** What a part logs when it has run all that a start needs. A sidecar has then also answered requests, its own. */
 const DONE: Readonly<Record<string, string>> = { proxy: 'warmed up', gateway: 'certified' };
@@ -34,7 +34,7 @@ export async function rehearse(entrypoint: string, part: string, ip: string): Pr
       stdio: ['ignore', 'pipe', 'inherit'],
       env: {
         ...process.env,
-        [KEEP_COMPILED]: '1',
+        [variable.keepCompiled]: '1',
         POD_NAME: who.serviceAccount,
         POD_NAMESPACE: who.namespace,
         POD_IP: ip,

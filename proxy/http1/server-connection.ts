@@ -25,8 +25,6 @@ import {
 import { ResponseWriter } from './response-writer.ts';
 import type { Http1ServerOptions } from './server-options.ts';
 
-export type { Http1ServerOptions } from './server-options.ts';
-
 const CONNECTED = Buffer.from('HTTP/1.1 200 Connection Established\r\n\r\n');
 const NO_BYTES = Buffer.alloc(0);
 /** How the head that was parsed last is framed: looked at before anything else can be parsed, so all connections share it. */
@@ -113,11 +111,16 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
 
   /** The client has ended. What it had sent may wait here behind the request under way. */
   #noMoreComes(): void {
-    if (this.#state === 'response') this.#deadline.set(HALF_CLOSED_MS);
+    this.#watchHalfClosed();
     if (this.#pending !== undefined) return;
     if (this.#state === 'body' || this.#state === 'upgrade') this.#abort(causes.clientGone);
     else if (this.#state === 'response' || this.#state === 'backlog') this.#response.close = true;
     else this.#endConnection();
+  }
+
+  /** A client that has ended waits for the next byte of its answer so long. */
+  #watchHalfClosed(): void {
+    if (this.#clientEnded && this.#state === 'response') this.#deadline.set(HALF_CLOSED_MS);
   }
 
   onClose(): void {
@@ -317,7 +320,7 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
     if (head.isFinal) x.status = head.status;
     if (head.status >= 200 && this.#state === 'upgrade') this.#upgradeDeclined(x);
     this.#out.wrote(0, this.#response.head(x, head, end));
-    if (this.#clientEnded && this.#state === 'response') this.#deadline.set(HALF_CLOSED_MS);
+    this.#watchHalfClosed();
     if (head.status === SWITCHING_PROTOCOLS) return this.#becomeTunnel();
     if (end) this.#responseEnded(x);
   }
@@ -347,7 +350,7 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
       return;
     }
     const n = this.#out.wrote(end - start, written === 'room');
-    if (this.#clientEnded && this.#state === 'response') this.#deadline.set(HALF_CLOSED_MS);
+    this.#watchHalfClosed();
     this.#stall.watch();
     if (last) this.#responseEnded(x);
     else if (n > 0) this.#sink?.responseConsumed(x, n);

@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { causes, type Cause } from '../errors.ts';
-import { Http1ServerConnection, type Http1ServerOptions } from '../http1/server-connection.ts';
+import { Http1ServerConnection } from '../http1/server-connection.ts';
+import type { Http1ServerOptions } from '../http1/server-options.ts';
 import { Http2Connection } from '../http2/connection.ts';
 import type { Head } from '../head.ts';
 import type { Exchange, RequestSink } from '../message.ts';

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import { CLOSED_PORT } from '../../test/testing/addresses.ts';
 import { connectPlain, connectTls, type PlainConnectOptions } from './connect.ts';
-import { tcpBindings } from './tcp-bindings.ts';
+import { handles, tcpWays } from '../testing/tcp-ways.ts';
 
 const HOST = '127.0.0.1';
 
@@ -35,13 +35,7 @@ function standStill(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-const handles = tcpBindings();
-assert.ok(handles !== undefined, 'this runtime has what is below its sockets');
-
-for (const [means, tcp] of [
-  ['handles', handles],
-  ['sockets', undefined],
-] as const) {
+for (const [means, tcp] of tcpWays) {
   describe(`connecting by ${means}`, () => {
     test('a connection that stood before its time was over has not failed by a pause of the process', async (t) => {
       const port = await listening(t, (socket) => socket.destroy());

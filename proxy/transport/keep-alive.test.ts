@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { connectPlain } from './connect.ts';
 import { listen, type Listener } from './listen.ts';
-import { tcpBindings } from './tcp-bindings.ts';
+import { tcpWays } from '../testing/tcp-ways.ts';
 import type { Connection } from './tcp-connection.ts';
 
 const HOST = '127.0.0.1';
@@ -24,10 +24,7 @@ function timersOf(port: number): string[] {
     .map(([, , , , , timer]) => timer?.split(':')[0] ?? '');
 }
 
-for (const [means, tcp] of [
-  ['handles', tcpBindings()],
-  ['sockets', undefined],
-] as const) {
+for (const [means, tcp] of tcpWays) {
   test(`a peer that vanished is noticed at either end, by ${means}`, { skip }, async (t) => {
     const accepted = Promise.withResolvers<Connection>();
     const listener = await new Promise<Listener>((resolve, reject) => {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import { listen, type Listener, type ListenOptions } from './listen.ts';
-import { tcpBindings } from './tcp-bindings.ts';
+import { tcpWays } from '../testing/tcp-ways.ts';
 import { socketOf, TcpConnection, type Connection } from './tcp-connection.ts';
 
 const HOST = '127.0.0.1';
@@ -35,13 +35,7 @@ async function readAll(socket: Socket): Promise<string> {
   return String(Buffer.concat(chunks));
 }
 
-const handles = tcpBindings();
-assert.ok(handles !== undefined, 'this runtime has what is below its sockets');
-
-for (const [means, tcp] of [
-  ['handles', handles],
-  ['sockets', undefined],
-] as const) {
+for (const [means, tcp] of tcpWays) {
   describe(`listening, and accepting by ${means}`, () => {
     /** A listener, and what it accepts, in order. */
     async function accepting(
