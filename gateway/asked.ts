@@ -1,7 +1,9 @@
 import {
   NO_GRPC_STATUS,
+  toldStatus,
   type AuthzMetrics,
   type Cause,
+  type Exchange,
   type HttpCells,
   type HttpMetrics,
   type Labels,
@@ -64,17 +66,18 @@ export class Asked {
   }
 
   /** The series does not name what was asked for: a client would choose how many there are. */
-  denied(cause: Cause, opaque: boolean): void {
+  denied(cause: Cause, x: Exchange): void {
     const { httpDeny, tcpDeny } = this.#authz;
-    (opaque ? tcpDeny : httpDeny).cell({ ...this.#client, authz_name: cause.code }).add();
-    if (opaque) return;
+    (x.opaque ? tcpDeny : httpDeny).cell({ ...this.#client, authz_name: cause.code }).add();
+    if (x.opaque) return;
+    const { status, grpcStatus = NO_GRPC_STATUS } = toldStatus(cause, x.grpc);
     const cells = this.#http.cells(this.#client);
     cells.request();
     cells.response({
-      status: cause.status,
+      status,
       success: false,
       latencyMs: 0,
-      grpcStatus: NO_GRPC_STATUS,
+      grpcStatus,
       error: cause.code,
     });
   }

@@ -118,7 +118,7 @@ export class Door {
       (head === undefined ? undefined : (checkOpaque(x, head) ?? checkLoop(head, identity.spiffeId)));
     if (refusal !== undefined || name === undefined) {
       const cause = refusal ?? causes.noSuchTarget;
-      asked.denied(cause, x.opaque);
+      asked.denied(cause, x);
       if (head !== undefined && !x.opaque) this.#observers?.refused(asked.requester, x, head, cause);
       return this.#refuse(cause);
     }

@@ -49,3 +49,16 @@ export const causes = {
   shuttingDown: cause('shutting-down', 503, 7, 14, 'info'),
   internal: cause('internal', 500, 2, 13, 'warn'),
 } as const satisfies Record<string, Cause>;
+
+/** What a client reads of a cause. */
+export interface ToldStatus {
+  /** Of HTTP. */
+  readonly status: number;
+  /** Undefined: the client does not speak gRPC. */
+  readonly grpcStatus: number | undefined;
+}
+
+/** A call of gRPC hears why in gRPC's own words, below HTTP's 200: clients look no further where there is another status. */
+export function toldStatus(cause: Cause, grpc: boolean): ToldStatus {
+  return grpc ? { status: 200, grpcStatus: cause.grpc } : { status: cause.status, grpcStatus: undefined };
+}

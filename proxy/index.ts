@@ -4,7 +4,7 @@ export { equalBytes } from './bytes.ts';
 export { gatewayConfig } from './config.ts';
 export type { MeshConfig, ProxyConfig } from './config.ts';
 export { Watch } from './control/watch.ts';
-export { causes } from './errors.ts';
+export { causes, toldStatus } from './errors.ts';
 export type { Cause } from './errors.ts';
 export { AuthzMetrics } from './inbound/authorize.ts';
 export { isGateway } from './inbound/client-identity.ts';

@@ -29,6 +29,8 @@ export class Exchange {
   opaque = false;
   /** The app that asks speaks HTTP/2, and the app that is asked gets it. */
   http2 = false;
+  /** A call of gRPC over HTTP/2: what the proxy itself answers is a status of gRPC. Set by the codec. */
+  grpc = false;
   /**
    * `asked`: the request asks to leave HTTP (`Upgrade`): nothing follows its head until it is answered. `done`: the answer was 101, and from there on the exchange
    * is opaque bytes, whose two directions end each by itself. Set by the codecs.

@@ -1,4 +1,4 @@
-import type { Cause } from '../errors.ts';
+import { type Cause, toldStatus } from '../errors.ts';
 import { FieldId } from '../field-id.ts';
 import { Head } from '../head.ts';
 
@@ -11,12 +11,13 @@ const GRPC_MESSAGE = Buffer.from('grpc-message');
 /** The head of an answer that the proxy makes itself. gRPC clients get theirs as a status of gRPC with a message, without trailers. */
 export function errorHead(cause: Cause, grpc: boolean): Head {
   const head = new Head();
-  head.status = grpc ? 200 : cause.status;
+  const { status, grpcStatus } = toldStatus(cause, grpc);
+  head.status = status;
   const code = Buffer.from(cause.code, 'latin1');
   addField(head, FieldId.l5dProxyError, ERROR, code);
-  if (grpc) {
+  if (grpcStatus !== undefined) {
     addField(head, FieldId.contentType, CONTENT_TYPE, GRPC);
-    addField(head, FieldId.grpcStatus, GRPC_STATUS, Buffer.from(String(cause.grpc)));
+    addField(head, FieldId.grpcStatus, GRPC_STATUS, Buffer.from(String(grpcStatus)));
     // What people see of it: libraries show this, and no other field.
     addField(head, FieldId.other, GRPC_MESSAGE, code);
   }

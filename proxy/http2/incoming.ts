@@ -256,7 +256,7 @@ function describe(stream: Stream, head: Head): void {
   stream.declared = head.contentLength;
   x.isHead = equalBytes(head.method.buffer, head.method.start, head.method.end, HEAD_METHOD);
   const type = head.find(FieldId.contentType);
-  stream.grpc = type >= 0 && isGrpc(head.valueBuffer[type]!, head.valueStart[type]!, head.valueEnd[type]!);
+  x.grpc = type >= 0 && isGrpc(head.valueBuffer[type]!, head.valueStart[type]!, head.valueEnd[type]!);
   const i = head.find(FieldId.isthmusProtocol);
   if (i < 0) return;
   const value = head.valueBuffer[i]!;

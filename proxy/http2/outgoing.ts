@@ -302,7 +302,7 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
 
   #writeError(stream: Stream, cause: Cause): void {
     stream.headSent = true;
-    const head = errorHead(cause, stream.grpc);
+    const head = errorHead(cause, stream.exchange.grpc);
     stream.exchange.status = head.status;
     this.#writeHead(stream, 'response', head, headerListSize(head), true);
   }

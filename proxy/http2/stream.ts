@@ -33,7 +33,6 @@ export class Stream {
   /** Content-Length of the peer's message, -1: none; and what has come. */
   declared = -1;
   received = 0;
-  grpc = false;
   /** ms, to a tick of the wheel: when waiting bytes last moved, or began to wait. */
   progressAt = 0;
 

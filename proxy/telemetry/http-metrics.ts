@@ -68,7 +68,7 @@ export class HttpCells {
   }
 
   #broken(outcome: Outcome): OutcomeCells {
-    const key = `${outcome.error} ${outcome.status} ${outcome.success}`;
+    const key = `${outcome.error} ${outcome.status} ${outcome.grpcStatus} ${outcome.success}`;
     let cells = this.#byError.get(key);
     if (cells === undefined) {
       cells = this.#make(outcome);

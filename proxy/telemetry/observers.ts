@@ -1,7 +1,7 @@
 import type { AccessLog } from '../access-log/access-log.ts';
 import type { LogLine } from '../access-log/log-line.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
-import type { Cause } from '../errors.ts';
+import { type Cause, toldStatus } from '../errors.ts';
 import type { Head } from '../head.ts';
 import type { Exchange } from '../message.ts';
 import { numberAttribute, textAttribute } from '../trace/attributes.ts';
@@ -9,7 +9,7 @@ import { Span } from '../trace/span.ts';
 import { ATTRIBUTES, SpanKind } from '../trace/span-encoder.ts';
 import type { Tracer } from '../trace/tracer.ts';
 import { Attempt } from '../upstream/attempt.ts';
-import { NO_GRPC_STATUS } from './classify.ts';
+import { isFailure, NO_GRPC_STATUS } from './classify.ts';
 import type { Outcome } from './http-metrics.ts';
 import type { Observed, RequestObserver } from './observer.ts';
 import { RequestText } from './request-text.ts';
@@ -94,11 +94,12 @@ export class Observers {
   refused(requester: Requester, x: Exchange, head: Head, cause: Cause): void {
     this.#door ??= this.gateway(NOWHERE, () => undefined);
     x.peer = requester;
+    const { status, grpcStatus = NO_GRPC_STATUS } = toldStatus(cause, x.grpc);
     this.#door.begin(x, head)?.end(x, {
-      status: cause.status,
-      success: cause.status < 500,
+      status,
+      success: !isFailure(status, grpcStatus),
       latencyMs: 0,
-      grpcStatus: NO_GRPC_STATUS,
+      grpcStatus,
       error: cause.code,
     });
   }

@@ -1,4 +1,4 @@
-import type { Cause } from '../errors.ts';
+import { type Cause, toldStatus } from '../errors.ts';
 import type { Head } from '../head.ts';
 import type { Exchange } from '../message.ts';
 import { grpcCodeOf, isFailure, NO_GRPC_STATUS } from '../telemetry/classify.ts';
@@ -101,8 +101,10 @@ export class TelemetryLayer extends StackLayer {
 
   override responseReset(x: Exchange, cause: Cause): void {
     this.#options.errors.cell({ error: cause.code }).add();
-    const failed = x.status !== 0 || cause.status >= 500;
-    this.#end(x, x.status === 0 ? cause.status : x.status, failed, NO_GRPC_STATUS, cause.code);
+    if (x.status === 0) {
+      const { status, grpcStatus = NO_GRPC_STATUS } = toldStatus(cause, x.grpc);
+      this.#end(x, status, isFailure(status, grpcStatus), grpcStatus, cause.code);
+    } else this.#end(x, x.status, true, NO_GRPC_STATUS, cause.code);
     super.responseReset(x, cause);
   }
 

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { IncomingHttpHeaders } from 'node:http2';
 import { after, afterEach, before, test } from 'node:test';
 
 import { ask, causeOf, metricSum } from '../../proxy/testing/mesh/http.ts';
 import type { PolicyKind } from '../../destination/policy/kinds.ts';
+import { http2Through } from '../../proxy/testing/mesh/http2.ts';
 import { type PolicyPod, PolicyMesh } from './policy-mesh.ts';
 
 /** What people write, on its whole way to what their clients get. */
@@ -61,6 +64,24 @@ test('a Server closes its port, an AuthorizationPolicy opens it to whom it names
   mesh.remove('servers', 'server');
   await mesh.told();
   assert.equal(await status(db), 200);
+});
+
+test('a call of gRPC that is denied gets its status in gRPC, and counts as failed on either side', async () => {
+  await close();
+  const session = await http2Through(mesh.mesh, web.pod.ip, 'server.shop:80');
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/shop.Cart/Add',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  stream.end();
+  const [headers] = (await once(stream, 'response')) as [IncomingHttpHeaders];
+  assert.deepEqual([headers[':status'], headers['grpc-status']], [200, '7']);
+  const counted = ['status_code="200"', 'classification="failure"', 'grpc_status="7"'];
+  const denied = ['direction="inbound"', ...counted, 'error="unauthorized"'];
+  assert.equal(await metricSum(server.pod.ip, 'response_total', ...denied), 1);
+  assert.equal(await metricSum(web.pod.ip, 'response_total', 'direction="outbound"', ...counted), 1);
 });
 
 test('a pod that the control plane does not see yet is closed where a Server could be for it, its probes wait', async () => {
