@@ -1,4 +1,5 @@
 import type { ConnectionTracker } from '../telemetry/connections.ts';
+import { targetLabels } from '../telemetry/target-labels.ts';
 import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Wrap } from '../transport/transport.ts';
@@ -50,7 +51,7 @@ export class Apps {
     const cells = tcp.cells({
       direction: 'inbound',
       peer: 'dst',
-      target_addr: `${podIp}:${port}`,
+      ...targetLabels(podIp, port),
       tls: 'no_identity',
       no_tls_reason: 'loopback',
     });

@@ -137,7 +137,7 @@ export class Authorizer {
   #limitedBy(limiter: RateLimiter, scope: LimitScope): Counter {
     let counter = this.#tooMany.get(scope);
     if (counter === undefined) {
-      const labels = { ...this.#labels, ...this.#decidedBy?.labels, ...limiter.labels };
+      const labels = { ...this.#serverLabels(this.#decidedBy?.labels), ...limiter.labels };
       counter = this.#metrics.rateLimited.cell({ ...labels, ratelimit_scope: scope });
       this.#tooMany.set(scope, counter);
     }
@@ -157,7 +157,7 @@ export class Authorizer {
     const verdict = rules.decide(this.#subject);
     const { allowed, routed } = verdict;
     const { httpAllow, httpDeny, tcpAllow, tcpDeny, noRoute } = this.#metrics;
-    const labels = { ...this.#labels, ...verdict.labels };
+    const labels = this.#serverLabels(verdict.labels);
     return new Decided(rules, verdict, {
       requests: this.#requests.cells(labels),
       route: this.#route(verdict.labels),
@@ -165,6 +165,11 @@ export class Authorizer {
       http: (routed === false ? noRoute : allowed ? httpAllow : httpDeny).cell(labels),
       tcp: (allowed ? tcpAllow : tcpDeny).cell(labels),
     });
+  }
+
+  /** The client's labels and a policy's. */
+  #serverLabels(policy: Labels | undefined): Labels {
+    return { ...this.#labels, srv_port: String(this.#policy.number), ...policy };
   }
 
   #route(labels: Verdict['labels']): RouteCells | undefined {

@@ -98,7 +98,9 @@ describe("inbound from Linkerd's proxies", () => {
     const waiting = ask2(session, { ':path': '/', ':authority': 'a', 'l5d-orig-proto': 'HTTP/1.1' });
     waiting.catch(() => {});
     await once(slow.server, 'request');
-    const labels = [`target_addr="${server.ip}:${slow.port}"`];
+    const labels = [
+      `target_addr="${server.ip}:${slow.port}",target_ip="${server.ip}",target_port="${slow.port}"`,
+    ];
     assert.equal(await metricSum(server.ip, 'request_total', ...labels), 1);
     assert.equal(await metricSum(server.ip, 'response_total', ...labels), 0);
     session.destroy();

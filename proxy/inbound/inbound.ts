@@ -13,6 +13,7 @@ import { defaultRoute } from '../route/outbound-rules.ts';
 import type { Subject } from '../policy/inbound-policy.ts';
 import type { HttpCells, HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { Observers } from '../telemetry/observers.ts';
+import { targetLabels } from '../telemetry/target-labels.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { TransportHeader } from '../transport-header.ts';
@@ -157,7 +158,7 @@ export class Inbound {
     // Metrics show the SPIFFE ID, which names the cluster.
     const labels = {
       direction: 'inbound',
-      target_addr: `${podIp}:${port}`,
+      ...targetLabels(podIp, port),
       ...(peer === undefined ? NO_TLS : { tls: 'true', client_id: asserted ?? peer.spiffeId ?? name }),
     };
     const subject: Subject = {

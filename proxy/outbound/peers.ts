@@ -1,6 +1,7 @@
 import type { Logger, WorkloadIdentity } from '../../workload-identity/index.ts';
 import type { Endpoint, EndpointIdentity } from '../balance/endpoint.ts';
 import type { ConnectionTracker } from '../telemetry/connections.ts';
+import { targetLabels } from '../telemetry/target-labels.ts';
 import type { TcpCells, TcpMetrics } from '../telemetry/tcp-metrics.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport, Wrap } from '../transport/transport.ts';
@@ -136,7 +137,7 @@ export class Peers {
       cells ??= tcp.cells({
         direction: 'outbound',
         peer: 'dst',
-        target_addr: `${endpoint.address}:${endpoint.dialPort}`,
+        ...targetLabels(endpoint.address, endpoint.dialPort),
         ...tlsLabels(endpoint),
       });
       tracker.track(transport, cells);

@@ -47,7 +47,7 @@ test('however a Service is asked for, its series carry its own name', () => {
     [
       ['direction="outbound",authority="web.shop.svc.cluster.local:80"', 3],
       [
-        'direction="outbound",authority="web.shop.svc.cluster.local:80",target_addr="10.0.0.1:80",' +
+        'direction="outbound",authority="web.shop.svc.cluster.local:80",target_addr="10.0.0.1:80",target_ip="10.0.0.1",target_port="80",' +
           'tls="no_identity",no_tls_reason="not_provided_by_service_discovery",dst_pod="web-1"',
         3,
       ],

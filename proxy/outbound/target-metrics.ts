@@ -3,6 +3,7 @@ import type { Route } from '../route/outbound-rules.ts';
 import type { HttpCells, HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { Counter, Family, Gauge } from '../telemetry/registry.ts';
 import type { RetryCells, RouteCells, RouteMetrics } from '../telemetry/route-metrics.ts';
+import { targetLabels } from '../telemetry/target-labels.ts';
 import { tlsLabels } from './peers.ts';
 
 export interface TargetMetricsOptions {
@@ -70,7 +71,7 @@ export class TargetMetrics {
     return this.#options.http.cells({
       direction: 'outbound',
       authority: this.#authority,
-      target_addr: `${one.address}:${one.port}`,
+      ...targetLabels(one.address, one.port),
       ...tlsLabels(one),
       ...destinationLabels(one),
     });

@@ -58,6 +58,7 @@ test('a Server closes its port, an AuthorizationPolicy opens it to whom it names
   assert.equal(await status(web), 200);
   assert.equal(await status(db), 403);
   const labels = [`srv_group="${POLICY}"`, 'srv_kind="server"', 'srv_name="server"'];
+  labels.push(`srv_port="${server.app.port}"`);
   const by = [`authz_group="${POLICY}"`, 'authz_kind="authorizationpolicy"', 'authz_name="web"'];
   assert.equal(await metricSum(server.pod.ip, 'inbound_http_authz_allow_total', ...labels, ...by), 1);
   assert.equal(await metricSum(server.pod.ip, 'inbound_http_authz_deny_total', ...labels), 2);
