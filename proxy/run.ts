@@ -64,6 +64,9 @@ export async function run<C extends MeshConfig>(
     backgroundThreadsGiveWay();
     spareMemory.resolve(giveSpareMemoryBack());
   };
+  // Before the start: the first process of a container is not told at all of a signal that it does not handle, and would be killed when the pod's grace is over.
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
   const starting = start(config, { log, shutDown: () => stop('/shutdown'), settled });
   try {
     const { certified } = await starting;
@@ -73,8 +76,6 @@ export async function run<C extends MeshConfig>(
     log.error({ error: error instanceof Error ? error.message : String(error) }, 'it cannot start');
     return endProcess(ownLog, EXIT_FAILED);
   }
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
 }
 
 function readConfig<C>(read: (env: NodeJS.ProcessEnv) => C): C | undefined {
