@@ -37,7 +37,7 @@ RUN for part in control-plane mirror-controller proxy gateway; do node /isthmus/
 FROM parts AS rehearsed
 USER 0:0
 COPY image/dist/rehearsal/ /rehearsal/
-RUN node --max-semi-space-size=1 --single-threaded-gc --disable-warning=ExperimentalWarning /rehearsal/main.js /isthmus/entrypoint.js proxy gateway && \
+RUN node --max-semi-space-size=1 --single-threaded-gc --disable-warning=ExperimentalWarning --disable-sigusr1 /rehearsal/main.js /isthmus/entrypoint.js proxy gateway && \
     chmod 0444 /isthmus/*.compiled
 
 FROM parts AS isthmus

@@ -1,9 +1,9 @@
 /** The bundle as the image holds it, in two embedded clusters instead of containers. */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +18,7 @@ import { linkCredentials } from '../kubernetes/credentials.ts';
 import { eventually, isthmus } from '../test/cluster/harness.ts';
 import { freshAddress } from '../test/testing/addresses.ts';
 import { bundle } from './bundle.ts';
-import { DATA_PLANE_FLAGS, folder, NODE_FLAGS } from './layout.ts';
+import { DATA_PLANE_FLAGS, folder, NODE_FLAGS, startOf } from './layout.ts';
 import { rehearse } from './rehearsal/rehearse.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -85,7 +85,7 @@ suite('the bundle', () => {
 
   test('the script that starts parts hands on arguments and exit code', () => {
     const env = { PATH: `${dirname(process.execPath)}:${process.env['PATH']}` };
-    const start = join(dir, 'dist', folder.parts, 'start');
+    const start = startOf(join(dir, 'dist'));
     const done = spawnSync(start, ['nonsense'], { encoding: 'utf8', env });
     assert.equal(done.status, 64, done.stderr);
     assert.match(done.stderr, /^usage: /);
@@ -101,7 +101,7 @@ suite('the bundle', () => {
     const bin = join(dir, 'bin');
     mkdirSync(bin);
     writeFileSync(join(bin, 'node'), '#!/bin/sh\necho "$@"', { mode: 0o755 });
-    const start = join(dir, 'dist', folder.parts, 'start');
+    const start = startOf(join(dir, 'dist'));
     const command = (part: string): string =>
       spawnSync(start, [part, 'more'], { encoding: 'utf8', env: { PATH: `${bin}:${process.env['PATH']}` } })
         .stdout;
@@ -111,6 +111,18 @@ suite('the bundle', () => {
         new RegExp(`${DATA_PLANE_FLAGS.join(' ')} .*entrypoint.js ${part} more\n$`),
       );
     for (const part of ['control-plane', 'mirror-controller']) assert.doesNotMatch(command(part), /openssl/);
+  });
+
+  test('a signal opens no debugger in a part', () => {
+    const caught =
+      "/^SigCgt:\\t(\\w+)/m.exec(require('node:fs').readFileSync('/proc/self/status', 'utf8'))[1]";
+    const mask = (...flags: string[]): bigint =>
+      BigInt(
+        `0x${execFileSync(process.execPath, [...flags, '--print', caught], { encoding: 'utf8' }).trim()}`,
+      );
+    const ofUser1 = 1n << BigInt(constants.signals.SIGUSR1 - 1);
+    assert.notEqual(mask() & ofUser1, 0n, 'the runtime has its debugger there unless told otherwise');
+    assert.equal(mask(...NODE_FLAGS) & ofUser1, 0n);
   });
 
   test('a rehearsal keeps what V8 has compiled of a part by its end', async () => {
@@ -145,7 +157,7 @@ suite('the bundle', () => {
     mkdirSync(dataDir);
     const config = join(dir, `${name}.json`);
     const images = {
-      [IMAGE]: { command: [process.execPath, entrypoint()] },
+      [IMAGE]: { command: [startOf(join(dir, 'dist'))], env: { ISTHMUS_NODE: process.execPath } },
       [EXAMPLE_IMAGE]: { command: [process.execPath, join(dir, 'dist', folder.example, 'main.js')] },
     };
     writeFileSync(config, JSON.stringify({ name, dataDir, images, exitWithStdin: true }));

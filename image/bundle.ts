@@ -1,8 +1,8 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build as esbuild, type BuildOptions, type Plugin } from 'esbuild';
-import { DIST, folder } from './layout.ts';
+import { build as esbuild, formatMessages, type BuildOptions, type Plugin } from 'esbuild';
+import { DIST, folder, startOf } from './layout.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -29,7 +29,8 @@ const OPTIONS = {
   // Licences of what is bundled stay with it.
   legalComments: 'eof',
   absWorkingDir: root,
-  logLevel: 'warning',
+  // What fails is told by who asked for the bundle, and once.
+  logLevel: 'silent',
 } satisfies BuildOptions;
 
 const MODULE = { format: 'esm', banner: { js: REQUIRE } } satisfies BuildOptions;
@@ -59,7 +60,7 @@ export async function bundle(dist: string = DIST): Promise<string[]> {
   await write(outdir, scripts, workersApart({}), SCRIPT);
   await write(outdir, workers, workersApart({}));
   for (const name of NATIVE) copyNative(name, outdir);
-  cpSync(join(root, 'image/start.sh'), join(outdir, 'start'));
+  cpSync(join(root, 'image/start.sh'), startOf(dist));
   const example = join(dist, folder.example);
   await write(example, { main: join(root, 'examples/main.ts') }, workersApart({}));
   await write(
@@ -82,7 +83,8 @@ async function write(
   plugin: Plugin,
   kind: BuildOptions = MODULE,
 ): Promise<void> {
-  await esbuild({ ...OPTIONS, ...kind, outdir, entryPoints, plugins: [plugin] });
+  const { warnings } = await esbuild({ ...OPTIONS, ...kind, outdir, entryPoints, plugins: [plugin] });
+  for (const text of await formatMessages(warnings, { kind: 'warning' })) process.stderr.write(text);
 }
 
 /** The entry point loads the one part that it is asked for: each part is a file of its own. */

@@ -103,7 +103,7 @@ async function fingerprint(): Promise<string> {
     'package-lock.json',
     ...below
       .flat()
-      .filter((file) => /\.[cm]?[jt]s$/.test(file))
+      .filter((file) => /\.(?:[cm]?[jt]s|sh)$/.test(file))
       .toSorted(),
   ];
   const hash = createHash('sha256');

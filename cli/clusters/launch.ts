@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync, watch, writeFileSync } f
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EXAMPLE_IMAGE, IMAGE } from '../../api/names.ts';
-import { entrypointOf, exampleOf, NODE_FLAGS } from '../../image/layout.ts';
+import { exampleOf, NODE_FLAGS, startOf } from '../../image/layout.ts';
 import { UserError } from '../errors.ts';
 import { ownImage, sharedImage } from './image.ts';
 import { stopProcess } from './process-table.ts';
@@ -55,7 +55,6 @@ export async function launchCluster(options: LaunchOptions): Promise<string> {
 }
 
 function clusterConfig({ name, dir, tied, auditLog }: LaunchOptions, image: string): object {
-  const node = [process.execPath, ...NODE_FLAGS];
   const cache = process.env['NODE_COMPILE_CACHE'];
   const env = { MALLOC_ARENA_MAX: '1', ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }) };
   return {
@@ -64,8 +63,9 @@ function clusterConfig({ name, dir, tied, auditLog }: LaunchOptions, image: stri
     exitWithStdin: tied,
     auditLog,
     images: {
-      [IMAGE]: { command: [...node, entrypointOf(image)], env },
-      [EXAMPLE_IMAGE]: { command: [...node, exampleOf(image)], env },
+      // By the shell: the folder may lie where no file can be executed.
+      [IMAGE]: { command: ['/bin/sh', startOf(image)], env: { ...env, ISTHMUS_NODE: process.execPath } },
+      [EXAMPLE_IMAGE]: { command: [process.execPath, ...NODE_FLAGS, exampleOf(image)], env },
     },
   };
 }
