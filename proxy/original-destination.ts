@@ -27,7 +27,7 @@ type GetSockOpt = (fd: number, level: number, name: number, value: Buffer, lengt
 export async function loadOriginalDestination(): Promise<OriginalDestination> {
   const getsockopt = await loadGetSockOpt();
   return (connection) => {
-    const fd = connection instanceof TcpConnection ? connection.fd : descriptorOf(connection);
+    const fd = descriptorOf(connection);
     if (fd < 0) return undefined;
     const v6 = connection.localFamily === 'IPv6';
     const value = Buffer.alloc(v6 ? SOCKADDR_IN6 : SOCKADDR_IN);
@@ -51,9 +51,10 @@ async function loadGetSockOpt(): Promise<GetSockOpt> {
   }
 }
 
-/** Undocumented, and as old as Node; a test holds it. */
-function descriptorOf(socket: Socket): number {
-  return (socket as Socket & { _handle?: { fd?: number } | null })._handle?.fd ?? -1;
+/** The descriptor of a connection; -1: it is closed. Of a socket it is undocumented, and as old as Node; a test holds it. */
+export function descriptorOf(connection: Connection): number {
+  if (connection instanceof TcpConnection) return connection.fd;
+  return (connection as Socket & { _handle?: { fd?: number } | null })._handle?.fd ?? -1;
 }
 
 /** The port stands in network order behind the family. */

@@ -12,6 +12,7 @@ import {
   type Resolve,
   type WorkloadIdentity,
 } from '../workload-identity/index.ts';
+import { Admission } from './admission.ts';
 import type { MeshConfig } from './config.ts';
 import { http2Connect } from './control/http2-session.ts';
 import { ConnectionTracker } from './telemetry/connections.ts';
@@ -213,12 +214,15 @@ function controlPlane(config: MeshConfig): ExpectedPeer {
 }
 
 /** By what means a listener accepts, and how many connections it holds; what comes beyond is closed, and counted. */
-export type Listening = Required<Pick<ListenOptions, 'maxConnections' | 'onDropped' | 'tcp'>>;
+export interface Listening extends Required<Pick<ListenOptions, 'maxConnections' | 'onDropped' | 'tcp'>> {
+  /** Absent: what comes is taken, as long as the process can. */
+  admission?: Admission;
+}
 
-export function listening({ config, refused, wrap }: Runtime): Listening {
+export function listening({ config, refused, wrap, log, now }: Runtime): Listening {
   const { maxConnections } = config.limits;
-  const onDropped = (): void => refused.cell({ reason: 'too-many-connections' }).add();
-  return { maxConnections, onDropped, tcp: wrap.tcp };
+  const admission = new Admission({ refused, log, now });
+  return { maxConnections, onDropped: admission.dropped, tcp: wrap.tcp, admission };
 }
 
 /** Binds a port of the pod. Rejects with an error that names the address. */
@@ -226,10 +230,16 @@ export function listenOn(
   host: string,
   port: number,
   onConnection: ListenOptions['onConnection'],
-  by: Listening,
+  { admission, ...by }: Listening,
 ): Promise<Listener> {
+  const take: ListenOptions['onConnection'] =
+    admission === undefined
+      ? onConnection
+      : (connection) => {
+          if (admission.admits(connection)) onConnection(connection);
+        };
   return new Promise((resolve, reject) => {
-    listen({ host, port, onConnection, ...by }, (error, listener) => {
+    listen({ host, port, onConnection: take, ...by }, (error, listener) => {
       if (listener === undefined) reject(error ?? new Error(`${host}:${port} cannot be bound`));
       else resolve(listener);
     });

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { VERSION } from '../../api/names.ts';
 import type { IdentityMetric } from '../../workload-identity/index.ts';
 import type { Registry } from './registry.ts';
@@ -17,6 +17,7 @@ export function registerProcessMetrics(registry: Registry): void {
   const resident = registry.gauge('process_resident_memory_bytes', 'Resident memory').cell();
   const heap = registry.gauge('process_heap_bytes', 'Heap in use').cell();
   const fds = registry.gauge('process_open_fds', 'Open file descriptors').cell();
+  const most = registry.gauge('process_max_fds', 'File descriptors that may be open').cell();
   registry.onCollect(() => {
     const { user, system } = process.cpuUsage();
     cpu.add((user + system) / 1e6 - cpu.value);
@@ -24,6 +25,8 @@ export function registerProcessMetrics(registry: Registry): void {
     resident.set(memory.rss);
     heap.set(memory.heapUsed);
     fds.set(openDescriptors());
+    const limit = descriptorLimit();
+    if (limit !== Infinity) most.set(limit);
   });
 }
 
@@ -48,5 +51,16 @@ function openDescriptors(): number {
   } catch {
     // Not Linux.
     return 0;
+  }
+}
+
+/** What the kernel lets this process open; Infinity where it does not say. */
+export function descriptorLimit(): number {
+  try {
+    const [, limit] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
+    return limit === undefined ? Infinity : Number(limit);
+  } catch {
+    // Not Linux, or no descriptor is left to ask with.
+    return Infinity;
   }
 }

@@ -30,6 +30,8 @@ export interface PartOptions {
   /** Services that its control plane knows from the beginning. */
   readonly services?: Readonly<Record<string, FakeEndpoint[]>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** How many descriptors it may have open. Default: what this process may. */
+  readonly limit?: number;
   /** Descriptors that its standard output and standard error become. */
   readonly outputs?: readonly [out: number, error: number];
 }
@@ -67,6 +69,7 @@ export class Parts {
       ip = freshAddress(),
       services = {},
       env = {},
+      limit,
       outputs: [out, error] = ['ignore' as const, 'inherit' as const],
     } = options;
     const isGateway = part === 'gateway';
@@ -77,9 +80,10 @@ export class Parts {
       meshNamespace: 'isthmus',
       trustDomain: TRUST_DOMAIN,
     };
+    const [program, ...before] = limited(limit);
     const child = spawn(
-      process.execPath,
-      ['--expose-gc', '--max-semi-space-size=1', '--disable-warning=ExperimentalWarning', FILE],
+      program,
+      [...before, '--expose-gc', '--max-semi-space-size=1', '--disable-warning=ExperimentalWarning', FILE],
       {
         env: {
           ...process.env,
@@ -132,6 +136,12 @@ export class Parts {
       notAfter,
     });
   }
+}
+
+/** Node, by a shell that takes descriptors from it where it is to have fewer. */
+function limited(limit: number | undefined): [program: string, ...args: string[]] {
+  if (limit === undefined) return [process.execPath];
+  return ['/bin/sh', '-c', `ulimit -n ${limit}; exec "$0" "$@"`, process.execPath];
 }
 
 /** One process. */
