@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { constants } from 'node:http2';
 import { after, before, describe, test } from 'node:test';
 import { alpn, port } from '../api/names.ts';
 import type { FakeEndpoint } from '../proxy/testing/mesh/fake-control-plane.ts';
@@ -80,6 +81,17 @@ for (const { name, protocols, hinted } of [
       assert.ok(answer.body === body);
       const seen = JSON.parse(String(answer.headers['x-seen'])) as Record<string, string>;
       assert.deepEqual([seen['l5d-client-id'], seen['l5d-orig-proto']], [client.spiffeId, undefined]);
+    });
+
+    test('an app that resets a stream before its answer: the client hears the code', async () => {
+      const app = await startHttp2App(mesh, server.ip, (stream) => stream.close(constants.NGHTTP2_CANCEL));
+      const mirror = exported('late', app.port);
+      const stream = (await http2Through(mesh, client.ip, `${mirror}:80`)).request({ ':path': '/' });
+      const answers: unknown[] = [];
+      stream.on('response', (headers) => answers.push(headers));
+      stream.on('error', () => {});
+      await new Promise((resolve) => stream.once('close', resolve));
+      assert.deepEqual([answers, stream.rstCode], [[], constants.NGHTTP2_CANCEL]);
     });
 
     test('a WebSocket', async () => {

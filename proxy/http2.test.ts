@@ -162,6 +162,24 @@ describe('HTTP/2 of apps', () => {
     assert.equal(stream.rstCode, NGHTTP2_ENHANCE_YOUR_CALM);
   });
 
+  test('an app that resets a stream before its answer: the client hears the same code', async () => {
+    const raw = await startRawApp((id) => [wordFrame(FrameType.reset, id, NGHTTP2_CANCEL)]);
+    east.controlPlane.setService('late.shop:80', [meshedEndpoint(server, raw)]);
+    const stream = (await http2Through(mesh, client.ip, 'late.shop:80')).request({
+      ':method': 'POST',
+      ':path': '/shop.Cart/Add',
+      'content-type': 'application/grpc',
+    });
+    const answers: unknown[] = [];
+    stream.on('response', (headers) => answers.push(headers));
+    stream.on('error', () => {});
+    await new Promise((resolve) => stream.once('close', resolve));
+    assert.deepEqual(answers, []);
+    assert.equal(stream.rstCode, NGHTTP2_CANCEL);
+    const labels = ['authority="late.shop:80"', 'status_code="502"', 'error="upstream-reset"'];
+    assert.equal(await metricSum(client.ip, 'response_total', ...labels, 'classification="failure"'), 1);
+  });
+
   test('a client that does not read stops the app, and nobody else', async () => {
     const session = await open();
     const atApp = nextStream('/flood');

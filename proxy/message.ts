@@ -1,4 +1,4 @@
-import type { Cause } from './errors.ts';
+import { causes, type Cause } from './errors.ts';
 import type { Head } from './head.ts';
 
 /**
@@ -36,7 +36,7 @@ export class Exchange {
    * is opaque bytes, whose two directions end each by itself. Set by the codecs.
    */
   upgrade: 'no' | 'asked' | 'done' = 'no';
-  /** RFC 9113 error code by which either side reset its stream; 0: none did. It goes on to the other side: an app's reasons are its own. */
+  /** RFC 9113 error code by which either side reset its stream, never that it refused it; 0: none did. It goes on to the other side: an app's reasons are its own. */
   resetCode = 0;
   requestEnded = false;
   responseEnded = false;
@@ -55,6 +55,14 @@ export class Exchange {
   constructor(client: ResponseSink) {
     this.client = client;
   }
+}
+
+/**
+ * Does the client hear of this failure by a reset with the app's own code, even where it has no head yet? As with Linkerd: libraries of gRPC read the code, and
+ * CANCEL at a deadline is how a server says that the deadline is over. An answer in its place would say that the server is unavailable.
+ */
+export function passesReset(x: Exchange, cause: Cause): boolean {
+  return x.http2 && x.resetCode !== 0 && cause === causes.upstreamReset;
 }
 
 /** Takes a request: a layer, or the codec of the connection that it leaves on. */

@@ -1,6 +1,7 @@
 import { causes, type Cause } from '../errors.ts';
 import { FieldId } from '../field-id.ts';
 import type { Head } from '../head.ts';
+import type { Exchange } from '../message.ts';
 import type { Outcome } from './failure-accrual.ts';
 
 /** As Linkerd counts: DEADLINE_EXCEEDED, PERMISSION_DENIED, INTERNAL, UNAVAILABLE, DATA_LOSS. */
@@ -31,6 +32,11 @@ export function gatewayOutcome(head: Head): Outcome {
 /** Does a request that ended so speak against the endpoint? A client that left or did not read does not. */
 export function isEndpointsFault(cause: Cause): boolean {
   return cause === causes.upstreamReset || cause === causes.protocolError || cause === causes.timeout;
+}
+
+/** The same of a request that went through a gateway. A gateway that resets a stream goes on: it tells what became of an app behind it. */
+export function isGatewaysFault(x: Exchange, cause: Cause): boolean {
+  return isEndpointsFault(cause) && x.resetCode === 0;
 }
 
 /** ms that a server asks to be left alone: `grpc-retry-pushback-ms`, or `Retry-After` in seconds or as a date. 0: it does not. @param wallNow ms since 1970 */

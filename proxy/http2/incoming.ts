@@ -192,8 +192,8 @@ export class Incoming implements FrameHandler {
     if (this.#server && !this.#countReset()) return;
     const stream = this.#table.get(id);
     if (stream === undefined) return;
-    stream.exchange.resetCode = code;
     if (code === ErrorCode.refusedStream) stream.exchange.refused = true;
+    else stream.exchange.resetCode = code;
     this.#outgoing.end(stream, this.#server ? causes.clientGone : causes.upstreamReset);
   }
 

@@ -1,7 +1,7 @@
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
 import type { Head } from '../head.ts';
-import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
+import { passesReset, type Exchange, type RequestSink, type ResponseSink } from '../message.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
 import { errorHead } from './error-head.ts';
@@ -172,7 +172,7 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
     if (stream === undefined) return;
     // Who resets a response has given the request up.
     stream.sink = undefined;
-    if (stream.headSent) {
+    if (stream.headSent || passesReset(x, cause)) {
       if (!stream.closed) this.#frames.reset(stream.id, resetCode(x, cause));
       this.release(stream);
       return;
@@ -318,9 +318,8 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
   }
 }
 
-/** What the other side said when it reset the stream; else by the cause. Nobody is told that all is well, or that he may ask again what has been processed. */
+/** What the other side said when it reset the stream; else by the cause. Nobody is told that all is well. */
 function resetCode(x: Exchange, cause: Cause): number {
-  const { resetCode } = x;
-  if (resetCode !== ErrorCode.none && resetCode !== ErrorCode.refusedStream) return resetCode;
+  if (x.resetCode !== ErrorCode.none) return x.resetCode;
   return cause.h2 === ErrorCode.none ? ErrorCode.cancel : cause.h2;
 }

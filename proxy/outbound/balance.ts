@@ -1,7 +1,13 @@
 import { READY, type BalancedEndpoint } from '../balance/balanced-endpoint.ts';
 import { Balancer } from '../balance/balancer.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
-import { gatewayOutcome, isEndpointsFault, outcomeOf, retryAfterMs } from '../balance/outcome.ts';
+import {
+  gatewayOutcome,
+  isEndpointsFault,
+  isGatewaysFault,
+  outcomeOf,
+  retryAfterMs,
+} from '../balance/outcome.ts';
 import { causes, type Cause } from '../errors.ts';
 import { Http2Connection } from '../http2/connection.ts';
 import { FieldId, FieldSet } from '../field-id.ts';
@@ -271,9 +277,15 @@ export class Balance extends Dispatch {
   }
 
   protected override onReset(attempt: Attempt, destination: Destination, cause: Cause): void {
-    if (attempt.judged || !isEndpointsFault(cause)) return;
+    if (attempt.judged) return;
+    const chosen = destination as BalancedEndpoint<Reach>;
+    const isFault =
+      chosen.endpoint.authorityOverride === undefined
+        ? isEndpointsFault(cause)
+        : isGatewaysFault(attempt.x, cause);
+    if (!isFault) return;
     attempt.judged = true;
-    this.#balancer.record(destination as BalancedEndpoint<Reach>, 'failure', 0);
+    this.#balancer.record(chosen, 'failure', 0);
   }
 
   protected override onLeft(attempt: Attempt, destination: Destination): void {

@@ -181,6 +181,7 @@ export class Attempt implements Waiter {
   /** All of it is going to be sent from the start. */
   restart(): void {
     this.retried = true;
+    this.x.resetCode = 0;
     this.#creditedBefore = this.#credited;
   }
 

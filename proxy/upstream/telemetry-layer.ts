@@ -1,6 +1,6 @@
 import { type Cause, toldStatus } from '../errors.ts';
 import type { Head } from '../head.ts';
-import type { Exchange } from '../message.ts';
+import { passesReset, type Exchange } from '../message.ts';
 import { grpcCodeOf, isFailure, NO_GRPC_STATUS } from '../telemetry/classify.ts';
 import type { HttpCells, Outcome } from '../telemetry/http-metrics.ts';
 import type { Observed, RequestObserver } from '../telemetry/observer.ts';
@@ -101,7 +101,8 @@ export class TelemetryLayer extends StackLayer {
 
   override responseReset(x: Exchange, cause: Cause): void {
     this.#options.errors.cell({ error: cause.code }).add();
-    if (x.status === 0) {
+    if (passesReset(x, cause)) this.#end(x, x.status || cause.status, true, NO_GRPC_STATUS, cause.code);
+    else if (x.status === 0) {
       const { status, grpcStatus = NO_GRPC_STATUS } = toldStatus(cause, x.grpc);
       this.#end(x, status, isFailure(status, grpcStatus), grpcStatus, cause.code);
     } else this.#end(x, x.status, true, NO_GRPC_STATUS, cause.code);

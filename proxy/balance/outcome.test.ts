@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { causes } from '../errors.ts';
+import { ErrorCode } from '../http2/frames.ts';
+import { Exchange, type ResponseSink } from '../message.ts';
+import { isEndpointsFault, isGatewaysFault } from './outcome.ts';
+
+const NOBODY: ResponseSink = {
+  responseHead() {},
+  responseData() {},
+  responseTrailers() {},
+  responseReset() {},
+  requestConsumed() {},
+};
+
+test('a stream that is reset speaks against an endpoint; against a gateway only a lost connection does', () => {
+  const x = new Exchange(NOBODY);
+  const judge = () => [isEndpointsFault(causes.upstreamReset), isGatewaysFault(x, causes.upstreamReset)];
+  assert.deepEqual(judge(), [true, true]);
+  x.resetCode = ErrorCode.cancel;
+  assert.deepEqual(judge(), [true, false]);
+  assert.equal(isGatewaysFault(new Exchange(NOBODY), causes.clientGone), false);
+});
