@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { Agent } from 'node:http';
-import { connect } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { port as ports } from '../api/names.ts';
 import { DEFAULT_LIMITS } from './config.ts';
@@ -78,6 +78,33 @@ describe('guards of the outbound side', () => {
     assert.deepEqual([answer.status, causeOf(answer)], [504, 'timeout']);
     await taken;
     assert.equal(await metricSum(client.ip, 'outbound_http_errors_total', 'error="timeout"'), 1);
+  });
+
+  test('an app that informs without end is given up, and others on the same connections are not', async () => {
+    const held: ServerResponse[] = [];
+    const other = await startServer((_incoming, response) => void held.push(response));
+    service('other.shop', other);
+    const informing = createServer((socket) => {
+      const hints = Buffer.from(
+        `HTTP/1.1 103 Early Hints\r\nlink: </${'a'.repeat(500)}>\r\n\r\n`.repeat(100),
+      );
+      const write = (): void => {
+        while (socket.writable && socket.write(hints));
+      };
+      socket.on('error', () => {});
+      socket.on('drain', write);
+      socket.once('data', write);
+    });
+    informing.listen(0, other.pod.ip);
+    mesh.onClose(() => informing.close());
+    await once(informing, 'listening');
+    const { port } = informing.address() as AddressInfo;
+    east.controlPlane.setService('informing.shop:80', [meshedEndpoint(other.pod, port)]);
+    const others = load('other.shop', 16);
+    const answer = await ask(client.ip, 'http://informing.shop/');
+    assert.deepEqual([answer.status, causeOf(answer)], [502, 'protocol-error']);
+    for (const response of held) response.end();
+    assert.equal(count(await others, 200), 16);
   });
 
   test('the response and the idle timeout end what has begun', async () => {

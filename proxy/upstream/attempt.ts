@@ -48,6 +48,8 @@ export class Attempt implements Waiter {
   judged = false;
   /** ms, monotonic: when the head was given to the connection. */
   sentAt = 0;
+  /** Bytes of the informational heads that have been passed on. */
+  informedBytes = 0;
   /** Bytes of the request's body that the client was credited for. What is sent again must not be credited again. */
   #credited = 0;
   #creditedBefore = 0;

@@ -1,6 +1,8 @@
 import { causes, type Cause } from '../errors.ts';
 import { copyHead } from '../copy-head.ts';
 import type { Head } from '../head.ts';
+import { MAX_HEAD_BYTES } from '../http1/head-reader.ts';
+import { headerListSize } from '../http2/head-encoder.ts';
 import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
 import { grpcStatusOf } from '../telemetry/classify.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
@@ -11,6 +13,9 @@ import type { Upstream } from './upstream.ts';
 export interface Destination {
   readonly upstream: Upstream;
 }
+
+/** Bytes of all informational heads of one response: as many as its own head may have. That is some hundred hints, and more than a day of `102 Processing` every few minutes. */
+const MAX_INFORMED_BYTES = MAX_HEAD_BYTES;
 
 /** What `Dispatch.retryDelay` answers when the answer is to be passed on. */
 export const NO_RETRY = -1;
@@ -297,7 +302,7 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     const attempt = attemptOf(x);
     const { destination } = attempt;
     if (attempt.state !== 'sent' || destination === undefined) return;
-    if (!head.isFinal && !x.opaque) return this.outer(x).responseHead(x, head, end);
+    if (!head.isFinal && !x.opaque) return this.#inform(attempt, head, destination);
     this.#disarm(attempt);
     this.onResponded(attempt, destination, head);
     if (attempt.head !== undefined) {
@@ -308,6 +313,16 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     }
     if (end) this.#ended(attempt, undefined);
     this.outer(x).responseHead(x, head, end);
+  }
+
+  /** Passes an informational head on. Nothing paces them: a client that reads slowly would have the connection given up that it shares with others. */
+  #inform(attempt: Attempt, head: Head, destination: Destination): void {
+    const { x, sink } = attempt;
+    attempt.informedBytes += headerListSize(head);
+    if (attempt.informedBytes <= MAX_INFORMED_BYTES) return this.outer(x).responseHead(x, head, false);
+    this.onReset(attempt, destination, causes.protocolError);
+    this.fail(attempt, causes.protocolError);
+    sink?.requestReset(x, causes.protocolError);
   }
 
   responseData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
