@@ -12,7 +12,6 @@ import type {
 import { causes, type Cause } from '../errors.ts';
 import { equalsIgnoreCase, fieldIdOf } from '../field-names.ts';
 import { Http2Connection } from '../http2/connection.ts';
-import { prepareHuffman } from '../http2/huffman.ts';
 import { Head } from '../head.ts';
 import { Exchange, type ResponseSink } from '../message.ts';
 import { setSpan } from '../span.ts';
@@ -45,8 +44,6 @@ class Session implements Http2Session {
       else this.#connected(wrap(socket), target, timers);
     });
     this.#state = { kind: 'connecting', cancel };
-    // When our first bytes are on their way: the peer has yet to answer.
-    setImmediate(prepareHuffman);
   }
 
   get available(): boolean {

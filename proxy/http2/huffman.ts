@@ -15,77 +15,46 @@ const LENGTHS: readonly number[] = [
 const EOS = 256;
 const SYMBOLS = 257;
 
+/** The longest code's. */
+const MOST_BITS = 30;
+/** Bits that are looked at together. What text is made of has codes of five to eight. */
+const QUICK_BITS = 8;
+
+/** By length in bits: how many codes there are, the first of them, and where its symbol stands in `ordered`. */
+const counts = new Uint16Array(MOST_BITS + 1);
+const firsts = new Uint32Array(MOST_BITS + 1);
+const places = new Uint16Array(MOST_BITS + 1);
+/** Symbols in the order of their codes. */
+const ordered = new Uint16Array(SYMBOLS);
+/** By the next eight bits: the symbol that they begin with, and its length above it; 0: it is longer. */
+const quick = new Uint16Array(2 ** QUICK_BITS);
+const LENGTH_SHIFT = 8;
+const SYMBOL_MASK = 255;
+
+// Made at each start, mostly by code that has not been compiled: so it has few steps.
+for (const bits of LENGTHS) counts[bits]!++;
+for (let bits = 1; bits <= MOST_BITS; bits++) {
+  firsts[bits] = (firsts[bits - 1]! + counts[bits - 1]!) * 2;
+  places[bits] = places[bits - 1]! + counts[bits - 1]!;
+}
+const next = places.slice();
+for (let symbol = 0; symbol < SYMBOLS; symbol++) ordered[next[LENGTHS[symbol]!]!++] = symbol;
+for (let bits = 1; bits <= QUICK_BITS; bits++) {
+  for (let i = 0; i < counts[bits]!; i++) {
+    const entry = (bits << LENGTH_SHIFT) | ordered[places[bits]! + i]!;
+    const from = (firsts[bits]! + i) << (QUICK_BITS - bits);
+    quick.fill(entry, from, from + (1 << (QUICK_BITS - bits)));
+  }
+}
+
 /** Code and length of every symbol. */
 export function huffmanCodes(): { code: number; bits: number }[] {
-  const order = Array.from({ length: SYMBOLS }, (_, symbol) => symbol).sort(
-    (a, b) => (LENGTHS[a] ?? 0) - (LENGTHS[b] ?? 0) || a - b,
-  );
   const codes: { code: number; bits: number }[] = [];
-  let code = 0;
-  let bits = LENGTHS[order[0] ?? 0] ?? 0;
-  for (const symbol of order) {
-    const length = LENGTHS[symbol] ?? 0;
-    code *= 2 ** (length - bits);
-    bits = length;
-    codes[symbol] = { code, bits };
-    code++;
-  }
-  return codes;
-}
-
-/** The decoder works four bits at a time, since the tables are made at each start: by the byte they are sixteen times as large. A state is an inner node of the code's tree. */
-const MAX_STATES = 256;
-const STEPS = 16;
-const DEAD = -1;
-/** Next state by state and four bits; DEAD: no such code. */
-const nextState = new Int16Array(MAX_STATES * STEPS).fill(DEAD);
-/** The symbol that the four bits complete, at most one, since the shortest code has five; -1: none. */
-const symbols = new Int16Array(MAX_STATES * STEPS).fill(-1);
-/** The state may stand at the end: at most 7 bits of padding, all ones (RFC 7541 section 5.2). */
-const mayEnd = new Uint8Array(MAX_STATES);
-let prepared = false;
-
-/** Makes the decoder's tables, which takes some ms: in a start while it waits for a peer, else with the first text that is decoded. */
-export function prepareHuffman(): void {
-  if (prepared) return;
-  prepared = true;
-  // Child of a node by bit: positive is a node, ~symbol a leaf.
-  const children: [number, number][] = [[0, 0]];
-  huffmanCodes().forEach(({ code, bits }, symbol) => {
-    let node = 0;
-    for (let i = bits - 1; i > 0; i--) {
-      const bit = Math.floor(code / 2 ** i) & 1;
-      const pair = children[node] ?? [0, 0];
-      if (pair[bit] === 0) pair[bit] = children.push([0, 0]) - 1;
-      node = pair[bit] ?? 0;
-    }
-    (children[node] ?? [0, 0])[code & 1] = ~symbol;
+  ordered.forEach((symbol, place) => {
+    const bits = LENGTHS[symbol]!;
+    codes[symbol] = { code: firsts[bits]! + place - places[bits]!, bits };
   });
-  for (let state = 0; state < children.length; state++) {
-    for (let bits = 0; bits < STEPS; bits++) fillTransition(children, state, bits);
-  }
-  mayEnd[0] = 1;
-  for (let node = 0, depth = 1; depth <= 7; depth++) {
-    node = children[node]?.[1] ?? 0;
-    mayEnd[node] = 1;
-  }
-}
-
-function fillTransition(children: [number, number][], state: number, bits: number): void {
-  const at = state * STEPS + bits;
-  let node = state;
-  for (let i = 3; i >= 0; i--) {
-    const child = children[node]?.[(bits >> i) & 1] ?? 0;
-    if (child >= 0) {
-      node = child;
-      continue;
-    }
-    const symbol = ~child;
-    if (symbol === EOS) return;
-    symbols[at] = symbol;
-    node = 0;
-  }
-  nextState[at] = node;
+  return codes;
 }
 
 /** Most bytes that n coded bytes can become: the shortest code has 5 bits. */
@@ -95,19 +64,45 @@ export function maxDecodedLength(n: number): number {
 
 /** Decodes `b[start, end)` into `out` at `at` (with room for `maxDecodedLength`). Returns the end of what was written; -1: malformed. */
 export function decodeHuffman(b: Buffer, start: number, end: number, out: Buffer, at: number): number {
-  prepareHuffman();
   let o = at;
-  let state = 0;
-  for (let i = start; i < end; i++) {
-    const byte = b[i]!;
-    const high = state * STEPS + (byte >> 4);
-    state = nextState[high]!;
-    if (state === DEAD) return -1;
-    if (symbols[high]! >= 0) out[o++] = symbols[high]!;
-    const low = state * STEPS + (byte & 15);
-    state = nextState[low]!;
-    if (state === DEAD) return -1;
-    if (symbols[low]! >= 0) out[o++] = symbols[low]!;
+  let i = start;
+  /** The bits that were read and not used, at its upper end, and how many they are. Below them are zeros. */
+  let bits = 0;
+  let have = 0;
+  for (;;) {
+    while (have <= 24 && i < end) {
+      bits |= b[i++]! << (24 - have);
+      have += 8;
+    }
+    const atEnd = have < QUICK_BITS;
+    // Behind the last bits come ones: padding, of at most 7 (RFC 7541 section 5.2).
+    const entry = quick[atEnd ? (bits >>> 24) | (255 >> have) : bits >>> 24]!;
+    const length = entry >> LENGTH_SHIFT;
+    if (entry !== 0 && length <= have) {
+      out[o++] = entry & SYMBOL_MASK;
+      bits <<= length;
+      have -= length;
+      continue;
+    }
+    if (atEnd) return bits >>> 24 === ((255 << (8 - have)) & 255) ? o : -1;
+    let code = 0;
+    let taken = 0;
+    let symbol = -1;
+    while (symbol < 0 && taken < MOST_BITS) {
+      if (have === 0) {
+        if (i === end) return -1;
+        bits = b[i++]! << 24;
+        have = 8;
+      }
+      code = code * 2 + (bits >>> 31);
+      bits <<= 1;
+      have--;
+      taken++;
+      const nth = code - firsts[taken]!;
+      if (nth >= 0 && nth < counts[taken]!) symbol = ordered[places[taken]! + nth]!;
+    }
+    // The symbol that ends a text must not stand in one.
+    if (symbol < 0 || symbol === EOS) return -1;
+    out[o++] = symbol;
   }
-  return mayEnd[state] === 1 ? o : -1;
 }
