@@ -32,7 +32,7 @@ export class Connection {
     this.#backOff = createBackOff(BACK_OFF_MIN_MS, BACK_OFF_MAX_MS, options.random);
   }
 
-  /** A session that has seen the peer's SETTINGS: in TLS 1.3 only that shows that the peer took our certificate. */
+  /** A session that takes requests (`Http2Events.ready`). */
   acquire(): Promise<Http2Session> {
     switch (this.#state.kind) {
       case 'connected':
@@ -129,7 +129,7 @@ export class Connection {
   }
 
   #dial({ address, port }: ResolvedAddress): Promise<Http2Session> {
-    const { tls, serverName, localAddress, connect = connectNodeHttp2 } = this.#options;
+    const { tls, serverName, localAddress, anonymous, connect = connectNodeHttp2 } = this.#options;
     const tlsOptions = tls();
     if (tlsOptions === undefined) throw new Error('there is no certificate or trust anchor yet');
     const { promise, resolve, reject } = Promise.withResolvers<Http2Session>();
@@ -142,6 +142,7 @@ export class Connection {
         ...(serverName === undefined ? {} : { servername: serverName }),
       },
       ...(localAddress === undefined ? {} : { localAddress }),
+      ...(anonymous === undefined ? {} : { anonymous }),
       clock: this.#clock,
     };
     const session = connect(target, {

@@ -69,6 +69,8 @@ export interface ChannelOptions {
   serverName?: string;
   /** Source address of connections. */
   localAddress?: string;
+  /** `tls` shows no certificate of ours. */
+  anonymous?: boolean;
   /** Default: Node's HTTP/2. */
   connect?: Http2Connect;
   logger: Logger;

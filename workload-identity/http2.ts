@@ -14,12 +14,14 @@ export interface Http2Target {
   tls: ConnectionOptions;
   /** Source address. */
   localAddress?: string;
+  /** `tls` shows no certificate of ours: the peer has nothing to judge, so the connection is ready with its handshake, and requests follow at once. */
+  anonymous?: boolean;
   clock: Clock;
 }
 
 /** What a connection tells; never within the call that makes it. */
 export interface Http2Events {
-  /** The peer's SETTINGS have come: in TLS 1.3 only they show that it took our certificate. At most once. */
+  /** It takes requests. The peer's SETTINGS have come: in TLS 1.3 only they show that it took our certificate. Without one they are not waited for. At most once. */
   ready(): void;
   /** It takes no new streams any more (GOAWAY); those under way go on. At most once. */
   draining(): void;

@@ -74,6 +74,7 @@ class NodeSession implements Http2Session {
   }
 
   #open(): void {
+    const early = this.#target.anonymous === true;
     const { connect } = process.getBuiltinModule('node:http2');
     const session = connect(`https://${this.#target.host}`, {
       createConnection: () => this.#socket,
@@ -85,8 +86,10 @@ class NodeSession implements Http2Session {
     session.once('goaway', () => this.#events.draining());
     session.once('remoteSettings', () => {
       this.#askLater(session);
-      this.#events.ready();
+      if (!early) this.#events.ready();
     });
+    // Node knows no limit of the peer's yet, and does not wait for one.
+    if (early) session.once('connect', () => this.#events.ready());
   }
 
   #askLater(session: ClientHttp2Session): void {

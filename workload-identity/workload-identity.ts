@@ -213,6 +213,7 @@ class Identity implements LocalWorkloadIdentity {
       clock: this.#clock,
       ...source(options),
       tls: () => this.#bootstrapOptions(),
+      anonymous: true,
     });
   }
 

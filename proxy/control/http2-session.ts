@@ -64,15 +64,20 @@ class Session implements Http2Session {
   }
 
   #connected(transport: Transport, target: Http2Target, timers: TimerWheel): void {
+    const { anonymous = false } = target;
     const connection = new Http2Connection(transport, {
       side: 'client',
       timers,
       isthmus: false,
-      onReady: () => this.#events.ready(),
+      early: anonymous,
+      onReady: () => {
+        if (!anonymous) this.#events.ready();
+      },
       onDraining: () => this.#events.draining(),
       onClose: () => this.#closed(endOf(transport, target)),
     });
     this.#state = { kind: 'connected', connection };
+    if (anonymous) this.#events.ready();
   }
 
   #closed(error: Error | undefined): void {

@@ -364,6 +364,51 @@ describe('HTTP/2: what a peer may not do', () => {
     assert.equal(transport.destroyed, true);
   });
 
+  test('a client that shows no certificate sends requests behind its preface, within what every peer allows', () => {
+    const transport = new FakeTransport();
+    const connection = new Http2Connection(transport, {
+      side: 'client',
+      timers: new TimerWheel(() => 0),
+      isthmus: false,
+      early: true,
+    });
+    assert.deepEqual([connection.available, connection.ready], [true, false]);
+    const body = Buffer.alloc(70_000, 1);
+    const client = new Client();
+    connection.requestHead(client.x, get(), false);
+    connection.requestData(client.x, body, 0, body.length, true);
+    const [settings, headers, ...data] = readFrames(transport.take().subarray(PREFACE.length));
+    assert.deepEqual([settings?.type, headers?.type], [FrameType.settings, FrameType.headers]);
+    assert.ok(data.every(({ type, payload }) => type === FrameType.data && payload.length <= 16_384));
+    assert.equal(
+      data.reduce((sum, { payload }) => sum + payload.length, 0),
+      65_535,
+    );
+    // One stream is under way, which is as many as the peer takes.
+    const one = Buffer.alloc(6);
+    one.writeUInt16BE(3);
+    one.writeUInt32BE(1, 2);
+    const limited = frame(FrameType.settings, 0, 0, one);
+    connection.onData(limited, 0, limited.length);
+    assert.deepEqual([connection.available, connection.ready, client.x.refused], [false, true, false]);
+  });
+
+  test('what was sent before the peer has spoken ends with the connection', () => {
+    const transport = new FakeTransport();
+    const connection = new Http2Connection(transport, {
+      side: 'client',
+      timers: new TimerWheel(() => 0),
+      isthmus: false,
+      early: true,
+    });
+    const client = send(connection);
+    connection.drain();
+    assert.deepEqual(
+      [transport.destroyed, connection.available, client.cause],
+      [true, false, causes.upstreamReset],
+    );
+  });
+
   test('silence is asked with PING and ends the connection when it lasts', () => {
     let now = 0;
     const timers = new TimerWheel(() => now);

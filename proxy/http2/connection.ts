@@ -39,11 +39,20 @@ export class Http2Connection implements TransportHandler, RequestSink {
     const frames = new FrameWriter(transport);
     const table = new StreamTable(server);
     const receiver = new Receiver(frames, timers, table);
-    const life = new Life(server, options.keepAlive !== false, transport, frames, table, timers, {
-      opened: () => options.onReady?.(),
-      draining: () => options.onDraining?.(),
-      lost: () => this.#outgoing.endAll(),
-    });
+    const life = new Life(
+      server,
+      options.keepAlive !== false,
+      options.early === true,
+      transport,
+      frames,
+      table,
+      timers,
+      {
+        opened: () => options.onReady?.(),
+        draining: () => options.onDraining?.(),
+        lost: () => this.#outgoing.endAll(),
+      },
+    );
     const parts = { server, transport, frames, table, receiver, life, options };
     const outgoing = new Outgoing(parts);
     const incoming = new Incoming({ ...parts, outgoing });
@@ -64,7 +73,7 @@ export class Http2Connection implements TransportHandler, RequestSink {
   }
   /** Client side: may open a stream now. */
   get available(): boolean {
-    return this.#life.state === 'open' && this.#table.hasRoom;
+    return this.#life.opens && this.#table.hasRoom;
   }
   /** The peer's SETTINGS have come. */
   get ready(): boolean {

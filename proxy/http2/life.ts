@@ -39,6 +39,7 @@ export class Life {
   readonly #table: StreamTable;
   readonly #timers: TimerWheel;
   readonly #asks: boolean;
+  readonly #early: boolean;
   readonly #events: LifeEvents;
   /** SETTINGS at first, then PING. */
   readonly #keepAlive = new Timer(() => this.#keepAliveDue());
@@ -50,10 +51,14 @@ export class Life {
   #toldDraining = false;
   #wasOpen = false;
 
-  /** @param asks whether a silent peer is asked by PING */
+  /**
+   * @param asks whether a silent peer is asked by PING
+   * @param early whether streams may be opened before the peer's SETTINGS have come
+   */
   constructor(
     server: boolean,
     asks: boolean,
+    early: boolean,
     transport: Transport,
     frames: FrameWriter,
     table: StreamTable,
@@ -62,6 +67,7 @@ export class Life {
   ) {
     this.#server = server;
     this.#asks = asks;
+    this.#early = early;
     this.#transport = transport;
     this.#frames = frames;
     this.#table = table;
@@ -72,6 +78,10 @@ export class Life {
 
   get state(): LifeState {
     return this.#state;
+  }
+  /** New streams may be opened. */
+  get opens(): boolean {
+    return this.#state === 'open' || (this.#early && this.#state === 'settings');
   }
   /** Frames still count. */
   get alive(): boolean {

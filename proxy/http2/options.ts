@@ -14,6 +14,11 @@ export interface Http2Options {
    * close.
    */
   keepAlive?: boolean;
+  /**
+   * Client side: streams are opened before the peer's SETTINGS have come (RFC 9113 section 3.4). Only where the peer has nothing to judge: with a certificate of ours it may refuse us, and
+   * what was sent by then is lost.
+   */
+  early?: boolean;
   /** Server side: says where a request goes; `requestHead` of the answer is called next, by the codec. */
   route?(x: Exchange, head: Head): RequestSink;
   /** Client side: where responses go; `x.client` when absent. */

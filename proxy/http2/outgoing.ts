@@ -88,7 +88,7 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
 
   /** Takes a stream for the exchange; false when there is no room. */
   open(x: Exchange): boolean {
-    if (this.#life.state !== 'open' || !this.#table.hasRoom) return false;
+    if (!this.#life.opens || !this.#table.hasRoom) return false;
     x.upstreamStream = this.#table.openOwn(x, this.sender.initialWindow);
     this.opened();
     return true;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createSecureServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { afterEach, describe, test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { TrustBundleAckSchema, TrustBundleSchema } from '../../api/proto/gen/isthmus/control_pb.js';
@@ -67,6 +68,63 @@ async function rawServer(
     sessions: () => sessions,
     connected,
   };
+}
+
+/** Bytes of a client's preface, and of a frame's head. */
+const PREFACE_BYTES = 24;
+const FRAME_HEAD_BYTES = 9;
+const HEADERS_FRAME = 1;
+
+/** A frame of HTTP/2. */
+function frame(type: number, flags: number, id: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(FRAME_HEAD_BYTES);
+  head.writeUIntBE(payload.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(id, 5);
+  return Buffer.concat([head, payload]);
+}
+
+/** Whether the head of a request is among what a client has sent. */
+function hasRequest(sent: Buffer): boolean {
+  for (let at = PREFACE_BYTES; at + FRAME_HEAD_BYTES <= sent.length;) {
+    if (sent[at + 3] === HEADERS_FRAME) return true;
+    at += FRAME_HEAD_BYTES + sent.readUIntBE(at, 3);
+  }
+  return false;
+}
+
+/** A server that says nothing, not even its SETTINGS, before it has a request; then it answers. */
+async function silentServer(): Promise<number> {
+  const field = (name: string, value: string): Buffer =>
+    Buffer.concat([
+      Buffer.of(0, name.length),
+      Buffer.from(name),
+      Buffer.of(value.length),
+      Buffer.from(value),
+    ]);
+  const status200 = Buffer.of(0x88);
+  const answered = [
+    frame(4, 0, 0, Buffer.alloc(0)),
+    frame(HEADERS_FRAME, 4, 1, Buffer.concat([status200, field('content-type', 'application/grpc')])),
+    frame(0, 0, 1, answer),
+    frame(HEADERS_FRAME, 5, 1, field('grpc-status', '0')),
+  ];
+  const options = { key: serverKey, cert: serverLeaf.pem + issuer.pem, ALPNProtocols: ['h2'] };
+  const server = createTlsServer(options, (socket) => {
+    cleanups.push(() => socket.destroy());
+    let sent = Buffer.alloc(0);
+    socket.on('error', () => {});
+    socket.on('data', (bytes: Buffer) => {
+      const before = hasRequest(sent);
+      sent = Buffer.concat([sent, bytes]);
+      if (!before && hasRequest(sent)) socket.write(Buffer.concat(answered));
+    });
+  });
+  cleanups.push(() => server.close());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
 }
 
 function certify(channel: Channel, options: { deadlineMs?: number; metadata?: Record<string, string> } = {}) {
@@ -271,6 +329,12 @@ function channels(channelTo: ChannelTo, { connect, timed }: Engine): void {
       clock.advance(1_000);
       await assert.rejects(again);
       assert.equal(attempts, 2);
+    });
+
+    test('without a certificate that the peer would have to judge does not wait for its SETTINGS', async () => {
+      const channel = channelTo(await silentServer(), { anonymous: true });
+      const got = await certify(channel, { deadlineMs: 20_000 });
+      assert.equal(Buffer.from(got.leafCertificate).toString(), 'leaf');
     });
 
     test('connects before its first call where it is told to, once', async () => {
