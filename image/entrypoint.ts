@@ -1,5 +1,3 @@
-import { flushCompileCache } from 'node:module';
-
 /** Entry point of the one image: the first argument names the part to run as. */
 const parts: Record<string, () => Promise<{ started?: Promise<void> }>> = {
   'control-plane': () => import('../control-plane/main.ts'),
@@ -23,4 +21,4 @@ await (
 ).started;
 process.off('SIGTERM', stopEarly);
 // Long-running parts would write the compile cache (if one is set) only at their end.
-flushCompileCache();
+process.getBuiltinModule('node:module').flushCompileCache();

@@ -39,6 +39,21 @@ describe('a bundled file as a script', () => {
     assert.equal(compile(file).cachedDataRejected, false);
   });
 
+  test('gets other files by their place, and modules of Node without all that their exports would load', () => {
+    writeFileSync(join(dir, 'beside.cjs'), `exports.name = 'beside';`);
+    const asking = join(dir, 'asking.cjs');
+    writeFileSync(
+      asking,
+      `exports.name = require('./beside.cjs').name; exports.read = typeof require('node:fs').readFileSync;`,
+    );
+    const program = `const { runScript } = await import(${JSON.stringify(import.meta.resolve('./script.ts'))});
+      const { name, read } = runScript(${JSON.stringify(asking)});
+      console.log(name, read, process.moduleLoadList.includes('NativeModule internal/fs/streams'));`;
+    const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', program];
+    const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    assert.deepEqual([stdout, stderr], ['beside function false\n', '']);
+  });
+
   test('what is damaged is left aside', () => {
     writeFileSync(compiledFile(file), 'nothing that V8 knows');
     assert.equal((runScript(file) as { later: () => string }).later(), 'later');

@@ -1,8 +1,12 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { setFlagsFromString } from 'node:v8';
-import { Script } from 'node:vm';
+import type { Script } from 'node:vm';
 import { env } from '../api/names.ts';
+
+/**
+ * Node's own modules as they are. An `import` or `require` of one also evaluates each of its exports, and behind some of them the runtime loads what is seldom used: streams of files, the whole of
+ * Web Crypto.
+ */
+const fs = process.getBuiltinModule('node:fs');
+const vm = process.getBuiltinModule('node:vm');
 
 /**
  * Where what V8 has compiled of a part lies. Node's own compile cache keeps a module as it is before it runs: without most of its functions, which V8 compiles when they are called first.
@@ -20,33 +24,44 @@ export function runScript(file: string): unknown {
   const script = compile(file);
   if (process.env[env.keepCompiled] !== undefined) {
     // Else collections drop the code of functions that only a start calls. V8 takes nothing that was made under other flags, so they are as ever at the end.
+    const { setFlagsFromString } = process.getBuiltinModule('node:v8');
     setFlagsFromString('--no-flush-bytecode');
     process.once('exit', () => {
       setFlagsFromString('--flush-bytecode');
-      writeFileSync(compiledFile(file), script.createCachedData());
+      fs.writeFileSync(compiledFile(file), script.createCachedData());
     });
   }
   const run = script.runInThisContext() as (
     exports: object,
-    require: NodeJS.Require,
+    require: (name: string) => unknown,
     module: { exports: unknown },
   ) => void;
   const module = { exports: {} };
-  run(module.exports, createRequire(file), module);
+  run(module.exports, requireFrom(file), module);
   return module.exports;
+}
+
+/** What a script asks for: Node's modules as they are, and packages beside it, which are looked for when one is. */
+function requireFrom(file: string): (name: string) => unknown {
+  let others: NodeJS.Require | undefined;
+  return (name) => {
+    if (name.startsWith('node:')) return process.getBuiltinModule(name);
+    others ??= process.getBuiltinModule('node:module').createRequire(file);
+    return others(name);
+  };
 }
 
 /** The script, of which `cachedDataRejected` tells whether V8 took what it had compiled before. */
 export function compile(file: string): Script {
   // The bundler writes ASCII (licences apart, which are comments); text of one byte a character is read and parsed faster.
-  const source = `(function (exports, require, module) {${readFileSync(file, 'latin1')}\n})`;
+  const source = `(function (exports, require, module) {${fs.readFileSync(file, 'latin1')}\n})`;
   const cachedData = readCompiled(file);
-  return new Script(source, { filename: file, ...(cachedData === undefined ? {} : { cachedData }) });
+  return new vm.Script(source, { filename: file, ...(cachedData === undefined ? {} : { cachedData }) });
 }
 
 function readCompiled(file: string): Buffer | undefined {
   try {
-    return readFileSync(compiledFile(file));
+    return fs.readFileSync(compiledFile(file));
   } catch {
     // Not made: it costs time, nothing else.
     return undefined;
