@@ -59,6 +59,8 @@ export async function startGateway(config: MeshConfig, options: RuntimeOptions):
     registry: runtime.registry,
     unready,
     env: process.env,
+    wrap: runtime.wrap,
+    timers: runtime.timers,
   });
   runtime.log.info({ pod: config.pod.name, address: ip }, 'gateway started');
   return {

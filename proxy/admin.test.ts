@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { test, type TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { freshAddress } from '../test/testing/addresses.ts';
-import { shownEnv, startAdmin } from './admin.ts';
+import { shownEnv } from './admin-answers.ts';
+import { startAdmin, type Admin, type AdminOptions } from './admin.ts';
 import { Registry } from './telemetry/registry.ts';
+import { TRANSPORTS } from './testing/transports.ts';
+import { TimerWheel } from './transport/timers.ts';
 
 test('the environment is shown without secrets and without what is not ours', () => {
   const shown = shownEnv({
@@ -25,77 +29,155 @@ test('the environment is shown without secrets and without what is not ours', ()
   });
 });
 
-test('live, ready with its reason, metrics; a taken port is named', async (t) => {
-  const registry = new Registry();
-  registry.counter('request_total', 'Requests').cell().add(2);
-  let reason: string | undefined = 'not yet';
-  const options = { host: freshAddress(), port: 4191, registry, unready: () => reason, env: {} };
-  const admin = await startAdmin(options);
-  t.after(() => admin.close());
-  const ask = (path: string, method = 'GET') => fetch(`http://${options.host}:4191${path}`, { method });
-  assert.equal((await ask('/live')).status, 200);
-  const unready = await ask('/ready');
-  assert.equal(unready.status, 503);
-  assert.equal(await unready.text(), 'not yet\n');
-  reason = undefined;
-  assert.equal((await ask('/ready')).status, 200);
-  assert.match(await (await ask('/metrics')).text(), /^request_total 2$/m);
-  assert.equal((await ask('/shutdown', 'POST')).status, 404);
-  assert.equal((await ask('/ready', 'POST')).status, 405);
-  assert.equal((await ask('/other')).status, 404);
-  await assert.rejects(startAdmin(options), new RegExp(`${options.host}:4191 cannot be opened`));
-});
+/** Sends a request as it is written, and reads what comes until the server closes. */
+async function exchange(host: string, port: number, request: string): Promise<string> {
+  const socket = connect({ host, port });
+  socket.write(request);
+  let answer = '';
+  for await (const chunk of socket) answer += String(chunk);
+  return answer;
+}
 
-test('a reader that pauses gets all of a large exposition', async (t) => {
+/** A registry whose exposition is more than the kernel's buffers hold. */
+function largeRegistry(): Registry {
   const registry = new Registry();
   const family = registry.histogram('latency', 'Latency');
   const label = 'as long as real ones '.repeat(10);
   for (let i = 0; i < 1_000; i++) family.cell({ i: String(i), label }).observe(i);
-  const options = { host: freshAddress(), port: 0, registry, unready: () => undefined, env: {} };
-  const admin = await startAdmin(options);
-  t.after(() => admin.close());
-  const [answer] = (await once(
-    get({ host: options.host, port: admin.port, path: '/metrics', agent: false }),
-    'response',
-  )) as [IncomingMessage];
-  // More than the kernel's buffers hold: meanwhile the server has to stop.
-  for (let turn = 0; turn < 1_000; turn++) await nextTurn();
-  let text = '';
-  for await (const chunk of answer) text += String(chunk);
-  assert.equal(text.split('\n').filter((line) => line.startsWith('latency_bucket')).length, 26 * 1_000);
-});
-
-/** Admin ports of all addresses, and how often a shutdown was asked for. */
-async function stoppable(t: TestContext) {
-  let asked = 0;
-  const admin = await startAdmin({
-    host: '::',
-    port: 0,
-    registry: new Registry(),
-    unready: () => undefined,
-    env: {},
-    shutDown: () => asked++,
-  });
-  t.after(() => admin.close());
-  return { admin, asked: () => asked };
+  return registry;
 }
 
-test('a shutdown is asked for by POST over loopback, and answered before it begins', async (t) => {
-  const { admin, asked } = await stoppable(t);
-  const ask = (method: string) => fetch(`http://127.0.0.1:${admin.port}/shutdown`, { method });
-  assert.equal((await ask('GET')).status, 405);
-  assert.equal(asked(), 0);
-  assert.equal((await ask('POST')).status, 200);
-  assert.equal(asked(), 1);
-});
+function bucketsIn(text: string): number {
+  return text.split('\n').filter((line) => line.startsWith('latency_bucket')).length;
+}
 
-test('nobody from outside the pod shuts it down', async (t) => {
-  const outside = Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .find(({ internal, family }) => !internal && family === 'IPv4')?.address;
-  if (outside === undefined) return t.skip('this machine has no address but loopback');
-  const { admin, asked } = await stoppable(t);
-  const answer = await fetch(`http://${outside}:${admin.port}/shutdown`, { method: 'POST' });
-  assert.equal(answer.status, 403);
-  assert.equal(asked(), 0);
-});
+for (const [means, wrap] of TRANSPORTS) {
+  describe(`the admin server by ${means}`, () => {
+    /** On any port of an address of its own. */
+    async function started(t: TestContext, more: Partial<AdminOptions>): Promise<Admin & { host: string }> {
+      const options: AdminOptions = {
+        host: freshAddress(),
+        port: 0,
+        registry: new Registry(),
+        unready: () => undefined,
+        env: {},
+        wrap,
+        timers: new TimerWheel(),
+        ...more,
+      };
+      const admin = await startAdmin(options);
+      t.after(() => admin.close());
+      return { ...admin, host: options.host };
+    }
+
+    test('live, ready with its reason, metrics; a taken port is named', async (t) => {
+      const registry = new Registry();
+      registry.counter('request_total', 'Requests').cell().add(2);
+      let reason: string | undefined = 'not yet';
+      const { host, port } = await started(t, { registry, unready: () => reason });
+      const ask = (path: string, method = 'GET') => fetch(`http://${host}:${port}${path}`, { method });
+      assert.equal((await ask('/live')).status, 200);
+      const unready = await ask('/ready?verbose');
+      assert.equal(unready.status, 503);
+      assert.equal(unready.headers.get('content-type'), 'text/plain');
+      assert.ok(Math.abs(Date.parse(unready.headers.get('date') ?? '') - Date.now()) < 60_000);
+      assert.equal(await unready.text(), 'not yet\n');
+      reason = undefined;
+      assert.equal((await ask('/ready')).status, 200);
+      assert.match(await (await ask('/metrics')).text(), /^request_total 2$/m);
+      assert.deepEqual(await (await ask('/env.json')).json(), {});
+      assert.equal((await ask('/shutdown', 'POST')).status, 404);
+      assert.equal((await ask('/ready', 'POST')).status, 405);
+      assert.equal((await ask('/other')).status, 404);
+      await assert.rejects(
+        started(t, { host, port }),
+        new RegExp(`the admin port ${host}:${port} cannot be opened: .*EADDRINUSE`),
+      );
+    });
+
+    test('HEAD has no body; one connection takes several requests; HTTP/1.0 gets all until the end', async (t) => {
+      const { host, port } = await started(t, { registry: largeRegistry() });
+      const head = (path: string, more = '') => `HEAD ${path} HTTP/1.1\r\nhost: it\r\n${more}\r\n`;
+      const answers = await exchange(
+        host,
+        port,
+        head('/live') + head('/metrics') + head('/live', 'connection: close\r\n'),
+      );
+      assert.deepEqual(answers.match(/^HTTP\/1\.1 200 OK$/gm)?.length, 3);
+      assert.deepEqual(answers.match(/^content-length: 5$/gm)?.length, 2);
+      assert.ok(answers.endsWith('\r\n\r\n'));
+      assert.equal(bucketsIn(await exchange(host, port, 'GET /metrics HTTP/1.0\r\n\r\n')), 26_000);
+    });
+
+    test('a reader that pauses gets all of a large exposition', async (t) => {
+      const { host, port } = await started(t, { registry: largeRegistry() });
+      const [answer] = (await once(get({ host, port, path: '/metrics', agent: false }), 'response')) as [
+        IncomingMessage,
+      ];
+      // More than the kernel's buffers hold: meanwhile the server has to stop.
+      for (let turn = 0; turn < 1_000; turn++) await nextTurn();
+      let text = '';
+      for await (const chunk of answer) text += String(chunk);
+      assert.equal(bucketsIn(text), 26_000);
+    });
+
+    test('a reader that leaves in the midst of it hurts nobody', async (t) => {
+      const registry = largeRegistry();
+      const { host, port } = await started(t, { registry });
+      const leaving = connect({ host, port });
+      leaving.write('GET /metrics HTTP/1.1\r\nhost: it\r\n\r\n');
+      await once(leaving, 'readable');
+      leaving.resetAndDestroy();
+      assert.equal(bucketsIn(await exchange(host, port, 'GET /metrics HTTP/1.0\r\n\r\n')), 26_000);
+    });
+
+    test('what cannot be rendered breaks off, and is no whole answer', async (t) => {
+      const registry = new Registry();
+      registry.collect = () => assert.fail('broken');
+      const { host, port } = await started(t, { registry });
+      const text = await exchange(host, port, 'GET /metrics HTTP/1.1\r\nhost: it\r\n\r\n').catch(String);
+      assert.doesNotMatch(text, /\r\n0\r\n\r\n$/);
+      assert.match(await exchange(host, port, 'GET /live HTTP/1.0\r\n\r\n'), /200 OK/);
+    });
+
+    test('closing ends open connections', async (t) => {
+      const admin = await started(t, {});
+      const open: Socket = connect({ host: admin.host, port: admin.port });
+      open.on('error', () => undefined);
+      open.write('GET /live HTTP/1.1\r\nhost: it\r\n\r\n');
+      await once(open, 'data');
+      const closed = once(open, 'close');
+      admin.close();
+      await closed;
+    });
+
+    /** The admin port of all addresses, and how often a shutdown was asked for. */
+    async function stoppable(t: TestContext) {
+      let asked = 0;
+      const admin = await started(t, { host: '::', shutDown: () => asked++ });
+      return { admin, asked: () => asked };
+    }
+
+    test('a shutdown is asked for by POST over loopback, and answered before it begins', async (t) => {
+      const { admin, asked } = await stoppable(t);
+      for (const [i, host] of ['127.0.0.1', '[::1]'].entries()) {
+        const ask = (method: string) => fetch(`http://${host}:${admin.port}/shutdown`, { method });
+        assert.equal((await ask('GET')).status, 405);
+        assert.equal(asked(), i);
+        assert.equal((await ask('POST')).status, 200);
+        assert.equal(asked(), i + 1);
+      }
+    });
+
+    test('nobody from outside the pod shuts it down', async (t) => {
+      const outside = Object.values(networkInterfaces())
+        .flatMap((addresses) => addresses ?? [])
+        .find(({ internal, family }) => !internal && family === 'IPv4')?.address;
+      if (outside === undefined) return t.skip('this machine has no address but loopback');
+      const { admin, asked } = await stoppable(t);
+      const answer = await fetch(`http://${outside}:${admin.port}/shutdown`, { method: 'POST' });
+      assert.equal(answer.status, 403);
+      assert.equal(asked(), 0);
+    });
+  });
+}

@@ -88,6 +88,8 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
     registry: runtime.registry,
     unready,
     env: process.env,
+    wrap: runtime.wrap,
+    timers: runtime.timers,
     ...(config.adminShutdown && options.shutDown !== undefined ? { shutDown: options.shutDown } : {}),
   });
   runtime.log.info({ pod: config.pod.name, address: ip }, 'proxy started');

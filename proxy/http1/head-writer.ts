@@ -4,8 +4,8 @@ import { isHopByHop, isIsthmusField } from '../field-names.ts';
 import { FieldId } from '../field-id.ts';
 import type { Head } from '../head.ts';
 import type { Span } from '../span.ts';
-import { nodeHttp } from '../node-http.ts';
 import type { Transport } from '../transport/transport.ts';
+import { reasonOf } from './reasons.ts';
 
 const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1');
 const VERSION_END = latin1(' HTTP/1.1\r\n');
@@ -32,10 +32,6 @@ export type OutgoingFraming = 'declared' | 'chunked' | 'empty' | 'close';
 export type ConnectionOption = 'none' | 'close' | 'keep-alive';
 
 const statusLines: (Buffer | undefined)[] = [];
-
-function reasonOf(status: number): string | undefined {
-  return nodeHttp().STATUS_CODES[status];
-}
 
 function statusLine(status: number): Buffer {
   return (statusLines[status] ??= latin1(`HTTP/1.1 ${status} ${reasonOf(status) ?? ''}\r\n`));

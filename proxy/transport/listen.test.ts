@@ -3,12 +3,17 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import { listen, type Listener, type ListenOptions } from './listen.ts';
-import { tcpWays } from '../testing/tcp-ways.ts';
+import { handles, tcpWays } from '../testing/tcp-ways.ts';
+import type { Accepted, TcpBindings, TcpServerHandle } from './tcp-bindings.ts';
 import { socketOf, TcpConnection, type Connection } from './tcp-connection.ts';
 
 const HOST = '127.0.0.1';
 
-async function listening(t: TestContext, options: Omit<ListenOptions, 'host' | 'port'>): Promise<Listener> {
+/** By default on any port of `HOST`. */
+async function listening(
+  t: TestContext,
+  options: Partial<ListenOptions> & Pick<ListenOptions, 'onConnection'>,
+): Promise<Listener> {
   const listener = await new Promise<Listener>((resolve, reject) => {
     listen({ host: HOST, port: 0, ...options }, (error, made) =>
       made === undefined ? reject(error) : resolve(made),
@@ -109,6 +114,47 @@ for (const [means, tcp] of tcpWays) {
       assert.equal(await readAll(client), 'and answered');
     });
 
+    test('a port that is taken, and an address that nobody has, are told with their reason', async (t) => {
+      const { listener } = await accepting(t);
+      for (const [host, port, code] of [
+        [HOST, listener.port, 'EADDRINUSE'],
+        ['192.0.2.1', 0, 'EADDRNOTAVAIL'],
+      ] as const) {
+        await assert.rejects(listening(t, { tcp, host, port, onConnection() {} }), (error: Error) => {
+          assert.match(error.message, new RegExp(`^cannot listen on ${host}:${port}: .*${code}`));
+          assert.equal((error.cause as NodeJS.ErrnoException).code, code);
+          return true;
+        });
+      }
+    });
+
+    test('takes a family alone, and both where that is asked for', async (t) => {
+      const families = async (options: Partial<ListenOptions>): Promise<(string | undefined)[]> => {
+        const came: (string | undefined)[] = [];
+        let next = Promise.withResolvers<void>();
+        const { port } = await listening(t, {
+          tcp,
+          ...options,
+          onConnection(connection) {
+            came.push(connection.remoteAddress);
+            connection.destroy();
+            next.resolve();
+          },
+        });
+        for (const host of ['127.0.0.1', '::1']) {
+          const client = connect({ host, port });
+          client.once('error', () => next.resolve());
+          await next.promise;
+          client.destroy();
+          next = Promise.withResolvers();
+        }
+        return came;
+      };
+      assert.deepEqual(await families({ host: '::' }), ['::1']);
+      assert.deepEqual(await families({ host: '0.0.0.0' }), ['127.0.0.1']);
+      assert.deepEqual(await families({ host: '::', bothFamilies: true }), ['::ffff:127.0.0.1', '::1']);
+    });
+
     test('a socket that is made of it reads what came before', async (t) => {
       const { listener, next } = await accepting(t);
       const client = await clientOf(listener, t);
@@ -123,3 +169,36 @@ for (const [means, tcp] of tcpWays) {
     });
   });
 }
+
+describe('listening by handles', () => {
+  /** The bindings, with other servers. */
+  const withServers = (change: (accepted: Accepted) => TcpServerHandle): TcpBindings => ({
+    ...handles,
+    newServer: change,
+  });
+
+  test('goes on after an accept that failed', async (t) => {
+    let fails = true;
+    const tcp = withServers((accepted) =>
+      handles.newServer((error, handle) => {
+        if (!fails) return accepted(error, handle);
+        fails = false;
+        handle?.close();
+        accepted(-24, undefined);
+      }),
+    );
+    const came = Promise.withResolvers<Connection>();
+    const listener = await listening(t, { tcp, onConnection: (connection) => came.resolve(connection) });
+    const lost = await clientOf(listener, t);
+    await once(lost.resume(), 'end');
+    await clientOf(listener, t);
+    (await came.promise).destroy();
+  });
+
+  test('of both families takes IPv4 where there is no IPv6', async (t) => {
+    const tcp = withServers((accepted) => Object.assign(handles.newServer(accepted), { bind6: () => -97 }));
+    const listener = await listening(t, { tcp, host: '::', bothFamilies: true, onConnection() {} });
+    assert.equal(listener.host, '0.0.0.0');
+    await clientOf(listener, t);
+  });
+});

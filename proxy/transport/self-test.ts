@@ -1,8 +1,8 @@
 import type { ConnectionOptions } from 'node:tls';
 import { acceptTls } from './accept-tls.ts';
 import { connectPlain, connectTls, type Connected } from './connect.ts';
-import { listen, type Listener } from './listen.ts';
-import { socketOf, TcpConnection, type Connection } from './tcp-connection.ts';
+import { listen, type Listened, type Listener } from './listen.ts';
+import { socketOf, type Connection } from './tcp-connection.ts';
 import type { Transport, Wrap } from './transport.ts';
 
 /** ms for a loopback exchange that takes a few; a runtime whose handles hang must not hang the start. */
@@ -83,16 +83,15 @@ function exchange(wrap: Wrap, kind: Kind): Promise<string | undefined> {
       };
     const onConnection = (connection: Connection): void => {
       connections.push(connection);
-      if (wrap.tcp !== undefined && !(connection instanceof TcpConnection))
-        return finish('a server did not hand over what it accepted');
       careful(() => kind.accept(connection, use(echo)));
     };
-    listen({ host: HOST, port: 0, tcp: wrap.tcp, onConnection }, (error, listener) => {
+    const connect: Listened = (error, listener) => {
       if (listener === undefined) return finish(error?.message);
       listening = listener;
       const connected = use((transport) => sendPattern(transport, kind.bytes, finish));
       careful(() => kind.connect(listener.port, wrap, connected));
-    });
+    };
+    careful(() => listen({ host: HOST, port: 0, tcp: wrap.tcp, onConnection }, connect));
   });
 }
 

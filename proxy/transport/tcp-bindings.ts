@@ -1,4 +1,3 @@
-import type { Server } from 'node:net';
 import { rawBinding, type StreamHandle } from './stream-bindings.ts';
 
 /** Where one end of a connection is. The runtime fills it in. */
@@ -56,14 +55,35 @@ const HANDLE_METHODS = [
   'writeBuffer',
 ] as const satisfies readonly (keyof TcpHandle)[];
 
+/** What listens. Calls that return a number: 0, or the system's error. */
+export interface TcpServerHandle {
+  bind(address: string, port: number): number;
+  bind6(address: string, port: number, flags: number): number;
+  /** A port that is taken is told here. */
+  listen(backlog: number): number;
+  getsockname(into: EndPoint): number;
+  close(): void;
+  onconnection: Accepted;
+}
+
+const SERVER_METHODS = [
+  'bind',
+  'bind6',
+  'listen',
+  'getsockname',
+  'close',
+] as const satisfies readonly (keyof TcpServerHandle)[];
+
 /** What the runtime offers below its TCP sockets and servers. Internal API, as `StreamBindings`. */
 export interface TcpBindings {
   /** A handle that is not connected yet. */
   readonly newHandle: () => TcpHandle;
   readonly ConnectRequest: new () => ConnectRequest;
   readonly ShutdownRequest: new () => ShutdownRequest;
-  /** From now on what the listening server accepts goes to `accepted` in place of its event; where this runtime's servers are different, to its event still. */
-  readonly takeAccepts: (server: Server, accepted: Accepted) => void;
+  /** A handle that is to listen. What it accepts goes to `accepted`, not before the next turn of the event loop. */
+  readonly newServer: (accepted: Accepted) => TcpServerHandle;
+  /** For `bind6`: the address takes nobody who comes by IPv4. */
+  readonly ipv6Only: number;
 }
 
 /** 0 and a connection, or the error of a single accept: the server goes on. */
@@ -76,21 +96,20 @@ export function tcpBindings(): TcpBindings | undefined {
   if (tcp === undefined || streams === undefined) return undefined;
   const { TCP, TCPConnectWrap, constants } = tcp;
   const { ShutdownWrap } = streams;
-  const { SOCKET: kind } = (constants ?? {}) as { SOCKET?: unknown };
+  const kinds = (constants ?? {}) as { SOCKET?: unknown; SERVER?: unknown; UV_TCP_IPV6ONLY?: unknown };
+  const { SOCKET: socket, SERVER: server, UV_TCP_IPV6ONLY: ipv6Only } = kinds;
   const classes = [TCP, TCPConnectWrap, ShutdownWrap];
-  if (!classes.every((one) => typeof one === 'function') || typeof kind !== 'number') return undefined;
-  const Handle = TCP as new (kind: number) => TcpHandle;
+  if (!classes.every((one) => typeof one === 'function')) return undefined;
+  if (typeof socket !== 'number' || typeof server !== 'number' || typeof ipv6Only !== 'number')
+    return undefined;
+  const Handle = TCP as new (kind: number) => TcpHandle & TcpServerHandle;
   const { prototype } = Handle as { prototype: object };
-  if (!HANDLE_METHODS.every((name) => name in prototype)) return undefined;
+  if (![...HANDLE_METHODS, ...SERVER_METHODS].every((name) => name in prototype)) return undefined;
   return {
-    newHandle: () => new Handle(kind),
+    newHandle: () => new Handle(socket),
+    newServer: (accepted) => Object.assign(new Handle(server), { onconnection: accepted }),
+    ipv6Only,
     ConnectRequest: TCPConnectWrap as new () => ConnectRequest,
     ShutdownRequest: ShutdownWrap as new () => ShutdownRequest,
-    takeAccepts,
   };
-}
-
-function takeAccepts(server: Server, accepted: Accepted): void {
-  const { _handle: handle } = server as unknown as { _handle?: { onconnection?: unknown } | null };
-  if (typeof handle?.onconnection === 'function') handle.onconnection = accepted;
 }

@@ -222,7 +222,14 @@ test('the self-test falls back to streams when handles are missing, throw or cor
 
 /** What another version of Node might do below its sockets, and what the self-test then says. */
 const brokenTcp: [name: string, change: (tcp: TcpBindings) => Partial<TcpBindings>, told: RegExp][] = [
-  ['servers hand nothing over', () => ({ takeAccepts: () => undefined }), /did not hand over/],
+  ['what listens cannot be made', () => ({ newServer: () => assert.fail('no server') }), /no server/],
+  [
+    'listening fails',
+    ({ newServer }) => ({
+      newServer: (accepted) => Object.assign(newServer(accepted), { listen: () => -22 }),
+    }),
+    /cannot listen.*EINVAL/,
+  ],
   ['handles cannot be made', () => ({ newHandle: () => assert.fail('no handle') }), /no handle/],
   [
     'connecting fails',
@@ -231,9 +238,9 @@ const brokenTcp: [name: string, change: (tcp: TcpBindings) => Partial<TcpBinding
   ],
   [
     'what is accepted cannot become a socket',
-    ({ takeAccepts }) => ({
-      takeAccepts: (server, accepted) =>
-        takeAccepts(server, (error, handle) => {
+    ({ newServer }) => ({
+      newServer: (accepted) =>
+        newServer((error, handle) => {
           const readStop = (): number => assert.fail('no socket of it');
           accepted(error, handle === undefined ? undefined : Object.assign(handle, { readStop }));
         }),
