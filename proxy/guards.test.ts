@@ -96,7 +96,9 @@ describe('guards of the outbound side', () => {
       socket.once('data', write);
     });
     informing.listen(0, other.pod.ip);
-    mesh.onClose(() => informing.close());
+    mesh.onClose(() => {
+      informing.close();
+    });
     await once(informing, 'listening');
     const { port } = informing.address() as AddressInfo;
     east.controlPlane.setService('informing.shop:80', [meshedEndpoint(other.pod, port)]);
