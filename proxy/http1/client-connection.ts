@@ -12,7 +12,7 @@ import { BodyReader } from './body-reader.ts';
 import type { BodyKind } from './body-reader.ts';
 import { BodyWriter } from './body-writer.ts';
 import { HeadReader, HeadStatus } from './head-reader.ts';
-import { Framing, parseResponse } from './head-parser.ts';
+import { Framing, HTTP1, parseResponse } from './head-parser.ts';
 import { writeRequestHead } from './head-writer.ts';
 import type { OutgoingFraming } from './head-writer.ts';
 
@@ -153,9 +153,11 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
 
   #readHead(buffer: Buffer, start: number, end: number): number {
     const consumed = this.#reader.push(buffer, start, end);
-    if (consumed === HeadStatus.more) return end;
+    const isMore = consumed === HeadStatus.more;
+    // The greeting of a server of another protocol: it waits for its client, and there would never be more.
+    if (isMore && this.#reader.beginsWith(HTTP1)) return end;
     const x = this.#exchange;
-    if (consumed < 0 || x === undefined) {
+    if (isMore || consumed < 0 || x === undefined) {
       this.#fail(causes.protocolError);
       return end;
     }

@@ -22,7 +22,8 @@ const SPACE = 32;
 const TAB = 9;
 const COLON = 58;
 const SLASH = 47;
-const HTTP1 = Buffer.from('HTTP/1.');
+/** How status lines begin, and request lines end, but for the minor version. */
+export const HTTP1 = Buffer.from('HTTP/1.');
 const CONNECT = Buffer.from('CONNECT');
 const OPTIONS = Buffer.from('OPTIONS');
 const HEAD = Buffer.from('HEAD');

@@ -57,6 +57,12 @@ export class HeadReader {
     return this.#length >= MAX_HEAD_BYTES ? HeadStatus.tooLarge : HeadStatus.more;
   }
 
+  /** Whether what has come of an unfinished head is how all of them begin. */
+  beginsWith(prefix: Buffer): boolean {
+    const n = Math.min(this.#length, prefix.length);
+    return prefix.compare(this.#pending, 0, n, 0, n) === 0;
+  }
+
   /** Gives back the memory of a head that came in pieces. */
   release(): void {
     this.#pending = EMPTY;

@@ -84,6 +84,8 @@ describe('HTTP/1 responses: what two implementations could read in two ways brea
     ['two spaces', 'HTTP/1.1  200 OK\r\n\r\n'],
     ['a leading empty line', `\r\n${ok('Content-Length: 0\r\n')}`],
     ['an ISTHMUS pseudo-header', ok(':isthmus-client: a\r\n')],
+    ['the greeting of another protocol', '220 mail.shop ESMTP\r\n'],
+    ['its first byte', '2'],
     ['a head without end', ok(`X: ${'a'.repeat(70_000)}\r\n`)],
   ] as const)
     test(`head: ${what}`, () => {
@@ -117,6 +119,7 @@ describe('HTTP/1 responses: what two implementations could read in two ways brea
     ['chunks without end', chunked('3\r\nabc\r\n'), { close: true }, ['200', 'upstream-reset'], false],
     ['more than declared', ok('Content-Length: 1\r\n', 'ab'), {}, ['200', 'a end'], false],
     ['a length on the answer to HEAD', ok('Content-Length: 3\r\n'), { method: 'HEAD' }, ['200 end'], true],
+    ['the beginning of a head', 'HTTP/1', {}, [], false],
     ['a length on 304', 'HTTP/1.1 304 -\r\nContent-Length: 3\r\n\r\n', {}, ['304 end'], true],
     ['103 first', `HTTP/1.1 103 -\r\n\r\n${ok('Content-Length: 0\r\n')}`, {}, ['103', '200 end'], true],
     ['connection: close', ok('Connection: close\r\nContent-Length: 0\r\n'), {}, ['200 end'], false],
