@@ -267,6 +267,75 @@ describe('HTTP/2 flow control: what is sent', () => {
     assert.equal(connection.activeStreams, 0);
   });
 
+  describe('of a window so little is left that it makes no frame', () => {
+    const sizes = (transport: FakeTransport): number[] =>
+      readFrames(transport.take())
+        .filter((f) => f.type === FrameType.data)
+        .map((f) => f.payload.length);
+    const credit = (id: number, n: number): Buffer => wordFrame(FrameType.windowUpdate, id, n);
+    const initialWindow = (n: number): Buffer => {
+      const words = Buffer.alloc(6);
+      words.writeUInt16BE(Setting.initialWindowSize, 0);
+      words.writeUInt32BE(n, 2);
+      return frame(FrameType.settings, 0, 0, words);
+    };
+    const WHOLE = [16_384, 16_384, 16_384, 16_383];
+
+    for (const [whose, id, more] of [
+      ["the stream's", 1, credit(0, MAX_WINDOW - 65_535)],
+      ["the connection's", 0, initialWindow(MAX_WINDOW)],
+    ] as const) {
+      test(`${whose}: it waits for more`, () => {
+        const transport = new FakeTransport();
+        const { feed } = server(new App(Buffer.alloc(100_000)), transport);
+        feed(more, requestFrame(1));
+        assert.deepEqual(sizes(transport), WHOLE);
+        feed(credit(id, 1), credit(id, limits.LEAST_PART - 2));
+        assert.deepEqual(sizes(transport), []);
+        feed(credit(id, 1));
+        assert.deepEqual(sizes(transport), [limits.LEAST_PART]);
+      });
+
+      test(`${whose}: it goes out after a while, to a receiver that gives no more before`, () => {
+        let now = 0;
+        const transport = new FakeTransport();
+        const timers = new TimerWheel(() => now);
+        const { feed } = server(new App(Buffer.alloc(100_000)), transport, timers);
+        feed(more, requestFrame(1), credit(id, 1));
+        assert.deepEqual(sizes(transport), WHOLE);
+        now = limits.CRUMB_MS;
+        timers.tick();
+        assert.deepEqual(sizes(transport), [1]);
+        feed(credit(id, 1));
+        assert.deepEqual(sizes(transport), []);
+      });
+
+      test(`${whose}: what is all that waits goes out at once`, () => {
+        const transport = new FakeTransport();
+        const { connection, feed } = server(new App(Buffer.alloc(65_535 + 5)), transport);
+        feed(more, requestFrame(1), credit(id, 5));
+        assert.deepEqual(sizes(transport), [...WHOLE, 5]);
+        assert.equal(connection.activeStreams, 0);
+      });
+    }
+
+    test('a stream that waits for more does not hold up the others', () => {
+      const transport = new FakeTransport();
+      const { feed } = server(new App(Buffer.alloc(100_000)), transport);
+      feed(credit(0, MAX_WINDOW - 65_535), requestFrame(1), requestFrame(3));
+      transport.take();
+      feed(credit(1, 1), credit(3, 2_000));
+      assert.deepEqual(turns(transport), [3]);
+    });
+
+    test('a peer that begins with small windows gets what it asks for', () => {
+      const transport = new FakeTransport();
+      const { feed } = server(new App(Buffer.alloc(250)), transport);
+      feed(initialWindow(100), requestFrame(1), credit(1, 1), credit(1, 200));
+      assert.deepEqual(sizes(transport), [100, 1, 149]);
+    });
+  });
+
   test('a peer that asks and asks without reading the answers is given up', () => {
     const transport = new FakeTransport();
     const { connection, feed } = server(new App(), transport);

@@ -12,6 +12,13 @@ export const MAX_STREAM_WINDOW = 1024 * 1024;
 export const GROWN_WINDOWS = 8 * 1024 * 1024;
 /** The connection's window is credited on receipt, so it does not bound memory; it only has to exceed what is in flight between two clusters. */
 export const CONNECTION_WINDOW = 16 * 1024 * 1024;
+/**
+ * Bytes of a window for which a DATA frame is made that takes only a part of what waits. Less waits for more credit (RFC 1122 section 4.2.3.4): what is sent byte by
+ * byte is credited byte by byte, for ever, and Tomcat closes connections for two such frames in a row below this size.
+ */
+export const LEAST_PART = 1024;
+/** ms until less is sent after all, for receivers that give credit only when a window is used up. RFC 1122: 100 to 1,000. */
+export const CRUMB_MS = 100;
 /** Received bytes after which the connection's window is credited: rarely enough to cost nothing, often enough never to run dry. */
 export const CONNECTION_CREDIT = 1024 * 1024;
 /** Bytes of all streams of a connection that were received and not consumed. Above, the streams that have been stuck longest are reset: hundreds of them have room. */

@@ -1,8 +1,9 @@
 import { copyHead } from '../copy-head.ts';
 import type { Head } from '../head.ts';
-import type { TimerWheel } from '../transport/timers.ts';
+import { Timer, type TimerWheel } from '../transport/timers.ts';
 import { DEFAULT_FRAME_SIZE, DEFAULT_WINDOW, LARGEST_FRAME, MAX_WINDOW } from './frames.ts';
 import type { FrameWriter } from './frame-writer.ts';
+import { CRUMB_MS, LEAST_PART } from './limits.ts';
 import type { Stream } from './stream.ts';
 
 /** What the sender tells the connection. */
@@ -14,7 +15,13 @@ export interface SenderEvents {
   writeTrailers(stream: Stream, trailers: Head): void;
 }
 
-/** The sending half of flow control: what fits goes out at once, the rest waits and goes out in turns, a frame a stream. */
+/** Peers whose windows begin below this live in small ones, and get what they ask for. From there on more is under way than a crumb is short of: more credit comes. */
+const SMALL_WINDOW = 4 * LEAST_PART;
+
+/**
+ * The sending half of flow control: what fits goes out at once, the rest waits and goes out in turns, a frame a stream. What is left of a window and is not worth a
+ * frame, a crumb, waits for more of it.
+ */
 export class Sender {
   readonly #frames: FrameWriter;
   readonly #events: SenderEvents;
@@ -26,6 +33,11 @@ export class Sender {
   #maxFrameSize = DEFAULT_FRAME_SIZE;
   #outputFull = false;
   #draining = false;
+  /** Streams that have a window, but a crumb. Made when there is one: between proxies windows do not run out. */
+  #held: Set<Stream> | undefined = undefined;
+  #crumbTimer: Timer | undefined = undefined;
+  /** Crumbs go out, too. */
+  #crumbs = false;
 
   constructor(frames: FrameWriter, timers: TimerWheel, events: SenderEvents) {
     this.#frames = frames;
@@ -62,9 +74,11 @@ export class Sender {
     if (stream === undefined) {
       this.#window += n;
       if (this.#window > MAX_WINDOW) return false;
+      if (this.#window >= LEAST_PART) this.#takeUp();
     } else {
       stream.sendWindow += n;
       if (stream.sendWindow > MAX_WINDOW) return false;
+      this.#held?.delete(stream);
       if (!stream.queue.empty) this.#waiting.add(stream);
     }
     if (this.#waiting.size > 0) this.drain();
@@ -107,6 +121,7 @@ export class Sender {
   discard(stream: Stream): void {
     if (stream.queue.empty) return;
     this.#waiting.delete(stream);
+    this.#held?.delete(stream);
     stream.queue.clear();
   }
 
@@ -119,19 +134,21 @@ export class Sender {
       const [stream] = this.#waiting;
       if (stream === undefined) break;
       this.#waiting.delete(stream);
-      this.#drainOne(stream);
-      if (!stream.queue.empty && stream.sendWindow > 0 && !stream.closed) this.#waiting.add(stream);
+      const moved = this.#drainOne(stream);
+      if (stream.queue.empty || stream.sendWindow <= 0 || stream.closed) continue;
+      if (moved) this.#waiting.add(stream);
+      else (this.#held ??= new Set()).add(stream);
     }
     this.#draining = false;
   }
 
-  /** Sends one frame of a stream's queue. */
-  #drainOne(stream: Stream): void {
+  /** Sends one frame of a stream's queue; false: nothing may be sent. */
+  #drainOne(stream: Stream): boolean {
     const { queue } = stream;
-    if (queue.empty) return;
+    if (queue.empty) return false;
     const { buffer, start } = queue;
     const n = this.#allowance(stream, queue.end - start);
-    if (n === 0) return;
+    if (n === 0) return false;
     const done = stream.queuedEnd && queue.pieces === 1 && n === queue.end - start;
     const trailers = done ? stream.queuedTrailers : undefined;
     const last = done && trailers === undefined;
@@ -141,11 +158,38 @@ export class Sender {
     if (last) this.#events.sentEnd(stream);
     else if (trailers !== undefined) this.#events.writeTrailers(stream, trailers);
     this.#events.sent(stream, n);
+    return true;
   }
 
+  /** How many of n bytes may be sent as a frame now. */
   #allowance(stream: Stream, n: number): number {
     if (this.#outputFull) return 0;
-    return Math.max(0, Math.min(n, stream.sendWindow, this.#window, this.#maxFrameSize));
+    const wanted = Math.min(n, this.#maxFrameSize);
+    const window = Math.min(stream.sendWindow, this.#window);
+    if (window >= wanted) return wanted;
+    if (window >= LEAST_PART || this.#crumbs || this.#initialWindow < SMALL_WINDOW)
+      return Math.max(0, window);
+    if (window > 0) this.#awaitCredit();
+    return 0;
+  }
+
+  #awaitCredit(): void {
+    const timer = (this.#crumbTimer ??= new Timer(() => this.#sendCrumbs()));
+    if (!timer.armed) this.#timers.arm(timer, CRUMB_MS);
+  }
+
+  #sendCrumbs(): void {
+    this.#crumbs = true;
+    this.#takeUp();
+    this.drain();
+    this.#crumbs = false;
+  }
+
+  /** Streams with a crumb wait as all others do. */
+  #takeUp(): void {
+    if (this.#held === undefined) return;
+    for (const stream of this.#held) this.#waiting.add(stream);
+    this.#held.clear();
   }
 
   #write(stream: Stream, b: Buffer, start: number, end: number, last: boolean): void {
