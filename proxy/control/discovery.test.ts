@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { test } from 'node:test';
 import { FakeControlPlane, type FakeEndpoint } from '../testing/mesh/fake-control-plane.ts';
+import { GrpcError, grpcStatus, type Channel, type StreamHandlers } from '../../workload-identity/index.ts';
 import { ManualClock } from '../../workload-identity/testing/manual-clock.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
 import { ControlMetrics } from '../telemetry/control-metrics.ts';
@@ -63,6 +64,81 @@ test('endpoints come, differ and go; dial port and identity are taken over', asy
   assert.equal(isOpaque(discovery.found), true);
   controlPlane.setService(NAME, []);
   assert.deepEqual(addresses(discovery.found), []);
+});
+
+/** A control plane that answers when the test does, and what it has been asked. */
+function asked(path: string) {
+  const calls: { method: string; handlers: StreamHandlers<object>; cancelled: boolean }[] = [];
+  const channel = {
+    ...new FakeControlPlane().channel(),
+    serverStream(method, _request, handlers) {
+      const call = {
+        method: method.path.slice(method.path.lastIndexOf('/') + 1),
+        handlers: { ...handlers, message: (answer: object) => handlers.message(method.answer(answer)) },
+        cancelled: false,
+      };
+      calls.push(call);
+      return { cancel: () => void (call.cancelled = true) };
+    },
+  } satisfies Channel;
+  const clock = new ManualClock(0);
+  const metrics = new ControlMetrics(new Registry(), () => clock.now()).cells('destination');
+  const options = { channel, contextToken: '{}', clock, random: () => 0.5, metrics };
+  const discovery = new Discovery(path, options, () => undefined);
+  discovery.resume();
+  /** The newest call of a method that has not been given up. */
+  const call = (method: string): StreamHandlers<object> => {
+    const found = calls.findLast((one) => one.method === method && !one.cancelled);
+    assert.ok(found !== undefined, `${method} is asked for`);
+    return found.handlers;
+  };
+  const methodsOf = (): string[] => calls.map(({ method }) => method);
+  return { discovery, call, methodsOf };
+}
+
+const ENDPOINT = { addr: { port: 8080, ip: { ip: { case: 'ipv4', value: 0x0a00_0001 } } } };
+const ADDED = { update: { case: 'add', value: { addrs: [ENDPOINT] } } };
+const noService = new GrpcError(grpcStatus.invalidArgument, 'no such service');
+
+test('a name is asked for both at once; endpoints are of use with the profile', () => {
+  const { discovery, call, methodsOf } = asked(NAME);
+  assert.deepEqual(methodsOf(), ['GetProfile', 'Get']);
+  call('Get').message(ADDED);
+  assert.equal(discovery.found.kind, 'waiting');
+  call('GetProfile').message({ opaqueProtocol: true });
+  assert.deepEqual(addresses(discovery.found), ['10.0.0.1']);
+  assert.equal(isOpaque(discovery.found), true);
+  // In use again: what came before is not the present.
+  discovery.suspend();
+  discovery.resume();
+  call('Get').message(ADDED);
+  assert.equal(discovery.found.kind, 'waiting');
+  call('GetProfile').message({});
+  assert.equal(isOpaque(discovery.found), false);
+});
+
+for (const path of ['10.0.0.1:80', '[fd00::1]:80'])
+  test(`an address is asked for its profile first: ${path}`, () => {
+    const { discovery, call, methodsOf } = asked(path);
+    assert.deepEqual(methodsOf(), ['GetProfile']);
+    call('GetProfile').message({});
+    call('Get').message(ADDED);
+    assert.deepEqual(addresses(discovery.found), ['10.0.0.1']);
+  });
+
+test('that a name has no endpoints of a Service says nothing before its profile', () => {
+  const pod = asked('web-0.web.shop:80');
+  pod.call('Get').end(noService);
+  assert.equal(pod.discovery.found.kind, 'waiting');
+  pod.call('GetProfile').message({ endpoint: ENDPOINT });
+  assert.deepEqual(addresses(pod.discovery.found), ['10.0.0.1']);
+
+  const none = asked('web.other:80');
+  none.call('Get').end(noService);
+  none.call('GetProfile').message({});
+  assert.deepEqual(none.methodsOf(), ['GetProfile', 'Get', 'Get']);
+  none.call('Get').end(noService);
+  assert.equal(none.discovery.found.kind, 'no-service');
 });
 
 test('a name that is no Service is final', async () => {

@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net';
 import { encode } from '../../api/proto/codec.ts';
 import type { DestinationProfile, Update } from '../../api/proto/gen/linkerd/destination_pb.js';
 import { methods } from '../../api/proto/methods.ts';
@@ -46,7 +47,8 @@ export interface DiscoveryOptions {
 }
 
 /**
- * What the control plane says of one name: GetProfile, then Get when it is a Service. Goes on with what it heard last while the control plane is away; `suspend`
+ * What the control plane says of one name: GetProfile, and Get when it is a Service. A name is asked for both at once, since it is one as a rule, and its first request waits for both; an
+ * address, of which most are pods', for its profile first. Goes on with what it heard last while the control plane is away; `suspend`
  * ends the streams of a name that nobody uses and remembers what they told.
  */
 export class Discovery {
@@ -59,6 +61,8 @@ export class Discovery {
   #opaque = false;
   #name = '';
   #rules: OutboundRules | undefined;
+  /** The profile has been told since the streams were opened: only with it is anything of use. */
+  #profiled = false;
   /** The profile that the rules are from: an unchanged one keeps its rules. */
   #told: Buffer | undefined;
   #found: Found = WAITING;
@@ -97,6 +101,7 @@ export class Discovery {
       this.#revalidation = this.#options.clock.after(REVALIDATE_MS, () => this.#useRemembered());
     }
     this.#profile.start();
+    if (!isAddress(this.#path)) this.#get.start();
   }
 
   /** Nobody uses the name: ends the streams, and remembers. */
@@ -104,11 +109,13 @@ export class Discovery {
     this.#revalidation?.cancel();
     this.#profile.stop();
     this.#get.stop();
+    this.#profiled = false;
     if (this.#found.kind === 'endpoints') this.#remembered = this.#found;
     this.#publish(WAITING);
   }
 
   #onProfile(profile: DestinationProfile): void {
+    this.#profiled = true;
     this.#opaque = profile.opaqueProtocol;
     this.#name = profile.fullyQualifiedName;
     this.#compile(profile);
@@ -135,7 +142,7 @@ export class Discovery {
 
   #onUpdate(update: Update, first: boolean): void {
     this.#endpoints.apply(update, first);
-    this.#publishEndpoints(this.#endpoints.endpoints);
+    if (this.#profiled) this.#publishEndpoints(this.#endpoints.endpoints);
   }
 
   #onProfileEnd(error: GrpcError | undefined): boolean {
@@ -149,7 +156,8 @@ export class Discovery {
 
   #onGetEnd(error: GrpcError | undefined): boolean {
     if (error?.code === grpcStatus.invalidArgument) {
-      this.#publish({ kind: 'no-service' });
+      // Before the profile it says nothing: that of a single pod's name has its endpoint inside, and any other asks anew.
+      if (this.#profiled) this.#publish({ kind: 'no-service' });
       return true;
     }
     this.#useRemembered();
@@ -178,4 +186,9 @@ export class Discovery {
     this.#found = found;
     this.#changed(found);
   }
+}
+
+/** An address with its port; else it is a name. */
+function isAddress(path: string): boolean {
+  return path.startsWith('[') || isIPv4(path.slice(0, path.lastIndexOf(':')));
 }
