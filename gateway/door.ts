@@ -58,6 +58,7 @@ export class Door {
     this.acceptor = new MeshAcceptor({
       ...runtime,
       handshakeMs: runtime.config.times.handshakeMs,
+      maxHandshakes: runtime.config.limits.maxHandshakes,
       isthmus: (client) => this.route(client),
       linkerd: (client, header, transport, rest) => this.#linkerd(client, header, transport, rest),
     });

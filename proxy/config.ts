@@ -53,6 +53,11 @@ export const DEFAULT_LIMITS = {
   maxInFlight: 10_000,
   /** Connections of each listener: each holds a descriptor and, with TLS, some 70 KiB. */
   maxConnections: 10_000,
+  /**
+   * TLS handshakes under way: each holds 25 KiB for a peer that has proved nothing. Peers that mean it are done in some ms, so that as many at once are a restart of
+   * thousands, who come again.
+   */
+  maxHandshakes: 2_000,
 } as const;
 
 export type Limits = { readonly [K in keyof typeof DEFAULT_LIMITS]: number };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { Agent } from 'node:http';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { port as ports } from '../api/names.ts';
 import { DEFAULT_LIMITS } from './config.ts';
@@ -294,5 +294,30 @@ describe('guards of the outbound side', () => {
     const counted = await metricSum(pod.ip, 'inbound_connections_refused_total', 'too-many-connections');
     assert.equal(counted, 1);
     kept.destroy();
+  });
+
+  test('of too many handshakes the oldest ends whose client is silent; who has spoken is heard out', async () => {
+    const pod = mesh.pod(east, 'crowded');
+    await mesh.sidecar(east, pod, { limits: { ...DEFAULT_LIMITS, maxHandshakes: 2 } });
+    const counted = (): Promise<number> =>
+      metricSum(pod.ip, 'inbound_connections_refused_total', 'too-many-handshakes');
+    const knock = async (bytes?: Buffer): Promise<Socket> => {
+      const socket = connect({ host: pod.ip, port: ports.inbound });
+      socket.on('error', () => {}).resume();
+      await once(socket, 'connect');
+      if (bytes !== undefined) socket.write(bytes);
+      return socket;
+    };
+    const [silent, alsoSilent] = [await knock(), await knock()];
+    // The beginning of a ClientHello, of which the rest does not come.
+    const speaking = await knock(Buffer.from([22, 3, 1]));
+    await once(silent, 'close');
+    const alsoSpeaking = await knock(Buffer.from([22, 3, 1]));
+    await once(alsoSilent, 'close');
+    const late = await knock();
+    await once(late, 'close');
+    assert.equal(await counted(), 3);
+    assert.deepEqual([speaking.closed, alsoSpeaking.closed], [false, false]);
+    for (const socket of [speaking, alsoSpeaking]) socket.destroy();
   });
 });

@@ -274,6 +274,7 @@ function createAcceptor(runtime: Runtime, inbound: Inbound): MeshAcceptor {
   return new MeshAcceptor({
     ...runtime,
     handshakeMs: runtime.config.times.handshakeMs,
+    maxHandshakes: runtime.config.limits.maxHandshakes,
     isthmus: (client) => inbound.isthmus(client),
     linkerd: (client, header, transport, rest) => inbound.linkerd(client, header, transport, rest),
   });

@@ -12,10 +12,11 @@ import type { Counter, Family } from '../telemetry/registry.ts';
 import type { HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { TcpMetrics } from '../telemetry/tcp-metrics.ts';
 import { acceptTls } from '../transport/accept-tls.ts';
-import type { Connection } from '../transport/tcp-connection.ts';
+import { socketOf, type Connection } from '../transport/tcp-connection.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport, Wrap } from '../transport/transport.ts';
 import type { TransportHeader } from '../transport-header.ts';
+import { Handshakes } from './handshakes.ts';
 import { TransportHeaderHandler } from './transport-header-handler.ts';
 
 /** A client whose identity was proved, and how it is reached. */
@@ -34,6 +35,8 @@ export interface MeshAcceptorOptions {
   timers: TimerWheel;
   /** ms for the TLS handshake, and again for a transport header. */
   handshakeMs: number;
+  /** Handshakes under way. */
+  maxHandshakes: number;
   tcp: TcpMetrics;
   http: HttpMetrics;
   tracker: ConnectionTracker;
@@ -53,10 +56,12 @@ export interface MeshAcceptorOptions {
 export class MeshAcceptor {
   readonly #options: MeshAcceptorOptions;
   readonly #connections = new Set<Http2Connection>();
+  readonly #handshakes: Handshakes;
   #draining = false;
 
   constructor(options: MeshAcceptorOptions) {
     this.#options = options;
+    this.#handshakes = new Handshakes(options.maxHandshakes);
   }
 
   /** `isthmus/1` connections that are open. */
@@ -64,16 +69,20 @@ export class MeshAcceptor {
     return this.#connections.size;
   }
 
-  accept(raw: Connection): void {
+  accept(accepted: Connection): void {
     const { identity, handshakeMs } = this.#options;
     const tls = identity.serverOptions({ alpn: this.#options.alpn });
     if (tls === undefined) {
-      this.#refuse(raw, 'not-ready', undefined);
+      this.#refuse(accepted, 'not-ready', undefined);
       return;
     }
-    const { remoteAddress: address = '', remotePort: port = 0 } = raw;
+    const { remoteAddress: address = '', remotePort: port = 0 } = accepted;
+    const raw = socketOf(accepted);
+    if (!this.#handshakes.begin(raw)) return this.#refuse(raw, 'too-many-handshakes', undefined);
     acceptTls(raw, { tls, timeoutMs: handshakeMs }, (error, socket) => {
-      if (socket === undefined) return this.#refuse(raw, 'handshake', error);
+      const wasWanted = this.#handshakes.end(raw);
+      if (socket === undefined)
+        return this.#refuse(raw, wasWanted ? 'handshake' : 'too-many-handshakes', error);
       const peer = identity.verifyPeer(socket);
       if (peer instanceof VerifyError) return this.#refuse(socket, peer.reason, peer);
       this.#open(socket, { peer, address, port });
