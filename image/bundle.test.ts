@@ -41,14 +41,14 @@ suite('the bundle', () => {
 
   test('each part is one file that asks for nothing outside of the bundle', () => {
     assert.deepEqual(files.toSorted(), [
-      'await.js',
-      'control-plane.js',
+      'await.mjs',
+      'control-plane.mjs',
       'entrypoint.js',
       'gateway.cjs',
-      'link-worker.js',
-      'mirror-controller.js',
+      'link-worker.mjs',
+      'mirror-controller.mjs',
       'proxy.cjs',
-      'redirect.js',
+      'redirect.mjs',
     ]);
     for (const file of files) {
       const text = readFileSync(join(dir, 'dist', folder.parts, file), 'utf8');
@@ -66,7 +66,7 @@ suite('the bundle', () => {
     const runtime = /illegal tag/;
     for (const file of ['proxy.cjs', 'gateway.cjs']) assert.doesNotMatch(text(file), runtime, file);
     for (const file of ['proxy.cjs', 'gateway.cjs']) assert.doesNotMatch(text(file), /sonic-boom/, file);
-    assert.match(text('control-plane.js'), runtime);
+    assert.match(text('control-plane.mjs'), runtime);
   });
 
   test('packages with machine code load from beside the scripts that require them', () => {

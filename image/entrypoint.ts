@@ -16,9 +16,11 @@ if (start === undefined) {
 // The first process of a container gets no signal that it has no handler for: until the part has its own, nothing is under way.
 const stopEarly = (): void => process.exit(0);
 process.on('SIGTERM', stopEarly);
-await (
-  await start()
-).started;
-process.off('SIGTERM', stopEarly);
-// Long-running parts would write the compile cache (if one is set) only at their end.
-process.getBuiltinModule('node:module').flushCompileCache();
+void (async () => {
+  await (
+    await start()
+  ).started;
+  process.off('SIGTERM', stopEarly);
+  // Long-running parts would write the compile cache (if one is set) only at their end.
+  process.getBuiltinModule('node:module').flushCompileCache();
+})();
