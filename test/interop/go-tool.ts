@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
+import { cacheFolder } from './cache-folder.ts';
 
 const run = promisify(execFile);
 
@@ -18,7 +18,7 @@ export type Tool = { readonly path: string } | { readonly missing: string };
  */
 export async function goTool(source: string): Promise<Tool> {
   const [program = source] = source.split('@');
-  const folder = join(cache(), 'isthmus-interop', source.replaceAll(/[^\w.-]/g, '_'));
+  const folder = join(cacheFolder(), source.replaceAll(/[^\w.-]/g, '_'));
   const path = join(folder, basename(program));
   if (existsSync(path)) return { path };
   try {
@@ -31,8 +31,4 @@ export async function goTool(source: string): Promise<Tool> {
       return { missing: `${basename(program)} is built with Go, which is not installed` };
     return { missing: `${source} cannot be built: ${message.trim().split('\n').at(-1)}` };
   }
-}
-
-function cache(): string {
-  return process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
 }
