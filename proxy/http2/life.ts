@@ -46,7 +46,8 @@ export class Life {
   /** The grace of a drain, or of a failure. */
   readonly #grace = new Timer(() => this.#graceOver());
   #state: LifeState = 'settings';
-  #heard = true;
+  /** ms, to a tick of the wheel: when bytes came last. */
+  #heardAt: number;
   #pinged = false;
   #toldDraining = false;
   #wasOpen = false;
@@ -73,6 +74,7 @@ export class Life {
     this.#table = table;
     this.#timers = timers;
     this.#events = events;
+    this.#heardAt = timers.lastTick;
     timers.arm(this.#keepAlive, SETTINGS_TIMEOUT_MS);
   }
 
@@ -94,7 +96,7 @@ export class Life {
 
   /** Bytes have come. */
   heard(): void {
-    this.#heard = true;
+    this.#heardAt = this.#timers.lastTick;
   }
 
   /** The peer's first SETTINGS have come. */
@@ -194,12 +196,12 @@ export class Life {
   }
 
   #keepAliveDue(): void {
+    const silentMs = this.#timers.lastTick - this.#heardAt;
     if (this.#state === 'settings') {
       this.fail(ErrorCode.settingsTimeout);
-    } else if (this.#heard) {
-      this.#heard = false;
+    } else if (silentMs < PING_AFTER_MS) {
       this.#pinged = false;
-      this.#timers.arm(this.#keepAlive, PING_AFTER_MS);
+      this.#timers.arm(this.#keepAlive, PING_AFTER_MS - silentMs);
     } else if (this.#pinged) {
       this.destroy();
     } else {
