@@ -1,3 +1,5 @@
+import { METHODS } from 'node:http';
+
 /** A kind of message on which node:http and we differ. */
 export interface Difference {
   readonly when: RegExp;
@@ -40,6 +42,10 @@ export const REFUSED_BY_NODE: readonly Difference[] = [
   {
     when: /^\S+ [^ ]*[\x80-\xff]/,
     why: 'bytes above ASCII in a target: sent by real clients, and read as one thing by everybody',
+  },
+  {
+    when: new RegExp(`^(?!(?:${METHODS.join('|')}) )[!-~]+ `),
+    why: 'a method that is not among those it knows: any token is one (RFC 9110 section 9.1)',
   },
 ];
 
