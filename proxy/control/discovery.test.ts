@@ -93,7 +93,7 @@ function asked(path: string) {
     return found.handlers;
   };
   const methodsOf = (): string[] => calls.map(({ method }) => method);
-  return { discovery, call, methodsOf };
+  return { clock, discovery, call, methodsOf };
 }
 
 const ENDPOINT = { addr: { port: 8080, ip: { ip: { case: 'ipv4', value: 0x0a00_0001 } } } };
@@ -115,6 +115,26 @@ test('a name is asked for both at once; endpoints are of use with the profile', 
   assert.equal(discovery.found.kind, 'waiting');
   call('GetProfile').message({});
   assert.equal(isOpaque(discovery.found), false);
+});
+
+test('back again, the control plane is asked for both as soon as it has answered one', () => {
+  for (const [first, second] of [
+    ['GetProfile', 'Get'],
+    ['Get', 'GetProfile'],
+  ] as const) {
+    const { clock, discovery, call, methodsOf } = asked(NAME);
+    const away = new GrpcError(grpcStatus.unavailable, 'away');
+    // One fails once more, and so waits for longer.
+    call(first).end(away);
+    call(second).end(away);
+    clock.advance(60);
+    call(second).end(away);
+    const before = methodsOf().length;
+    call(first).message(first === 'Get' ? ADDED : {});
+    assert.deepEqual(methodsOf().slice(before), [second]);
+    call(second).message(second === 'Get' ? ADDED : {});
+    assert.deepEqual(addresses(discovery.found), ['10.0.0.1']);
+  }
 });
 
 for (const path of ['10.0.0.1:80', '[fd00::1]:80'])

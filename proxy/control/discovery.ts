@@ -124,7 +124,10 @@ export class Discovery {
       this.#get.stop();
       this.#publishEndpoints(only === undefined ? [] : [only]);
     } else if (this.#get.live) this.#publishEndpoints(this.#endpoints.endpoints);
-    else this.#get.start();
+    else {
+      this.#get.start();
+      this.#get.hurry();
+    }
   }
 
   #compile(profile: DestinationProfile): void {
@@ -143,6 +146,7 @@ export class Discovery {
   #onUpdate(update: Update, first: boolean): void {
     this.#endpoints.apply(update, first);
     if (this.#profiled) this.#publishEndpoints(this.#endpoints.endpoints);
+    else this.#profile.hurry();
   }
 
   #onProfileEnd(error: GrpcError | undefined): boolean {

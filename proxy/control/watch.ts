@@ -58,6 +58,13 @@ export class Watch<T> {
     if (this.#state.kind === 'stopped') this.#open();
   }
 
+  /** Asks again at once where it waits to: whoever answers others is there. */
+  hurry(): void {
+    if (this.#state.kind !== 'backing-off') return;
+    this.#state.timer.cancel();
+    this.#open();
+  }
+
   stop(): void {
     const state = this.#state;
     this.#generation++;
