@@ -137,6 +137,8 @@ export const proxyEnv = {
   clusterNetworks: 'ISTHMUS_PROXY_CLUSTER_NETWORKS',
   /** Comma list of ports and ranges (`25,587,3306-3310`) of this pod that are opaque. */
   opaquePorts: 'ISTHMUS_PROXY_OPAQUE_PORTS',
+  /** Comma list of the ports that the pod's containers declare: their policies are asked for at the start. */
+  inboundPorts: 'ISTHMUS_PROXY_INBOUND_PORTS',
   /** What the kubelet asks the pod's apps for by HTTP, apart by blanks, each a port and a path: `8080/healthz 8080/ready`. */
   inboundProbes: 'ISTHMUS_PROXY_INBOUND_PROBES',
   /** Seconds that requests in flight get after SIGTERM. */

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { component, dnsIdentity, env as variable, port, spiffeId } from '../api/names.ts';
+import { component, dnsIdentity, env as variable, port, proxyEnv, spiffeId } from '../api/names.ts';
 import type { FakeEndpoint } from '../proxy/testing/mesh/fake-control-plane.ts';
 import { freshAddress } from '../test/testing/addresses.ts';
 import type { WorkloadNames } from '../workload-identity/index.ts';
@@ -61,9 +61,11 @@ export class Isthmus {
     const endpoint = { ...meshed(server, serverIp), port: app.port };
     const services = [SERVICE, ...authorities].map((authority) => ({ authority, endpoints: [endpoint] }));
     const clientIp = freshAddress();
+    // As pods declare their ports.
+    const declared = { [proxyEnv.inboundPorts]: String(app.port) };
     const pids = await Promise.all([
       this.#start(build, clientIp, { names: names('client', 'east'), services }, 'proxy', env),
-      this.#start(build, serverIp, { names: server, services }, 'proxy', env),
+      this.#start(build, serverIp, { names: server, services }, 'proxy', { ...declared, ...env }),
     ]);
     return chain(build.name, clientIp, pids, [clientIp, serverIp]);
   }

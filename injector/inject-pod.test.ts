@@ -278,6 +278,21 @@ test('whatever a pod has, its patch applies, adds only, and is not made twice', 
   );
 });
 
+test('the sidecar is told which ports the apps declare', () => {
+  const ports = [
+    { containerPort: 8080 },
+    { containerPort: 5353, protocol: 'UDP' },
+    { containerPort: 9090, protocol: 'TCP' },
+  ];
+  const app: Container = { name: 'app', ports };
+  const again: Container = { name: 'again', ports: [{ containerPort: 8080 }] };
+  const helper: Container = { name: 'helper', restartPolicy: 'Always', ports: [{ containerPort: 7000 }] };
+  const early: Container = { name: 'early', ports: [{ containerPort: 6000 }] };
+  const { sidecar } = inject(pod(ASKED, { containers: [app, again], initContainers: [helper, early] }));
+  assert.equal(value(sidecar, proxyEnv.inboundPorts), '8080,9090,7000');
+  assert.equal(value(inject(pod(ASKED)).sidecar, proxyEnv.inboundPorts), undefined);
+});
+
 test('the sidecar is told what the kubelet asks the apps for', () => {
   const probe = (path: string, port: number | string = 'http') => ({ httpGet: { path, port } });
   const app: Container = {

@@ -1,6 +1,6 @@
 import type { Container, ObjectMeta, Pod, PodSpec } from '../api/kubernetes-types.ts';
-import { port, PROXY_UID } from '../api/names.ts';
-import { probePaths } from '../api/pod-probes.ts';
+import { component, port, PROXY_UID } from '../api/names.ts';
+import { isAppSidecar, probePaths } from '../api/pod-probes.ts';
 import { proxyConfig } from './annotations.ts';
 import type { InjectionContext } from './context.ts';
 import { portList } from './port-list.ts';
@@ -34,6 +34,8 @@ export interface SidecarPlan {
   /** It is held back by a hook: the sidecar is a container beside the app's. */
   readonly waitsByHook: boolean;
   readonly waitBeforeExitSeconds: number;
+  /** Ports that the apps declare, as the proxy takes them. */
+  readonly appPorts: string | undefined;
   /** What the kubelet asks the apps for, as the proxy takes it. */
   readonly probes: string | undefined;
   /** The app is an ingress controller, whose requests name their Services. */
@@ -76,6 +78,7 @@ export function sidecarPlan(
     // In the embedded cluster there is no such command; an app that is told of its proxy gets an error from it instead of none.
     waitsByHook: !native && awaits && context.proxyMode === 'redirect',
     waitBeforeExitSeconds: config.waitBeforeExitSeconds ?? 0,
+    appPorts: declaredPorts(spec),
     probes: probeList(spec),
     ingress,
   };
@@ -90,6 +93,16 @@ const PORT_LISTS = [
   ['skipInboundPorts', 'skipped inbound ports'],
   ['skipOutboundPorts', 'skipped outbound ports'],
 ] as const satisfies [keyof ProxyConfig, string][];
+
+/** Of all containers but our own: those that are told of are sure to be used. */
+function declaredPorts(spec: PodSpec): string | undefined {
+  const apps = spec.containers.filter(({ name }) => name !== component.proxy);
+  const ports = [...apps, ...(spec.initContainers ?? []).filter(isAppSidecar)]
+    .flatMap((container) => container.ports ?? [])
+    .filter(({ protocol = 'TCP' }) => protocol === 'TCP')
+    .map(({ containerPort }) => containerPort);
+  return ports.length === 0 ? undefined : [...new Set(ports)].join(',');
+}
 
 /** What a variable does not carry as it is (Kubernetes replaces `$(…)` in it, blanks stand between entries) is left to the control plane. */
 function probeList(spec: PodSpec): string | undefined {

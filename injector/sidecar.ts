@@ -89,6 +89,7 @@ function sidecarEnv(plan: SidecarPlan): EnvVar[] {
     { name: proxyEnv.outboundPort, value: String(ports.outbound) },
     { name: proxyEnv.adminPort, value: String(ports.admin) },
     ...sidecarTelemetry(config, context.telemetry, plan.namespace),
+    ...given(proxyEnv.inboundPorts, plan.appPorts),
     ...given(proxyEnv.inboundProbes, plan.probes),
     ...given(proxyEnv.shutdownGraceSeconds, secondsOf(config.shutdownGraceMs)),
     ...given(proxyEnv.ingress, plan.ingress ? true : undefined),

@@ -109,6 +109,8 @@ export interface ProxyConfig extends MeshConfig {
   readonly clusterNetworks: readonly AddressBlock[];
   /** Is this port of the pod opaque? */
   readonly opaquePorts: ReadonlySet<number>;
+  /** Ports that the pod's containers declare: their policies are asked for before the first connection. Others are asked for with their first. */
+  readonly appPorts: ReadonlySet<number>;
   /** Paths that the kubelet asks the pod's apps for, by port. */
   readonly probes: ReadonlyMap<number, readonly string[]>;
 }
@@ -140,6 +142,7 @@ export function proxyConfig(env: NodeJS.ProcessEnv): ProxyConfig {
     defaultPolicy: read.oneOf(proxyEnv.defaultInboundPolicy, DEFAULT_POLICIES, 'all-unauthenticated'),
     clusterNetworks: read.blocks(proxyEnv.clusterNetworks, CLUSTER_NETWORKS),
     opaquePorts: read.ports(proxyEnv.opaquePorts, DEFAULT_OPAQUE_PORTS),
+    appPorts: read.ports(proxyEnv.inboundPorts, []),
     probes: read.probes(proxyEnv.inboundProbes),
   };
   read.finish();

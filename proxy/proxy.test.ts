@@ -4,6 +4,8 @@ import { Agent, request, type IncomingMessage, type ServerResponse } from 'node:
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { port } from '../api/names.ts';
+import { methods } from '../api/proto/methods.ts';
+import type { Channel } from '../workload-identity/index.ts';
 import { identitiesPolicy } from './testing/mesh/fake-control-plane.ts';
 import { ask, causeOf, metricSum, startApp, type TestApp } from './testing/mesh/http.ts';
 import { meshedEndpoint, TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
@@ -48,6 +50,26 @@ test('a sidecar connects to its control plane before there is a request', async 
   const connecting = Promise.all([east.controlPlane.untilConnecting(), east.controlPlane.untilConnecting()]);
   await mesh.sidecar(east, mesh.pod(east, 'web'));
   await connecting;
+});
+
+test('a sidecar learns the policies of ports that its pod declares before anybody connects', async (t) => {
+  const mesh = await TestMesh.create();
+  t.after(() => mesh.close());
+  const east = await mesh.cluster('east');
+  const asked = Promise.withResolvers<unknown>();
+  const channel = (): Channel => {
+    const told = east.controlPlane.channel();
+    return {
+      ...told,
+      serverStream(method, message, handlers) {
+        if (method.path === methods.watchPort.path) asked.resolve(message);
+        return told.serverStream(method, message, handlers);
+      },
+    };
+  };
+  const pod = mesh.pod(east, 'web');
+  await mesh.sidecar(east, pod, { appPorts: new Set([8080]) }, { channel });
+  assert.partialDeepStrictEqual(await asked.promise, { port: 8080 });
 });
 
 describe('a pair of sidecars', () => {

@@ -21,6 +21,7 @@ import {
   originalDestinationOrLess,
 } from './redirect-mode.ts';
 import {
+  CONNECT_AFTER_MS,
   listening,
   createRuntime,
   listenOn,
@@ -32,6 +33,7 @@ import type { Observers } from './telemetry/observers.ts';
 import type { Registry } from './telemetry/registry.ts';
 import type { Listener } from './transport/listen.ts';
 import type { Connection } from './transport/tcp-connection.ts';
+import { Timer } from './transport/timers.ts';
 
 /** All addresses of both families, where the kernel has both; the admin server falls back to IPv4. */
 const ANY_ADDRESS = '::';
@@ -67,6 +69,8 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
   const overrides = config.ingress ? targetsBeyond({ kind: 'refuse' }) : undefined;
   const outbound = createOutbound(runtime, targets, overrides);
   const policies = createPolicies(runtime, config);
+  const learning = new Timer(() => policies.learn(config.appPorts));
+  void runtime.identity.ready.then(() => runtime.timers.arm(learning, CONNECT_AFTER_MS));
   const ownApps = createApps(runtime, ip);
   const apps = new AppsByAddress(ip, ownApps, (address) => createApps(runtime, address));
   const inFlight = new InFlight(config.limits.maxInFlight);

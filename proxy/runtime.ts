@@ -39,7 +39,7 @@ const DEADLINE_TICK_MS = 10;
  * ms from the first certificate to the connections to the control plane. The first request, which needs them, is to find them: it would wait for two handshakes and four round trips. Whoever asks
  * whether the process is ready is answered before.
  */
-const CONNECT_AFTER_MS = 50;
+export const CONNECT_AFTER_MS = 50;
 /** ms between looks at what a drain still waits for. */
 const DRAIN_LOOK_MS = 20;
 

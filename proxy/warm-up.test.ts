@@ -34,6 +34,7 @@ describe('warm-up', () => {
       defaultPolicy: 'deny',
       clusterNetworks: [],
       opaquePorts: new Set(),
+      appPorts: new Set(),
       probes: new Map(),
     };
   });

@@ -86,6 +86,7 @@ function secondProxy(
     mode: 'explicit',
     ports,
     times: { ...config.times, graceMs: GRACE_MS },
+    appPorts: new Set(),
     accessLog: undefined,
     traces: undefined,
   };

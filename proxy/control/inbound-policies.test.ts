@@ -9,7 +9,7 @@ import { setSpan } from '../span.ts';
 import { defaultPortPolicy, type Subject } from '../policy/inbound-policy.ts';
 import { ControlMetrics } from '../telemetry/control-metrics.ts';
 import { Registry } from '../telemetry/registry.ts';
-import { InboundPolicies, type PolicyCell } from './inbound-policies.ts';
+import { InboundPolicies, MAX_LEARNT, type PolicyCell } from './inbound-policies.ts';
 
 const MAX_WATCHED = 256;
 const ANYBODY: Subject = { address: '10.0.0.1', authenticated: false, identity: '', spiffeId: '' };
@@ -81,6 +81,16 @@ function get(path: string): Head {
 function lets(cell: PolicyCell): boolean | undefined {
   return cell.current?.decide(ANYBODY).allowed;
 }
+
+test('what is learnt beforehand is there at the first use; of a range no more than its beginning', () => {
+  const { policies, watched, tell } = harness();
+  const range = Array.from({ length: 2 * MAX_LEARNT }, (_, i) => 1 + i);
+  policies.learn(range);
+  assert.deepEqual([...watched()], range.slice(0, MAX_LEARNT));
+  tell(1, CLOSED);
+  assert.equal(policies.port(1).current?.labels['srv_name'], 'closed');
+  policies.stop();
+});
 
 test('requests wait for the policy, and only for a while: then the default holds until there is one', () => {
   const { policies, clock, tell } = harness();

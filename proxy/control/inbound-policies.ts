@@ -23,6 +23,9 @@ import { Watch } from './watch.ts';
  */
 const MAX_WATCHED = 256;
 
+/** Ports whose policies are asked for before they are used: pods declare a few. Of more the rest is asked for when it is used. */
+export const MAX_LEARNT = 32;
+
 /**
  * ms that the first requests for a port wait for its policy. After it the default holds, as in Linkerd: an absent control plane must not stop the apps. A control plane that
  * is there answers before where more than the default may be closed.
@@ -79,6 +82,15 @@ export class InboundPolicies {
       this.#byNumber.get(number) ?? new WatchedPort(number, this.#options, (one) => this.#enter(one));
     port.ask();
     return port;
+  }
+
+  /** Asks for the policies of ports that are sure to be used, as Linkerd's proxy does: the first request for each need not wait for a round trip then. */
+  learn(ports: Iterable<number>): void {
+    let left = MAX_LEARNT;
+    for (const port of ports) {
+      if (left-- === 0) return;
+      this.port(port);
+    }
   }
 
   stop(): void {

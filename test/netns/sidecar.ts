@@ -66,6 +66,7 @@ async function start({ names, ip, anchorsFile, opaquePorts, probes, ports, ingre
     defaultPolicy: 'all-unauthenticated',
     clusterNetworks: [],
     opaquePorts: new Set(opaquePorts),
+    appPorts: new Set(),
     probes: new Map(probes),
   };
   const proxy = await startProxy(config, {

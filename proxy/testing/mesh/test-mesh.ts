@@ -182,6 +182,7 @@ export class TestMesh {
       defaultPolicy: 'all-unauthenticated',
       clusterNetworks: [parseBlock('127.0.0.0/8')].filter((block) => block !== undefined),
       opaquePorts: new Set(),
+      appPorts: new Set(),
       probes: new Map(),
       ...more,
     };
