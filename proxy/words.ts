@@ -3,14 +3,23 @@
 const ONES = 0x01010101;
 const HIGH_BITS = 0x80808080;
 
+/** The two buffers that were looked at last, the later one first: nearly all heads come in the one that is read into, or in the one where reads wait. */
 let viewed: Buffer = Buffer.alloc(0);
 let words = new DataView(viewed.buffer, viewed.byteOffset, 0);
+let viewedBefore = viewed;
+let wordsBefore = words;
 
-/** The words of a buffer, at any offset. Made anew for another buffer than in the call before: nearly all heads come in one and the same. */
+/** The words of a buffer, at any offset. */
 export function wordsOf(buffer: Buffer): DataView {
-  if (buffer === viewed) return words;
+  return buffer === viewed ? words : wordsOfOther(buffer);
+}
+
+function wordsOfOther(buffer: Buffer): DataView {
+  const known = buffer === viewedBefore ? wordsBefore : undefined;
+  viewedBefore = viewed;
+  wordsBefore = words;
   viewed = buffer;
-  words = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
+  words = known ?? new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
   return words;
 }
 

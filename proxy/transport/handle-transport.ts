@@ -5,11 +5,12 @@ import { recycle } from './buffers.ts';
 import { freeBulkRead, RECORD_BYTES, takeBulkRead } from './bulk-read.ts';
 import type { BulkRead } from './bulk-read.ts';
 import { SocketCarrier, type Carrier } from './carrier.ts';
+import { SmallRead } from './small-reads.ts';
 import { errorName, streamBindings } from './stream-bindings.ts';
 import type { StreamBindings, StreamHandle, WriteRequest } from './stream-bindings.ts';
 import { tcpBindings } from './tcp-bindings.ts';
 import { TcpConnection, type Connection } from './tcp-connection.ts';
-import { beginCallback, deliverLate, endCallback } from './turn.ts';
+import { beginCallback, deliverLate, endCallback, isCrowded } from './turn.ts';
 import type { Transport, Wrap } from './transport.ts';
 
 /** One read buffer for all connections: reads are delivered synchronously, one at a time. As large as libuv reads at once. */
@@ -29,6 +30,8 @@ class HandleTransport extends BaseTransport {
   #read: Buffer;
   /** While many records come one behind the other. */
   #bulk: BulkRead | undefined = undefined;
+  /** A plain connection's, in a turn of many reads. */
+  readonly #small = new SmallRead();
   /** It is noted for the end of the turn. */
   #late = false;
   /** Of a write that the kernel took at once, which does not need it. */
@@ -72,10 +75,12 @@ class HandleTransport extends BaseTransport {
       this.#deliverLater();
       return this.#bulk.next;
     }
+    if (n > 0 && this.#holds(n)) return undefined;
     beginCallback();
     this.#reading = true;
     let next: Buffer | undefined;
     if (n > 0) {
+      if (this.#small.held) this.deliver();
       next = this.encrypted ? this.#recordArrived(n) : this.#arrived(n);
     } else {
       this.deliver();
@@ -90,6 +95,13 @@ class HandleTransport extends BaseTransport {
     this.#reading = false;
     this.#startOrStop();
     return next;
+  }
+
+  /** n bytes wait for the end of the turn, as what else is read in it does. */
+  #holds(n: number): boolean {
+    if (this.encrypted || !isCrowded() || this.#small.held || !this.#small.hold(this.#read, n)) return false;
+    this.#deliverLater();
+    return true;
   }
 
   /** n bytes without TLS. @returns where the next read goes, when that changes */
@@ -130,6 +142,12 @@ class HandleTransport extends BaseTransport {
   /** Hands on what is held. */
   deliver(): void {
     this.#late = false;
+    const small = this.#small;
+    if (small.buffer !== undefined) {
+      const { buffer } = small;
+      small.forget();
+      return this.received(buffer, small.start, small.end);
+    }
     const bulk = this.#bulk;
     if (bulk === undefined) return;
     const { buffer, start, end } = bulk;

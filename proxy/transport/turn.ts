@@ -13,7 +13,7 @@ export interface Flushable {
   flush(): void;
 }
 
-/** Has read bytes that may be the first of more: it hands them on when more have come, at the end of the turn at the latest. */
+/** Has read bytes that others are read behind, of its own or of other connections: it hands them on when more of its own have come, at the end of the turn at the latest. */
 export interface HeldRead {
   deliver(): void;
 }
@@ -57,6 +57,11 @@ let inCallback = false;
 let callbackRan = false;
 /** The look is being taken. */
 let looking = false;
+/** Reads in a turn from which on it is crowded. */
+const CROWD = 4;
+/** Reads that asked whether it is, since the last end of a turn. */
+let reads = 0;
+let crowded = false;
 /** ms of the clock in this callback; 0: not read yet. */
 let callbackTime = 0;
 
@@ -72,6 +77,15 @@ export function flushLate(x: Flushable): void {
 export function deliverLate(x: HeldRead): void {
   held.add(x);
   atEndOfTurn();
+}
+
+/**
+ * A read has come without TLS. @returns whether the turn before had many: then this one is likely to have, too. Ends of turns are only noticed where output waits for them, so that after a
+ * quiet time one turn may pass for crowded that is not.
+ */
+export function isCrowded(): boolean {
+  reads++;
+  return crowded;
 }
 
 function atEndOfTurn(): void {
@@ -119,7 +133,9 @@ function flushOrWait(x: Flushable): void {
 }
 
 function endTurn(): void {
-  if (!held.empty) held.empties(deliverNow);
+  crowded = reads >= CROWD;
+  reads = 0;
+  if (!held.empty) deliverHeld();
   looking = callbackRan && !looking;
   callbackRan = false;
   immediateSet = false;
@@ -135,10 +151,15 @@ function flushBulk(x: Flushable): void {
   else late.add(x);
 }
 
-function deliverNow(x: HeldRead): void {
+/** All in one: nothing comes between them. */
+function deliverHeld(): void {
   beginCallback();
-  x.deliver();
+  held.empties(deliver);
   endCallback();
+}
+
+function deliver(x: HeldRead): void {
+  x.deliver();
 }
 
 function flushNow(x: Flushable): void {
