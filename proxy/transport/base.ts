@@ -27,7 +27,6 @@ const NO_HANDLER: TransportHandler = { onData() {}, onDrain() {}, onEnd() {}, on
  */
 export abstract class BaseTransport implements Transport, CarrierOwner {
   readonly encrypted: boolean;
-  handler: TransportHandler = NO_HANDLER;
   watcher: TransportWatcher | undefined = undefined;
   eager = true;
   errorCode = '';
@@ -39,6 +38,9 @@ export abstract class BaseTransport implements Transport, CarrierOwner {
   /** The kernel has taken them all the same: TLS tells it only at the end of the turn. */
   protected inFlightTaken = false;
   protected dead = false;
+  #handler = NO_HANDLER;
+  /** Of the handler: looked for once a connection. There are so many kinds of them that the runtime would look anew at each read, in a table that no cache of the processor holds. */
+  #onData = NO_HANDLER.onData.bind(NO_HANDLER);
   readonly #carrier: Carrier;
   readonly #highWater: number;
   readonly #lowWater: number;
@@ -64,6 +66,14 @@ export abstract class BaseTransport implements Transport, CarrierOwner {
   protected abstract send(buffer: Buffer, length: number): void;
   abstract pause(): void;
   abstract resume(): void;
+
+  get handler(): TransportHandler {
+    return this.#handler;
+  }
+  set handler(handler: TransportHandler) {
+    this.#handler = handler;
+    this.#onData = handler.onData.bind(handler);
+  }
 
   get bytesRead(): number {
     return this.#carrier.bytesRead;
@@ -149,7 +159,7 @@ export abstract class BaseTransport implements Transport, CarrierOwner {
       this.#early.push(Buffer.from(buffer.subarray(start, end)));
       return;
     }
-    this.handler.onData(buffer, start, end);
+    this.#onData(buffer, start, end);
   }
 
   protected receivedEnd(): void {
@@ -186,7 +196,7 @@ export abstract class BaseTransport implements Transport, CarrierOwner {
       if (this.eager) flushEager(this);
       else flushLate(this);
     }
-    if (this.pendingBytes <= this.#highWater && !this.#refused) return true;
+    if (this.pendingBytes <= this.#highWater && !this.#refused()) return true;
     // Give the kernel what it takes now: only what it refuses counts as backlog.
     this.flush();
     if (this.pendingBytes <= this.#lowWater) return true;
@@ -195,7 +205,7 @@ export abstract class BaseTransport implements Transport, CarrierOwner {
   }
 
   /** The kernel has not taken all of the last write: an app or a client that reads no more. Between proxies, with batches for many, it says nothing of that. */
-  get #refused(): boolean {
+  #refused(): boolean {
     return this.inFlight > 0 && !this.encrypted;
   }
 

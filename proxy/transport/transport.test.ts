@@ -188,13 +188,14 @@ test('who pauses in a read gets less by the next one, and all of it in the end',
 test('a pause that is over before the end of its read has no effect', async () => {
   assert.ok(handles !== undefined);
   const { client, server } = await transportPair(handles);
-  const b = recorder(server);
-  const onData = b.onData.bind(b);
-  b.onData = (buffer, start, end) => {
-    server.pause();
-    onData(buffer, start, end);
-    server.resume();
-  };
+  const b = new (class extends Recorder {
+    override onData(buffer: Buffer, start: number, end: number): void {
+      server.pause();
+      super.onData(buffer, start, end);
+      server.resume();
+    }
+  })();
+  server.handler = b;
   writeAll(client, pattern);
   await b.until(() => b.ended);
   assert.ok(b.bytes().equals(pattern));
