@@ -196,7 +196,8 @@ function parseFields(b: Buffer, start: number, end: number, head: Head, framing:
   for (let i = start; i < end;) {
     const known = knownLine(b, i, end, before === undefined ? framing.firstKnown : before.next);
     if (known !== undefined) {
-      if (!head.addLasting(known.id, known.field)) return causes.headTooLarge;
+      const bad = takeKnown(known, head, framing);
+      if (bad !== undefined) return bad;
       if (before === undefined) framing.firstKnown = known.slot;
       else before.next = known.slot;
       before = known;
@@ -222,6 +223,27 @@ function parseFields(b: Buffer, start: number, end: number, head: Head, framing:
   return framing.listed === 0 ? undefined : removeListed(b, head, framing);
 }
 
+/** A line that came before: sound in itself, so what is left to look at is how it goes with the others of this head. */
+function takeKnown({ id, field }: KnownLine, head: Head, framing: Framing): Cause | undefined {
+  switch (id) {
+    case FieldId.host:
+      return takeHost(field.buffer, field.nameEnd, field.valueEnd, head, framing);
+    case FieldId.connection:
+      framing.saidKeepAlive = true;
+      return undefined;
+    default:
+      return head.addLasting(id, field) ? undefined : causes.headTooLarge;
+  }
+}
+
+/** @param b `b[start, end)` is an authority */
+function takeHost(b: Buffer, start: number, end: number, head: Head, framing: Framing): Cause | undefined {
+  if (++framing.hosts > 1) return causes.badRequest;
+  // The absolute form and CONNECT name the authority themselves (RFC 9112 section 3.2.2).
+  if (head.authority.end === 0) setSpan(head.authority, b, start, end);
+  return undefined;
+}
+
 function takeField(
   b: Buffer,
   nameStart: number,
@@ -234,10 +256,9 @@ function takeField(
   const id = fieldIdOf(b, nameStart, nameEnd);
   switch (id) {
     case FieldId.host:
-      if (++framing.hosts > 1 || !isAuthority(b, valueStart, valueEnd)) return causes.badRequest;
-      // The absolute form and CONNECT name the authority themselves (RFC 9112 section 3.2.2).
-      if (head.authority.end === 0) setSpan(head.authority, b, valueStart, valueEnd);
-      return undefined;
+      if (!isAuthority(b, valueStart, valueEnd)) return causes.badRequest;
+      rememberLine(id, b, nameStart, nameEnd, valueStart, valueEnd);
+      return takeHost(b, valueStart, valueEnd, head, framing);
     case FieldId.contentLength:
       if (head.contentLength >= 0 || framing.chunked) return causes.badRequest;
       head.contentLength = parseDecimal(b, valueStart, valueEnd);
@@ -248,7 +269,12 @@ function takeField(
       framing.chunked = equalsIgnoreCase(b, valueStart, valueEnd, CHUNKED);
       return framing.chunked ? undefined : unknownCoding(b, valueStart, valueEnd);
     case FieldId.connection:
-      return takeConnection(b, valueStart, valueEnd, framing);
+      if (!equalsIgnoreCase(b, valueStart, valueEnd, KEEP_ALIVE))
+        return takeConnection(b, valueStart, valueEnd, framing);
+      // What nearly all say who say something.
+      framing.saidKeepAlive = true;
+      rememberLine(id, b, nameStart, nameEnd, valueStart, valueEnd);
+      return undefined;
     case FieldId.upgrade:
       framing.upgrades++;
       framing.upgradeStart = valueStart;

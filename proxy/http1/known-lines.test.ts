@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Head } from '../head.ts';
-import { Framing, parseResponse } from './head-parser.ts';
+import { Framing, parseRequest, parseResponse } from './head-parser.ts';
 import { knownLine } from './known-lines.ts';
 
 const FIRST = 'HTTP/1.1 200 OK\r\n';
@@ -50,7 +50,9 @@ test('a line keeps no memory but its own', () => {
 test('what frames a message, what its connection keeps and credentials are never known', () => {
   const lines = [
     'content-length: 0',
-    'connection: keep-alive',
+    'connection: close',
+    'connection: keep-alive, x-listed',
+    'connection: upgrade',
     'keep-alive: timeout=5',
     'cookie: a=b',
     'Authorization: Bearer abc',
@@ -61,6 +63,26 @@ test('what frames a message, what its connection keeps and credentials are never
     read(line);
     assert.equal(isKnown(`${line}\r\n`), false, line);
   }
+});
+
+test('a connection that stays, and the host, are known, and mean what they meant the first time', () => {
+  const request = (version: string, ...lines: string[]): Head | undefined => {
+    const head = new Head();
+    const bytes = Buffer.from(`GET / HTTP/${version}\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`);
+    return parseRequest(bytes, 0, bytes.length, head, new Framing()) === undefined ? head : undefined;
+  };
+  const [host, stays] = ['Host: app.test:80', 'Connection: Keep-Alive'];
+  for (let i = 0; i < 3; i++) {
+    const head = request('1.0', host, stays, 'x-other: 1') ?? assert.fail('it is refused');
+    const { buffer, start, end } = head.authority;
+    assert.equal(buffer.toString('latin1', start, end), 'app.test:80');
+    assert.equal(head.close, false);
+    assert.deepEqual(fieldsOf(head), [['x-other', '1']]);
+    assert.equal(request('1.0', host)?.close, true);
+    assert.equal(request('1.1', stays), undefined, 'no host');
+    assert.equal(request('1.1', host, host), undefined, 'two hosts');
+  }
+  for (const line of [host, stays]) assert.equal(isKnown(`${line}\r\n`), true, line);
 });
 
 test('a line that lacks its end, or ends in another way, is not the known one', () => {

@@ -28,8 +28,7 @@ export function knownLine(b: Buffer, start: number, end: number, guess: number):
 }
 
 /**
- * Remembers a sound line when it comes for the second time. The caller vouches that the field means the same in every message: one that frames it, or that a
- * connection keeps to itself, is not for here.
+ * Remembers a sound line when it comes for the second time. The caller vouches that the line means the same in every message, by its bytes alone: one that frames a message is not for here.
  */
 export function rememberLine(
   id: FieldId,
