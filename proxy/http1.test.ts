@@ -147,14 +147,20 @@ for (const transport of ['fastest', 'streams'] as const)
         'Keep-Alive: timeout=1',
         'Proxy-Connection: keep-alive',
         'Proxy-Authorization: Basic xyz',
-        'TE: trailers',
+        'TE: gzip, Trailers',
       ];
       const wire = await pair.dial();
       wire.socket.write(get(name, '/', `${[...hops, ...trace].join('\r\n')}\r\n`));
       const answer = await wire.rest();
       assert.deepEqual(
         seen.trim().split('\r\n').slice(1).toSorted(),
-        [`host: ${name}`, `l5d-client-id: ${pair.client.dnsName}`, ...trace].toSorted(),
+        [
+          `host: ${name}`,
+          `l5d-client-id: ${pair.client.dnsName}`,
+          'te: trailers',
+          'connection: te',
+          ...trace,
+        ].toSorted(),
       );
       assert.match(answer, /x-open: 2/);
       assert.doesNotMatch(answer, /x-secret|keep-alive/);

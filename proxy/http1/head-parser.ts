@@ -5,6 +5,7 @@ import { equalsIgnoreCase, fieldIdOf, isHopByHop, mayUpgradeTo } from '../field-
 import { FieldId } from '../field-id.ts';
 import { MAX_FIELDS, SWITCHING_PROTOCOLS } from '../head.ts';
 import type { Head } from '../head.ts';
+import { lastingField } from '../lasting-field.ts';
 import { indexOfByte } from '../words.ts';
 import { knownLine, rememberLine, type KnownLine } from './known-lines.ts';
 import {
@@ -34,6 +35,8 @@ const CHUNKED = Buffer.from('chunked');
 const CLOSE = Buffer.from('close');
 const KEEP_ALIVE = Buffer.from('keep-alive');
 const UPGRADE = Buffer.from('upgrade');
+const TRAILERS = Buffer.from('trailers');
+const TE_TRAILERS = lastingField('te', 'trailers');
 
 /** How the message is framed and what it says about the connection: what is left of the fields that a codec does not pass on. */
 export class Framing {
@@ -47,6 +50,8 @@ export class Framing {
   saidClose = false;
   saidKeepAlive = false;
   saidUpgrade = false;
+  /** The client takes trailers, and says so. */
+  saidTrailers = false;
   /** The Upgrade field: kept aside, since it only means something where Connection names it. */
   upgrades = 0;
   upgradeStart = 0;
@@ -68,6 +73,7 @@ export class Framing {
     this.saidClose = false;
     this.saidKeepAlive = false;
     this.saidUpgrade = false;
+    this.saidTrailers = false;
     this.upgrades = 0;
     this.listed = 0;
   }
@@ -95,6 +101,8 @@ export function parseRequest(
   head.close = framing.saidClose || (framing.minorVersion === 0 && !framing.saidKeepAlive);
   const hasBody = framing.chunked || head.contentLength > 0;
   if (framing.saidUpgrade && !hasBody && framing.minorVersion === 1) keepUpgrade(b, head, framing);
+  // What else TE says is of the hop. Trailers go all the way, and servers that go by it send none where it is missing (RFC 9110 section 10.1.4).
+  if (framing.saidTrailers && !head.addLasting(FieldId.te, TE_TRAILERS)) return causes.headTooLarge;
   return undefined;
 }
 
@@ -284,6 +292,7 @@ function takeField(
       framing.expect = true;
       break;
     case FieldId.te:
+      framing.saidTrailers ||= hasElement(b, valueStart, valueEnd, TRAILERS);
       return undefined;
     default:
       if (isHopByHop(id)) return undefined;
@@ -312,6 +321,18 @@ function unknownCoding(b: Buffer, start: number, end: number): Cause {
     from = to + 1;
   }
   return causes.notImplemented;
+}
+
+/** Whether a list separated by commas has this element, which is in lower case. */
+function hasElement(b: Buffer, start: number, end: number, element: Buffer): boolean {
+  for (let from = start; from < end;) {
+    let to = from;
+    while (to < end && b[to] !== 44) to++;
+    const [first, behind] = trimmed(b, from, to);
+    if (equalsIgnoreCase(b, first, behind, element)) return true;
+    from = to + 1;
+  }
+  return false;
 }
 
 function trimmed(b: Buffer, start: number, end: number): [number, number] {

@@ -16,6 +16,8 @@ const CHUNKED = latin1('transfer-encoding: chunked\r\n');
 const NO_CONTENT = latin1('content-length: 0\r\n');
 const CLOSE = latin1('connection: close\r\n');
 const CONNECTION_UPGRADE = latin1('connection: upgrade\r\n');
+/** With the option that RFC 9110 section 10.1.4 wants beside it. */
+const TE_TRAILERS = latin1('te: trailers\r\nconnection: te\r\n');
 const KEEP_ALIVE = latin1('connection: keep-alive\r\n');
 const ROOT = latin1('/');
 const COLON = 58;
@@ -49,6 +51,7 @@ export function writeRequestHead(transport: Transport, head: Head, framing: Outg
   o = putSpan(out, o, head.authority);
   o = put(out, o, CRLF);
   o = putFields(out, o, head, framing);
+  if (head.find(FieldId.te) >= 0) o = put(out, o, TE_TRAILERS);
   o = putFraming(out, o, framing);
   o = put(out, o, CRLF);
   return transport.commit(o - room.offset);

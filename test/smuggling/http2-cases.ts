@@ -91,9 +91,9 @@ export const HTTP2_CASES: readonly DowngradeCase[] = [
     becomes: [{ line: 'POST /a HTTP/1.1', has: ['content-length: 0'] }],
   },
   {
-    what: 'te: trailers is of the hop',
+    what: 'te: trailers goes on',
     fields: request({}, ['te', 'trailers']),
-    becomes: [{ line: 'GET /a HTTP/1.1', lacks: ['te'] }],
+    becomes: [{ line: 'GET /a HTTP/1.1', has: ['te: trailers', 'connection: te'] }],
   },
   {
     what: 'who the client is says the proxy',
