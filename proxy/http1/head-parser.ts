@@ -102,7 +102,8 @@ export function parseRequest(
   const hasBody = framing.chunked || head.contentLength > 0;
   if (framing.saidUpgrade && !hasBody && framing.minorVersion === 1) keepUpgrade(b, head, framing);
   // What else TE says is of the hop. Trailers go all the way, and servers that go by it send none where it is missing (RFC 9110 section 10.1.4).
-  if (framing.saidTrailers && !head.addLasting(FieldId.te, TE_TRAILERS)) return causes.headTooLarge;
+  if (framing.saidTrailers && framing.minorVersion === 1 && !head.addLasting(FieldId.te, TE_TRAILERS))
+    return causes.headTooLarge;
   return undefined;
 }
 
