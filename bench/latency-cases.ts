@@ -4,7 +4,7 @@ import { ask } from './load.ts';
 import type { Latencies, RateLoad } from './load-rate.ts';
 import { median } from './measure.ts';
 import { peers } from './peers.ts';
-import { startChains, type Stage } from './stage.ts';
+import { learnt, startChains, type Stage } from './stage.ts';
 
 const RATE = 3_000;
 const CONNECTIONS = 32;
@@ -15,8 +15,6 @@ const SKIP_MS = 300;
 const YOUNG_MS = 5_000;
 /** Young pairs of a build: each takes some seven seconds. */
 const MOST_YOUNG = 5;
-/** ms from readiness to the first request: so long at least others need to learn of a new endpoint. */
-export const LEARN_MS = 1_000;
 
 /** What a pair adds to the 99th percentile at a fixed rate, and how much slower a young pair is than a warm one. */
 export async function latencyCases(stage: Stage): Promise<void> {
@@ -67,7 +65,7 @@ async function youngP99s(stage: Stage): Promise<Map<string, number>> {
   for (let round = 0; round <= Math.min(stage.rounds, MOST_YOUNG); round++) {
     for (const build of builds) {
       const pair = await isthmus.pair(build, app);
-      await new Promise((resolve) => setTimeout(resolve, LEARN_MS));
+      await learnt();
       const { p99 } = await latency(stage, pair, YOUNG_MS, 0);
       if (round > 0) samples.get(build.name)?.push(p99);
       await processes.end(pair.pids);

@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import type { Chain } from './chain.ts';
-import { LEARN_MS } from './latency-cases.ts';
 import type { StalledLoad } from './load-stalled.ts';
 import { memoryMib } from './measure.ts';
-import type { Stage } from './stage.ts';
+import { learnt, type Stage } from './stage.ts';
 
 const CONNECTIONS = 256;
 /** ms that connections ask and read. */
@@ -21,7 +20,7 @@ export async function memoryCases(stage: Stage): Promise<void> {
   if (build === undefined) return;
   const chain = await isthmus.pair(build, app);
   const { host, port } = chain;
-  await new Promise((resolve) => setTimeout(resolve, LEARN_MS));
+  await learnt();
   await stage.drive({
     host,
     port,
