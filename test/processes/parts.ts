@@ -190,11 +190,19 @@ export class Part {
 
   /** The next message of a kind; rejects when the process ends before. */
   heard<K extends FromPart['kind']>(kind: K): Promise<Extract<FromPart, { kind: K }>> {
+    const child = this.#child;
     return new Promise((resolve, reject) => {
-      this.#child.once('exit', (code) =>
-        reject(new Error(`${this.#names.serviceAccount} ended with ${code} before ${kind}`)),
-      );
-      this.on(kind, resolve);
+      const ended = (code: number | null): void => {
+        reject(new Error(`${this.#names.serviceAccount} ended with ${code} before ${kind}`));
+      };
+      const listen = (message: FromPart): void => {
+        if (message.kind !== kind) return;
+        child.off('message', listen);
+        child.off('exit', ended);
+        resolve(message as Extract<FromPart, { kind: K }>);
+      };
+      child.once('exit', ended);
+      child.on('message', listen);
     });
   }
 
