@@ -9,8 +9,18 @@ const SLICE_LENGTH = 16 * 1024;
 
 export const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** Prometheus' text format, in slices with turns of the event loop between. */
+/** The turn of the event loop that was given away last. */
+let lastTurn: Promise<void> = Promise.resolve();
+
+/** Resolves in a turn of the event loop of its own: who asks for hundreds of scrapes at once gets them one slice behind the other, and requests between. */
+function ownTurn(): Promise<void> {
+  lastTurn = lastTurn.then(() => nextTurn());
+  return lastTurn;
+}
+
+/** Prometheus' text format, in slices, of which a turn of the event loop makes one, however many readers there are. */
 export async function* exposition(registry: Registry): AsyncGenerator<string> {
+  await ownTurn();
   registry.collect();
   let slice = '';
   for (const family of registry.families) {
@@ -21,7 +31,7 @@ export async function* exposition(registry: Registry): AsyncGenerator<string> {
       if (slice.length < SLICE_LENGTH) continue;
       yield slice;
       slice = '';
-      await nextTurn();
+      await ownTurn();
     }
   }
   if (slice !== '') yield slice;
