@@ -95,6 +95,22 @@ for (const [means, wrap] of TRANSPORTS) {
       );
     });
 
+    test('whoever comes beyond the limit is answered, and the oldest that nobody waits on gives way', async (t) => {
+      const { host, port } = await started(t, { maxConnections: 2, unready: () => 'not yet' });
+      const [silent, second] = [connect({ host, port }), connect({ host, port })];
+      t.after(() => second.destroy());
+      const closed = once(silent.resume(), 'close');
+      await once(silent, 'connect');
+      second.write('GET /live HTTP/1.1\r\nhost: it\r\n\r\n');
+      await once(second, 'data');
+      const probe = 'GET /ready HTTP/1.1\r\nhost: it\r\nconnection: close\r\n\r\n';
+      assert.match(await exchange(host, port, probe), /not yet/);
+      await closed;
+      second.write('GET /live HTTP/1.1\r\nhost: it\r\n\r\n');
+      const [again] = (await once(second, 'data')) as [Buffer];
+      assert.match(String(again), /live/);
+    });
+
     test('HEAD has no body; one connection takes several requests; HTTP/1.0 gets all until the end', async (t) => {
       const { host, port } = await started(t, { registry: largeRegistry() });
       const head = (path: string, more = '') => `HEAD ${path} HTTP/1.1\r\nhost: it\r\n${more}\r\n`;

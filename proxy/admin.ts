@@ -5,7 +5,10 @@ import { listen, type Listener } from './transport/listen.ts';
 import type { TimerWheel } from './transport/timers.ts';
 import type { Transport, Wrap } from './transport/transport.ts';
 
-/** Connections to the admin port at once: kubelets, scrapers and people have a few. More would be at the cost of the apps' descriptors. */
+/**
+ * Connections to the admin port at once: kubelets, scrapers and people have a few. More would be at the cost of the apps' descriptors. Whoever comes beyond takes the place of the one that has been
+ * quiet longest, or of the oldest: a crowd that says nothing must not keep a probe from its answer.
+ */
 const MAX_CONNECTIONS = 1_000;
 
 export interface AdminOptions extends AdminAnswers {
@@ -14,7 +17,12 @@ export interface AdminOptions extends AdminAnswers {
   port: number;
   wrap: Wrap;
   timers: TimerWheel;
+  /** Connections at once. Default 1,000. */
+  maxConnections?: number;
 }
+
+/** Connections by age. */
+type Open = Map<Transport, Http1ServerConnection>;
 
 /** A running admin server. */
 export interface Admin {
@@ -27,49 +35,55 @@ export interface Admin {
  * the midst of a start. Rejects with an error that names the address when it cannot be bound.
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const open = new Set<Transport>();
+  const open: Open = new Map();
   const listener = await listening(options, open);
   return {
     port: listener.port,
     close() {
       listener.close();
-      for (const transport of open) transport.destroy();
+      for (const transport of open.keys()) transport.destroy();
     },
   };
 }
 
-function listening(options: AdminOptions, open: Set<Transport>): Promise<Listener> {
-  const { host, port, wrap, timers } = options;
+function listening(options: AdminOptions, open: Open): Promise<Listener> {
+  const { host, port, wrap, timers, maxConnections = MAX_CONNECTIONS } = options;
   const { promise, resolve, reject } = Promise.withResolvers<Listener>();
-  const by = {
-    host,
-    port,
-    bothFamilies: host === '::',
-    maxConnections: MAX_CONNECTIONS,
-    tcp: wrap.tcp,
-  };
   const listened = (error: Error | undefined, listener: Listener | undefined): void => {
     if (listener !== undefined) return resolve(listener);
     reject(new Error(`the admin port ${host}:${port} cannot be opened: ${error?.message}`, { cause: error }));
   };
   listen(
     {
-      ...by,
+      host,
+      port,
+      bothFamilies: host === '::',
+      tcp: wrap.tcp,
       onConnection(connection) {
         const { remoteAddress } = connection;
+        if (open.size >= maxConnections) makeRoom(open);
         const transport = wrap(connection);
-        open.add(transport);
         const exchange = new AdminExchange((method, path) =>
           adminAnswer(method, path, remoteAddress, options),
         );
-        transport.handler = new Http1ServerConnection(transport, {
+        const http1 = new Http1ServerConnection(transport, {
           timers,
           route: () => exchange,
           onClose: () => void open.delete(transport),
         });
+        open.set(transport, http1);
       },
     },
     listened,
   );
   return promise;
+}
+
+/** Closes the oldest connection on which nobody waits for an answer, else the oldest. */
+function makeRoom(open: Open): void {
+  const [oldest] = open.keys();
+  const [quiet = oldest] = open.entries().find(([, http1]) => http1.idle) ?? [];
+  if (quiet === undefined) return;
+  open.delete(quiet);
+  quiet.destroy();
 }
