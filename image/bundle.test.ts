@@ -18,7 +18,7 @@ import { linkCredentials } from '../kubernetes/credentials.ts';
 import { eventually, isthmus } from '../test/cluster/harness.ts';
 import { freshAddress } from '../test/testing/addresses.ts';
 import { bundle } from './bundle.ts';
-import { DATA_PLANE_FLAGS, folder, NODE_FLAGS, startOf } from './layout.ts';
+import { DATA_PLANE_FLAGS, folder, NODE_FLAGS, NODE_VARIABLE, startOf } from './layout.ts';
 import { rehearse } from './rehearsal/rehearse.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -157,7 +157,7 @@ suite('the bundle', () => {
     mkdirSync(dataDir);
     const config = join(dir, `${name}.json`);
     const images = {
-      [IMAGE]: { command: [startOf(join(dir, 'dist'))], env: { ISTHMUS_NODE: process.execPath } },
+      [IMAGE]: { command: [startOf(join(dir, 'dist'))], env: { [NODE_VARIABLE]: process.execPath } },
       [EXAMPLE_IMAGE]: { command: [process.execPath, join(dir, 'dist', folder.example, 'main.js')] },
     };
     writeFileSync(config, JSON.stringify({ name, dataDir, images, exitWithStdin: true }));

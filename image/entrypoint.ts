@@ -1,3 +1,5 @@
+import { endOnEarlySignal } from './early-signal.ts';
+
 /** Entry point of the one image: the first argument names the part to run as. */
 const parts: Record<string, () => Promise<{ started?: Promise<void> }>> = {
   'control-plane': () => import('../control-plane/main.ts'),
@@ -13,14 +15,12 @@ if (start === undefined) {
   process.stderr.write(`usage: isthmus ${Object.keys(parts).join('|')}\n`);
   process.exit(64);
 }
-// The first process of a container gets no signal that it has no handler for: until the part has its own, nothing is under way.
-const stopEarly = (): void => process.exit(0);
-process.on('SIGTERM', stopEarly);
+const takeBack = endOnEarlySignal();
 void (async () => {
   await (
     await start()
   ).started;
-  process.off('SIGTERM', stopEarly);
+  takeBack();
   // Long-running parts would write the compile cache (if one is set) only at their end.
   process.getBuiltinModule('node:module').flushCompileCache();
 })();

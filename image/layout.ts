@@ -21,6 +21,9 @@ export function startOf(dist: string): string {
   return join(dist, folder.parts, 'start');
 }
 
+/** Variable of the script that starts parts: the Node to run them by, where there is no image. Default: the one on the path. */
+export const NODE_VARIABLE = 'ISTHMUS_NODE';
+
 /** The example application's. @param dist a bundle */
 export function exampleOf(dist: string): string {
   return join(dist, folder.example, 'main.js');

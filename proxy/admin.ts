@@ -6,8 +6,8 @@ import type { TimerWheel } from './transport/timers.ts';
 import type { Transport, Wrap } from './transport/transport.ts';
 
 /**
- * Connections to the admin port at once: kubelets, scrapers and people have a few. More would be at the cost of the apps' descriptors. Whoever comes beyond takes the place of the one that has been
- * quiet longest, or of the oldest: a crowd that says nothing must not keep a probe from its answer.
+ * Connections to the admin port at once: kubelets, scrapers and people have a few. More would be at the cost of the apps' descriptors. Whoever comes beyond takes the place of the oldest on which
+ * nobody waits for an answer: a crowd that says nothing must not keep a probe from its own.
  */
 const MAX_CONNECTIONS = 1_000;
 

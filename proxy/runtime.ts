@@ -232,12 +232,9 @@ export function listenOn(
   onConnection: ListenOptions['onConnection'],
   { admission, ...by }: Listening,
 ): Promise<Listener> {
-  const take: ListenOptions['onConnection'] =
-    admission === undefined
-      ? onConnection
-      : (connection) => {
-          if (admission.admits(connection)) onConnection(connection);
-        };
+  const take: ListenOptions['onConnection'] = (connection) => {
+    if (admission === undefined || admission.admits(connection)) onConnection(connection);
+  };
   return new Promise((resolve, reject) => {
     listen({ host, port, onConnection: take, ...by }, (error, listener) => {
       if (listener === undefined) reject(error ?? new Error(`${host}:${port} cannot be bound`));

@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync, watch, writeFileSync } f
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EXAMPLE_IMAGE, IMAGE } from '../../api/names.ts';
-import { exampleOf, NODE_FLAGS, startOf } from '../../image/layout.ts';
+import { exampleOf, NODE_FLAGS, NODE_VARIABLE, startOf } from '../../image/layout.ts';
 import { UserError } from '../errors.ts';
 import { ownImage, sharedImage } from './image.ts';
 import { stopProcess } from './process-table.ts';
@@ -64,7 +64,7 @@ function clusterConfig({ name, dir, tied, auditLog }: LaunchOptions, image: stri
     auditLog,
     images: {
       // By the shell: the folder may lie where no file can be executed.
-      [IMAGE]: { command: ['/bin/sh', startOf(image)], env: { ...env, ISTHMUS_NODE: process.execPath } },
+      [IMAGE]: { command: ['/bin/sh', startOf(image)], env: { ...env, [NODE_VARIABLE]: process.execPath } },
       [EXAMPLE_IMAGE]: { command: [process.execPath, ...NODE_FLAGS, exampleOf(image)], env },
     },
   };

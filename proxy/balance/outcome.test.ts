@@ -2,16 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { causes } from '../errors.ts';
 import { ErrorCode } from '../http2/frames.ts';
-import { Exchange, type ResponseSink } from '../message.ts';
+import { Exchange } from '../message.ts';
+import { NOBODY } from '../testing/nobody.ts';
 import { isEndpointsFault, isGatewaysFault } from './outcome.ts';
-
-const NOBODY: ResponseSink = {
-  responseHead() {},
-  responseData() {},
-  responseTrailers() {},
-  responseReset() {},
-  requestConsumed() {},
-};
 
 test('a stream that is reset speaks against an endpoint; against a gateway only a lost connection does', () => {
   const x = new Exchange(NOBODY);

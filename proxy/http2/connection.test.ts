@@ -85,6 +85,14 @@ class Source implements RequestSink {
   responseConsumed(): void {}
 }
 
+/** As the first certificate is asked for. */
+function anonymousClient(): { transport: FakeTransport; connection: Http2Connection } {
+  const transport = new FakeTransport();
+  const timers = new TimerWheel(() => 0);
+  const connection = new Http2Connection(transport, { side: 'client', timers, isthmus: false, early: true });
+  return { transport, connection };
+}
+
 function get(path = '/', fields: [FieldId, string, string][] = []): Head {
   const head = new Head();
   setSpan(head.method, 'GET');
@@ -365,13 +373,7 @@ describe('HTTP/2: what a peer may not do', () => {
   });
 
   test('a client that shows no certificate sends requests behind its preface, within what every peer allows', () => {
-    const transport = new FakeTransport();
-    const connection = new Http2Connection(transport, {
-      side: 'client',
-      timers: new TimerWheel(() => 0),
-      isthmus: false,
-      early: true,
-    });
+    const { transport, connection } = anonymousClient();
     assert.deepEqual([connection.available, connection.ready], [true, false]);
     const body = Buffer.alloc(70_000, 1);
     const client = new Client();
@@ -394,13 +396,7 @@ describe('HTTP/2: what a peer may not do', () => {
   });
 
   test('what was sent before the peer has spoken ends with the connection', () => {
-    const transport = new FakeTransport();
-    const connection = new Http2Connection(transport, {
-      side: 'client',
-      timers: new TimerWheel(() => 0),
-      isthmus: false,
-      early: true,
-    });
+    const { transport, connection } = anonymousClient();
     const client = send(connection);
     connection.drain();
     assert.deepEqual(

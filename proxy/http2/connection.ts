@@ -39,14 +39,9 @@ export class Http2Connection implements TransportHandler, RequestSink {
     const frames = new FrameWriter(transport);
     const table = new StreamTable(server);
     const receiver = new Receiver(frames, timers, table);
+    const { keepAlive: asks = true, early = false } = options;
     const life = new Life(
-      server,
-      options.keepAlive !== false,
-      options.early === true,
-      transport,
-      frames,
-      table,
-      timers,
+      { server, asks, early, transport, frames, table, timers },
       {
         opened: () => options.onReady?.(),
         draining: () => options.onDraining?.(),

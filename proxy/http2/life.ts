@@ -18,6 +18,19 @@ import type { StreamTable } from './stream-table.ts';
  */
 export type LifeState = 'settings' | 'open' | 'announced' | 'draining' | 'failing' | 'closed';
 
+/** What a life stands on. */
+export interface LifeOptions {
+  readonly server: boolean;
+  /** A silent peer is asked by PING. */
+  readonly asks: boolean;
+  /** Streams may be opened before the peer's SETTINGS have come. */
+  readonly early: boolean;
+  readonly transport: Transport;
+  readonly frames: FrameWriter;
+  readonly table: StreamTable;
+  readonly timers: TimerWheel;
+}
+
 /** What the connection is told of its life. */
 export interface LifeEvents {
   /** The peer's SETTINGS have come: at most once. */
@@ -52,30 +65,17 @@ export class Life {
   #toldDraining = false;
   #wasOpen = false;
 
-  /**
-   * @param asks whether a silent peer is asked by PING
-   * @param early whether streams may be opened before the peer's SETTINGS have come
-   */
-  constructor(
-    server: boolean,
-    asks: boolean,
-    early: boolean,
-    transport: Transport,
-    frames: FrameWriter,
-    table: StreamTable,
-    timers: TimerWheel,
-    events: LifeEvents,
-  ) {
-    this.#server = server;
-    this.#asks = asks;
-    this.#early = early;
-    this.#transport = transport;
-    this.#frames = frames;
-    this.#table = table;
-    this.#timers = timers;
+  constructor(options: LifeOptions, events: LifeEvents) {
+    this.#server = options.server;
+    this.#asks = options.asks;
+    this.#early = options.early;
+    this.#transport = options.transport;
+    this.#frames = options.frames;
+    this.#table = options.table;
+    this.#timers = options.timers;
     this.#events = events;
-    this.#heardAt = timers.lastTick;
-    timers.arm(this.#keepAlive, SETTINGS_TIMEOUT_MS);
+    this.#heardAt = options.timers.lastTick;
+    options.timers.arm(this.#keepAlive, SETTINGS_TIMEOUT_MS);
   }
 
   get state(): LifeState {

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { silentLog } from '../../log/index.ts';
 import { AccessLog } from '../access-log/access-log.ts';
 import { Head } from '../head.ts';
-import { Exchange, type ResponseSink } from '../message.ts';
+import { Exchange } from '../message.ts';
+import { NOBODY } from '../testing/nobody.ts';
 import { setSpan } from '../span.ts';
 import { RandomIds } from '../trace/random-ids.ts';
 import { Tracer } from '../trace/tracer.ts';
@@ -13,13 +14,6 @@ import { Observers } from './observers.ts';
 import { Registry } from './registry.ts';
 import { WallTime } from './wall-time.ts';
 
-const NOBODY: ResponseSink = {
-  responseHead() {},
-  responseData() {},
-  responseTrailers() {},
-  responseReset() {},
-  requestConsumed() {},
-};
 const OK: Outcome = { status: 200, success: true, latencyMs: 1, grpcStatus: NO_GRPC_STATUS, error: '' };
 const CLIENT = { address: '10.0.0.1', port: 4711, name: '' };
 

@@ -101,11 +101,10 @@ export class TelemetryLayer extends StackLayer {
 
   override responseReset(x: Exchange, cause: Cause): void {
     this.#options.errors.cell({ error: cause.code }).add();
-    if (passesReset(x, cause)) this.#end(x, x.status || cause.status, true, NO_GRPC_STATUS, cause.code);
-    else if (x.status === 0) {
+    if (x.status === 0 && !passesReset(x, cause)) {
       const { status, grpcStatus = NO_GRPC_STATUS } = toldStatus(cause, x.grpc);
       this.#end(x, status, isFailure(status, grpcStatus), grpcStatus, cause.code);
-    } else this.#end(x, x.status, true, NO_GRPC_STATUS, cause.code);
+    } else this.#end(x, x.status || cause.status, true, NO_GRPC_STATUS, cause.code);
     super.responseReset(x, cause);
   }
 
