@@ -23,7 +23,10 @@ export class Exchange {
   respondedAt = 0;
   status = 0;
   isHead = false;
-  /** The peer said that it did not process the request (GOAWAY, REFUSED_STREAM), or nothing was sent: it may be sent again elsewhere. */
+  /**
+   * It may be sent again elsewhere: the peer said that it did not process the request (GOAWAY, REFUSED_STREAM), nothing was sent, or a kept connection of HTTP/1 closed
+   * under one that is idempotent.
+   */
   refused = false;
   /** The stream is opaque bytes (CONNECT of `isthmus/1`, opaque TCP). */
   opaque = false;

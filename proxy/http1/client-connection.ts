@@ -1,8 +1,10 @@
+import { equalBytes } from '../bytes.ts';
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
 import { SWITCHING_PROTOCOLS } from '../head.ts';
 import type { Head } from '../head.ts';
 import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
+import type { Span } from '../span.ts';
 import { giveHead, takeHead } from '../spare-heads.ts';
 import { Inflow, Outflow } from '../transport/flow.ts';
 import { OutputStall } from '../transport/output-stall.ts';
@@ -51,6 +53,9 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
   #exchange: Exchange | undefined = undefined;
   #close = false;
   #requestEnded = false;
+  /** The exchange may be sent again while nothing has come for it: the connection has carried others before, and the server may have closed it meanwhile (RFC 9112 section 9.3.1). */
+  #repeatable = false;
+  #served = false;
   /** Of a tunnel. */
   #responseEnded = false;
   #idleSince: number;
@@ -90,6 +95,7 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
     this.#exchange = x;
     this.#state = 'head';
     this.#requestEnded = end;
+    this.#repeatable = this.#served && isIdempotent(head.method);
     const upgrades = x.upgrade === 'asked';
     const framing = upgrades ? 'declared' : requestFraming(head, end);
     const bodiless = end || upgrades;
@@ -138,6 +144,7 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
   // Responses in.
 
   onData(buffer: Buffer, start: number, end: number): void {
+    this.#repeatable = false;
     let i = start;
     while (i < end) {
       if (this.#state === 'head') i = this.#readHead(buffer, i, end);
@@ -259,6 +266,7 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
 
   #release(): void {
     this.#exchange = undefined;
+    this.#served = true;
     this.#in.forget();
     this.#in.release();
     this.#out.forget();
@@ -293,13 +301,18 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
       this.#shut();
       return;
     }
-    this.#fail(causes.upstreamReset);
+    this.#lost();
   }
 
   onClose(): void {
     this.#stall.stop();
-    this.#fail(causes.upstreamReset);
+    this.#lost();
     this.#options.onClose?.(this);
+  }
+
+  #lost(): void {
+    if (this.#exchange !== undefined && this.#repeatable) this.#exchange.refused = true;
+    this.#fail(causes.upstreamReset);
   }
 
   #fail(cause: Cause): void {
@@ -318,6 +331,14 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
   #sinkOf(x: Exchange): ResponseSink {
     return this.#options.responses ?? x.client;
   }
+}
+
+/** RFC 9110 section 9.2.2, the usual ones first. */
+const IDEMPOTENT = ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'].map((name) => Buffer.from(name));
+
+function isIdempotent({ buffer, start, end }: Span): boolean {
+  for (const method of IDEMPOTENT) if (equalBytes(buffer, start, end, method)) return true;
+  return false;
 }
 
 const GET = 71;

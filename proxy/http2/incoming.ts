@@ -192,9 +192,11 @@ export class Incoming implements FrameHandler {
     if (this.#server && !this.#countReset()) return;
     const stream = this.#table.get(id);
     if (stream === undefined) return;
-    if (code === ErrorCode.refusedStream) stream.exchange.refused = true;
+    const refused = code === ErrorCode.refusedStream;
+    if (refused) stream.exchange.refused = true;
     else stream.exchange.resetCode = code;
-    this.#outgoing.end(stream, this.#server ? causes.clientGone : causes.upstreamReset);
+    const lost = refused && this.#options.isthmus ? causes.connectFailed : causes.upstreamReset;
+    this.#outgoing.end(stream, this.#server ? causes.clientGone : lost);
   }
 
   settings(b: Buffer, start: number, end: number): void {

@@ -172,8 +172,10 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
     if (stream === undefined) return;
     // Who resets a response has given the request up.
     stream.sink = undefined;
-    if (stream.headSent || passesReset(x, cause)) {
-      if (!stream.closed) this.#frames.reset(stream.id, resetCode(x, cause));
+    const refused = x.refused && this.#options.isthmus && !stream.headSent;
+    if (refused || stream.headSent || passesReset(x, cause)) {
+      if (!stream.closed)
+        this.#frames.reset(stream.id, refused ? ErrorCode.refusedStream : resetCode(x, cause));
       this.release(stream);
       return;
     }

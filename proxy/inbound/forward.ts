@@ -23,7 +23,7 @@ const MAX_WAITING = 1_000;
 
 /**
  * Hands requests to the app of this pod that listens on a port, once the policy allows it: a request waits while the policy is being asked for. There is one
- * destination: what it does not take is answered with 502.
+ * destination: what it does not take is refused where the client's proxy is ours, and may go to another pod; others get 502.
  */
 export class Forward extends Dispatch {
   readonly #apps: Apps;
@@ -98,6 +98,11 @@ export class Forward extends Dispatch {
 
   protected override prepare(_x: Exchange, head: Head): void {
     head.removeAll(BETWEEN_PROXIES);
+  }
+
+  /** The app does not listen any more, or has closed a kept connection: the client's proxy knows others. */
+  protected override onUntaken(x: Exchange): void {
+    x.refused = true;
   }
 
   protected override onSent(attempt: Attempt): void {

@@ -232,6 +232,13 @@ export class Balance extends Dispatch {
     if (!attempt.x.opaque) reachOf(destination).cells.request();
   }
 
+  /** Behind the proxy there is no app: that speaks against the endpoint as an answer would. */
+  protected override onRefused(attempt: Attempt, destination: Destination, cause: Cause): void {
+    if (cause !== causes.connectFailed) return;
+    attempt.judged = true;
+    this.#balancer.record(destination as BalancedEndpoint<Reach>, 'failure', 0);
+  }
+
   protected override onUnsent(destination: Destination): void {
     this.#balancer.left(destination as BalancedEndpoint<Reach>);
   }

@@ -63,6 +63,10 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   protected unreached(_attempt: Attempt): boolean {
     return false;
   }
+  /** The peer has not processed it: its connection closes, or nobody took the request from it (`connectFailed`). */
+  protected onRefused(_attempt: Attempt, _destination: Destination, _cause: Cause): void {}
+  /** Nobody has processed it, and it goes nowhere else from here. */
+  protected onUntaken(_x: Exchange): void {}
   /** It was chosen, and the client left before the request was sent. */
   protected onUnsent(_destination: Destination): void {}
   protected onResponded(_attempt: Attempt, _destination: Destination, _head: Head): void {}
@@ -238,7 +242,7 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     cause: Cause,
   ): void {
     attempt.leave('unplaced');
-    if (attempt.head === undefined) return this.fail(attempt, cause);
+    if (attempt.head === undefined) return this.#untaken(attempt, cause);
     const other = attempt.moved ? undefined : (this.choose(attempt.x, attempt.head, failed) ?? otherwise);
     if (other !== undefined) {
       attempt.moved = true;
@@ -246,8 +250,13 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
       return this.#placeAt(attempt, other);
     }
     const delay = this.retryDelay(attempt, cause.status, String(cause.grpc));
-    if (delay === NO_RETRY) this.fail(attempt, cause);
+    if (delay === NO_RETRY) this.#untaken(attempt, cause);
     else this.#backOff(attempt, failed, delay);
+  }
+
+  #untaken(attempt: Attempt, cause: Cause): void {
+    this.onUntaken(attempt.x);
+    this.fail(attempt, cause);
   }
 
   // Sending again, as the policy wants it
@@ -353,6 +362,7 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     this.#disarm(attempt);
     if (x.refused) {
       x.refused = false;
+      this.onRefused(attempt, destination, cause);
       this.#left(attempt);
       // The peer is there and only closes this connection: better it by another one than nobody.
       return this.#unprocessed(attempt, destination, destination, cause);

@@ -148,6 +148,7 @@ export class Http1Pool implements Pool {
     // `destroy` takes connections out of the list.
     const old = this.#idle.filter((connection) => connection.idleSince <= oldest);
     for (const connection of old) connection.destroy();
-    if (this.#idle.length > 0) timers.arm(this.#idleTimer, IDLE_MS);
+    const [next] = this.#idle;
+    if (next !== undefined) timers.arm(this.#idleTimer, Math.max(1, next.idleSince - oldest));
   }
 }
