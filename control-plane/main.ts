@@ -2,7 +2,14 @@
 import { createClient } from '../kubernetes/client.ts';
 import { inClusterConfig } from '../kubernetes/in-cluster.ts';
 import { errorMessage } from '../kubernetes/log.ts';
-import { createOwnLog, endProcess, EXIT_CONFIG, EXIT_FAILED, outliveFaults } from '../log/index.ts';
+import {
+  createOwnLog,
+  endProcess,
+  EXIT_CONFIG,
+  EXIT_FAILED,
+  hearSignals,
+  outliveFaults,
+} from '../log/index.ts';
 import type { ClientConfig } from '../kubernetes/types.ts';
 import { startControlPlane, type ControlPlane } from './control-plane.ts';
 import { settingsFromEnvironment, type ControlPlaneSettings } from './environment.ts';
@@ -33,10 +40,8 @@ async function run(settings: ControlPlaneSettings, api: ClientConfig): Promise<v
     await client.close();
     await endProcess(ownLog, 0);
   };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      log.info({ signal }, 'stopping');
-      void stop();
-    });
-  }
+  hearSignals(log, (signal) => {
+    log.info({ signal }, 'stopping');
+    void stop();
+  });
 }

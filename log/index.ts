@@ -3,4 +3,4 @@ export { type JsonLog, silentLog } from './json-log.ts';
 export { LogOutput, toDescriptorAtOnce, type WriteBytes } from './log-output.ts';
 export { openLog, type LogTarget } from './log-target.ts';
 export { createOwnLog, type OwnLog } from './own-log.ts';
-export { endProcess, EXIT_CONFIG, EXIT_FAILED, outliveFaults } from './process-end.ts';
+export { endProcess, EXIT_CONFIG, EXIT_FAILED, hearSignals, outliveFaults } from './process-end.ts';

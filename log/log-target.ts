@@ -1,22 +1,62 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, write } from 'node:fs';
 import { Socket } from 'node:net';
 import { toDescriptor, type WriteBytes } from './log-output.ts';
 
 /** What the bytes of a log are written to. */
 export interface LogTarget {
   readonly write: WriteBytes;
+  /** Goes on in a new file of the same path where the old one was renamed; anything else stays as it is. Throws where it cannot be opened, and goes on in the old one. */
+  reopen(): void;
   close(): void;
 }
 
 /** Opens `stdout`, `stderr`, or the file of that path, which lines are added to. Throws where it cannot be opened. */
 export function openLog(file: string): LogTarget {
   const standard = STANDARD.get(file);
-  if (standard !== undefined) return pipe(standard) ?? { write: toDescriptor(standard), close() {} };
+  if (standard === undefined) return new LogFile(file);
+  return pipe(standard) ?? { write: toDescriptor(standard), reopen() {}, close() {} };
+}
+
+class LogFile implements LogTarget {
+  readonly #path: string;
+  #fd: number;
+  /** A helper's thread has the descriptor: closed under it, the number could be another file's by then. */
+  #writing = false;
+  /** To be closed when the write has ended. */
+  #old: number | undefined = undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#fd = openFile(path);
+  }
+
+  readonly write: WriteBytes = (chunk, start, length, done) => {
+    this.#writing = true;
+    write(this.#fd, chunk, start, length, null, (error, written) => {
+      this.#writing = false;
+      if (this.#old !== undefined) closeSync(this.#old);
+      this.#old = undefined;
+      done(error, written);
+    });
+  };
+
+  reopen(): void {
+    const fd = openFile(this.#path);
+    if (!this.#writing || this.#old !== undefined) closeSync(this.#fd);
+    else this.#old = this.#fd;
+    this.#fd = fd;
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
+function openFile(path: string): number {
   try {
-    const fd = openSync(file, 'a', LOG_MODE);
-    return { write: toDescriptor(fd), close: () => closeSync(fd) };
+    return openSync(path, 'a', LOG_MODE);
   } catch (error) {
-    throw new Error(`the log ${file} cannot be opened: ${(error as Error).message}`, { cause: error });
+    throw new Error(`the log ${path} cannot be opened: ${(error as Error).message}`, { cause: error });
   }
 }
 
@@ -40,6 +80,7 @@ function pipe(fd: number): LogTarget | undefined {
     return {
       write: (chunk, start, length, done) =>
         void socket.write(chunk.subarray(start, start + length), (error) => done(error ?? null, length)),
+      reopen() {},
       close: () => socket.destroy(),
     };
   } catch {

@@ -18,7 +18,7 @@ export interface OwnLog {
  * @param own fields of every line: who writes @param level the lowest that is written
  */
 export function createOwnLog(own: Record<string, string>, level: string, write?: WriteBytes): OwnLog {
-  const target = write === undefined ? openLog('stdout') : { write, close() {} };
+  const target = write === undefined ? openLog('stdout') : { write, reopen() {}, close() {} };
   let lost = 0;
   const output = new LogOutput({
     write: target.write,

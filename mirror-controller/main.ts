@@ -4,7 +4,7 @@ import { component, env } from '../api/names.ts';
 import { inClusterConfig, serviceAccountTokenFile } from '../kubernetes/in-cluster.ts';
 import { errorMessage } from '../kubernetes/log.ts';
 import { registerReadings } from '../kubernetes/metrics.ts';
-import { createOwnLog, endProcess, EXIT_CONFIG, EXIT_FAILED } from '../log/index.ts';
+import { createOwnLog, endProcess, EXIT_CONFIG, EXIT_FAILED, hearSignals } from '../log/index.ts';
 import {
   createResolver,
   createWorkloadIdentity,
@@ -53,15 +53,12 @@ async function run({ config, api, identityOptions }: ReturnType<typeof readEnvir
     logger,
   });
   const stop = (): void => {
-    process.off('SIGTERM', stop);
-    process.off('SIGINT', stop);
     identity.stop();
     void controller
       .stop()
       .catch((error: unknown) => logger.error({ error: errorMessage(error) }, 'stopping failed'))
       .then(() => ownLog.close());
   };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  hearSignals(logger, stop);
   logger.info({ cluster: config.clusterId, admin: controller.adminPort }, 'the mirror controller runs');
 }

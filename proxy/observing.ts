@@ -18,12 +18,16 @@ export function startObserving(runtime: Runtime): Observing {
   const accessLog =
     config.accessLog === undefined ? undefined : new AccessLog({ ...runtime, ...config.accessLog });
   const tracing = config.traces === undefined ? undefined : startTracing(config.traces, runtime);
+  const reopen = (): void => accessLog?.reopen();
+  // What rotates logs renames the file and says so.
+  if (accessLog !== undefined) process.on('SIGHUP', reopen);
   const wanted = accessLog !== undefined || tracing !== undefined;
   return {
     observers: wanted
       ? new Observers({ accessLog, tracer: tracing?.tracer, wall: new WallTime(now) })
       : undefined,
     async close() {
+      process.off('SIGHUP', reopen);
       await Promise.all([accessLog?.close(), tracing?.close()]);
     },
   };

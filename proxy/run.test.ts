@@ -30,7 +30,7 @@ async function runPart(start: string, drain = ''): Promise<{ told: string[]; cod
   return { told: told.trim().split('\n'), code };
 }
 
-for (const signal of ['SIGTERM', 'SIGINT']) {
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT']) {
   test(`${signal} while it starts: it is drained when it has started, and ends with 0`, async () => {
     const ended = await runPart(`await hear('${signal}');`);
     assert.deepEqual(ended, { told: ['started', 'drained'], code: 0 });
@@ -41,3 +41,11 @@ test('told to end twice, it drains once', async () => {
   const ended = await runPart(`await hear('SIGTERM');`, `await hear('SIGTERM');`);
   assert.deepEqual(ended, { told: ['started', 'drained'], code: 0 });
 });
+
+for (const signal of ['SIGHUP', 'SIGUSR2']) {
+  test(`${signal} ends nothing: logs are rotated, terminals close`, async () => {
+    const steps = `await hear('${signal}'); await hear('${signal}'); tell('lives');`;
+    const ended = await runPart(`${steps} await hear('SIGTERM');`);
+    assert.deepEqual(ended, { told: ['lives', 'started', 'drained'], code: 0 });
+  });
+}

@@ -1,5 +1,12 @@
 import { setDefaultCACertificates } from 'node:tls';
-import { createOwnLog, endProcess, EXIT_CONFIG, EXIT_FAILED, outliveFaults } from '../log/index.ts';
+import {
+  createOwnLog,
+  endProcess,
+  EXIT_CONFIG,
+  EXIT_FAILED,
+  hearSignals,
+  outliveFaults,
+} from '../log/index.ts';
 import type { Logger } from '../workload-identity/index.ts';
 import { backgroundThreadsGiveWay } from './background-threads.ts';
 import { ConfigError, type MeshConfig } from './config.ts';
@@ -11,7 +18,7 @@ import { giveSpareMemoryBack, type SpareMemory } from './spare-memory.ts';
  */
 const TELL_MS = 20;
 
-/** What is started and, on SIGTERM or SIGINT, drained. */
+/** What is started and, when the process is told to end, drained. */
 export interface Part {
   /** The first certificate is there: only from here on it can serve. Never rejects. */
   readonly certified: Promise<void>;
@@ -27,7 +34,7 @@ export interface RunOptions {
   settled: () => void;
 }
 
-/** Runs a part as a process: reads its configuration (exit 64 when that cannot be used), starts it (exit 1 when that fails), drains it on SIGTERM and SIGINT, and exits 0. */
+/** Runs a part as a process: reads its configuration (exit 64 when that cannot be used), starts it (exit 1 when that fails), drains it when a signal says so (`hearSignals`), and exits 0. */
 export async function run<C extends MeshConfig>(
   part: string,
   read: (env: NodeJS.ProcessEnv) => C,
@@ -65,8 +72,7 @@ export async function run<C extends MeshConfig>(
     spareMemory.resolve(giveSpareMemoryBack());
   };
   // Before the start: the first process of a container is not told at all of a signal that it does not handle, and would be killed when the pod's grace is over.
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  hearSignals(log, stop);
   const starting = start(config, { log, shutDown: () => stop('/shutdown'), settled });
   try {
     const { certified } = await starting;

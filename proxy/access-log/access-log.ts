@@ -29,12 +29,17 @@ export class AccessLog {
   readonly #lines: Counter;
   readonly #writer = new ByteWriter(NO_BYTES);
   readonly #target: LogTarget;
+  readonly #log: Logger;
+  readonly #file: string;
 
   /** Throws where the file cannot be opened. */
   constructor(options: AccessLogOptions) {
     const { registry, log, file } = options;
     this.#format = options.format;
-    this.#target = options.write === undefined ? openLog(file) : { write: options.write, close() {} };
+    this.#log = log;
+    this.#file = file;
+    this.#target =
+      options.write === undefined ? openLog(file) : { write: options.write, reopen() {}, close() {} };
     this.#lines = registry.counter('access_log_lines_total', 'Lines of the access log').cell();
     const dropped = registry
       .counter('access_log_dropped_lines_total', 'Lines that were dropped since the output took no more')
@@ -60,6 +65,15 @@ export class AccessLog {
     line.write(writer, request, this.#times);
     this.#output.commit(writer.at);
     this.#lines.add();
+  }
+
+  /** Somebody has renamed the file, and means to have what comes in a new one. */
+  reopen(): void {
+    try {
+      this.#target.reopen();
+    } catch (error) {
+      this.#log.warn({ file: this.#file, error: String(error) }, 'the access log goes on where it was');
+    }
   }
 
   /** Resolves when everything is written, or cannot be in a second. */
