@@ -17,9 +17,10 @@ export class ExportWatch {
   /** The control plane has told once. */
   known = false;
   readonly #watch: Watch<ExportedServices>;
+  #stopped = false;
 
   constructor(runtime: Runtime) {
-    const { clock, random, destination, control, config, log } = runtime;
+    const { clock, random, destination, control, config, identity, log } = runtime;
     this.#watch = new Watch<ExportedServices>({
       clock,
       random,
@@ -34,10 +35,17 @@ export class ExportWatch {
         return false;
       },
     });
-    this.#watch.start();
+    void this.#start(identity.ready);
+  }
+
+  /** Without a certificate no connection could be made, and each that failed would put the first good one off. */
+  async #start(certified: Promise<void>): Promise<void> {
+    await certified;
+    if (!this.#stopped) this.#watch.start();
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#watch.stop();
   }
 }

@@ -182,6 +182,15 @@ describe('Certify', () => {
     );
     await assert.rejects(services.certifier({ identity: webIdentity, csr: writeCsr(keys, webIdentity) }));
   });
+
+  test('gives the control plane its own certificate as soon as there is an issuer', async () => {
+    const { services } = await openWorld(suite, cleanups, { issuer: 'none' });
+    const { settings, mesh } = suite;
+    const own = dnsIdentity({ ...settings, namespace: mesh, serviceAccount: component.controlPlane });
+    const issued = services.certifier({ identity: own, csr: writeCsr(keys, own) });
+    await putIssuer(suite, suite.issuer);
+    assert.equal(new X509Certificate((await issued).leaf).checkPrivateKey(keys.privateKey), true);
+  });
 });
 
 describe('the issuer', () => {

@@ -41,7 +41,7 @@ export interface IdentityServices {
   certify(request: CertifyRequest): Promise<CertifyResponse>;
   /** `TrustBundles.Sync`; `peer` is the verified identity of the connection. */
   syncTrustBundles(acks: AckStream, stream: BundleStream, peer: PeerIdentity | undefined): void;
-  /** For the process's own identity: `createWorkloadIdentity({certify: {kind: 'local', certifier}})`. */
+  /** For the process's own identity: `createWorkloadIdentity({certify: {kind: 'local', certifier}})`. Waits for an issuer. */
   certifier: Certifier;
   readonly bundle: Bundle | undefined;
   /** Calls back after each change of `bundle`. Returns the unsubscriber. */
@@ -174,8 +174,11 @@ export function createIdentityServices(deps: IdentityDeps): IdentityServices {
   return {
     certify: (request) => certify.certify(request),
     syncTrustBundles: (acks, stream, peer) => trustBundles.sync(acks, stream, peer),
-    // Async, so that what is thrown becomes a rejection.
-    certifier: async ({ csr }) => certify.certifyOwn(csr, ownNames),
+    certifier: async ({ csr }) => {
+      // Everybody waits for this certificate: it comes with the issuer, not at the next attempt behind it.
+      await issuer.ready;
+      return certify.certifyOwn(csr, ownNames);
+    },
     get bundle() {
       return bundle.current;
     },

@@ -27,6 +27,9 @@ export class IssuerWatch {
   /** The failure that was told last. */
   #told: string | undefined;
   #stopped = false;
+  readonly #ready = Promise.withResolvers<void>();
+  /** Settles when there is the first issuer that may be used. */
+  readonly ready: Promise<void> = this.#ready.promise;
 
   constructor(options: IssuerWatchOptions) {
     this.#options = options;
@@ -47,7 +50,14 @@ export class IssuerWatch {
   #tick(): void {
     if (this.#stopped) return;
     this.#look();
-    this.#options.clock.after(CHECK_PERIOD_MS, () => this.#tick());
+    this.#options.clock.after(CHECK_PERIOD_MS, () => {
+      this.#tick();
+      if (!this.#stopped && this.#state.kind === 'waiting')
+        this.#options.log.warn(
+          { reason: this.#state.reason },
+          'there is no issuer yet: nobody gets a certificate',
+        );
+    });
   }
 
   #look(): void {
@@ -77,6 +87,7 @@ export class IssuerWatch {
     const before = this.#state.kind === 'ready' ? this.#state.material.fingerprint : undefined;
     this.#state = { kind: 'ready', material, rejected: undefined };
     this.#told = undefined;
+    this.#ready.resolve();
     if (before === material.fingerprint) return;
     const validUntil = new Date(material.signer.notAfter).toISOString();
     this.#options.log.info({ fingerprint: material.fingerprint, validUntil }, 'the issuer is in use');

@@ -112,6 +112,52 @@ test('however time and the identity service behave, one request runs at a time, 
   );
 });
 
+test('a service that comes up is found soon, and one that stays away is not asked all the time', async () => {
+  for (const upAt of [300, 1_000, 2_500, 6_000]) {
+    const clock = new ManualClock(START);
+    let asked = 0;
+    const manager = managerOf({
+      clock,
+      // The longest waits that there are.
+      random: () => 1,
+      verify: () => accepted(START + LIFE_MS),
+      certifier: async () => {
+        asked++;
+        if (clock.now() < START + upAt) throw new Error('connection refused');
+        return { leaf, intermediates: [], validUntil: START + LIFE_MS };
+      },
+    });
+    manager.check();
+    for (let ms = 0; ms < 60_000 && manager.state.kind !== 'certified'; ms += 10) {
+      await settle();
+      clock.advance(10);
+    }
+    const late = clock.now() - START - upAt;
+    assert.ok(late <= 150 + upAt * 0.3, `up at ${upAt}, found ${late} ms later`);
+    assert.ok(asked <= 15, `${asked} attempts in ${upAt} ms`);
+    manager.stop();
+  }
+  const clock = new ManualClock(START);
+  let asked = 0;
+  const manager = managerOf({
+    clock,
+    random: () => 0,
+    verify: () => accepted(START + LIFE_MS),
+    certifier: async () => {
+      asked++;
+      throw new Error('connection refused');
+    },
+  });
+  manager.check();
+  for (let ms = 0; ms < 60_000; ms += 10) {
+    if (ms === 30_000) asked = 0;
+    await settle();
+    clock.advance(10);
+  }
+  assert.ok(asked <= 20, `${asked} attempts in half a minute`);
+  manager.stop();
+});
+
 test('certificates that cannot be used are asked for less and less often, and at once when the anchors change', async () => {
   const clock = new ManualClock(START);
   let asked = 0;

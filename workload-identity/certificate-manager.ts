@@ -16,9 +16,13 @@ export const RENEW_AT_SHARE = 0.7;
 const RENEW_MIN_MS = 10_000;
 /** ms between looks at the wall clock: timers stop while a laptop sleeps, and jump when a clock is set (design 8). */
 export const CHECK_PERIOD_MS = 30_000;
-/** ms between failed attempts: a mesh that starts, or comes back, must not wait long for its slowest pod; a refused connection costs little. */
-const RETRY_MIN_MS = 200;
+/**
+ * ms between failed attempts, and how they grow: a pod that started before its control plane goes on by a quarter of the time later that it has waited, not by as much again. A name that
+ * is not known yet and a refused connection cost little, and after ten seconds of them a pod tries no more often than every two.
+ */
+const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 3_000;
+const RETRY_GROWTH = 1.25;
 /**
  * ms between certificates that were issued and cannot be used, as where this machine's clock is wrong: each costs the service a TokenReview and a signature, and the next one is likely to
  * be no better. Changed anchors are tried at once.
@@ -40,7 +44,7 @@ export class CertificateManager {
 
   constructor(options: CertificateManagerOptions) {
     this.#options = options;
-    this.#backOff = createBackOff(RETRY_MIN_MS, RETRY_MAX_MS, options.random);
+    this.#backOff = createBackOff(RETRY_MIN_MS, RETRY_MAX_MS, options.random, RETRY_GROWTH);
     this.#refusedBackOff = createBackOff(REFUSED_MIN_MS, REFUSED_MAX_MS, options.random);
   }
 

@@ -30,13 +30,21 @@ export interface BackOff {
   reset(): void;
 }
 
-/** @param random a number in [0, 1) */
-export function createBackOff(minMs: number, maxMs: number, random: () => number = Math.random): BackOff {
+/**
+ * @param random a number in [0, 1)
+ * @param growth of each delay to the next: the less, the sooner is found what comes back, for more attempts until then
+ */
+export function createBackOff(
+  minMs: number,
+  maxMs: number,
+  random: () => number = Math.random,
+  growth = 2,
+): BackOff {
   let ceiling = minMs;
   return {
     next() {
       const delay = ceiling / 2 + (random() * ceiling) / 2;
-      ceiling = Math.min(ceiling * 2, maxMs);
+      ceiling = Math.min(ceiling * growth, maxMs);
       return delay;
     },
     reset() {

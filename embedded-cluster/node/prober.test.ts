@@ -54,14 +54,38 @@ await it('tells the first verdict either way when none was assumed, and nothing 
 
 await it('looks in between until it has been healthy once, and counts only the success of that', async () => {
   const late = probed([false, false, false, true, false], false, {}, true);
-  await late.clock.advance(2349);
-  assert.deepEqual(late.verdicts, [[350, true]], 'looked at 0, 50, 150 and 350 ms');
+  await late.clock.advance(2149);
+  assert.deepEqual(late.verdicts, [[150, true]], 'looked at 0, 50, 100 and 150 ms');
   assert.deepEqual(late.failures, [0], 'a failure in between is no news');
   await late.clock.advance(20_000);
-  assert.deepEqual(late.failures.slice(1, 3), [2350, 4350], 'then at its period alone');
+  assert.deepEqual(late.failures.slice(1, 3), [2150, 4150], 'then at its period alone');
 
   const never = probed([false], undefined, { failureThreshold: 3 }, true);
   await never.clock.advance(20_000);
   assert.deepEqual(never.verdicts, [[4000, false]], 'the threshold is reached no sooner');
-  assert.equal(never.runs(), 11 + 5, 'five looks in between, then none');
+  const between = never.runs() - 11;
+  await never.clock.advance(80_000);
+  assert.equal(never.runs(), 11 + between + 40, 'after ten periods there is none in between any more');
+});
+
+await it('finds a container that starts slowly by a tenth of that time later at the most', async () => {
+  for (const readyAt of [60, 420, 1010, 1900, 2600, 7300]) {
+    const clock = new FakeClock(0);
+    let foundAt: number | undefined;
+    const prober = new Prober({
+      probe: { periodSeconds: 2 },
+      clock,
+      initial: false,
+      eager: true,
+      run: async () => (clock.now() >= readyAt ? { healthy: true } : { healthy: false, message: 'no' }),
+      onFailure: () => undefined,
+      onVerdict: () => (foundAt = clock.now()),
+    });
+    await clock.advance(10_000);
+    prober.stop();
+    assert.ok(
+      foundAt !== undefined && foundAt - readyAt <= Math.max(50, readyAt * 0.11),
+      `${readyAt}: ${foundAt}`,
+    );
+  }
 });

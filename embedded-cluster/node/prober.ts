@@ -6,8 +6,10 @@ import type { ProbeResult } from './probe.ts';
 const DEFAULT_PERIOD_SECONDS = 10;
 const DEFAULT_SUCCESS_THRESHOLD = 1;
 const DEFAULT_FAILURE_THRESHOLD = 3;
-/** The first look in between, when `eager`; each next one waits twice as long. */
-const FIRST_EAGER_MS = 50;
+/** ms between looks in between at the least, when `eager`: a look costs a connection. */
+const MIN_EAGER_MS = 50;
+/** Share of the time since the first probe that passes until the next look in between: by so much later than it could be is a container found ready. */
+const EAGER_SHARE = 0.1;
 
 export interface ProberOptions {
   probe: Probe;
@@ -20,8 +22,8 @@ export interface ProberOptions {
   /** The verdict before the first result; undefined where either result is news. */
   initial: boolean | undefined;
   /**
-   * Until it has been healthy once, look also between the probes of its period, at doubling distances. Of these only a success counts: thresholds, events
-   * and the time of the others stay as they were. A container that needs 200 ms to listen then isn't out of service for a whole period.
+   * Until it has been healthy once, look also between the probes of its period, the more seldom the longer it has taken. Of these only a success counts: thresholds, events
+   * and the time of the others stay as they were. A container that needs 1.1 s to be ready then isn't out of service for two whole periods.
    */
   eager: boolean;
 }
@@ -38,17 +40,19 @@ export class Prober {
   #last: boolean | undefined;
   /** When the next probe of the period is due. */
   #dueAt: number;
-  /** Wait before the next look in between; undefined when there are none any more. */
-  #eagerMs: number | undefined;
+  readonly #firstAt: number;
+  /** Looks in between. */
+  #eager: boolean;
 
   constructor(options: ProberOptions) {
     const { probe, clock, eager, initial } = options;
     this.#options = options;
     this.#periodMs = (probe.periodSeconds ?? DEFAULT_PERIOD_SECONDS) * 1000;
     this.#verdict = initial;
-    this.#eagerMs = eager ? FIRST_EAGER_MS : undefined;
+    this.#eager = eager;
     this.#delayMs = (probe.initialDelaySeconds ?? 0) * 1000;
-    this.#dueAt = clock.now() + this.#delayMs;
+    this.#firstAt = clock.now() + this.#delayMs;
+    this.#dueAt = this.#firstAt;
     this.#schedule(this.#dueAt);
   }
 
@@ -75,15 +79,15 @@ export class Prober {
       this.#dueAt = began + this.#periodMs;
       this.#take(result);
     }
-    if (result.healthy) this.#eagerMs = undefined;
-    this.#schedule(Math.min(this.#dueAt, this.#nextLook()));
+    if (result.healthy) this.#eager = false;
+    this.#schedule(Math.min(this.#dueAt, this.#nextLook(began)));
   }
 
-  #nextLook(): number {
-    const ms = this.#eagerMs;
-    if (ms === undefined || ms >= this.#periodMs) return Number.POSITIVE_INFINITY;
-    this.#eagerMs = ms * 2;
-    return this.#options.clock.now() + ms;
+  /** @param began when the last probe did: one that takes long is not run all the time */
+  #nextLook(began: number): number {
+    if (!this.#eager) return Number.POSITIVE_INFINITY;
+    const now = this.#options.clock.now();
+    return now + Math.max(MIN_EAGER_MS, (now - this.#firstAt) * EAGER_SHARE, now - began);
   }
 
   #take(result: ProbeResult): void {
