@@ -1,5 +1,6 @@
 import type { Method, MethodKind } from '../api/proto/methods.ts';
 import { type Clock, systemClock, type Timer } from './clock.ts';
+import { Complaints } from './grpc-complaints.ts';
 import { Connection } from './grpc-connection.ts';
 import { GrpcError, grpcStatus } from './grpc-error.ts';
 import { encodeFrame, FrameReader } from './grpc-frames.ts';
@@ -12,8 +13,9 @@ const MAX_TIMEOUT_VALUE = 99_999_999;
 
 /** Makes a channel. */
 export function createChannel(options: ChannelOptions): Channel {
-  const connection = new Connection(options);
   const clock = options.clock ?? systemClock;
+  const complaints = new Complaints(options.address, options.logger, clock);
+  const connection = new Connection(options, complaints);
   const running = new Set<RunningCall>();
 
   function start<I extends object, O extends object>(
@@ -68,7 +70,11 @@ export function createChannel(options: ChannelOptions): Channel {
       return promise;
     },
     serverStream(method, message, handlers, callOptions = {}) {
-      const call = start(method, handlers, callOptions);
+      const end = (error: GrpcError | undefined): void => {
+        if (error !== undefined) complaints.stream(method.path, error);
+        handlers.end(error);
+      };
+      const call = start(method, { ...handlers, end }, callOptions);
       call.send(encodeFrame(method.encode(message)));
       call.closeSend();
       return call;

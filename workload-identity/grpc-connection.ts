@@ -1,4 +1,5 @@
 import { type BackOff, type Clock, createBackOff, systemClock } from './clock.ts';
+import type { Complaints } from './grpc-complaints.ts';
 import { GrpcError, grpcStatus } from './grpc-error.ts';
 import type { ChannelOptions } from './grpc-types.ts';
 import type { Http2Session } from './http2.ts';
@@ -22,12 +23,14 @@ type State =
 /** The one HTTP/2 connection of a channel: made when a call needs it, dropped when it breaks. */
 export class Connection {
   readonly #options: ChannelOptions;
+  readonly #complaints: Complaints;
   readonly #clock: Clock;
   readonly #backOff: BackOff;
   #state: State = { kind: 'idle' };
 
-  constructor(options: ChannelOptions) {
+  constructor(options: ChannelOptions, complaints: Complaints) {
     this.#options = options;
+    this.#complaints = complaints;
     this.#clock = options.clock ?? systemClock;
     this.#backOff = createBackOff(BACK_OFF_MIN_MS, BACK_OFF_MAX_MS, options.random);
   }
@@ -92,11 +95,15 @@ export class Connection {
   }
 
   #failed(error: unknown): never {
-    if (this.#state.kind !== 'closed') this.#backOffNow();
+    if (this.#state.kind !== 'closed') {
+      this.#backOffNow();
+      // Before the first certificate there is nothing wrong with the peer.
+      if (this.#options.tls() !== undefined) this.#complaints.connection(messageOf(error));
+    }
     if (error instanceof GrpcError) throw error;
     throw new GrpcError(
       grpcStatus.unavailable,
-      `no connection to ${this.#options.address}: ${error instanceof Error ? error.message : String(error)}`,
+      `no connection to ${this.#options.address}: ${messageOf(error)}`,
       { cause: error },
     );
   }
@@ -122,7 +129,7 @@ export class Connection {
       try {
         return await this.#dial(address);
       } catch (error) {
-        errors.push(`${address.address}: ${error instanceof Error ? error.message : String(error)}`);
+        errors.push(`${address.address}: ${messageOf(error)}`);
       }
     }
     throw new Error(errors.length === 0 ? 'the name has no address' : errors.join('; '));
@@ -159,4 +166,8 @@ export class Connection {
     });
     return promise.finally(() => timeout.cancel());
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

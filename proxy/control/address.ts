@@ -15,10 +15,13 @@ export function addressText(address: IPAddress | undefined): string | undefined 
   return groups.join(':');
 }
 
-/** Address and port; undefined when one is missing. */
+/** The proxy API has 32 bits for a port. */
+export const MAX_PORT = 65_535;
+
+/** Address and port; undefined when one is missing, or is no port. */
 export function tcpAddress(tcp: TcpAddress | undefined): { address: string; port: number } | undefined {
   const address = addressText(tcp?.ip);
-  return address === undefined || tcp === undefined || tcp.port === 0
+  return address === undefined || tcp === undefined || tcp.port === 0 || tcp.port > MAX_PORT
     ? undefined
     : { address, port: tcp.port };
 }

@@ -137,6 +137,25 @@ test('back again, the control plane is asked for both as soon as it has answered
   }
 });
 
+test('streams that end right behind their message are opened ever less often; one that has lasted soon', () => {
+  const { clock, call, methodsOf } = asked(NAME);
+  const opened = (): number => methodsOf().filter((method) => method === 'GetProfile').length;
+  const broken = new GrpcError(grpcStatus.internal, 'a message could not be taken');
+  for (let i = 0; i < 100; i++) {
+    call('GetProfile').message({});
+    call('GetProfile').end(broken);
+    const before = opened();
+    while (opened() === before) clock.advance(50);
+  }
+  assert.ok(clock.now() > 80 * 7_500, `a hundred streams within ${clock.now()} ms`);
+  call('GetProfile').message({});
+  clock.advance(10_000);
+  call('GetProfile').end(broken);
+  const before = opened();
+  clock.advance(50);
+  assert.equal(opened(), before + 1);
+});
+
 for (const path of ['10.0.0.1:80', '[fd00::1]:80'])
   test(`an address is asked for its profile first: ${path}`, () => {
     const { discovery, call, methodsOf } = asked(path);

@@ -1,6 +1,11 @@
-import type { TlsIdentity, Update, WeightedAddr } from '../../api/proto/gen/linkerd/destination_pb.js';
+import type {
+  TlsIdentity,
+  Update,
+  WeightedAddr,
+  WeightedAddrSet,
+} from '../../api/proto/gen/linkerd/destination_pb.js';
 import { endpoint, type Endpoint, type EndpointIdentity } from '../balance/endpoint.ts';
-import { tcpAddress } from './address.ts';
+import { MAX_PORT, tcpAddress } from './address.ts';
 
 /** The endpoints of one target, kept up to date by the differences that Destination.Get streams. */
 export class EndpointSet {
@@ -12,13 +17,14 @@ export class EndpointSet {
     return [...this.#byAddress.values()];
   }
 
-  /** @param first the first update of a stream: what was known before is void */
+  /** Throws where of all that is added nothing can be used: what was known before is better than that. @param first the first update of a stream: what was known before is void */
   apply(update: Update, first: boolean): void {
-    if (first) this.#byAddress = new Map();
     const change = update.update;
+    const added = change.case === 'add' ? usable(change.value) : [];
+    if (first) this.#byAddress = new Map();
     if (change.case === 'add') {
       this.exists = true;
-      for (const addr of change.value.addrs) this.#add(addr, change.value.metricLabels);
+      for (const one of added) this.#byAddress.set(`${one.address}:${one.port}`, one);
     } else if (change.case === 'remove') {
       for (const addr of change.value.addrs) {
         const known = tcpAddress(addr);
@@ -29,11 +35,12 @@ export class EndpointSet {
       this.#byAddress = new Map();
     }
   }
+}
 
-  #add(addr: WeightedAddr, labels: Readonly<Record<string, string>>): void {
-    const made = toEndpoint(addr, labels);
-    if (made !== undefined) this.#byAddress.set(`${made.address}:${made.port}`, made);
-  }
+function usable({ addrs, metricLabels }: WeightedAddrSet): Endpoint[] {
+  const made = addrs.flatMap((addr) => toEndpoint(addr, metricLabels) ?? []);
+  if (made.length > 0 || addrs.length === 0) return made;
+  throw new Error(`of ${addrs.length} endpoints none has an address and ports that can be used`);
 }
 
 /** What the proxy API calls the weight of one usual endpoint; 0 is a weight that was not told. */
@@ -48,11 +55,13 @@ export function toEndpoint(
   if (at === undefined) return undefined;
   const hint = addr.protocolHint;
   const override = addr.authorityOverride?.authorityOverride;
+  const dialPort = hint?.opaqueTransport?.inboundPort || at.port;
+  if (dialPort > MAX_PORT) return undefined;
   // Without a port nobody could tell what is meant, and the request must not go to the gateway's own port.
   if (override !== undefined && override !== '' && !/:[0-9]{1,5}$/.test(override)) return undefined;
   return endpoint({
     ...at,
-    dialPort: hint?.opaqueTransport?.inboundPort || at.port,
+    dialPort,
     identity: toIdentity(addr.tlsIdentity),
     authorityOverride: override === '' ? undefined : override,
     opaque: hint?.protocol.case === 'opaque',

@@ -12,6 +12,8 @@ import type { ControlCells, Standing } from '../telemetry/control-metrics.ts';
 /** ms between attempts: short at first, for a control plane that restarts is back in a second; Linkerd's proxy waits 0 to 100 ms. */
 const MIN_BACK_OFF_MS = 50;
 const MAX_BACK_OFF_MS = 10_000;
+/** ms that a stream must have told something for the next attempt to come soon. One that ends before each time, as behind a message that cannot be taken, is asked for ever less often. */
+const SOUND_MS = 10_000;
 
 export interface WatchOptions<T> {
   open(handlers: StreamHandlers<T>): Call;
@@ -27,7 +29,8 @@ export interface WatchOptions<T> {
 type WatchState =
   | { kind: 'stopped' }
   | { kind: 'asking'; call: Call }
-  | { kind: 'live'; call: Call }
+  /** `since`: ms, monotonic. */
+  | { kind: 'live'; call: Call; since: number }
   | { kind: 'backing-off'; timer: Timer };
 
 /** A server stream that is opened again, with a jittered back-off, for as long as it is wanted. */
@@ -86,9 +89,8 @@ export class Watch<T> {
         if (this.#state.kind === 'asking') {
           metrics.answered(askedAt);
           metrics.settled(this);
-          this.#enter({ kind: 'live', call: this.#state.call });
+          this.#enter({ kind: 'live', call: this.#state.call, since: metrics.now() });
         }
-        this.#backOff.reset();
         this.#options.message(message, first);
       },
       end: (error) => {
@@ -102,7 +104,10 @@ export class Watch<T> {
     const generation = ++this.#generation;
     const { metrics } = this.#options;
     metrics.failed();
-    if (this.#state.kind === 'live') metrics.lost(this);
+    if (this.#state.kind === 'live') {
+      metrics.lost(this);
+      if (metrics.now() - this.#state.since >= SOUND_MS) this.#backOff.reset();
+    }
     this.#enter({ kind: 'stopped' });
     if (isAnswer(error)) {
       this.#heardAt = metrics.now();

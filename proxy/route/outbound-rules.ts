@@ -355,11 +355,20 @@ function backOffOf(backOff: ExponentialBackoff | undefined, fallback: BackOffCon
   return {
     minMs,
     maxMs: Math.max(minMs, msOf(backOff.maxBackoff) || fallback.maxMs),
-    jitter: backOff.jitterRatio,
+    jitter: shareOf(backOff.jitterRatio, fallback.jitter),
   };
 }
 
-/** ms of a duration; 0 for none. */
+/** ms: 24 days. A timer that is set for more than 24.8 fires at once. */
+const MAX_MS = 24 * 86_400_000;
+
+/** ms of a duration, `MAX_MS` at most; 0 for none, and for one that is negative. */
 export function msOf(duration: Duration | undefined): number {
-  return duration === undefined ? 0 : Number(duration.seconds) * 1_000 + duration.nanos / 1_000_000;
+  if (duration === undefined) return 0;
+  return Math.max(0, Math.min(MAX_MS, Number(duration.seconds) * 1_000 + duration.nanos / 1_000_000));
+}
+
+/** A share that can be reckoned with, else the fallback: nothing is less than no number, and so it would lift every bound. */
+export function shareOf(told: number, fallback: number): number {
+  return Number.isFinite(told) && told >= 0 ? told : fallback;
 }

@@ -9,7 +9,14 @@ import { DEFAULT_PENALTY } from '../balance/penalty.ts';
 import type { Head } from '../head.ts';
 import { methodName } from './compile-match.ts';
 import { type Matcher, MethodIs, PathRegex } from './match.ts';
-import { defaultRoute, msOf, NO_TIMEOUTS, type OutboundRules, type Route } from './outbound-rules.ts';
+import {
+  defaultRoute,
+  msOf,
+  NO_TIMEOUTS,
+  shareOf,
+  type OutboundRules,
+  type Route,
+} from './outbound-rules.ts';
 import { Plan } from './plan.ts';
 import { Budgets, DEFAULT_BUDGET, type RetryBudget } from './retry-budget.ts';
 import { DEFAULT_BACK_OFF, grpcCodes, MAX_KEPT_BYTES, type RetryPolicy } from './retry-policy.ts';
@@ -44,7 +51,7 @@ export function compileProfile(
     retryBudget === undefined
       ? DEFAULT_BUDGET
       : {
-          ratio: retryBudget.retryRatio,
+          ratio: shareOf(retryBudget.retryRatio, DEFAULT_BUDGET.ratio),
           minPerSecond: retryBudget.minRetriesPerSecond,
           ttlMs: msOf(retryBudget.ttl) || DEFAULT_BUDGET.ttlMs,
         },

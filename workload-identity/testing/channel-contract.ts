@@ -9,12 +9,13 @@ import { TrustBundleAckSchema, TrustBundleSchema } from '../../api/proto/gen/ist
 import { CertifyResponseSchema } from '../../api/proto/gen/linkerd/identity_pb.js';
 import { methods } from '../../api/proto/methods.ts';
 import { silentLog } from '../../log/index.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, systemClock } from '../clock.ts';
 import { createChannel } from '../grpc-client.ts';
 import { GrpcError, grpcStatus } from '../grpc-error.ts';
 import { encodeFrame } from '../grpc-frames.ts';
 import type { Channel, ChannelOptions } from '../grpc-types.ts';
 import type { Http2Connect } from '../http2.ts';
+import type { Logger } from '../types.ts';
 import { FakeControlPlane } from './fake-control-plane.ts';
 import { ManualClock } from './manual-clock.ts';
 import { makeAnchor, makeIssuer, makeLeaf, privateKeyPem, workload } from './test-ca.ts';
@@ -150,6 +151,12 @@ function respond(stream: ServerHttp2Stream, body: Buffer, trailers: Record<strin
   stream.respond(HEADERS, { waitForTrailers: true });
   stream.on('wantTrailers', () => stream.sendTrailers(trailers));
   stream.end(body);
+}
+
+/** What is logged at warn. */
+function recorder(): { lines: Record<string, unknown>[]; logger: Logger } {
+  const lines: Record<string, unknown>[] = [];
+  return { lines, logger: { ...silentLog, warn: (fields) => void lines.push({ ...fields }) } };
 }
 
 type ChannelTo = (port: number, options?: Partial<ChannelOptions>) => Channel;
@@ -455,6 +462,48 @@ function streams(channelTo: ChannelTo): void {
   });
 
   describe('a stream, with the gRPC library on the other side', () => {
+    test('that tell nonsense end each time, and one line a minute says so', async () => {
+      const { lines, logger } = recorder();
+      const { port } = await rawServer((stream) => {
+        respond(stream, encodeFrame(Buffer.from('no protobuf at all')), { 'grpc-status': '0' });
+      });
+      let now = 0;
+      const channel = channelTo(port, { logger, clock: { ...systemClock, monotonic: () => now } });
+      const ask = async (): Promise<void> => {
+        const { promise, resolve } = Promise.withResolvers<GrpcError | undefined>();
+        channel.serverStream(methods.getProfile, { path: 'web:80' }, { message: () => {}, end: resolve });
+        refusedWith(grpcStatus.internal, /a message could not be taken/)(await promise);
+      };
+      for (let i = 0; i < 5; i++) await ask();
+      assert.deepEqual(
+        lines.map(({ method, before }) => [method, before]),
+        [[methods.getProfile.path, 0]],
+      );
+      now += 60_000;
+      await ask();
+      assert.equal(lines[1]?.['before'], 4);
+    });
+
+    test('to what is no HTTP/2 end, and one line says so', async () => {
+      const { lines, logger } = recorder();
+      const options = { key: serverKey, cert: serverLeaf.pem + issuer.pem };
+      const server = createTlsServer(options, (socket) => {
+        socket.on('error', () => {});
+        socket.end('HTTP/1.1 400 Bad Request\r\n\r\n');
+      });
+      cleanups.push(() => server.close());
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const channel = channelTo((server.address() as AddressInfo).port, { logger });
+      for (let i = 0; i < 3; i++) {
+        const { promise, resolve } = Promise.withResolvers<GrpcError | undefined>();
+        channel.serverStream(methods.getProfile, { path: 'web:80' }, { message: () => {}, end: resolve });
+        assert.equal((await promise)?.code, grpcStatus.unavailable);
+      }
+      assert.equal(lines.length, 1);
+      assert.match(String(lines[0]?.['error']), /127\.0\.0\.1/);
+    });
+
     test('carries messages both ways until it is cancelled', async () => {
       const control = new FakeControlPlane(issuer, web);
       cleanups.push(() => control.stop());
