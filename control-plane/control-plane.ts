@@ -44,7 +44,7 @@ export async function startControlPlane(deps: {
   const { settings, client, log } = deps;
   const registry = new Registry();
   const { clusterName: clusterId, trustDomain, meshNamespace } = settings.destination;
-  const identityServices = createIdentityServices({
+  const identityServices = await createIdentityServices({
     client,
     settings: { clusterId, trustDomain, meshNamespace },
     replica: settings.podName,

@@ -20,13 +20,33 @@ const stats: ClientStats = {
 };
 const latency = createHistogram();
 
-/** Calls TARGET without end at RATE requests per second, and serves what it measured at `/stats`. */
-export function runClient(): void {
+/**
+ * Calls TARGET without end at RATE requests per second, and serves what it measured at `/stats`. The load begins when TARGET has answered once: how long the first answer took is when it came, and
+ * says nothing of what a request takes.
+ */
+export async function runClient(): Promise<void> {
   const target = process.env['TARGET'] ?? 'http://127.0.0.1:8080/';
   const rate = Number(process.env['RATE'] ?? 400);
   serveStats();
-  for (let i = 0; i < CALLERS; i++) void callForever(target, (CALLERS * 1000) / rate);
   process.on('SIGTERM', () => process.exit(0));
+  await firstAnswer(target);
+  for (let i = 0; i < CALLERS; i++) {
+    void callForever(target, (CALLERS * 1000) / rate);
+    await delay(1000 / rate);
+  }
+}
+
+/** Until then the target is still coming up: that is waiting, not failing. */
+async function firstAnswer(target: string): Promise<void> {
+  while (stats.firstAnswerAt === null) {
+    try {
+      count(await call(target));
+      stats.firstAnswerAt = Date.now();
+    } catch (error) {
+      stats.lastError = messageOf(error);
+      await delay(ERROR_PAUSE_MS);
+    }
+  }
 }
 
 async function callForever(target: string, intervalMs: number): Promise<void> {
@@ -35,22 +55,26 @@ async function callForever(target: string, intervalMs: number): Promise<void> {
     try {
       const answer = await call(target);
       latency.record(Math.max(1, Math.round((performance.now() - started) * 1000)));
-      stats.requests++;
-      stats.firstAnswerAt ??= Date.now();
-      stats.byCluster[answer.cluster] = (stats.byCluster[answer.cluster] ?? 0) + 1;
-      stats.clientIdentity = answer.client;
+      count(answer);
     } catch (error) {
-      // Until the first answer the target is still coming up: that is waiting, not failing.
-      if (stats.firstAnswerAt !== null) {
-        stats.requests++;
-        stats.failures++;
-      }
-      stats.lastError = error instanceof Error ? error.message : String(error);
+      stats.requests++;
+      stats.failures++;
+      stats.lastError = messageOf(error);
       await delay(ERROR_PAUSE_MS);
     }
     const left = intervalMs - (performance.now() - started);
     if (left > 0) await delay(left);
   }
+}
+
+function count(answer: WebAnswer): void {
+  stats.requests++;
+  stats.byCluster[answer.cluster] = (stats.byCluster[answer.cluster] ?? 0) + 1;
+  stats.clientIdentity = answer.client;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function call(target: string): Promise<WebAnswer> {

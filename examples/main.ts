@@ -5,10 +5,10 @@
 import { runClient } from './client.ts';
 import { runServer } from './server.ts';
 
-const parts: Record<string, () => void> = { client: runClient, server: runServer };
+const parts: Record<string, () => void | Promise<void>> = { client: runClient, server: runServer };
 const part = parts[process.argv[2] ?? ''];
 if (part === undefined) {
   process.stderr.write(`usage: example ${Object.keys(parts).join('|')}\n`);
   process.exit(64);
 }
-part();
+await part();

@@ -17,5 +17,6 @@ export interface ClientStats {
   /** Milliseconds since the epoch; null until the first answer. */
   firstAnswerAt: number | null;
   lastError: string | null;
+  /** Of all answers but the first, which waits for whatever is coming up. */
   latencyMs: { p50: number; p99: number };
 }

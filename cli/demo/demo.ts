@@ -37,8 +37,11 @@ export async function runDemo(options: DemoOptions, output: Output): Promise<Dem
   };
   signal.addEventListener('abort', hangUp);
   try {
-    const pair = await bringUp(site, output);
-    await step(output, 'first request from east answered by west', () => waitForFirstAnswer(pair, signal));
+    const { linked, ...pair } = await bringUp(site, output);
+    await step(output, 'first request from east answered by west', () =>
+      Promise.race([waitForFirstAnswer(pair, signal), failure(linked)]),
+    );
+    await step(output, 'links work both ways: gateways are alive, services mirrored', () => linked);
     answering = true;
     const view = new LiveView(output);
     try {
@@ -58,6 +61,12 @@ export async function runDemo(options: DemoOptions, output: Output): Promise<Dem
     if (options.keep && site.clusters.length > 0) tellKept(folder.dir, output);
     else await step(output, 'remove the clusters', () => remove(site, folder));
   }
+}
+
+/** Rejects when the work does, and never settles otherwise: a link that does not come up says better than the client why there is no answer. */
+async function failure(work: Promise<unknown>): Promise<never> {
+  await work;
+  return new Promise(() => undefined);
 }
 
 interface DemoFolder {

@@ -73,7 +73,7 @@ export async function openWorld(
   const client = createClient(api.config);
   cleanups.push(() => client.close());
   const registry = new Registry();
-  const services = createIdentityServices({
+  const services = await createIdentityServices({
     client: interruptible(client, () => down),
     settings,
     replica: 'cp-1',
