@@ -103,6 +103,32 @@ test('a full pipe that does not block is tried again; an error is told once, and
   assert.deepEqual([errors, dropped()], [['no space', 'no space'], 3]);
 });
 
+test('a disk that is full takes a part of a line: what comes when there is room begins a new one', () => {
+  const { writes, add, pass, dropped } = harness();
+  const full = new Error('no space');
+  for (const line of ['one\n', 'two\n', 'three\n']) add(line);
+  pass(150);
+  writes.at(-1)?.done(null, 5);
+  assert.equal(writes.at(-1)?.text, 'wo\nthree\n');
+  writes.at(-1)?.done(full, 0);
+  assert.equal(dropped(), 2);
+  add('four\n');
+  pass(150);
+  assert.equal(writes.at(-1)?.text, '\n');
+  writes.at(-1)?.done(full, 0);
+  writes.at(-1)?.done(full, 0);
+  assert.equal(dropped(), 3);
+  add('five\n');
+  pass(150);
+  for (const text of ['\n', 'five\n']) {
+    assert.equal(writes.at(-1)?.text, text);
+    writes.at(-1)?.done(null, text.length);
+  }
+  add('six\n');
+  pass(150);
+  assert.equal(writes.at(-1)?.text, 'six\n');
+});
+
 test('the end waits for what is written, but not for ever', async () => {
   const { output, writes, add, pass } = harness();
   add('last\n');

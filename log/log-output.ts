@@ -11,6 +11,7 @@ const FLUSH_MS = 100;
 const RETRY_MS = 100;
 /** ms that the end of the process waits for an output. */
 const CLOSE_MS = 1_000;
+const NEW_LINE = Buffer.from('\n');
 /** ms; any time would do. */
 const KEEP_ALIVE_MS = 1_000;
 
@@ -62,6 +63,8 @@ export class LogOutput {
   #spare: Chunk | undefined;
   #writing = false;
   #failing = false;
+  /** The last line that was written is not whole. */
+  #torn = false;
   #closed: (() => void) | undefined;
 
   constructor(options: LogOutputOptions) {
@@ -127,13 +130,21 @@ export class LogOutput {
     if (next === undefined || next.length === 0) return this.#closed?.();
     if (next === this.#filling) this.#filling = undefined;
     this.#writing = true;
-    this.#write(next, 0);
+    if (this.#torn) this.#endLine(() => this.#write(next, 0));
+    else this.#write(next, 0);
+  }
+
+  #endLine(then: () => void): void {
+    this.#options.write(NEW_LINE, 0, NEW_LINE.length, (error) => {
+      this.#torn = error !== null;
+      then();
+    });
   }
 
   #write(chunk: Chunk, from: number): void {
     this.#options.write(chunk.bytes, from, chunk.length - from, (error, written) => {
       if (error?.code === 'EAGAIN') return this.#tryLater(chunk, from);
-      if (error !== null) this.#failed(chunk, error);
+      if (error !== null) this.#failed(chunk, from, error);
       else {
         this.#failing = false;
         if (from + written < chunk.length) return this.#write(chunk, from + written);
@@ -147,8 +158,12 @@ export class LogOutput {
     this.#after(RETRY_MS, () => this.#write(chunk, from));
   }
 
-  #failed(chunk: Chunk, error: Error): void {
-    this.#options.onDropped(chunk.lines);
+  /** @param from bytes that had been written before */
+  #failed(chunk: Chunk, from: number, error: Error): void {
+    const { bytes, length } = chunk;
+    // A full disk takes a part of a line. What comes when there is room again begins a new one.
+    if (from > 0) this.#torn = bytes[from - 1] !== NEW_LINE[0];
+    this.#options.onDropped(from === 0 ? chunk.lines : linesIn(bytes.subarray(from, length)));
     if (!this.#failing) this.#options.onError(error);
     this.#failing = true;
   }
@@ -163,6 +178,12 @@ export class LogOutput {
     if (filled >= BATCH_BYTES || (filled > 0 && this.#options.eager === true)) this.#start();
     else if (filled > 0) this.#plan();
   }
+}
+
+function linesIn(bytes: Buffer): number {
+  let lines = 0;
+  for (let at = bytes.indexOf(NEW_LINE); at >= 0; at = bytes.indexOf(NEW_LINE, at + 1)) lines++;
+  return lines;
 }
 
 /** Writes to an open file. */

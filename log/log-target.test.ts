@@ -1,5 +1,18 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -57,6 +70,29 @@ test('where it cannot be opened anew it goes on in the old file', async (t) => {
   await write(target, 'on\n');
   assert.equal(read(join(dir, 'moved', 'log')), 'on\n');
   target.close();
+});
+
+test('a named pipe: without a reader it cannot be opened, and no write waits for one', async (t) => {
+  const path = join(folder(t), 'pipe');
+  execFileSync('mkfifo', [path]);
+  assert.throws(() => openLog(path), /the log .*pipe cannot be opened: ENXIO/);
+  const openReader = (): number => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  let reader = openReader();
+  const target = openLog(path);
+  t.after(() => target.close());
+  await write(target, 'one\n');
+  closeSync(reader);
+  await assert.rejects(write(target, 'two\n'), { code: 'EPIPE' });
+  reader = openReader();
+  await write(target, 'three\n');
+  assert.equal(readSync(reader, Buffer.alloc(64)), 'one\nthree\n'.length);
+  await assert.rejects(
+    async () => {
+      for (;;) await write(target, 'x'.repeat(4_096));
+    },
+    { code: 'EAGAIN' },
+  );
+  closeSync(reader);
 });
 
 function read(path: string): string {

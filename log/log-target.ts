@@ -54,7 +54,7 @@ class LogFile implements LogTarget {
 
 function openFile(path: string): number {
   try {
-    return openSync(path, 'a', LOG_MODE);
+    return openSync(path, ADDED_TO, LOG_MODE);
   } catch (error) {
     throw new Error(`the log ${path} cannot be opened: ${(error as Error).message}`, { cause: error });
   }
@@ -88,5 +88,7 @@ function pipe(fd: number): LogTarget | undefined {
   }
 }
 
+/** Without O_NONBLOCK a named pipe that nobody reads would hold the process up where it is opened, and a thread with each write; of a file it means nothing. */
+const ADDED_TO = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
 /** Whoever reads it runs as another user, mostly. */
 const LOG_MODE = 0o644;
