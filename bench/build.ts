@@ -44,6 +44,12 @@ export async function build(
   return { name, entrypoint, nodeArgs, compileCache };
 }
 
+/** Whether git can check it out. */
+export function isRevision(name: string): boolean {
+  const verify = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`];
+  return spawnSync('git', verify, { cwd: root }).status === 0;
+}
+
 /** A working tree of another revision in a folder of its own, with our packages. @returns what takes it away */
 export function checkOut(revision: string, tree: string): () => void {
   git('worktree', 'add', '--detach', '--force', tree, revision);

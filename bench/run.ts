@@ -2,9 +2,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readOptions, refuse, wholeNumber } from '../test/testing/command-line.ts';
 import { startApp } from './app-process.ts';
-import { build, type Build, checkOut } from './build.ts';
+import { build, type Build, checkOut, isRevision } from './build.ts';
 import { gatewayCase, http2Case, pairCases } from './cpu-cases.ts';
 import { Isthmus } from './isthmus.ts';
 import { latencyCases } from './latency-cases.ts';
@@ -27,25 +27,34 @@ const GROUPS: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
   telemetry: telemetryCases,
 };
 
-const { values: options } = parseArgs({
-  options: {
-    /** A group of cases, or `pair:10 KB`: those of it whose names begin so. May stand several times. All when absent. */
-    case: { type: 'string', multiple: true, default: Object.keys(GROUPS) },
-    /** Another revision of ours has its turn, too. */
-    compare: { type: 'string' },
-    /** Each of ours has so many turns, with processes of its own for each: two of the same build differ. */
-    copies: { type: 'string', default: '1' },
-    /** Without other people's proxies. */
-    alone: { type: 'boolean', default: false },
-    /** Ends with a line of JSON. */
-    json: { type: 'boolean', default: false },
-    rounds: { type: 'string', default: '3' },
-    /** For the Node of our proxies, for example `--cpu-prof --cpu-prof-dir=profiles`. */
-    'node-args': { type: 'string', default: '' },
-    /** The same revision with these beside them has its turn, too. */
-    'compare-node-args': { type: 'string' },
-  },
+const USAGE = `usage: npm run bench -- [options]
+  --case NAME                 a group (${Object.keys(GROUPS).join(', ')}),
+                              or pair:10 KB: those of it whose names begin so; may stand several times. Default: all
+  --rounds N                  default: 3
+  --compare REV               another revision of ours has its turn, too
+  --copies N                  turns of each of ours, with processes of its own for each: two of the same build differ
+  --alone                     without other people's proxies
+  --node-args="ARGS"          for the Node of our proxies, for example --node-args="--cpu-prof --cpu-prof-dir=profiles"
+  --compare-node-args="ARGS"  the same revision with these beside them has its turn, too
+  --json                      ends with a line of JSON
+What is measured, and how: docs/performance.md.
+`;
+
+const options = readOptions(USAGE, {
+  case: { type: 'string', multiple: true, default: Object.keys(GROUPS) },
+  compare: { type: 'string' },
+  copies: { type: 'string', default: '1' },
+  alone: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+  rounds: { type: 'string', default: '3' },
+  'node-args': { type: 'string', default: '' },
+  'compare-node-args': { type: 'string' },
 });
+const rounds = wholeNumber(USAGE, 'rounds', options.rounds, 1);
+const copies = wholeNumber(USAGE, 'copies', options.copies, 1);
+const cases = options.case.map(caseOf);
+if (options.compare !== undefined && !isRevision(options.compare))
+  refuse(`--compare ${options.compare}: git knows no such revision`, USAGE);
 
 const report = new Report((line) => process.stdout.write(`${line}\n`));
 const folder = mkdtempSync(join(tmpdir(), 'isthmus-bench-'));
@@ -62,8 +71,8 @@ try {
   }
   if (otherArgs !== undefined)
     builds.push(await build('isthmus, other flags', folder, [...nodeArgs, ...words(otherArgs)]));
-  const all = copied(builds, Number(options.copies));
-  for (const name of options.case) await play(name, all);
+  const all = copied(builds, copies);
+  for (const { name, only } of cases) await play(name, only, all);
   if (options.json) report.note(report.json());
 } finally {
   removeTree();
@@ -81,18 +90,22 @@ function copied(once: readonly Build[], copies: number): Build[] {
   ).flat();
 }
 
-/** Each group has processes of its own: what one leaves behind is not another one's. */
-async function play(wanted: string, ours: readonly Build[]): Promise<void> {
+/** A group, and what the names of its cases must begin with. */
+function caseOf(wanted: string): { name: string; only: string } {
   const [name = '', only = ''] = wanted.split(':');
-  const group = GROUPS[name];
-  if (group === undefined)
-    throw new Error(`there is no case ${name}: there are ${Object.keys(GROUPS).join(', ')}`);
+  if (!Object.hasOwn(GROUPS, name))
+    refuse(`--case ${wanted}: there are ${Object.keys(GROUPS).join(', ')}`, USAGE);
+  return { name, only };
+}
+
+/** Each group has processes of its own: what one leaves behind is not another one's. */
+async function play(name: string, only: string, ours: readonly Build[]): Promise<void> {
   const own = mkdtempSync(join(folder, `${name}-`));
   const processes = new Processes();
   try {
     const { name: load, drive } = generator(processes, own);
-    report.note(`\n${name}: load by ${load}, ${options.rounds} rounds`);
-    await group({
+    report.note(`\n${name}: load by ${load}, ${rounds} rounds`);
+    await GROUPS[name]?.({
       processes,
       folder: own,
       app: await startApp(processes, own),
@@ -100,7 +113,7 @@ async function play(wanted: string, ours: readonly Build[]): Promise<void> {
       peers: options.alone ? undefined : await PeerChains.create(processes, own),
       builds: ours,
       drive,
-      rounds: Number(options.rounds),
+      rounds,
       only,
       report,
     });

@@ -1,10 +1,10 @@
 /**
  * Fuzzes what reads bytes of strangers, guided by the code that inputs reach.
- * `npm run fuzz -- [--target NAME] [--seconds N] [--seed N] [--keep]`: all targets one after the other, 60 s each. An input that breaks an invariant, or hangs, is
+ * All targets one after the other, unless asked otherwise (`USAGE`). An input that breaks an invariant, or hangs, is
  * shortened and kept in `corpus/`, where `npm test` plays it again; with `--keep` also inputs that reach code which the corpus does not.
  */
-import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { readOptions, refuse, wholeNumber } from '../testing/command-line.ts';
 import { keep } from './corpus.ts';
 import { MAX_INPUT } from './target.ts';
 import { targets } from './targets/index.ts';
@@ -14,24 +14,27 @@ import type { FuzzOrder, FuzzReport } from './worker.ts';
 const HANG_MS = 20_000;
 const LOOK_MS = 1_000;
 
-const { values } = parseArgs({
-  options: {
-    target: { type: 'string' },
-    seconds: { type: 'string', default: '60' },
-    seed: { type: 'string' },
-    keep: { type: 'boolean', default: false },
-  },
+const names = targets.map(({ name }) => name).join(', ');
+const USAGE = `usage: npm run fuzz -- [options]
+  --target NAME  one of ${names}. Default: all of them, one after the other
+  --seconds N    for each target; default: 60
+  --seed N       of the inputs' variations; default: another one each time
+  --keep         keeps also inputs that reach code which the corpus does not
+`;
+
+const values = readOptions(USAGE, {
+  target: { type: 'string' },
+  seconds: { type: 'string', default: '60' },
+  seed: { type: 'string' },
+  keep: { type: 'boolean', default: false },
 });
+const seconds = wholeNumber(USAGE, 'seconds', values.seconds, 1);
+const asked = values.seed === undefined ? undefined : wholeNumber(USAGE, 'seed', values.seed, 0);
 const chosen = targets.filter(({ name }) => values.target === undefined || name === values.target);
-if (chosen.length === 0) {
-  process.stderr.write(
-    `There is no target ${values.target}; there are ${targets.map(({ name }) => name).join(', ')}.\n`,
-  );
-  process.exitCode = 64;
-}
+if (chosen.length === 0) refuse(`--target ${values.target}: there are ${names}`, USAGE);
 for (const { name } of chosen) {
-  const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed);
-  const order = { target: name, seed, seconds: Number(values.seconds), keeps: values.keep };
+  const seed = asked ?? Date.now() % 1_000_000;
+  const order = { target: name, seed, seconds, keeps: values.keep };
   const { failure, inputs, blocks, paths } = await runTarget(order);
   process.stdout.write(
     `${name}: ${inputs} inputs from seed ${seed}, ${blocks} blocks of code, ${paths} new paths\n`,

@@ -3,10 +3,10 @@
  * requests that break off, endpoints that come and go, certificates that are renewed every minute. A table every ten seconds. Fails when a request fails that should
  * not, when memory grows, or when connections and handles are left over at the end.
  */
-import { parseArgs } from 'node:util';
 import { startPodApp } from '../processes/apps.ts';
 import { http1Load, http2Load, type Load } from '../processes/load.ts';
 import { Parts, type Part } from '../processes/parts.ts';
+import { readOptions, refuse } from '../testing/command-line.ts';
 import { brokenLoad, grpcLoad, resetLoad, slowLoad, upgradeLoad } from './loads.ts';
 import { leaks, type Sample } from './verdict.ts';
 
@@ -22,9 +22,12 @@ const WARM_UP_MS = 50_000;
 /** For what is under way, and for the longest of what a closed connection waits for. */
 const REST_MS = 6_000;
 
-const { values } = parseArgs({ options: { for: { type: 'string', default: '10m' } } });
-const match = /^(\d+)([sm])$/.exec(values.for);
-if (match === null) throw new Error(`--for ${values.for}: write 60s or 10m`);
+const USAGE = `usage: npm run soak -- [options]
+  --for TIME  of load, as 90s or 10m; default: 10m
+`;
+
+const values = readOptions(USAGE, { for: { type: 'string', default: '10m' } });
+const match = /^([1-9]\d*)([sm])$/.exec(values.for) ?? refuse(`--for ${values.for}: write 90s or 10m`, USAGE);
 const totalMs = Number(match[1]) * (match[2] === 'm' ? 60_000 : 1_000);
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
