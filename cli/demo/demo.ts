@@ -106,7 +106,10 @@ function tellKept(dir: string, output: Output): void {
 
 /** Ends everything and removes what the demo has made; a folder that was there before stays. */
 async function remove({ clusters }: DemoSite, { dir, made }: DemoFolder): Promise<void> {
-  await Promise.all(clusters.map(({ state }) => deleteEmbeddedCluster(state)));
+  // The one that asks first: else its last requests wait out the seconds that a proxy gives an endpoint to come back.
+  for (const { state } of clusters.toSorted((a, b) => a.name.localeCompare(b.name))) {
+    await deleteEmbeddedCluster(state);
+  }
   for (const path of [clustersFolder(dir), trustFolderOf(dir)]) {
     await rm(path, { recursive: true, force: true, maxRetries: 5 });
   }
