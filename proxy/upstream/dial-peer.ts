@@ -91,6 +91,7 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
   'ENETUNREACH',
   'EADDRNOTAVAIL',
   'EMFILE',
+  'ENFILE',
   // Of a process that ends, connections that it has not accepted yet.
   'ECONNRESET',
   'EPIPE',

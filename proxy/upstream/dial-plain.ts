@@ -1,4 +1,4 @@
-import { causes } from '../errors.ts';
+import { causes, type Cause } from '../errors.ts';
 import { connectPlain, type ConnectOptions } from '../transport/connect.ts';
 import type { Transport, Wrap } from '../transport/transport.ts';
 import type { Connect } from './connect.ts';
@@ -14,10 +14,15 @@ export function plainDialer(options: PlainDialOptions): Connect {
   const { wrap } = options;
   const where = { ...options, tcp: wrap.tcp };
   return (_carries, callback) =>
-    connectPlain(where, (_error, connection) => {
-      if (connection === undefined) return callback({ kind: 'failed', cause: causes.connectFailed });
+    connectPlain(where, (error, connection) => {
+      if (connection === undefined) return callback({ kind: 'failed', cause: causeOf(error) });
       const transport = wrap(connection);
       options.onConnected(transport);
       callback({ kind: 'connected', transport });
     });
+}
+
+/** Where this process, or its node, has no descriptor left, that says nothing of the server. */
+function causeOf(error: NodeJS.ErrnoException | undefined): Cause {
+  return error?.code === 'EMFILE' || error?.code === 'ENFILE' ? causes.overloaded : causes.connectFailed;
 }

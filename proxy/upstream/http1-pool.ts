@@ -14,6 +14,11 @@ export const MAX_WAITING = 10_000;
 /** ms that an unused connection is kept. Below the 5 s after which Node's servers, the shortest of the usual ones, close theirs. */
 export const IDLE_MS = 4_000;
 
+/** ms that a request waits for a descriptor where the process has none left: others end meanwhile, and accepts are held back. */
+export const STARVED_MS = 1_000;
+/** ms until it is looked whether there is one, where no connection to the same server comes free before. */
+const STARVED_RETRY_MS = 100;
+
 export interface PoolOptions {
   connect: Connect;
   timers: TimerWheel;
@@ -28,8 +33,11 @@ export class Http1Pool implements Pool {
   readonly #idle: Http1ClientConnection[] = [];
   readonly #open = new Map<Http1ClientConnection | OpaqueClientConnection, Transport>();
   readonly #dials = new Map<Waiter, () => void>();
-  /** Beyond MAX_CONNECTIONS. */
+  /** Beyond MAX_CONNECTIONS, or beyond the descriptors that there are. */
   readonly #queue = new Set<Waiter>();
+  /** Of the latter: since when they wait, ms. */
+  readonly #starved = new Map<Waiter, number>();
+  readonly #starvedTimer = new Timer(() => this.#lookStarved());
   readonly #idleTimer = new Timer(() => this.#closeIdle());
   #closed = false;
 
@@ -58,7 +66,7 @@ export class Http1Pool implements Pool {
   }
 
   cancel(waiter: Waiter): void {
-    this.#queue.delete(waiter);
+    this.#dequeue(waiter);
     const cancel = this.#dials.get(waiter);
     if (cancel === undefined) return;
     this.#dials.delete(waiter);
@@ -79,8 +87,12 @@ export class Http1Pool implements Pool {
     const cancel = this.#options.connect(waiter.x.opaque ? 'opaque' : 'http1', (connected) => {
       done = true;
       this.#dials.delete(waiter);
+      if (connected.kind === 'failed' && connected.cause === causes.overloaded && !this.#closed)
+        return this.#starve(waiter);
+      this.#starved.delete(waiter);
       if (connected.kind === 'connected') {
         waiter.connected(this.#connection(connected.transport, waiter.x));
+        if (this.#starved.size > 0) this.#next();
         return;
       }
       if (connected.kind === 'failed') waiter.failed(connected.cause);
@@ -116,7 +128,7 @@ export class Http1Pool implements Pool {
     if (this.#closed) return connection.destroy();
     for (const waiter of this.#queue) {
       if (waiter.x.opaque) continue;
-      this.#queue.delete(waiter);
+      this.#dequeue(waiter);
       waiter.connected(connection);
       return;
     }
@@ -140,6 +152,34 @@ export class Http1Pool implements Pool {
       this.#dial(waiter);
       return;
     }
+  }
+
+  /** There was no descriptor for its connection. */
+  #starve(waiter: Waiter): void {
+    const { timers } = this.#options;
+    if (!this.#starved.has(waiter)) this.#starved.set(waiter, timers.now());
+    this.#queue.add(waiter);
+    if (!this.#starvedTimer.armed) timers.arm(this.#starvedTimer, STARVED_RETRY_MS);
+  }
+
+  #lookStarved(): void {
+    const { timers, onUnused } = this.#options;
+    const oldest = timers.now() - STARVED_MS;
+    for (const [waiter, since] of this.#starved) {
+      if (since > oldest) break;
+      // It is being tried once more.
+      if (!this.#queue.has(waiter)) continue;
+      this.#dequeue(waiter);
+      waiter.failed(causes.overloaded);
+    }
+    if (this.#starved.size > 0) timers.arm(this.#starvedTimer, STARVED_RETRY_MS);
+    this.#next();
+    if (this.unused) onUnused?.();
+  }
+
+  #dequeue(waiter: Waiter): void {
+    this.#queue.delete(waiter);
+    this.#starved.delete(waiter);
   }
 
   #closeIdle(): void {
