@@ -40,6 +40,16 @@ test("an unknown command is the user's mistake: exit code 1, no stack", () => {
   assert.doesNotMatch(stderr, /\n\s+at /);
 });
 
+test("a flag without its value is the user's mistake, and begins nothing", () => {
+  for (const flag of ['--for', '--data-dir']) {
+    const { status, stdout, stderr } = isthmus(['demo', flag]);
+    assert.equal(status, 1);
+    assert.match(stderr, new RegExp(`^error: Not enough arguments following: ${flag.slice(2)}\\n`));
+    assert.doesNotMatch(stderr, /\n\s+at /);
+    assert.equal(stdout, '');
+  }
+});
+
 test('a command of a group is asked for', () => {
   const { status, stderr } = isthmus(['trust']);
   assert.equal(status, 1);

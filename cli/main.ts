@@ -46,6 +46,11 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit();
 });
 
+// Nor is progress that nobody sees any: what has been begun is ended, or undone (`interruptible`).
+process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
 const args = hideBin(process.argv).map((arg) => (arg === '-' ? STANDARD_INPUT : arg));
 const parser = yargs(args)
   .scriptName('isthmus')
@@ -62,7 +67,9 @@ const parser = yargs(args)
   .alias('h', 'help')
   .wrap(Math.min(110, process.stdout.columns ?? 110))
   .fail((message, error) => {
-    throw error ?? new UserError(message, 'See `isthmus --help`.');
+    // What yargs throws itself is about the arguments, too.
+    if (error !== undefined && error.name !== 'YError') throw error;
+    throw new UserError(error?.message ?? message, 'See `isthmus --help`.');
   });
 
 try {

@@ -17,8 +17,12 @@ export const demoCommand = defineCommand<DemoArguments>({
   describe: 'Two linked clusters on this machine with real traffic between them, and a live view',
   builder: (yargs) =>
     yargs.options({
-      'data-dir': { type: 'string', describe: 'Folder for the clusters (default: a temporary one)' },
-      for: { type: 'string', describe: 'End after this time of traffic, such as 20s' },
+      'data-dir': {
+        type: 'string',
+        requiresArg: true,
+        describe: 'Folder for the clusters (default: a temporary one)',
+      },
+      for: { type: 'string', requiresArg: true, describe: 'End after this time of traffic, such as 20s' },
       json: {
         type: 'boolean',
         default: false,

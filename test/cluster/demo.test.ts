@@ -59,6 +59,20 @@ for (const afterMs of [300, 2500, 7000]) {
   });
 }
 
+test('when nobody reads what it says any more it ends, and leaves no process and no file', async (t) => {
+  const dir = await dataDir(t);
+  const child = spawn(process.execPath, [launcher, 'demo', '--data-dir', dir], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  // As `2>&1 | head -1` does.
+  await once(child.stderr, 'data');
+  child.stderr.destroy();
+  const [code] = (await once(child, 'exit')) as [number | null];
+  assert.equal(code, 0);
+  assert.deepEqual(await readdir(dir), []);
+  assert.deepEqual(processesOf(dir), []);
+});
+
 test("a data directory that cannot be made is the user's mistake", async () => {
   const { code, stderr } = await isthmus(['demo', '--json', '--data-dir', '/proc/nowhere']);
   assert.equal(code, 1, stderr);
