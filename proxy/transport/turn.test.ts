@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { beginCallback, endCallback, flushEager, flushLate, type Flushable } from './turn.ts';
@@ -83,4 +84,24 @@ test('eager output leaves with the callback', () => {
     assert.equal(output.flushes, 0);
   });
   assert.equal(output.flushes, 1);
+});
+
+/** Its turns, long enough for the compilers to have seen them, then a collection in a quiet moment: V8 prints which code it gives up by that, and why. */
+const QUIET_COLLECTION = `
+  import { flushLate } from ${JSON.stringify(new URL('turn.ts', import.meta.url))};
+  let turns = 0;
+  const over = Promise.withResolvers();
+  const output = { scheduled: false, bulky: false, flush: () => (turns++ < 200_000 ? flushLate(output) : over.resolve()) };
+  flushLate(output);
+  await over.promise;
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  gc({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+  process.stdout.write('collected\\n');
+`;
+
+test('a collection between two turns gives up nothing that was compiled for them', () => {
+  const flags = ['--expose-gc', '--trace-deopt', '--input-type=module', '--eval', QUIET_COLLECTION];
+  const printed = execFileSync(process.execPath, flags, { encoding: 'utf8' });
+  assert.match(printed, /^collected$/m);
+  assert.doesNotMatch(printed, /SharedFunctionInfo \w*[iI]mmediate>.*weak objects cleared/);
 });

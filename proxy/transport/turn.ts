@@ -51,7 +51,14 @@ class TurnList<T> {
 const eager = new TurnList<Flushable>();
 const late = new TurnList<Flushable>();
 const held = new TurnList<HeldRead>();
-let immediateSet = false;
+/**
+ * Runs at the end of the turn while `set`. The last one stays when it has run: in a full collection at which there is none V8 forgets what they look like, and gives up what it has compiled for them,
+ * the runtime's own way of running them included.
+ */
+const ending: { set: boolean; immediate: NodeJS.Immediate | undefined } = {
+  set: false,
+  immediate: undefined,
+};
 let inCallback = false;
 /** Something was read, or was told to be written, since output was last thought of. */
 let callbackRan = false;
@@ -89,9 +96,9 @@ export function isCrowded(): boolean {
 }
 
 function atEndOfTurn(): void {
-  if (immediateSet) return;
-  immediateSet = true;
-  setImmediate(endTurn);
+  if (ending.set) return;
+  ending.set = true;
+  ending.immediate = setImmediate(endTurn);
 }
 
 /** Writes at the end of the I/O callback that runs now; at the end of the turn when none does. */
@@ -138,7 +145,7 @@ function endTurn(): void {
   if (!held.empty) deliverHeld();
   looking = callbackRan && !looking;
   callbackRan = false;
-  immediateSet = false;
+  ending.set = false;
   late.empties(looking ? flushBulk : flushNow);
   if (late.empty) looking = false;
   // The loop asks for what has come without waiting for it, and is here again at the end of the next turn.
