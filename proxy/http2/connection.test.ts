@@ -18,7 +18,7 @@ import { TRANSPORTS } from '../testing/transports.ts';
 import { connectPlain } from '../transport/connect.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import { Http2Connection } from './connection.ts';
-import { ErrorCode, FrameType, PREFACE } from './frames.ts';
+import { ErrorCode, Flag, FrameType, PREFACE } from './frames.ts';
 import * as limits from './limits.ts';
 
 /** A client's side: keeps the answer; takes its bytes only while `taking`. */
@@ -426,6 +426,44 @@ describe('HTTP/2: what a peer may not do', () => {
     pass(limits.PING_ANSWER_MS - 200);
     assert.equal(transport.destroyed, false);
     pass(400);
+    assert.equal(transport.destroyed, true);
+  });
+
+  test('a peer that asks is asked in turn, once: nothing of ours may arrive any more', () => {
+    let now = 0;
+    const timers = new TimerWheel(() => now);
+    const transport = new FakeTransport();
+    const connection = new Http2Connection(transport, { side: 'client', timers, isthmus: true });
+    const receive = (bytes: Buffer): void => connection.onData(bytes, 0, bytes.length);
+    const pass = (ms: number): void => {
+      for (let i = 0; i < ms; i += 100) {
+        now += 100;
+        timers.tick();
+      }
+    };
+    const pings = (): number => transport.take().toString('latin1').split('isthmus\0').length - 1;
+    const asks = frame(FrameType.ping, 0, 0, Buffer.from('who?who?'));
+    const answers = frame(FrameType.ping, Flag.ack, 0, Buffer.from('isthmus\0'));
+    for (let i = 0; i < 3; i++) {
+      receive(SETTINGS);
+      pass(limits.PING_AFTER_MS - 500);
+      pings();
+      receive(asks);
+      receive(asks);
+      assert.equal(pings(), 1);
+      receive(answers);
+      pass(limits.PING_ANSWER_MS + 200);
+      assert.equal(transport.destroyed, false);
+    }
+    pass(limits.PING_AFTER_MS - limits.PING_ANSWER_MS);
+    // It asks, and has bytes for us as well, but no answer: they go on as long as those come.
+    receive(asks);
+    for (let i = 0; i < 3; i++) {
+      pass(limits.PING_ANSWER_MS - 500);
+      receive(asks);
+      assert.equal(transport.destroyed, false);
+    }
+    pass(limits.PING_ANSWER_MS + 200);
     assert.equal(transport.destroyed, true);
   });
 });

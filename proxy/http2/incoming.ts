@@ -221,6 +221,7 @@ export class Incoming implements FrameHandler {
       return;
     }
     this.#frames.ping(b, start, true);
+    this.#life.asked();
     this.#outgoing.boundOutput();
   }
 

@@ -61,7 +61,10 @@ export class Life {
   #state: LifeState = 'settings';
   /** ms, to a tick of the wheel: when bytes came last. */
   #heardAt: number;
+  /** A PING of ours is not answered yet. */
   #pinged = false;
+  /** ms, to a tick of the wheel: when the last one went. */
+  #pingedAt = -PING_AFTER_MS;
   #toldDraining = false;
   #wasOpen = false;
 
@@ -130,7 +133,15 @@ export class Life {
 
   /** The answer to one of our PINGs: `buffer[start, start + 8)`. */
   pingAnswered(buffer: Buffer, start: number): void {
-    if (DRAIN_PAYLOAD.compare(buffer, start, start + DRAIN_PAYLOAD.length) === 0) this.#finishDrain();
+    const end = start + DRAIN_PAYLOAD.length;
+    if (DRAIN_PAYLOAD.compare(buffer, start, end) === 0) this.#finishDrain();
+    else if (KEEP_ALIVE_PAYLOAD.compare(buffer, start, end) === 0) this.#pinged = false;
+  }
+
+  /** The peer asks whether anybody is here: maybe nothing of ours arrives any more, while we hear it well. Two that ask each other do so once in `PING_AFTER_MS`. */
+  asked(): void {
+    const isDue = this.#timers.lastTick - this.#pingedAt >= PING_AFTER_MS;
+    if (this.#asks && isDue && this.alive && this.#state !== 'settings') this.#ask();
   }
 
   /** The peer has said GOAWAY: it opens no new streams, or takes none. */
@@ -199,15 +210,18 @@ export class Life {
     const silentMs = this.#timers.lastTick - this.#heardAt;
     if (this.#state === 'settings') {
       this.fail(ErrorCode.settingsTimeout);
-    } else if (silentMs < PING_AFTER_MS) {
-      this.#pinged = false;
-      this.#timers.arm(this.#keepAlive, PING_AFTER_MS - silentMs);
     } else if (this.#pinged) {
-      this.destroy();
-    } else {
-      this.#pinged = true;
-      this.#frames.ping(KEEP_ALIVE_PAYLOAD, 0, false);
-      this.#timers.arm(this.#keepAlive, PING_ANSWER_MS);
-    }
+      if (silentMs >= PING_ANSWER_MS) return this.destroy();
+      // What comes may lie before the answer.
+      this.#timers.arm(this.#keepAlive, PING_ANSWER_MS - silentMs);
+    } else if (silentMs < PING_AFTER_MS) this.#timers.arm(this.#keepAlive, PING_AFTER_MS - silentMs);
+    else this.#ask();
+  }
+
+  #ask(): void {
+    this.#pinged = true;
+    this.#pingedAt = this.#timers.lastTick;
+    this.#frames.ping(KEEP_ALIVE_PAYLOAD, 0, false);
+    this.#timers.arm(this.#keepAlive, PING_ANSWER_MS);
   }
 }
