@@ -13,7 +13,7 @@ import type { Transport, TransportHandler } from '../transport/transport.ts';
 import { BodyReader } from './body-reader.ts';
 import type { BodyKind } from './body-reader.ts';
 import { BodyWriter } from './body-writer.ts';
-import { HeadReader, HeadStatus } from './head-reader.ts';
+import { giveHeadReader, type HeadReader, HeadStatus, takeHeadReader } from './head-reader.ts';
 import { Framing, HTTP1, parseResponse } from './head-parser.ts';
 import { writeRequestHead } from './head-writer.ts';
 import type { OutgoingFraming } from './head-writer.ts';
@@ -43,7 +43,8 @@ const framing = new Framing();
 export class Http1ClientConnection implements TransportHandler, RequestSink {
   readonly #transport: Transport;
   readonly #options: Http1ClientOptions;
-  readonly #reader = new HeadReader();
+  /** Of a head of which a part has come. */
+  #reader: HeadReader | undefined = undefined;
   readonly #body = new BodyReader();
   readonly #request = new BodyWriter();
   readonly #in: Inflow;
@@ -65,7 +66,7 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
     this.#options = options;
     this.#in = new Inflow(transport);
     this.#stall = new OutputStall(transport, options.timers, () => this.#fail(causes.timeout));
-    this.#idleSince = options.timers.now();
+    this.#idleSince = options.timers.ticks;
     transport.handler = this;
   }
 
@@ -74,7 +75,7 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
     return this.#state === 'idle' && !this.#close;
   }
 
-  /** ms of the wheel's clock since when it has been idle. */
+  /** The wheel's tick since which it has been idle. */
   get idleSince(): number {
     return this.#idleSince;
   }
@@ -159,16 +160,22 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
   }
 
   #readHead(buffer: Buffer, start: number, end: number): number {
-    const consumed = this.#reader.push(buffer, start, end);
+    const reader = this.#reader ?? takeHeadReader();
+    const consumed = reader.push(buffer, start, end);
     const isMore = consumed === HeadStatus.more;
     // The greeting of a server of another protocol: it waits for its client, and there would never be more.
-    if (isMore && this.#reader.beginsWith(HTTP1)) return end;
+    if (isMore && reader.beginsWith(HTTP1)) {
+      this.#reader = reader;
+      return end;
+    }
+    const { buffer: b, start: from, end: to } = reader;
+    this.#reader = undefined;
+    giveHeadReader(reader);
     const x = this.#exchange;
     if (isMore || consumed < 0 || x === undefined) {
       this.#fail(causes.protocolError);
       return end;
     }
-    const { buffer: b, start: from, end: to } = this.#reader;
     const head = takeHead();
     const bad = parseResponse(b, from, to, head, framing);
     const switches = head.status === SWITCHING_PROTOCOLS;
@@ -275,8 +282,7 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
       return;
     }
     this.#state = 'idle';
-    this.#reader.release();
-    this.#idleSince = this.#options.timers.now();
+    this.#idleSince = this.#options.timers.ticks;
     this.#options.onIdle?.(this);
   }
 

@@ -27,11 +27,6 @@ export class HeadReader {
   #scanned = 0;
   #lineStart = 0;
 
-  /** Some bytes of a head have come. */
-  get started(): boolean {
-    return this.#length > 0;
-  }
-
   /** Takes `buffer[start, end)`; see `HeadStatus`. After a positive result it is ready for the next head. */
   push(buffer: Buffer, start: number, end: number): number {
     if (this.#length === 0) {
@@ -63,8 +58,9 @@ export class HeadReader {
     return prefix.compare(this.#pending, 0, n, 0, n) === 0;
   }
 
-  /** Gives back the memory of a head that came in pieces. */
+  /** Forgets what has come, and gives back its memory. */
   release(): void {
+    this.#length = 0;
     this.#pending = EMPTY;
     this.buffer = EMPTY;
   }
@@ -96,4 +92,20 @@ export class HeadReader {
     }
     this.#length += buffer.copy(this.#pending, this.#length, start, end);
   }
+}
+
+/** One that nobody uses: most heads come whole, so that one reader serves all connections, and stays in the processor's cache. */
+let spare: HeadReader | undefined;
+
+/** One that has read nothing; give it back with `giveHeadReader` as soon as a head is complete or has failed. */
+export function takeHeadReader(): HeadReader {
+  const taken = spare ?? new HeadReader();
+  spare = undefined;
+  return taken;
+}
+
+/** What it has read is forgotten; who has its `buffer` may keep that. */
+export function giveHeadReader(reader: HeadReader): void {
+  reader.release();
+  spare = reader;
 }

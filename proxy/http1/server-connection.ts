@@ -11,7 +11,7 @@ import { Inflow, Outflow } from '../transport/flow.ts';
 import { OutputStall } from '../transport/output-stall.ts';
 import type { Transport, TransportHandler } from '../transport/transport.ts';
 import { BodyReader } from './body-reader.ts';
-import { HeadReader, HeadStatus } from './head-reader.ts';
+import { giveHeadReader, type HeadReader, HeadStatus, takeHeadReader } from './head-reader.ts';
 import { Framing, parseRequest } from './head-parser.ts';
 import { writeErrorResponse } from './head-writer.ts';
 import {
@@ -42,7 +42,8 @@ type State = 'head' | 'body' | 'response' | 'backlog' | 'discard' | 'upgrade' | 
 export class Http1ServerConnection implements TransportHandler, ResponseSink {
   readonly #transport: Transport;
   readonly #options: Http1ServerOptions;
-  readonly #reader = new HeadReader();
+  /** Of a head of which a part has come. */
+  #reader: HeadReader | undefined = undefined;
   readonly #body = new BodyReader();
   readonly #response: ResponseWriter;
   readonly #in: Inflow;
@@ -83,7 +84,7 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
   drain(): void {
     this.#draining = true;
     this.#response.close = true;
-    if (this.#state === 'head' && !this.#reader.started) this.#endConnection();
+    if (this.#state === 'head' && this.#reader === undefined) this.#endConnection();
   }
 
   // Client side: bytes in.
@@ -128,7 +129,7 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
     this.#deadline.stop();
     this.#stall.stop();
     this.#resetRequest(causes.clientGone);
-    this.#options.onClose?.();
+    this.#options.onClose?.(this);
   }
 
   #parse(buffer: Buffer, start: number, end: number): void {
@@ -157,18 +158,21 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
   }
 
   #readHead(buffer: Buffer, start: number, end: number): number {
-    const begun = this.#reader.started;
-    const consumed = this.#reader.push(buffer, start, end);
+    const reader = this.#reader ?? takeHeadReader();
+    const consumed = reader.push(buffer, start, end);
     if (consumed === HeadStatus.more) {
-      if (!begun) this.#deadline.set(HEAD_TIMEOUT_MS);
+      if (this.#reader === undefined) this.#deadline.set(HEAD_TIMEOUT_MS);
+      this.#reader = reader;
       return end;
     }
+    const { buffer: b, start: from, end: to } = reader;
+    this.#reader = undefined;
+    giveHeadReader(reader);
     if (consumed < 0) {
       this.#refuse(consumed === HeadStatus.tooLarge ? causes.headTooLarge : causes.badRequest);
       return end;
     }
     const at = start + consumed;
-    const { buffer: b, start: from, end: to } = this.#reader;
     if (to - from === 2) {
       // RFC 9112 section 2.2: one empty line before a request line is ignored.
       if (++this.#leadingLines > 1) this.#refuse(causes.badRequest);
@@ -261,7 +265,7 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
   }
 
   #connect(head: Head, buffer: Buffer, start: number, end: number): void {
-    const answer = this.#options.onConnect?.(head) ?? causes.badRequest;
+    const answer = this.#options.onConnect?.(head, this) ?? causes.badRequest;
     if (typeof answer !== 'function') {
       this.#refuse(answer);
       return;
@@ -285,7 +289,7 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
   #expired(): void {
     switch (this.#state) {
       case 'head':
-        if (this.#reader.started) this.#refuse(causes.stalled);
+        if (this.#reader !== undefined) this.#refuse(causes.stalled);
         else this.#endConnection();
         break;
       case 'body':
@@ -430,7 +434,6 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
     }
     this.#state = 'head';
     this.#deadline.set(IDLE_MS);
-    this.#reader.release();
     // The loop in #parse goes on by itself; a body that was larger than the window may have paused it.
     if (this.#parsing) {
       this.#in.release();

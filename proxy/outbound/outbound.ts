@@ -55,6 +55,8 @@ type OnConnect = NonNullable<Http1ServerOptions['onConnect']>;
  */
 export class Outbound {
   readonly #options: OutboundOptions;
+  /** Of connections that name targets inside. */
+  readonly #explicit: Http1ServerOptions;
   readonly #connections = new Set<{ drain(): void }>();
   /** Of all connections of apps, from the first on: their labels are the same. */
   #cells: TcpCells | undefined = undefined;
@@ -63,6 +65,10 @@ export class Outbound {
 
   constructor(options: OutboundOptions) {
     this.#options = options;
+    this.#explicit = {
+      ...this.#inside(undefined),
+      onConnect: (head, connection) => this.#connect(head, connection),
+    };
   }
 
   /** Connections of apps that are open. */
@@ -123,16 +129,21 @@ export class Outbound {
 
   /** @param tunnel the target that a CONNECT named: requests inside go there, whatever their Host says */
   #http1(transport: Transport, tunnel: Target | undefined): Http1ServerConnection {
-    const connection: Http1ServerConnection = new Http1ServerConnection(transport, {
-      timers: this.#options.timers,
-      route: (_x, head) => this.#route(head, tunnel),
-      ...(tunnel === undefined ? { onConnect: (head: Head) => this.#connect(head, connection) } : {}),
-      onRefused: this.#options.http.refusedOutbound,
-      onClose: () => this.#connections.delete(connection),
-    });
+    const options = tunnel === undefined ? this.#explicit : this.#inside(tunnel);
+    const connection = new Http1ServerConnection(transport, options);
     this.#connections.add(connection);
     if (this.#draining) connection.drain();
     return connection;
+  }
+
+  /** Of connections on which CONNECT leads nowhere: those inside of a tunnel, whose requests all go to its target. */
+  #inside(tunnel: Target | undefined): Http1ServerOptions {
+    return {
+      timers: this.#options.timers,
+      route: (_x, head) => this.#route(head, tunnel),
+      onRefused: this.#options.http.refusedOutbound,
+      onClose: (connection) => this.#connections.delete(connection),
+    };
   }
 
   #http2(transport: Transport, tunnel: Target | undefined): Http2Connection {

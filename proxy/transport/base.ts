@@ -19,6 +19,9 @@ const LOW_SHARE = 1 / 4;
  */
 const BULK = 4 * 1024;
 
+/** A handler's `onData`, to be called on the handler. */
+type OnData = (this: TransportHandler, buffer: Buffer, start: number, end: number) => void;
+
 /** Stands in until the owner has set its handler. */
 const NO_HANDLER: TransportHandler = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
 
@@ -26,32 +29,32 @@ const NO_HANDLER: TransportHandler = { onData() {}, onDrain() {}, onEnd() {}, on
  * What both makers of a transport share: output, marks, the life of the connection. They differ in how bytes are read and how a buffer is given to the kernel.
  */
 export abstract class BaseTransport implements Transport, CarrierOwner {
-  readonly encrypted: boolean;
-  watcher: TransportWatcher | undefined = undefined;
-  eager = true;
-  errorCode = '';
-  scheduled = false;
-
+  // The order is that in memory: what each read and write asks for stands together, since of many connections little is in the processor's cache.
   protected readonly output = new Output();
+  protected dead = false;
+  scheduled = false;
+  eager = true;
+  readonly encrypted: boolean;
   /** Bytes of the write under way: given to the socket, which has not told yet that it is done with them. */
   protected inFlight = 0;
   /** The kernel has taken them all the same: TLS tells it only at the end of the turn. */
   protected inFlightTaken = false;
-  protected dead = false;
-  #handler = NO_HANDLER;
-  /** Of the handler: looked for once a connection. There are so many kinds of them that the runtime would look anew at each read, in a table that no cache of the processor holds. */
-  #onData = NO_HANDLER.onData.bind(NO_HANDLER);
-  readonly #carrier: Carrier;
-  readonly #highWater: number;
-  readonly #lowWater: number;
   /** Bytes of all writes. */
   #written = 0;
-  #full = false;
   #ending = false;
+  #early: Buffer[] | undefined = undefined;
+  #handler = NO_HANDLER;
+  /** Of the handler: looked for once a connection. There are so many kinds of them that the runtime would look anew at each read, in a table that no cache of the processor holds. Not bound: that would be one more object a connection to be fetched from memory. */
+  #onData = onDataOf(NO_HANDLER);
+  readonly #highWater: number;
+  readonly #lowWater: number;
+  readonly #carrier: Carrier;
+  watcher: TransportWatcher | undefined = undefined;
+  errorCode = '';
+  #full = false;
   #shut = false;
   #finished = false;
   #peerEnded = false;
-  #early: Buffer[] | undefined = undefined;
   #earlyEnd = false;
 
   protected constructor(carrier: Carrier, encrypted: boolean) {
@@ -72,7 +75,7 @@ export abstract class BaseTransport implements Transport, CarrierOwner {
   }
   set handler(handler: TransportHandler) {
     this.#handler = handler;
-    this.#onData = handler.onData.bind(handler);
+    this.#onData = onDataOf(handler);
   }
 
   get bytesRead(): number {
@@ -159,7 +162,7 @@ export abstract class BaseTransport implements Transport, CarrierOwner {
       this.#early.push(Buffer.from(buffer.subarray(start, end)));
       return;
     }
-    this.#onData(buffer, start, end);
+    this.#onData.call(this.#handler, buffer, start, end);
   }
 
   protected receivedEnd(): void {
@@ -246,4 +249,8 @@ export abstract class BaseTransport implements Transport, CarrierOwner {
   #closeWhenBothEnded(): void {
     if (this.#finished && this.#peerEnded) this.destroy();
   }
+}
+
+function onDataOf({ onData }: { readonly onData: OnData }): OnData {
+  return onData;
 }

@@ -1,6 +1,9 @@
 import { Timer } from './timers.ts';
 import type { TimerWheel } from './timers.ts';
 
+/** Later than any tick: years. */
+const NEVER = 2 ** 31 - 1;
+
 /**
  * One deadline at a time, moved often and rarely met: moving it later costs an assignment, since the timer that is armed finds out when it fires. Times count from
  * the wheel's last tick.
@@ -9,9 +12,9 @@ export class Deadline {
   readonly #timers: TimerWheel;
   readonly #timer: Timer;
   readonly #expired: () => void;
-  /** ms of the wheel's clock. */
-  #at = Number.POSITIVE_INFINITY;
-  #armedFor = Number.POSITIVE_INFINITY;
+  /** Ticks of the wheel. */
+  #at = NEVER;
+  #armedFor = NEVER;
 
   constructor(timers: TimerWheel, expired: () => void) {
     this.#timers = timers;
@@ -21,20 +24,21 @@ export class Deadline {
 
   /** Moves the deadline to `ms` from now. */
   set(ms: number): void {
-    this.#at = this.#timers.lastTick + ms;
+    const timers = this.#timers;
+    this.#at = timers.ticks + timers.ticksOf(ms);
     if (this.#at < this.#armedFor) this.#arm(ms);
   }
 
   /** No deadline until `set`. */
   clear(): void {
-    this.#at = Number.POSITIVE_INFINITY;
+    this.#at = NEVER;
   }
 
   /** As `clear`, for good: gives the timer back. */
   stop(): void {
     this.clear();
     this.#timers.cancel(this.#timer);
-    this.#armedFor = Number.POSITIVE_INFINITY;
+    this.#armedFor = NEVER;
   }
 
   #arm(ms: number): void {
@@ -43,11 +47,11 @@ export class Deadline {
   }
 
   #due(): void {
-    this.#armedFor = Number.POSITIVE_INFINITY;
-    if (this.#at === Number.POSITIVE_INFINITY) return;
-    const left = this.#at - this.#timers.lastTick;
+    this.#armedFor = NEVER;
+    if (this.#at === NEVER) return;
+    const left = this.#at - this.#timers.ticks;
     if (left > 0) {
-      this.#arm(left);
+      this.#arm(this.#timers.msOf(left));
       return;
     }
     this.clear();

@@ -17,6 +17,8 @@ import type { Transport, Wrap } from './transport.ts';
 const READ_BUFFER_BYTES = 64 * 1024;
 /** Bytes that are read at once where the other side has not taken all of the last read: what it does not take is held for it. */
 const CAREFUL_READ_BYTES = 16 * 1024;
+/** The request object of a write that the kernel took at once, which does not need it: for the next write of whichever connection, so that it is in the processor's cache. */
+let spareRequest: WriteRequest | undefined;
 let readBuffers: { readonly whole: Buffer; readonly careful: Buffer } | undefined;
 
 /** libuv's code for an orderly end of the stream. */
@@ -34,8 +36,6 @@ class HandleTransport extends BaseTransport {
   readonly #small = new SmallRead();
   /** It is noted for the end of the turn. */
   #late = false;
-  /** Of a write that the kernel took at once, which does not need it. */
-  #spare: WriteRequest | undefined = undefined;
   #writing: Buffer | undefined = undefined;
   /** One for all writes, since there is one at a time: from the first that the kernel does not take at once. */
   #onComplete: ((status: number) => void) | undefined = undefined;
@@ -156,8 +156,8 @@ class HandleTransport extends BaseTransport {
   }
 
   protected override send(buffer: Buffer, length: number): void {
-    const request = this.#spare ?? new this.#bindings.WriteWrap();
-    this.#spare = undefined;
+    const request = spareRequest ?? new this.#bindings.WriteWrap();
+    spareRequest = undefined;
     const error = this.#handle.writeBuffer(request, buffer.subarray(0, length));
     if (error !== 0) {
       this.noteError(errorName(error));
@@ -166,7 +166,7 @@ class HandleTransport extends BaseTransport {
     }
     if (this.#bindings.state[this.#bindings.lastWriteWasAsync] === 0) {
       // Taken at once: the request object was not used.
-      this.#spare = request;
+      spareRequest = request;
       recycle(buffer);
       return;
     }

@@ -13,6 +13,8 @@ export class OutputStall {
   readonly #timers: TimerWheel;
   readonly #onStalled: () => void;
   readonly #timer = new Timer(() => this.#look());
+  /** The timer is armed: known here, since who asks at every answer of many connections finds the timer itself in no cache of the processor. */
+  #watching = false;
   #taken = 0;
   #looks = 0;
 
@@ -24,22 +26,28 @@ export class OutputStall {
 
   /** Bytes have been written. Costs nothing while it watches already. */
   watch(): void {
-    if (this.#timer.armed) return;
+    if (this.#watching) return;
+    this.#watching = true;
     this.#looks = 0;
     this.#taken = this.#transport.takenBytes;
     this.#timers.arm(this.#timer, STALL_MS / LOOKS);
   }
 
   stop(): void {
+    this.#watching = false;
     this.#timers.cancel(this.#timer);
   }
 
   #look(): void {
+    this.#watching = false;
     if (this.#transport.pendingBytes === 0) return;
     const taken = this.#transport.takenBytes;
     this.#looks = taken === this.#taken ? this.#looks + 1 : 0;
     this.#taken = taken;
     if (this.#looks >= LOOKS) this.#onStalled();
-    else this.#timers.arm(this.#timer, STALL_MS / LOOKS);
+    else {
+      this.#watching = true;
+      this.#timers.arm(this.#timer, STALL_MS / LOOKS);
+    }
   }
 }

@@ -5,13 +5,15 @@ const EMPTY = Buffer.alloc(0);
 /** Each write takes an eighth off what was usual: bulk comes in batches of all sizes, and a buffer too large is held for a turn only. */
 const FORGETTING = 3;
 
+/** What `reserve` has answered last. */
+const reservation: { buffer: Buffer; offset: number } = { buffer: EMPTY, offset: 0 };
+
 /** The output buffer of one connection: grows, is taken whole for a write, and is given back when it is empty. */
 export class Output {
   #buffer: Buffer = EMPTY;
   #length = 0;
   /** Bytes that the next write is likely to need: as the largest of late. One that has to grow is copied. */
   #usual = 0;
-  readonly #reservation: { buffer: Buffer; offset: number } = { buffer: EMPTY, offset: 0 };
 
   get length(): number {
     return this.#length;
@@ -23,12 +25,12 @@ export class Output {
     this.#length += end - start;
   }
 
-  /** Room of n bytes to encode in place; the same object every time. */
+  /** Room of n bytes to encode in place; the same object every time, whichever output is asked. */
   reserve(n: number): { buffer: Buffer; offset: number } {
     this.#room(n);
-    this.#reservation.buffer = this.#buffer;
-    this.#reservation.offset = this.#length;
-    return this.#reservation;
+    reservation.buffer = this.#buffer;
+    reservation.offset = this.#length;
+    return reservation;
   }
 
   commit(length: number): void {

@@ -47,6 +47,21 @@ export class TimerWheel {
     return this.#source();
   }
 
+  /** Ticks until now: what moves with every request counts in them, since a whole number lies in its object, and any other in memory of its own. Of no use in a wheel that rests. */
+  get ticks(): number {
+    return this.#current;
+  }
+
+  /** The ticks that `ms` last. */
+  ticksOf(ms: number): number {
+    return Math.ceil(ms / this.#tickMs);
+  }
+
+  /** ms that so many ticks last. */
+  msOf(ticks: number): number {
+    return ticks * this.#tickMs;
+  }
+
   /** ms of the same clock at the last tick: for who looks often and needs no better. Of no use in a wheel that rests. */
   get lastTick(): number {
     return this.#origin + this.#current * this.#tickMs;

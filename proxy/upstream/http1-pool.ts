@@ -1,5 +1,5 @@
 import { causes } from '../errors.ts';
-import { Http1ClientConnection } from '../http1/client-connection.ts';
+import { Http1ClientConnection, type Http1ClientOptions } from '../http1/client-connection.ts';
 import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
 import { OpaqueClientConnection } from '../transport/opaque.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
@@ -29,6 +29,8 @@ export interface PoolOptions {
 /** Connections to one server: HTTP/1.1 with keep-alive, and opaque ones of a single exchange each. */
 export class Http1Pool implements Pool {
   readonly #options: PoolOptions;
+  /** For all connections: what is asked for at each request is then in the processor's cache. */
+  readonly #ofConnections: Http1ClientOptions;
   /** Most recently used last. */
   readonly #idle: Http1ClientConnection[] = [];
   readonly #open = new Map<Http1ClientConnection | OpaqueClientConnection, Transport>();
@@ -43,6 +45,12 @@ export class Http1Pool implements Pool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    this.#ofConnections = {
+      timers: options.timers,
+      responses: options.responses,
+      onIdle: (idle) => this.#becameIdle(idle),
+      onClose: (closed) => this.#gone(closed),
+    };
   }
 
   get unused(): boolean {
@@ -104,7 +112,7 @@ export class Http1Pool implements Pool {
   }
 
   #connection(transport: Transport, x: Exchange): RequestSink {
-    const { timers, responses } = this.#options;
+    const { responses } = this.#options;
     if (x.opaque) {
       const opaque: OpaqueClientConnection = new OpaqueClientConnection(transport, responses, () =>
         this.#gone(opaque),
@@ -113,12 +121,7 @@ export class Http1Pool implements Pool {
       transport.handler = opaque;
       return opaque;
     }
-    const connection = new Http1ClientConnection(transport, {
-      timers,
-      responses,
-      onIdle: (idle) => this.#becameIdle(idle),
-      onClose: (closed) => this.#gone(closed),
-    });
+    const connection = new Http1ClientConnection(transport, this.#ofConnections);
     this.#open.set(connection, transport);
     transport.handler = connection;
     return connection;
@@ -184,11 +187,11 @@ export class Http1Pool implements Pool {
 
   #closeIdle(): void {
     const { timers } = this.#options;
-    const oldest = timers.now() - IDLE_MS;
+    const oldest = timers.ticks - timers.ticksOf(IDLE_MS);
     // `destroy` takes connections out of the list.
     const old = this.#idle.filter((connection) => connection.idleSince <= oldest);
     for (const connection of old) connection.destroy();
     const [next] = this.#idle;
-    if (next !== undefined) timers.arm(this.#idleTimer, Math.max(1, next.idleSince - oldest));
+    if (next !== undefined) timers.arm(this.#idleTimer, timers.msOf(next.idleSince - oldest));
   }
 }
