@@ -3,17 +3,12 @@ import { recycle, takeBuffer } from '../transport/buffers.ts';
 /** Bytes from which a piece is copied into a buffer of the pool: bulk then makes no garbage, and a few waiting bytes don't hold a large buffer. */
 const POOLED = 2 * 1024;
 
-/** Never written to. */
-const NONE: Buffer[] = [];
-const NO_ENDS: number[] = [];
-
 /** Bytes of one stream that wait for a window, in their order. */
 export class Backlog {
-  /** Made when something waits: most streams never have to. */
-  #pieces: Buffer[] = NONE;
+  #pieces: Buffer[] = [];
   /** Where the first piece goes on, and the bytes in each. */
   #start = 0;
-  #ends: number[] = NO_ENDS;
+  #ends: number[] = [];
 
   get empty(): boolean {
     return this.#pieces.length === 0;
@@ -37,10 +32,6 @@ export class Backlog {
     const n = end - start;
     const piece = n >= POOLED ? takeBuffer(n) : Buffer.allocUnsafe(n);
     b.copy(piece, 0, start, end);
-    if (this.#pieces === NONE) {
-      this.#pieces = [];
-      this.#ends = [];
-    }
     this.#pieces.push(piece);
     this.#ends.push(n);
   }
@@ -57,8 +48,11 @@ export class Backlog {
 
   clear(): void {
     for (const piece of this.#pieces) recycle(piece);
-    this.#pieces = NONE;
-    this.#ends = NO_ENDS;
+    this.#pieces = [];
+    this.#ends = [];
     this.#start = 0;
   }
 }
+
+/** Of all streams of which nothing waits: never added to. */
+export const NO_BACKLOG = new Backlog();

@@ -66,7 +66,7 @@ export class Receiver {
 
   /** The payload is handed on: it waits until it is consumed. Padding is consumed by arriving. */
   hold(stream: Stream, n: number, padding: number): void {
-    if (stream.unconsumed === 0) stream.progressAt = this.#timers.lastTick;
+    if (stream.unconsumed === 0) stream.progressAt = this.#timers.ticks;
     stream.unconsumed += n;
     this.#buffered += n;
     if (padding > 0) this.#creditStream(stream, padding);
@@ -78,7 +78,7 @@ export class Receiver {
     const counted = Math.min(n, stream.unconsumed);
     stream.unconsumed -= counted;
     this.#buffered -= counted;
-    stream.progressAt = this.#timers.lastTick;
+    stream.progressAt = this.#timers.ticks;
     this.#creditStream(stream, counted);
   }
 

@@ -1,6 +1,7 @@
 import { copyHead } from '../copy-head.ts';
 import type { Head } from '../head.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
+import { Backlog, NO_BACKLOG } from './backlog.ts';
 import { DEFAULT_FRAME_SIZE, DEFAULT_WINDOW, LARGEST_FRAME, MAX_WINDOW } from './frames.ts';
 import type { FrameWriter } from './frame-writer.ts';
 import { CRUMB_MS, LEAST_PART } from './limits.ts';
@@ -201,13 +202,16 @@ export class Sender {
     const n = end - start;
     stream.sendWindow -= n;
     this.#window -= n;
-    stream.progressAt = this.#timers.lastTick;
+    stream.progressAt = this.#timers.ticks;
     if (!this.#frames.data(stream.id, b, start, end, last)) this.#outputFull = true;
   }
 
   #enqueue(stream: Stream, b: Buffer, start: number, end: number, last: boolean): void {
-    if (stream.queue.empty) stream.progressAt = this.#timers.lastTick;
-    if (end > start) stream.queue.add(b, start, end);
+    if (stream.queue.empty) stream.progressAt = this.#timers.ticks;
+    if (end > start) {
+      if (stream.queue === NO_BACKLOG) stream.queue = new Backlog();
+      stream.queue.add(b, start, end);
+    }
     if (last) stream.queuedEnd = true;
     if (!stream.queue.empty) this.#waiting.add(stream);
   }

@@ -42,7 +42,7 @@ export class StallWatch {
   }
 
   #look(): void {
-    const oldest = this.#timers.now() - this.#stallMs;
+    const oldest = this.#timers.ticks - this.#timers.ticksOf(this.#stallMs);
     for (const stream of this.#table.values()) {
       if (stream.progressAt <= oldest && stream.waiting) this.#onStalled(stream);
     }

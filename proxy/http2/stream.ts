@@ -1,6 +1,7 @@
 import type { Head } from '../head.ts';
 import type { Exchange, RequestSink } from '../message.ts';
-import { Backlog } from './backlog.ts';
+import type { Backlog } from './backlog.ts';
+import { NO_BACKLOG } from './backlog.ts';
 
 /** RFC 9113 section 5.1. A stream has an object from its HEADERS on, and push is off: so there is no idle and no reserved one. */
 export type StreamState = 'open' | 'half-closed-local' | 'half-closed-remote' | 'closed';
@@ -22,8 +23,8 @@ export class Stream {
   /** Received and handed on, not yet consumed; and consumed, not yet credited to the peer. */
   unconsumed = 0;
   uncredited = 0;
-  /** Bytes that wait for a window, at most the source's own window of them. */
-  readonly queue = new Backlog();
+  /** Bytes that wait for a window, at most the source's own window of them. One of its own when something waits: most streams never have to. */
+  queue: Backlog = NO_BACKLOG;
   /** Ends the stream behind the queue. */
   queuedEnd = false;
   queuedTrailers: Head | undefined = undefined;
@@ -33,7 +34,7 @@ export class Stream {
   /** Content-Length of the peer's message, -1: none; and what has come. */
   declared = -1;
   received = 0;
-  /** ms, to a tick of the wheel: when waiting bytes last moved, or began to wait. */
+  /** The wheel's tick at which waiting bytes last moved, or began to wait. */
   progressAt = 0;
 
   constructor(id: number, exchange: Exchange, table: object, sendWindow: number, receiveWindow: number) {

@@ -30,30 +30,31 @@ export class Attempt implements Waiter {
   destination: Destination | undefined = undefined;
   /** The connection that its head is out on; defined when `sent`, and only then. */
   sink: RequestSink | undefined = undefined;
-  /** It was sent, or about to be, before. */
-  retried = false;
-  /** It has had its free second try, for not having been processed. */
-  moved = false;
-  /** Retries by the route's policy. */
-  retries = 0;
   /** Ends the back-off, or the time that this try has for its answer. */
   timer: Timer | undefined = undefined;
   /** Head of an answer that is held until it is known whether its trailers say to try again. */
   held: Head | undefined = undefined;
-  /** Where it was sent to last. */
-  lastDestination: Destination | undefined = undefined;
   /** The destination was told that it is done with this exchange; false again for the next destination. */
   left = false;
   /** It was said how the destination did. */
   judged = false;
   /** ms, monotonic: when the head was given to the connection. */
   sentAt = 0;
+  #head: Head | undefined = undefined;
+  // What few requests need stands behind: of many under way little is in the processor's cache.
+  /** Where it was sent to last. */
+  lastDestination: Destination | undefined = undefined;
+  /** It was sent, or about to be, before. */
+  retried = false;
+  /** It has had its free second try, for not having been processed. */
+  moved = false;
+  /** Retries by the route's policy. */
+  retries = 0;
   /** Bytes of the informational heads that have been passed on. */
   informedBytes = 0;
   /** Bytes of the request's body that the client was credited for. What is sent again must not be credited again. */
   #credited = 0;
   #creditedBefore = 0;
-  #head: Head | undefined = undefined;
   #body: Buffer[] = NO_CHUNKS;
   #bodyBytes = 0;
   #trailers: Head | undefined = undefined;
