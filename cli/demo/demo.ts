@@ -1,10 +1,9 @@
-import { mkdtemp, rm, rmdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { deleteEmbeddedCluster } from '../clusters/embedded.ts';
-import { makeFolder } from '../make-folder.ts';
 import { type Output, step } from '../output.ts';
 import { bringUp, clustersFolder, type DemoSite, trustFolderOf } from './bring-up.ts';
+import { type DemoFolder, makeDemoFolder, removeDemoFolder } from './demo-folder.ts';
 import { LiveView } from './live-view.ts';
 import { type DemoResult, measure, waitForFirstAnswer, watchTraffic } from './traffic.ts';
 
@@ -28,7 +27,7 @@ export interface DemoOptions {
  */
 export async function runDemo(options: DemoOptions, output: Output): Promise<DemoResult | undefined> {
   const { signal } = options;
-  const folder = await demoFolder(options.dataDir);
+  const folder = await makeDemoFolder(options.dataDir);
   const site: DemoSite = { dir: folder.dir, keep: options.keep, signal, clusters: [] };
   let answering = false;
   // Whatever is being asked of a cluster then fails, and with it the step that asked.
@@ -69,21 +68,6 @@ async function failure(work: Promise<unknown>): Promise<never> {
   return new Promise(() => undefined);
 }
 
-interface DemoFolder {
-  dir: string;
-  /** The outermost folder that had to be made for it, itself perhaps; undefined when it was there. */
-  made: string | undefined;
-}
-
-async function demoFolder(dataDir: string | undefined): Promise<DemoFolder> {
-  if (dataDir === undefined) {
-    const dir = await mkdtemp(join(tmpdir(), 'isthmus-'));
-    return { dir, made: dir };
-  }
-  const dir = resolve(dataDir);
-  return { dir, made: await makeFolder(dir) };
-}
-
 async function closeClients({ clusters }: DemoSite): Promise<void> {
   await Promise.all(clusters.map((cluster) => cluster.access.client.close()));
 }
@@ -105,18 +89,13 @@ function tellKept(dir: string, output: Output): void {
 }
 
 /** Ends everything and removes what the demo has made; a folder that was there before stays. */
-async function remove({ clusters }: DemoSite, { dir, made }: DemoFolder): Promise<void> {
+async function remove({ clusters }: DemoSite, folder: DemoFolder): Promise<void> {
   // The one that asks first: else its last requests wait out the seconds that a proxy gives an endpoint to come back.
   for (const { state } of clusters.toSorted((a, b) => a.name.localeCompare(b.name))) {
     await deleteEmbeddedCluster(state);
   }
-  for (const path of [clustersFolder(dir), trustFolderOf(dir)]) {
+  for (const path of [clustersFolder(folder.dir), trustFolderOf(folder.dir)]) {
     await rm(path, { recursive: true, force: true, maxRetries: 5 });
   }
-  if (made === undefined) return;
-  try {
-    for (let path = dir; path.startsWith(made); path = dirname(path)) await rmdir(path);
-  } catch {
-    // Somebody has put a file of his own there: it stays.
-  }
+  await removeDemoFolder(folder);
 }
