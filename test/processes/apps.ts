@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import {
   createServer as createHttp2Server,
   type IncomingHttpHeaders,
+  type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
@@ -21,6 +22,8 @@ const SESSION_MB = 1_000_000;
 export interface PodApp {
   readonly http1Port: number;
   readonly http2Port: number;
+  /** Ends as servers do in good order: it listens no more, and closes connections when nothing is under way on them, those of HTTP/2 behind a GOAWAY. */
+  leave(): void;
   close(): void;
 }
 
@@ -37,6 +40,11 @@ export async function startPodApp(ip: string): Promise<PodApp> {
   });
   const http2 = createHttp2Server({ maxSessionMemory: SESSION_MB });
   http2.on('stream', answerStream);
+  const sessions = new Set<ServerHttp2Session>();
+  http2.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+  });
   http1.keepAliveTimeout = 0;
   http1.listen(0, ip);
   http2.listen(0, ip);
@@ -44,6 +52,11 @@ export async function startPodApp(ip: string): Promise<PodApp> {
   return {
     http1Port: (http1.address() as AddressInfo).port,
     http2Port: (http2.address() as AddressInfo).port,
+    leave() {
+      http1.close();
+      http2.close();
+      for (const session of sessions) session.close();
+    },
     close() {
       http1.close();
       http1.closeAllConnections();

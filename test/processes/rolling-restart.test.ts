@@ -78,6 +78,23 @@ describe('a rolling restart under load loses nothing', () => {
     await finish(loads);
   });
 
+  test('of the apps, whose sidecars stay until everybody has been told', async () => {
+    const loads = [http1Load(() => client.ip, `http://${H1}/`, 4, false), http2Load(() => client.ip, H2, 2)];
+    await more(loads);
+    for (const old of pods) {
+      pods = [...pods, await startServer('next')];
+      tell();
+      await more(loads);
+      old.app.leave();
+      await more(loads);
+      pods = pods.filter((pod) => pod !== old);
+      tell();
+      await more(loads);
+      assert.equal(await old.part.stop(), 0);
+    }
+    await finish(loads);
+  });
+
   test('of the client’s sidecar: connections are opened again where it says so', async () => {
     const old = client;
     const loads = [http1Load(() => client.ip, `http://${H1}/`, 4, false), http2Load(() => client.ip, H2, 2)];
