@@ -50,6 +50,8 @@ export interface Proxy {
   readonly busy: boolean;
   /** Why it is not ready; undefined: it is. */
   unready(): string | undefined;
+  /** Takes no more connections, at its admin port neither. What is open goes on. */
+  stopListening(): void;
   /** Stops accepting, lets what is under way end within the grace, and closes. Resolves when all is closed. */
   drain(): Promise<void>;
 }
@@ -80,6 +82,9 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
   const listeners = await (config.mode === 'redirect'
     ? redirected(runtime, config, sides)
     : explicit(runtime, config, sides));
+  const stopListening = (): void => {
+    for (const listener of listeners) listener.close();
+  };
   let draining = false;
   const unready = (): string | undefined => {
     if (draining) return 'draining';
@@ -114,9 +119,13 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
       return peers.peerConnections;
     },
     unready,
+    stopListening() {
+      stopListening();
+      admin.close();
+    },
     async drain() {
       draining = true;
-      for (const listener of listeners) listener.close();
+      stopListening();
       acceptor.drain();
       inbound.drain();
       outbound.drain();

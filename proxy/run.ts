@@ -30,6 +30,8 @@ export interface RunOptions {
   log: Logger;
   /** Ends the process as SIGTERM does. */
   shutDown: () => void;
+  /** The part goes through all that requests need whenever it is asked to, and keeps the objects of it: what V8 has compiled stays through collections then. */
+  rehearsedBy: (again: () => Promise<void>) => void;
   /** The part tells that nothing of its start is under way any more, and nobody waits for it: now is the time for what makes the process small. */
   settled: () => void;
 }
@@ -67,13 +69,15 @@ export async function run<C extends MeshConfig>(
   const spareMemory = Promise.withResolvers<SpareMemory | undefined>();
   // Who has settled before it is there, as where there is nothing to warm up, has settled all the same.
   const settled = (): void => void spareMemory.promise.then((spare) => spare?.settle());
+  const rehearsedBy = (again: () => Promise<void>): void =>
+    void spareMemory.promise.then((spare) => spare?.rehearsedBy(again));
   const afterStart = (): void => {
     backgroundThreadsGiveWay();
     spareMemory.resolve(giveSpareMemoryBack());
   };
   // Before the start: the first process of a container is not told at all of a signal that it does not handle, and would be killed when the pod's grace is over.
   hearSignals(log, stop);
-  const starting = start(config, { log, shutDown: () => stop('/shutdown'), settled });
+  const starting = start(config, { log, shutDown: () => stop('/shutdown'), rehearsedBy, settled });
   try {
     const { certified } = await starting;
     void certified.then(() => setTimeout(afterStart, TELL_MS));

@@ -10,6 +10,10 @@ function fakeProcess() {
   return {
     mib: 40,
     given: 0,
+    cpu: 0,
+    cpuMs() {
+      return this.cpu;
+    },
     anonymous() {
       return this.mib * MIB;
     },
@@ -54,6 +58,84 @@ test('a process that nobody waits for collects before it gives back, and grows f
   memory.mib = 30.9;
   spare.look();
   assert.equal(memory.given, 1);
+});
+
+/** What a part goes through, and how often. */
+function fakeRehearsal() {
+  const rehearsal = { times: 0, again: () => Promise.resolve(void rehearsal.times++) };
+  return rehearsal;
+}
+
+/** Behind all that promises lead to. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test('a quiet process that has grown by three MiB collects behind a rehearsal, and not again before it has grown again', async () => {
+  const memory = fakeProcess();
+  const spare = new SpareMemory(memory);
+  const rehearsal = fakeRehearsal();
+  spare.rehearsedBy(rehearsal.again);
+  spare.settle();
+  assert.equal(memory.mib, 30);
+  memory.mib = 33;
+  spare.look();
+  assert.deepEqual([memory.given, rehearsal.times], [1, 1], 'it collects behind the rehearsal');
+  await turn();
+  assert.deepEqual([memory.given, memory.mib], [2, 23]);
+  memory.mib = 25.9;
+  spare.look();
+  await turn();
+  assert.equal(rehearsal.times, 1);
+  memory.mib = 26;
+  spare.look();
+  await turn();
+  assert.deepEqual([rehearsal.times, memory.mib], [2, 16]);
+});
+
+test('a process that works does not collect, nor one whose code would go with it', async () => {
+  const memory = fakeProcess();
+  const spare = new SpareMemory(memory);
+  const rehearsal = fakeRehearsal();
+  spare.look();
+  assert.equal(memory.mib, 35, 'it gave back, and no more');
+  spare.rehearsedBy(rehearsal.again);
+  memory.mib = 60;
+  memory.cpu = 21;
+  spare.look();
+  await turn();
+  assert.deepEqual([rehearsal.times, memory.mib], [0, 55]);
+  memory.cpu = 41;
+  spare.look();
+  await turn();
+  assert.deepEqual([rehearsal.times, memory.mib], [1, 45]);
+});
+
+test('a rehearsal that does not end is not begun again', async () => {
+  const memory = fakeProcess();
+  const spare = new SpareMemory(memory);
+  let times = 0;
+  spare.rehearsedBy(() => {
+    times++;
+    return new Promise(() => {});
+  });
+  spare.look();
+  await turn();
+  spare.look();
+  assert.deepEqual([times, memory.mib], [1, 35]);
+});
+
+test('a rehearsal that fails ends nothing, and is not begun again', async () => {
+  const memory = fakeProcess();
+  const spare = new SpareMemory(memory);
+  let times = 0;
+  spare.rehearsedBy(() => {
+    times++;
+    return Promise.reject(new Error('no port is free'));
+  });
+  spare.look();
+  await turn();
+  spare.look();
+  await turn();
+  assert.deepEqual([times, memory.mib], [1, 35]);
 });
 
 test('what cannot be looked at ends nothing, and is looked at again', () => {

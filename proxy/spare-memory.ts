@@ -9,6 +9,10 @@ import { onForgottenBuffer } from './transport/buffers.ts';
 const WORTH_BYTES = 1024 * 1024;
 /** ms between looks at the size of the process. */
 const LOOK_MS = 1_000;
+/** ms of CPU from one look to the next up to which a process is quiet, its compilers included: 2 %. */
+const QUIET_MS = 20;
+/** Bytes of growth since the last collection that are worth another: that is 30 to 50 ms of a process that has nothing else to do. */
+const WORTH_COLLECTING_BYTES = 3 * 1024 * 1024;
 /** ms to the time from which V8 saves memory: the warm-up and what it has given the compilers to do are over. */
 const SAVE_AFTER_MS = 5_000;
 
@@ -23,7 +27,9 @@ export interface ProcessMemory {
   anonymous(): number;
   /** Lets pages of programs and libraries go that are as in their files: who touches one again finds it in the page cache. */
   leaveFilePages(): void;
-  /** Collects all garbage and moves what is left together: some 40 ms. What was compiled goes with it, so that whoever comes next pays a part of that again. */
+  /** ms of CPU that it has used, all threads. */
+  cpuMs(): number;
+  /** Collects all garbage and moves what is left together: some 40 ms. What was compiled for objects of which there is none goes with it, so that whoever comes next pays a part of that again. */
   collect(): void;
   /** From now on V8 lets its heap grow by less before it collects: what connections that are gone, or stalled, have left does not stay for long. For good, since V8 does not unset the flag. */
   collectEarlier(): void;
@@ -38,26 +44,65 @@ export class SpareMemory {
   readonly #memory: ProcessMemory;
   /** Least bytes since pages were given back. */
   #least = 0;
+  /** Bytes after the last collection, or less when it has shrunk since. */
+  #collected = 0;
+  /** `cpuMs` at the last look. */
+  #cpuMs = 0;
+  /** Undefined: there is none, or it is under way. */
+  #rehearsal: (() => Promise<void>) | undefined;
 
   constructor(memory: ProcessMemory) {
     this.#memory = memory;
   }
 
-  /** To be called again and again: gives back when the process has grown. It does not collect, however quiet the process is: the load behind that takes a tenth more CPU. */
+  /**
+   * To be called again and again: gives back when the process has grown, and collects where it is quiet as well. V8 does that when it allocates, and so never while nothing moves.
+   * It collects only where somebody keeps the objects alive that its code was compiled for: else the load behind it takes a third more CPU.
+   */
   look(): void {
     this.#try(() => {
+      const quiet = this.#isQuiet();
       const now = this.#memory.anonymous();
-      if (now - this.#least >= WORTH_BYTES) this.#giveBack();
+      this.#collected = Math.min(this.#collected, now);
+      const worth = now - this.#collected >= WORTH_COLLECTING_BYTES;
+      if (quiet && worth && this.#rehearsal !== undefined) void this.#collectAfter(this.#rehearsal);
+      else if (now - this.#least >= WORTH_BYTES) this.#giveBack();
       else this.#least = Math.min(this.#least, now);
     });
   }
 
   /** To be called when nothing of the start is under way any more and nobody waits for the process. */
   settle(): void {
-    this.#try(() => {
-      this.#memory.collect();
-      this.#giveBack();
-    });
+    this.#try(() => this.#collect());
+  }
+
+  /** @param again makes an object of each kind that requests need, as the code of now makes it, and keeps them until it is called again */
+  rehearsedBy(again: () => Promise<void>): void {
+    this.#rehearsal = again;
+  }
+
+  #isQuiet(): boolean {
+    const before = this.#cpuMs;
+    this.#cpuMs = this.#memory.cpuMs();
+    return this.#cpuMs - before <= QUIET_MS;
+  }
+
+  async #collectAfter(again: () => Promise<void>): Promise<void> {
+    this.#rehearsal = undefined;
+    try {
+      await again();
+    } catch {
+      // It would fail again.
+      return;
+    }
+    this.#try(() => this.#collect());
+    this.#rehearsal = again;
+  }
+
+  #collect(): void {
+    this.#memory.collect();
+    this.#giveBack();
+    this.#collected = this.#least;
   }
 
   #giveBack(): void {
@@ -115,6 +160,10 @@ export async function processMemory(): Promise<ProcessMemory | undefined> {
       // are locked the call fails, and nothing is lost. Nobody maps or changes them meanwhile: libraries are loaded by this thread.
       leaveFilePages() {
         for (const { start, length } of filePages(smaps())) madvise(start, length, MADV_DONTNEED);
+      },
+      cpuMs() {
+        const { user, system } = process.cpuUsage();
+        return (user + system) / 1_000;
       },
       collect,
       collectEarlier: () => setFlagsFromString('--memory-saver-mode'),

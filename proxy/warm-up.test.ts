@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { ProxyConfig } from './config.ts';
 import { port } from '../api/names.ts';
 import type { Proxy } from './proxy.ts';
@@ -10,7 +11,19 @@ import { freshAddress } from '../test/testing/addresses.ts';
 import { exposition } from './telemetry/exposition.ts';
 import { FakeCollector } from './testing/otlp.ts';
 import { TestMesh } from './testing/mesh/test-mesh.ts';
-import { warmUp } from './warm-up.ts';
+import { warmUp, type WarmedUp, type WarmUpLimits } from './warm-up.ts';
+
+/** What of this process is open. */
+function resources(): { connections: number; listeners: number } {
+  const open = process.getActiveResourcesInfo();
+  const count = (name: string): number => open.filter((one) => one === name).length;
+  return { connections: count('TCPSocketWrap'), listeners: count('TCPServerWrap') };
+}
+
+/** Closed sockets are gone some turns of the event loop later. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await setImmediate();
+}
 
 /** ms that no machine takes. */
 const LONG = 60_000;
@@ -40,9 +53,17 @@ describe('warm-up', () => {
   });
   after(() => mesh.close());
 
+  /** A warm-up that is not left out. */
+  async function warmedUp(of: ProxyConfig, busy: () => boolean, limits: WarmUpLimits): Promise<WarmedUp> {
+    const done = await warmUp(of, proxy.identity, busy, limits);
+    assert.ok(done !== undefined);
+    return done;
+  }
+
   test('goes out and in again over mutual TLS, and leaves no trace in the metrics', async () => {
-    const answered = await warmUp(config, proxy.identity, () => false, { requests: 50, ms: LONG });
+    const { answered, end } = await warmedUp(config, () => false, { requests: 50, ms: LONG });
     assert.ok(answered >= 50, `${answered} were answered`);
+    await end();
     let text = '';
     for await (const slice of exposition(proxy.registry)) text += slice;
     assert.match(text, /^# HELP/m);
@@ -66,26 +87,55 @@ describe('warm-up', () => {
         serviceName: 'web',
       },
     };
-    assert.ok((await warmUp(told, proxy.identity, () => false, { requests: 5, ms: LONG })) >= 5);
-    // A proxy has told all when its drain is over, which the warm-up waits for.
+    const { answered, end } = await warmedUp(told, () => false, { requests: 5, ms: LONG });
+    assert.ok(answered >= 5);
+    // A proxy has told all when its drain is over, which the end waits for.
+    await end();
     assert.equal(existsSync(file), false);
     assert.deepEqual(collector.spans, []);
   });
 
   test('ends when there is real work', async () => {
     let looks = 0;
-    const answered = await warmUp(config, proxy.identity, () => ++looks > 10, {
+    const { answered, end } = await warmedUp(config, () => ++looks > 10, {
       requests: 1_000_000,
       ms: LONG,
     });
+    await end();
     assert.ok(answered < 40, `${answered} were answered`);
   });
 
   test('ends with the first answer when its time is over', async () => {
-    assert.equal(await warmUp(config, proxy.identity, () => false, { requests: 1_000_000, ms: 0 }), 1);
+    const { answered, end } = await warmedUp(config, () => false, {
+      requests: 1_000_000,
+      ms: 0,
+    });
+    await end();
+    assert.equal(answered, 1);
   });
 
   test('is left out when there is real work already', async () => {
-    assert.equal(await warmUp(config, proxy.identity, () => true), 0);
+    assert.equal(await warmUp(config, proxy.identity, () => true), undefined);
+  });
+
+  test('leaves requests that stand still, and again, wherever real work has ended it', async () => {
+    for (const work of [2, 10, 28, 34]) {
+      let looks = 0;
+      const busy = (): boolean => ++looks > work;
+      const { again, end } = await warmedUp(config, busy, { requests: 1_000_000, ms: LONG });
+      await again();
+      await end();
+    }
+  });
+
+  test('leaves requests that stand still, and nobody can connect to', async () => {
+    const before = resources();
+    const { again, end } = await warmedUp(config, () => false, { requests: 50, ms: LONG });
+    await again();
+    await until(() => resources().listeners <= before.listeners);
+    const standing = resources();
+    await end();
+    // Of each the client's and the app's connection, at both their ends, and one between the two sides of the proxy.
+    await until(() => resources().connections <= standing.connections - 4 * 4 - 2);
   });
 });

@@ -4,13 +4,9 @@ import { silentLog } from '../log/index.ts';
 import type { WorkloadIdentity } from '../workload-identity/index.ts';
 import type { ProxyConfig, ProxyPorts } from './config.ts';
 import { startProxy, type Proxy } from './proxy.ts';
-import { listenOn } from './runtime.ts';
 import { chooseTransport } from './transport/choose.ts';
-import { connectPlain } from './transport/connect.ts';
-import type { Listener } from './transport/listen.ts';
-import type { Transport, Wrap } from './transport/transport.ts';
 import { WarmUpControlPlane } from './warm-up-control-plane.ts';
-import { WarmUpAnswerEnd, warmUpAnswers, WarmUpRequestEnd, warmUpRequests } from './warm-up-messages.ts';
+import { WarmUpApp, WarmUpClient } from './warm-up-ends.ts';
 
 /** Requests after which the compilers have seen the usual way often enough. More would gain little and cost the pod's start. */
 const REQUESTS = 2_000;
@@ -23,6 +19,8 @@ const CONNECTIONS = 32;
 const MAX_MS = 700;
 /** ms without end: then something hangs. */
 const GIVE_UP_MS = 30_000;
+/** Requests that stay: one of each kind that it has. */
+const STANDING = 4;
 /** ms for its connections to close. */
 const GRACE_MS = 200;
 
@@ -35,42 +33,75 @@ export interface WarmUpLimits {
   ms: number;
 }
 
+/** What a warm-up has done, and what stays of it. */
+export interface WarmedUp {
+  /** Requests that were answered. */
+  readonly answered: number;
+  /** The requests that stand are answered, and asked anew: what they hold is as the code of now makes it. Resolves when they stand again. */
+  readonly again: () => Promise<void>;
+  /** Ends what stays. */
+  readonly end: () => Promise<void>;
+}
+
 /**
  * Sends requests through a second proxy of this process, out and in again over mutual TLS on the loopback interface, so that the code is compiled when the first
  * real request comes. That proxy has ports, metrics and a control plane of its own, and neither access log nor traces: nobody else sees it. Ends early when `busy` says that there is real work.
  * Rejects when the second proxy cannot be had, which hurts nobody.
- * @returns requests that were answered
+ *
+ * Its last requests stand still for good: what V8 has compiled refers weakly to the shapes of the objects it works on, and with the last connection or request of a shape the next collection would
+ * throw the shape away, and the code with it. Nobody can connect to what stays.
+ * @returns undefined where there was real work already
  */
 export async function warmUp(
   config: ProxyConfig,
   identity: WorkloadIdentity,
   busy: () => boolean,
   { requests, ms }: WarmUpLimits = { requests: REQUESTS, ms: MAX_MS },
-): Promise<number> {
+): Promise<WarmedUp | undefined> {
   await identity.ready;
-  if (busy()) return 0;
-  const end = performance.now() + ms;
-  // Client and app drive their sockets as the proxy does: the runtime's streams would cost as much as all the rest.
+  if (busy()) return undefined;
+  const until = performance.now() + ms;
   const { wrap } = await chooseTransport();
-  const app = await startApp(wrap);
+  const app = await WarmUpApp.start(wrap, HOST, 2 * CONNECTIONS);
+  const ports = freePorts();
+  const endpoint = {
+    address: HOST,
+    port: app.port,
+    inboundPort: ports.inbound,
+    spiffeId: spiffeId(config.workload),
+    dnsName: dnsIdentity(config.workload),
+  };
+  const more = (done: number): boolean => done < requests && performance.now() < until && !busy();
+  const client = new WarmUpClient(wrap, SERVICE, more, STANDING);
+  const stop = (): void => {
+    client.stop();
+    app.stop();
+  };
   try {
-    const ports = freePorts();
-    const endpoint = {
-      address: HOST,
-      port: app.port,
-      inboundPort: ports.inbound,
-      spiffeId: spiffeId(config.workload),
-      dnsName: dnsIdentity(config.workload),
-    };
     const proxy = await secondProxy(config, identity, ports, new WarmUpControlPlane(endpoint));
-    const asking = new Asking(wrap, (done) => done < requests && performance.now() < end && !busy());
-    const timer = setTimeout(() => asking.stop(), GIVE_UP_MS);
-    const answered = await asking.run(ports.outbound);
+    const timer = setTimeout(stop, GIVE_UP_MS);
+    const answered = await client.run(HOST, ports.outbound, CONNECTIONS);
+    let answers = client.askAgain();
+    await app.standStill(client.open);
     clearTimeout(timer);
-    await proxy.drain();
-    return answered;
-  } finally {
-    app.close();
+    app.stopListening();
+    proxy.stopListening();
+    return {
+      answered,
+      async again() {
+        app.goOn();
+        await answers;
+        answers = client.askAgain();
+        await app.standStill(client.open);
+      },
+      end() {
+        stop();
+        return proxy.drain();
+      },
+    };
+  } catch (error) {
+    stop();
+    throw error;
   }
 }
 
@@ -91,91 +122,6 @@ function secondProxy(
     traces: undefined,
   };
   return startProxy(own, { log: silentLog, identity, channel: () => controlPlane });
-}
-
-/** Requests, one after the other on each of its connections. */
-class Asking {
-  readonly #wrap: Wrap;
-  readonly #more: (done: number) => boolean;
-  readonly #open = new Set<Transport>();
-  readonly #requests = warmUpRequests(SERVICE);
-  #asked = 0;
-  #done = 0;
-  #over = false;
-
-  /** @param more whether it goes on, by the number of requests that were answered */
-  constructor(wrap: Wrap, more: (done: number) => boolean) {
-    this.#wrap = wrap;
-    this.#more = more;
-  }
-
-  /** Resolves when all connections have ended, with the number of requests that were answered. */
-  async run(port: number): Promise<number> {
-    await Promise.all(Array.from({ length: CONNECTIONS }, () => this.#connect(port)));
-    return this.#done;
-  }
-
-  /** Ends all connections at once. */
-  stop(): void {
-    this.#over = true;
-    for (const transport of this.#open) transport.destroy();
-  }
-
-  #connect(port: number): Promise<void> {
-    return new Promise((resolve) => {
-      connectPlain({ host: HOST, port, tcp: this.#wrap.tcp }, (_error, connection) => {
-        if (connection === undefined) return resolve();
-        const transport = this.#wrap(connection);
-        this.#open.add(transport);
-        this.#ask(transport, () => {
-          this.#open.delete(transport);
-          resolve();
-        });
-        if (this.#over) transport.destroy();
-      });
-    });
-  }
-
-  #ask(transport: Transport, onClose: () => void): void {
-    const answer = new WarmUpAnswerEnd();
-    transport.handler = {
-      onData: (buffer, start, end) => {
-        if (!answer.read(buffer, start, end) || this.#over) return;
-        if (this.#more(++this.#done)) this.#send(transport);
-        else this.stop();
-      },
-      onDrain() {},
-      onEnd: () => transport.destroy(),
-      onClose,
-    };
-    this.#send(transport);
-  }
-
-  #send(transport: Transport): void {
-    const request = this.#requests[this.#asked++ % this.#requests.length];
-    if (request !== undefined) transport.write(request, 0, request.length);
-  }
-}
-
-/** An app that answers every request: they come one at a time on a connection. */
-function startApp(wrap: Wrap): Promise<Listener> {
-  const answers = warmUpAnswers();
-  let answered = 0;
-  const serve = (transport: Transport): void => {
-    const request = new WarmUpRequestEnd();
-    transport.handler = {
-      onData: (buffer, start, end) => {
-        if (!request.read(buffer, start, end)) return;
-        const answer = answers[answered++ % answers.length];
-        if (answer !== undefined) transport.write(answer, 0, answer.length);
-      },
-      onDrain() {},
-      onEnd: () => transport.end(),
-      onClose() {},
-    };
-  };
-  const by = { maxConnections: 2 * CONNECTIONS, onDropped() {}, tcp: wrap.tcp };
-  return listenOn(HOST, 0, (connection) => serve(wrap(connection)), by);
 }
 
 /** Ports that nobody listens on now. */
