@@ -4,7 +4,7 @@ import { startProxy, type Proxy } from './proxy.ts';
 import { run, type RunOptions } from './run.ts';
 import { warmUp, type WarmedUp } from './warm-up.ts';
 
-/** A warm-up of one request, where there is a rehearsal to do and no warm-up has been. */
+/** A warm-up of one request, where there is a rehearsal to do and nothing stands: no warm-up has been, or its connections have ended. */
 const ONCE = { requests: 1, ms: 0 };
 
 /** Settles when it has started, or cannot. */
@@ -24,6 +24,7 @@ class Warming {
   readonly #config: ProxyConfig;
   readonly #proxy: Proxy;
   #done: WarmedUp | undefined;
+  #ended = false;
 
   constructor(config: ProxyConfig, proxy: Proxy) {
     this.#config = config;
@@ -43,11 +44,14 @@ class Warming {
   }
 
   async end(): Promise<void> {
+    this.#ended = true;
     await this.#done?.end();
   }
 
   async #again(): Promise<void> {
-    if (this.#done !== undefined) return this.#done.again();
+    const before = this.#done;
+    if ((await before?.again()) === true || this.#ended) return;
     this.#done = await warmUp(this.#config, this.#proxy.identity, () => false, ONCE);
+    await (this.#ended ? this.#done : before)?.end();
   }
 }

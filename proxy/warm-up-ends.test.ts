@@ -14,7 +14,7 @@ test('some connections stay, each with a request that is not answered until it m
   assert.equal(client.open, 2);
   for (let i = 0; i < 2; i++) {
     let answered = false;
-    const answers = client.askAgain().then(() => (answered = true));
+    const answers = Promise.all(client.askAgain()).then(() => (answered = true));
     await app.standStill(2);
     assert.equal(answered, false);
     app.goOn();

@@ -40,12 +40,10 @@ export class WarmUpClient {
     return this.#done;
   }
 
-  /** Another request on each connection that has stayed, of another kind on each. Resolves when all have been answered or have ended. */
-  async askAgain(): Promise<void> {
+  /** Another request on each connection that has stayed, of another kind on each. @returns of each what resolves when it has been answered or has ended */
+  askAgain(): readonly Promise<void>[] {
     this.#asked = 0;
-    await Promise.all(
-      [...this.#open].map((transport) => new Promise<void>((over) => this.#ask(transport, over))),
-    );
+    return [...this.#open].map((transport) => new Promise<void>((over) => this.#ask(transport, over)));
   }
 
   /** Connections that are open. */

@@ -4,6 +4,7 @@ import { silentLog } from '../log/index.ts';
 import type { WorkloadIdentity } from '../workload-identity/index.ts';
 import type { ProxyConfig, ProxyPorts } from './config.ts';
 import { startProxy, type Proxy } from './proxy.ts';
+import { StandingRequests } from './standing-requests.ts';
 import { chooseTransport } from './transport/choose.ts';
 import { WarmUpControlPlane } from './warm-up-control-plane.ts';
 import { WarmUpApp, WarmUpClient } from './warm-up-ends.ts';
@@ -37,8 +38,11 @@ export interface WarmUpLimits {
 export interface WarmedUp {
   /** Requests that were answered. */
   readonly answered: number;
-  /** The requests that stand are answered, and asked anew: what they hold is as the code of now makes it. Resolves when they stand again. */
-  readonly again: () => Promise<void>;
+  /**
+   * The requests that stand are answered, and asked anew: what they hold is as the code of now makes it. @returns whether they stand again: not, for good, once the connection between the two sides
+   * of the second proxy has ended, as by its age
+   */
+  readonly again: () => Promise<boolean>;
   /** Ends what stays. */
   readonly end: () => Promise<void>;
 }
@@ -81,19 +85,14 @@ export async function warmUp(
     const proxy = await secondProxy(config, identity, ports, new WarmUpControlPlane(endpoint));
     const timer = setTimeout(stop, GIVE_UP_MS);
     const answered = await client.run(HOST, ports.outbound, CONNECTIONS);
-    let answers = client.askAgain();
-    await app.standStill(client.open);
+    const standing = new StandingRequests(client, app);
+    await standing.ask();
     clearTimeout(timer);
     app.stopListening();
     proxy.stopListening();
     return {
       answered,
-      async again() {
-        app.goOn();
-        await answers;
-        answers = client.askAgain();
-        await app.standStill(client.open);
-      },
+      again: () => standing.again(),
       end() {
         stop();
         return proxy.drain();
