@@ -57,17 +57,14 @@ await describe('pods as processes', async () => {
             image: 'sh',
             args: [living('main')],
             env,
+            // Told by the status, which is watched: the file would be looked at too early, and never again.
+            readinessProbe: { exec: { command: ['grep', '-q', 'main up', path] }, periodSeconds: 1 },
             lifecycle: { preStop: { exec: { command: ['sh', '-c', 'echo main preStop >> $LOG'] } } },
           },
         ],
       }),
     );
-    await until(
-      cluster.loopback,
-      'pods',
-      'order',
-      (object) => isPodReady(object) && read().includes('main up'),
-    );
+    await until(cluster.loopback, 'pods', 'order', isPodReady);
     const { initContainerStatuses = [] } = statusOf('order');
     assert.deepEqual(
       initContainerStatuses.map((c) => [c.name, c.ready, c.started]),
