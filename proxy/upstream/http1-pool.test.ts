@@ -6,25 +6,36 @@ import { Exchange, type RequestSink } from '../message.ts';
 import { setSpan } from '../span.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
 import { NOBODY } from '../testing/nobody.ts';
-import { TimerWheel } from '../transport/timers.ts';
+import { type Timer, TimerWheel } from '../transport/timers.ts';
 import type { Connected } from './connect.ts';
 import { Http1Pool, IDLE_MS, STARVED_MS } from './http1-pool.ts';
 import type { Waiter } from './upstream.ts';
 
 const ANSWER = Buffer.from('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
 
+class CountingWheel extends TimerWheel {
+  armed = 0;
+
+  override arm(timer: Timer, ms: number): void {
+    this.armed++;
+    super.arm(timer, ms);
+  }
+}
+
 /** A pool whose dials end when the test says so, in the order in which they were begun; `free` descriptors are left. */
 function harness() {
   let now = 0;
   const left = { free: 2 };
-  const timers = new TimerWheel(() => now);
+  /** Dials that have begun do not end while it is true. */
+  const dials = { hang: false };
+  const timers = new CountingWheel(() => now);
   const told: string[] = [];
   const transports: FakeTransport[] = [];
   const pool = new Http1Pool({
     timers,
     responses: NOBODY,
     connect: (_carries, callback) => {
-      queueMicrotask(() => callback(dialled()));
+      if (!dials.hang) queueMicrotask(() => callback(dialled()));
       return () => {};
     },
   });
@@ -56,7 +67,7 @@ function harness() {
       await Promise.resolve();
     }
   };
-  return { left, pool, told, transports, wait, pass };
+  return { left, dials, timers, pool, told, transports, wait, pass };
 }
 
 function ask(x: Exchange, sink: RequestSink): void {
@@ -104,6 +115,20 @@ test('for a while: then they are told that it is this proxy, not the server; one
   await pass(300);
   assert.deepEqual(told, ['a overloaded']);
   assert.ok(pool.unused);
+});
+
+test('a pool that is closed while one that waits is tried once more looks no more', async () => {
+  const { left, dials, timers, pool, wait, pass } = harness();
+  left.free = 0;
+  wait('a');
+  await pass(50);
+  dials.hang = true;
+  await pass(200);
+  pool.destroy();
+  await pass(200);
+  const { armed } = timers;
+  await pass(2 * STARVED_MS);
+  assert.equal(timers.armed, armed);
 });
 
 test('a connection that nobody uses is closed on time, however often others are used', async () => {

@@ -85,7 +85,10 @@ export class Http1Pool implements Pool {
   /** Closes at once, and takes nothing new. */
   destroy(): void {
     this.#closed = true;
-    for (const cancel of this.#dials.values()) cancel();
+    for (const [waiter, cancel] of this.#dials) {
+      this.#starved.delete(waiter);
+      cancel();
+    }
     this.#dials.clear();
     for (const transport of this.#open.values()) transport.destroy();
   }
