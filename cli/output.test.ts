@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as yaml from 'js-yaml';
-import { mark, type Output, renderObjects, step, table } from './output.ts';
+import { mark, type Output, renderObjects, step, table, wantsColours } from './output.ts';
 
 function recorder(): Output & { text: string } {
   return {
@@ -54,4 +54,12 @@ test('a step tells how it ended, and lets the failure through', async () => {
 test('marks are coloured only where that is asked for', () => {
   assert.equal(mark('warning', false), '‼');
   assert.notEqual(mark('warning', true), '‼');
+});
+
+test('colours only on a terminal, and where nobody asks for none', () => {
+  const terminal = { isTTY: true };
+  assert.equal(wantsColours(terminal, {}), true);
+  assert.equal(wantsColours(terminal, { NO_COLOR: '' }), true);
+  assert.equal(wantsColours(terminal, { NO_COLOR: '1' }), false);
+  assert.equal(wantsColours({}, {}), false);
 });

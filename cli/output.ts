@@ -9,10 +9,15 @@ export interface Output {
   readonly interactive: boolean;
 }
 
+/** NO_COLOR counts when it is not empty (no-color.org). */
+export function wantsColours(stream: { readonly isTTY?: boolean }, env = process.env): boolean {
+  return stream.isTTY === true && (env['NO_COLOR'] ?? '') === '';
+}
+
 export const standardOutput: Output = {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
-  interactive: process.stderr.isTTY && process.env['NO_COLOR'] === undefined,
+  interactive: wantsColours(process.stderr),
 };
 
 /** For work whose steps are not worth telling. */

@@ -6,7 +6,7 @@ import { defineCommand } from '../define-command.ts';
 import { parseDuration } from '../durations.ts';
 import { EXIT_USER, UserError } from '../errors.ts';
 import type { GlobalArguments } from '../options.ts';
-import { standardOutput } from '../output.ts';
+import { standardOutput, wantsColours } from '../output.ts';
 
 interface CheckArguments extends GlobalArguments {
   output: 'table' | 'short' | 'json';
@@ -51,9 +51,8 @@ export const checkCommand = defineCommand<CheckArguments>({
     }
     const wait = parseDuration(args.wait, 'wait');
     const cluster = once(() => openCluster(args));
-    const coloured = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
     const printer = new CheckPrinter((text) => standardOutput.out(text), {
-      coloured,
+      coloured: wantsColours(process.stdout),
       onlyProblems: args.output === 'short',
     });
     const isJson = args.output === 'json';

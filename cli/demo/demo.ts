@@ -90,7 +90,7 @@ function tellKept(dir: string, output: Output): void {
 
 /** Ends everything and removes what the demo has made; a folder that was there before stays. */
 async function remove({ clusters }: DemoSite, folder: DemoFolder): Promise<void> {
-  // The one that asks first: else its last requests wait out the seconds that a proxy gives an endpoint to come back.
+  // East before west, since its client asks there: else its last requests wait out the seconds that a proxy gives an endpoint to come back.
   for (const { state } of clusters.toSorted((a, b) => a.name.localeCompare(b.name))) {
     await deleteEmbeddedCluster(state);
   }
