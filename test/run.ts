@@ -1,11 +1,10 @@
 /**
  * What `npm test` runs: lint, type check and format check side by side, then every `*.test.ts` by Node's test runner.
- * `node test/run.ts [--tests-only] [path …]` runs less.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
+import { readCommandLine } from './testing/command-line.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** Every test file is a process of its own, and many start others: each module is stripped and compiled once for all of them. The folder is the one that the command uses, too. */
@@ -35,9 +34,13 @@ const TIMEOUT_MS = 300_000;
 /** Test files side by side. Many wait for processes and timers of their own, so that two keep two cores busy. */
 const CONCURRENCY = 2;
 
-const { values, positionals } = parseArgs({
-  options: { 'tests-only': { type: 'boolean', default: false } },
-  allowPositionals: true,
+const USAGE = `usage: npm test -- [options] [path ...]
+  --tests-only  without lint, type check and format check
+  path          of a test file: these alone. Default: every *.test.ts
+`;
+
+const { values, positionals } = readCommandLine(USAGE, {
+  'tests-only': { type: 'boolean', default: false },
 });
 const checksPassed = values['tests-only'] || (await runChecks());
 const testsPassed = runTests(positionals);

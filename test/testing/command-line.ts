@@ -8,23 +8,38 @@ export type OptionValues<T extends ParseArgsOptionsConfig> = ReturnType<
   typeof parseArgs<{ options: T }>
 >['values'];
 
+/** Options, and what stands beside them. */
+export interface CommandLine<T extends ParseArgsOptionsConfig> {
+  readonly values: OptionValues<T>;
+  readonly positionals: readonly string[];
+}
+
 /**
- * The options that a tool of the project was started with; none has arguments beside them. `--help` prints the usage and ends the process; what cannot be read ends it with what is wrong and
+ * What a tool of the project was started with. `--help` prints the usage and ends the process; what cannot be read ends it with what is wrong and
  * the usage, before anything is begun.
  */
-export function readOptions<const T extends ParseArgsOptionsConfig>(
+export function readCommandLine<const T extends ParseArgsOptionsConfig>(
   usage: string,
   options: T,
-): OptionValues<T> {
+  allowPositionals = true,
+): CommandLine<T> {
   if (process.argv.includes('--help') || process.argv.includes('-h')) {
     process.stdout.write(usage);
     process.exit();
   }
   try {
-    return parseArgs({ options }).values;
+    return parseArgs({ options, allowPositionals });
   } catch (error) {
     return refuse(error instanceof Error ? error.message : String(error), usage);
   }
+}
+
+/** The same of a tool that has options alone. */
+export function readOptions<const T extends ParseArgsOptionsConfig>(
+  usage: string,
+  options: T,
+): OptionValues<T> {
+  return readCommandLine(usage, options, false).values;
 }
 
 /** The value of an option as a whole number of at least `least`. */
