@@ -62,6 +62,11 @@ export class Processes {
     await ended([...this.#children]);
   }
 
+  /** The same where nobody can wait for it. */
+  tellAll(): void {
+    for (const child of this.#children) child.kill('SIGTERM');
+  }
+
   #startNode(role: Role, args: readonly string[], env: NodeJS.ProcessEnv, more: 'ipc'[]): ChildProcess {
     const [first = process.execPath, ...rest] = pinned(role, [process.execPath, ...args]);
     return this.#keep(spawn(first, rest, { env, stdio: ['ignore', 'ignore', 'inherit', ...more] }));

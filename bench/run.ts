@@ -62,6 +62,9 @@ const nodeArgs = words(options['node-args']);
 const otherArgs = options['compare-node-args'];
 const builds: Build[] = [];
 let removeTree = (): void => {};
+/** Of the group that is being measured. */
+let running: Processes | undefined;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, interrupted);
 try {
   builds.push(await build('isthmus', folder, nodeArgs));
   if (options.compare !== undefined) {
@@ -75,8 +78,19 @@ try {
   for (const { name, only } of cases) await play(name, only, all);
   if (options.json) report.note(report.json());
 } finally {
+  clear();
+}
+
+function clear(): void {
   removeTree();
   rmSync(folder, { recursive: true, force: true });
+}
+
+/** Without waiting: whoever waits for a child here would be told that it has failed. */
+function interrupted(_signal: NodeJS.Signals, number: number): void {
+  running?.tellAll();
+  clear();
+  process.exit(128 + number);
 }
 
 function words(line: string): string[] {
@@ -102,6 +116,7 @@ function caseOf(wanted: string): { name: string; only: string } {
 async function play(name: string, only: string, ours: readonly Build[]): Promise<void> {
   const own = mkdtempSync(join(folder, `${name}-`));
   const processes = new Processes();
+  running = processes;
   try {
     const { name: load, drive } = generator(processes, own);
     report.note(`\n${name}: load by ${load}, ${rounds} rounds`);
