@@ -91,11 +91,11 @@ export class SpareMemory {
     this.#rehearsal = undefined;
     try {
       await again();
+      this.#try(() => this.#collect());
     } catch {
-      // It would fail again.
-      return;
+      // What it lacked may be there when the process has grown by as much again, and not a second later.
+      this.#try(() => void (this.#collected = this.#memory.anonymous()));
     }
-    this.#try(() => this.#collect());
     this.#rehearsal = again;
   }
 
