@@ -53,18 +53,28 @@ const create = defineCommand<NamedArguments>({
     }),
 });
 
-const remove = defineCommand<NamedArguments>({
-  command: 'delete <name>',
-  describe: 'End an embedded cluster with its pods, and remove its data and its context',
-  builder: named,
+const remove = defineCommand<ClusterArguments & { names: string[] }>({
+  command: 'delete <names..>',
+  describe: 'End embedded clusters with their pods, and remove their data and contexts',
+  builder: (yargs) =>
+    yargs
+      .positional('names', { type: 'string', array: true, demandOption: true, describe: 'Names of clusters' })
+      .options(dataDir),
   handler: async (args) => {
-    const cluster = await findEmbeddedCluster(args.dataDir, args.name);
-    // A cluster that has never been ready has none.
-    const config = await readFile(cluster.kubeconfig, 'utf8').catch(() => undefined);
-    await step(standardOutput, `delete cluster ${args.name}`, () => deleteEmbeddedCluster(cluster));
-    if (config !== undefined) await removeFromKubeconfig(config, args.kubeconfig);
+    // All are looked up before the first one ends: a name that is mistyped ends none.
+    const clusters = await Promise.all(
+      [...new Set(args.names)].map((name) => findEmbeddedCluster(args.dataDir, name)),
+    );
+    for (const cluster of clusters) await removeCluster(cluster, args.kubeconfig);
   },
 });
+
+async function removeCluster(cluster: EmbeddedClusterState, kubeconfigFile?: string): Promise<void> {
+  // A cluster that has never been ready has none.
+  const config = await readFile(cluster.kubeconfig, 'utf8').catch(() => undefined);
+  await step(standardOutput, `delete cluster ${cluster.name}`, () => deleteEmbeddedCluster(cluster));
+  if (config !== undefined) await removeFromKubeconfig(config, kubeconfigFile);
+}
 
 const list = defineCommand<ClusterArguments & { output: string | undefined }>({
   command: 'list',

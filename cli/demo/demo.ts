@@ -81,8 +81,7 @@ function tellKept(dir: string, output: Output): void {
       `  export KUBECONFIG=${config('east')}:${config('west')}`,
       '  kubectl --context east get pods -A',
       '  npx isthmus check --context east',
-      `  npx isthmus cluster delete east --data-dir ${clusters}`,
-      `  npx isthmus cluster delete west --data-dir ${clusters}`,
+      `  npx isthmus cluster delete east west --data-dir ${clusters}`,
       '',
     ].join('\n'),
   );

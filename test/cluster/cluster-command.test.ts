@@ -55,10 +55,17 @@ suite('isthmus cluster', { concurrency: true }, () => {
     await access.client.get(resources.configMaps, 'default', 'kept');
     const shown = await cluster('kubeconfig', 'one');
     assert.match(shown.stdout, /current-context: one/);
-    const deleted = await cluster('delete', 'one');
+    const second = await cluster('create', 'two');
+    t.after(async () => void (await cluster('delete', 'two')));
+    assert.equal(second.code, 0, second.stderr);
+    const mistyped = await cluster('delete', 'one', 'tow', 'two');
+    assert.equal(mistyped.code, 1);
+    assert.match(mistyped.stderr, /there is no cluster "tow"/);
+    assert.match((await cluster('list')).stdout, /one +Running[^]*two +Running/);
+    const deleted = await cluster('delete', 'one', 'two', 'one');
     assert.equal(deleted.code, 0, deleted.stderr);
     assert.deepEqual(await readdir(data), []);
-    assert.ok(!(await readFile(env.KUBECONFIG, 'utf8')).includes('one'));
+    assert.doesNotMatch(await readFile(env.KUBECONFIG, 'utf8'), /one|two/);
   });
 
   test('names that are none, clusters that are not there and folders of others are refused', async (t) => {
