@@ -40,6 +40,30 @@ test("an unknown command is the user's mistake: exit code 1, no stack", () => {
   assert.doesNotMatch(stderr, /\n\s+at /);
 });
 
+test('a context may have the name of a command', () => {
+  const { status, stderr } = isthmus([
+    '--context',
+    'check',
+    'gateways',
+    '--kubeconfig',
+    '/nonexistent/config',
+  ]);
+  assert.equal(status, 1);
+  assert.match(stderr, /kubeconfig \/nonexistent\/config cannot be read/);
+});
+
+test('what is missing is looked up in the help of its command', () => {
+  for (const [args, help] of [
+    [['link'], 'isthmus link --help'],
+    [['cluster', 'create'], 'isthmus cluster --help'],
+    [['constructor'], 'isthmus --help'],
+  ] as const) {
+    const { status, stderr } = isthmus([...args]);
+    assert.equal(status, 1);
+    assert.ok(stderr.endsWith(`See \`${help}\`.\n`), stderr);
+  }
+});
+
 test("a flag without its value is the user's mistake, and begins nothing", () => {
   for (const flag of ['--for', '--data-dir']) {
     const { status, stdout, stderr } = isthmus(['demo', flag]);

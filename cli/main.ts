@@ -34,9 +34,16 @@ function report(error: unknown): number {
   return EXIT_OURS;
 }
 
-/** The command that the arguments name; all of them for help, completion, or a name that is none. */
-function needed(args: readonly string[]): (() => Promise<unknown>)[] {
-  const load = commands[args.find((arg) => !arg.startsWith('-')) ?? ''];
+/** The command that the arguments name, if it is one: what stands behind a flag of all commands is its value, whatever it is called. */
+function namedCommand(args: readonly string[]): string | undefined {
+  const isValue = (at: number): boolean => Object.hasOwn(globalOptions, args[at - 1]?.slice(2) ?? '');
+  const name = args.find((arg, at) => !arg.startsWith('-') && !isValue(at));
+  return name !== undefined && Object.hasOwn(commands, name) ? name : undefined;
+}
+
+/** What has to be loaded for a command; all of them for help, completion, or a name that is none. */
+function needed(command: string | undefined): (() => Promise<unknown>)[] {
+  const load = commands[command ?? ''];
   return load === undefined ? Object.values(commands) : [load];
 }
 
@@ -52,6 +59,7 @@ process.stderr.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 const args = hideBin(process.argv).map((arg) => (arg === '-' ? STANDARD_INPUT : arg));
+const command = namedCommand(args);
 const parser = yargs(args)
   .scriptName('isthmus')
   .usage(
@@ -69,11 +77,12 @@ const parser = yargs(args)
   .fail((message, error) => {
     // What yargs throws itself is about the arguments, too.
     if (error !== undefined && error.name !== 'YError') throw error;
-    throw new UserError(error?.message ?? message, 'See `isthmus --help`.');
+    const asked = ['isthmus', ...(command === undefined ? [] : [command]), '--help'];
+    throw new UserError(error?.message ?? message, `See \`${asked.join(' ')}\`.`);
   });
 
 try {
-  for (const load of needed(args)) parser.command((await load()) as CommandModule);
+  for (const load of needed(command)) parser.command((await load()) as CommandModule);
   await parser.parseAsync();
 } catch (error) {
   process.exitCode = report(error);
