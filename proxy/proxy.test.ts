@@ -236,6 +236,26 @@ describe('a pair of sidecars', () => {
     assert.ok((await metricSum(server.ip, 'tcp_open_connections', 'peer="src"')) >= 1);
   });
 
+  test('what the control plane says anew of an endpoint is in the labels from then on, by the same connection', async () => {
+    const connections = () => metricSum(client.ip, 'tcp_open_total', 'peer="dst"');
+    const requests = (locality: string) =>
+      metricSum(client.ip, 'request_total', 'authority="zoned.shop:80"', `dst_zone_locality="${locality}"`);
+    const tell = (locality: string) => {
+      const endpoint = { ...meshedEndpoint(server, app.port), labels: { zone_locality: locality } };
+      east.controlPlane.setService('zoned.shop:80', [endpoint]);
+    };
+    tell('remote');
+    await ask(client.ip, 'http://zoned.shop/');
+    const before_ = await connections();
+    const told = east.controlPlane.untilTold('zoned.shop:80');
+    tell('local');
+    await told;
+    await ask(client.ip, 'http://zoned.shop/');
+    assert.equal(await requests('local'), 1);
+    assert.equal(await requests('remote'), 1);
+    assert.equal(await connections(), before_);
+  });
+
   test('clients and apps that stall do not hold others up', async () => {
     const endless: ServerResponse[] = [];
     const slow = await startApp(mesh, server.ip, (incoming, response) => {

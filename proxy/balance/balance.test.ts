@@ -42,6 +42,7 @@ function harness(random: () => number = () => 0.5) {
   const time = manualClock();
   const open = new Set<string>();
   const trying = new Map<string, Reached>();
+  const relabelled: [key: string, labels: Readonly<Record<string, string>>][] = [];
   const upstream = (address: string): Upstream => ({
     take: () => undefined,
     wait() {},
@@ -68,13 +69,14 @@ function harness(random: () => number = () => 0.5) {
       open.add(e.key);
       return { upstream: upstream(e.address), key: e.key };
     },
+    relabel: ({ key }, { labels }) => relabelled.push([key, labels]),
     close({ key }) {
       assert.ok(open.delete(key), `${key} closed without being open`);
     },
     onPicker() {},
   });
   const ready = () => balancer.picker.candidates.map((c) => c.endpoint.address).sort();
-  return { balancer, time, open, ready, trying, tell };
+  return { balancer, time, open, ready, trying, tell, relabelled };
 }
 
 test('the average jumps to a worse time at once and decays towards a better one', () => {
@@ -135,6 +137,18 @@ test('a weight that changes counts at once, and the endpoint stays the same', ()
   const [after] = balancer.picker.candidates;
   assert.equal(after, before);
   assert.equal(after?.weight, 0.25);
+});
+
+test('labels that change reach what the owner keeps, once, and the endpoint stays the same', () => {
+  const { balancer, relabelled } = harness(() => 0.5);
+  const labels = { zone_locality: 'remote' };
+  balancer.update([{ ...at(1), labels }, at(2)]);
+  const before = balancer.picker.candidates;
+  balancer.update([{ ...at(1), labels: { ...labels } }, at(2)]);
+  assert.deepEqual(relabelled, []);
+  balancer.update([{ ...at(1), labels: { zone_locality: 'local' } }, at(2)]);
+  assert.deepEqual(relabelled, [[at(1).key, { zone_locality: 'local' }]]);
+  assert.deepEqual(balancer.picker.candidates, before);
 });
 
 test('a picker without the one that failed never gives it', () => {

@@ -33,6 +33,8 @@ export interface BalancerOptions<R extends Destination> {
   random: () => number;
   /** Opens what belongs to a new endpoint. */
   open: (endpoint: Endpoint) => R;
+  /** The endpoint is told with other labels: the resource takes them over. */
+  relabel?: (resource: R, endpoint: Endpoint) => void;
   /** Gives it back. Requests in flight there go on. */
   close: (resource: R) => void;
   /** A new picker stands. */
@@ -73,11 +75,15 @@ export class Balancer<R extends Destination> {
   update(endpoints: Iterable<Endpoint>): void {
     const wanted = new Map([...endpoints].map((endpoint) => [endpoint.key, endpoint]));
     for (const [key, known] of this.#endpoints) if (!wanted.has(key)) this.#remove(key, known);
-    const { now, random, open } = this.#options;
+    const { now, random, open, relabel } = this.#options;
     for (const [key, endpoint] of wanted) {
       const known = this.#endpoints.get(key);
       if (known !== undefined) {
+        const before = known.endpoint;
         known.endpoint = endpoint;
+        if (before !== endpoint && !isDeepStrictEqual(before.labels, endpoint.labels)) {
+          relabel?.(known.resource, endpoint);
+        }
         continue;
       }
       const added = new BalancedEndpoint(endpoint, open(endpoint), now(), random);

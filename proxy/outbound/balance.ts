@@ -37,8 +37,9 @@ export const QUEUE_CAPACITY = 10_000;
 /** What a target keeps for each of its endpoints. */
 export interface Reach extends Destination {
   readonly upstream: Upstream;
-  readonly endpoint: Endpoint;
-  readonly cells: HttpCells;
+  /** As it was told last: its labels may become others. */
+  endpoint: Endpoint;
+  cells: HttpCells;
   /** The fields that tell the peer's proxy where to go: made once. */
   readonly port: LastingField;
   readonly target: LastingField | undefined;
@@ -49,8 +50,8 @@ export interface BalanceOptions {
   /** The route of a request that came before it was known: the request may be handed over to another backend. */
   late: (attempt: Attempt) => void;
   release: (reach: Reach) => void;
-  /** Endpoints, retries, ejections. The cells of the latter two are asked for when there are any, as most targets have none. */
-  metrics: Pick<TargetMetrics, 'endpoints' | 'queued' | 'queue' | 'retries' | 'ejections'>;
+  /** Requests by endpoint, endpoints, retries, ejections. The cells of the latter two are asked for when there are any, as most targets have none. */
+  metrics: Pick<TargetMetrics, 'reach' | 'endpoints' | 'queued' | 'queue' | 'retries' | 'ejections'>;
   /** ms that requests wait for an endpoint before all of them fail, where no policy says. */
   failFastMs: number;
   /** Requests under way, of all targets. */
@@ -96,6 +97,10 @@ export class Balance extends Dispatch {
       now: options.now,
       random: options.random,
       open: options.reach,
+      relabel: (reach, one) => {
+        reach.endpoint = one;
+        reach.cells = options.metrics.reach(one);
+      },
       close: options.release,
       onPicker: (picker) => {
         const ready = picker.candidates.length;

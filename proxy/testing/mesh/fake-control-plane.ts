@@ -178,7 +178,9 @@ export class FakeControlPlane {
 
   #sendEndpoints(stream: Stream): void {
     const wanted = this.#services.get(stream.path)?.endpoints ?? [];
-    const removed = stream.sent.filter((old) => !wanted.includes(old));
+    // What is only told anew is never removed: its connections stay.
+    const kept = new Set(wanted.map(({ address, port }) => `${address} ${port}`));
+    const removed = stream.sent.filter(({ address, port }) => !kept.has(`${address} ${port}`));
     const added = wanted.filter((one) => !stream.sent.includes(one));
     const isFirst = stream.sent.length === 0 && added.length === 0;
     stream.sent = wanted;
