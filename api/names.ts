@@ -219,6 +219,7 @@ export const label = {
   mirroredService: 'mirror.linkerd.io/mirrored-service',
   mirrorCluster: 'mirror.linkerd.io/cluster-name',
   mirroredGateway: 'mirror.linkerd.io/mirrored-gateway',
+  zone: 'topology.kubernetes.io/zone',
   sliceServiceName: 'kubernetes.io/service-name',
   sliceManagedBy: 'endpointslice.kubernetes.io/managed-by',
 } as const;

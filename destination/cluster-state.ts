@@ -24,6 +24,7 @@ export interface ClusterReader {
   /** The living pod that holds the address as its own (not its node's). */
   podByIp(ip: string): WorkloadPod | undefined;
   namespace(name: string): Namespace | undefined;
+  zoneOfNode(name: string): string | undefined;
   policy<K extends PolicyKind>(kind: K, namespace: string, name: string): PolicyKinds[K] | undefined;
   /** By one of the kind's terms (`policy/kinds.ts`), in the order of their keys. */
   policies<K extends PolicyKind>(kind: K, term: string): PolicyKinds[K][];
@@ -40,6 +41,7 @@ export class ClusterState {
   readonly #sliceOwners = new Map<string, string>();
   readonly #pods = new Map<string, WorkloadPod>();
   readonly #namespaces = new Map<string, Namespace>();
+  readonly #zones = new Map<string, string>();
   readonly #podsByIp = new Map<string, Map<string, WorkloadPod>>();
   readonly #servicesByIp = new Map<string, Map<string, Service>>();
   readonly #policies = policyIndexes();
@@ -89,6 +91,13 @@ export class ClusterState {
     this.#changed(`namespace:${name}`);
   }
 
+  /** Nodes tell of themselves all the time: nothing changes unless the zone does. */
+  setZone(node: string, zone: string | undefined): void {
+    if (this.#zones.get(node) === zone) return;
+    put(this.#zones, node, zone);
+    this.#changed(`zone:${node}`);
+  }
+
   setPolicy<K extends PolicyKind>(kind: K, key: string, object: PolicyKinds[K] | undefined): void {
     const terms = this.#policies[kind].set(key, object);
     this.#changed(`${kind}:${key}`);
@@ -127,6 +136,10 @@ export class ClusterState {
       namespace: (name) => {
         use(`namespace:${name}`);
         return this.#namespaces.get(name);
+      },
+      zoneOfNode: (name) => {
+        use(`zone:${name}`);
+        return this.#zones.get(name);
       },
       policy: (kind, namespace, name) => {
         use(`${kind}:${namespace}/${name}`);

@@ -156,6 +156,7 @@ test('a meshed pod has its identity, its inbound port and its labels', () => {
   assert.equal(address.protocolHint.opaqueTransport?.inboundPort, 4143);
   assert.deepEqual(address.metricLabels, {
     pod: 'web-5d-x',
+    zone_locality: 'unknown',
     deployment: 'web',
     serviceaccount: 'web',
     control_plane_ns: 'isthmus',
@@ -453,11 +454,12 @@ test('what is no Service ends with InvalidArgument: a name outside, a domain tha
   assert.equal(stream.codes[0], grpcStatus.invalidArgument);
 });
 
-test('one computation serves all that ask for the same Service, and ends with the last', () => {
+test('one computation serves all that ask for the same Service from one node, and ends with the last', () => {
   const { views, get, state } = setUp();
   state.setService('shop/web', service('web'));
   const streams = ['web:80', 'WEB.shop.svc:80', 'web.shop.svc.cluster.local.:80'].map(get);
-  assert.equal(views.size, 1);
+  // The endpoints, and the zone of the clients.
+  assert.equal(views.size, 2);
   for (const stream of streams) stream.close();
   assert.equal(views.size, 0);
 });
@@ -501,7 +503,7 @@ test('a client that has stalled for long loses its stream, and no other does', (
   advance(1);
   assert.deepEqual(stalled.codes, [grpcStatus.resourceExhausted]);
   assert.deepEqual(healthy.codes, []);
-  assert.equal(views.size, 1);
+  assert.equal(views.size, 2);
 });
 
 test('a set of thousands goes in messages that a client takes', () => {

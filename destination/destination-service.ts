@@ -1,13 +1,15 @@
 import type { DestinationProfile, GetDestination, Update } from '../api/proto/gen/linkerd/destination_pb.js';
 import { GrpcError, grpcStatus } from '../workload-identity/index.ts';
-import { parseContextToken } from './context-token.ts';
-import { endpointSet, sameEndpointSet } from './endpoint-set.ts';
+import { parseContextToken, type WorkloadContext } from './context-token.ts';
+import { type EndpointSet, endpointSet, sameEndpointSet } from './endpoint-set.ts';
 import { endpointUpdates } from './endpoint-updates.ts';
-import { profileOf, sameProfile } from './profile.ts';
+import { profileOf, type ProfileResult, sameProfile } from './profile.ts';
 import type { ServerStream } from './server-stream.ts';
 import type { DestinationSettings } from './settings.ts';
-import { type StreamDeps, streamView } from './stream-view.ts';
+import { sharing, type StreamDeps, streamView } from './stream-view.ts';
 import { parseTarget, type Target } from './target.ts';
+import type { Views, Watch } from './views.ts';
+import { clientZone, endpointsForZone } from './zones.ts';
 
 /** `io.linkerd.proxy.destination.Destination`: where a name leads. Calls throw GrpcError for what can't be answered. */
 export interface DestinationService {
@@ -26,15 +28,12 @@ export function createDestinationService(
   return {
     get: (request, stream) => {
       const target = targetOf(request);
+      const client = parseContextToken(request.contextToken);
       streamView(
         deps,
         {
           method: 'Get',
-          key: `endpoints ${targetKey(target)}`,
-          computation: {
-            compute: (cluster) => endpointSet(target, cluster, settings),
-            equal: sameEndpointSet,
-          },
+          watch: (views, changed) => watchEndpoints(views, { target, client, settings }, changed),
           step: (before, after) => {
             if (after.kind === 'not-a-service') return { end: invalid(after.reason) };
             return {
@@ -52,16 +51,44 @@ export function createDestinationService(
         deps,
         {
           method: 'GetProfile',
-          key: `profile ${namespace ?? ''} ${targetKey(target)}`,
-          computation: {
+          watch: sharing(`profile ${namespace ?? ''} ${targetKey(target)}`, {
             compute: (cluster) => profileOf(target, namespace, cluster, settings),
             equal: sameProfile,
-          },
-          step: (_before, after) =>
+          }),
+          step: (_before, after: ProfileResult) =>
             after.kind === 'profile' ? { messages: [after.profile] } : { end: invalid(after.reason) },
         },
         stream,
       );
+    },
+  };
+}
+
+/** Endpoints are computed once for all clients; a client sees of them what its zone does. */
+function watchEndpoints(
+  views: Views,
+  of: { target: Target; client: WorkloadContext; settings: DestinationSettings },
+  changed: () => void,
+): Watch<EndpointSet> {
+  const { target, client, settings } = of;
+  const all = views.watch(
+    `endpoints ${targetKey(target)}`,
+    { compute: (cluster) => endpointSet(target, cluster, settings), equal: sameEndpointSet },
+    changed,
+  );
+  const { namespace = '', pod = '', nodeName = '' } = client;
+  const zone = views.watch(
+    nodeName === '' ? `zone of pod ${namespace}/${pod}` : `zone of node ${nodeName}`,
+    { compute: (cluster) => clientZone(client, cluster), equal: Object.is },
+    changed,
+  );
+  return {
+    get value() {
+      return endpointsForZone(all.value, zone.value);
+    },
+    close: () => {
+      all.close();
+      zone.close();
     },
   };
 }

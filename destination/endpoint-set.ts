@@ -93,7 +93,9 @@ export function addressEndpoint(
   const pod = cluster.podByIp(ip);
   if (pod === undefined) return plainEndpoint({ ip, port, opaque: settings.opaquePorts.includes(port) });
   const opaque = isOpaquePodPort(pod, cluster.namespace(pod.namespace), port, settings.opaquePorts, cluster);
-  return podEndpoint(pod, { ip, port, opaque }, settings);
+  const zone = pod.nodeName === undefined ? undefined : cluster.zoneOfNode(pod.nodeName);
+  const endpoint = podEndpoint(pod, { ip, port, opaque, zone }, settings);
+  return zone === undefined ? endpoint : { ...endpoint, zone };
 }
 
 function serviceLabels(service: Service): Record<string, string> {
@@ -199,10 +201,20 @@ function sliceEndpoint(
     });
   }
   const pod = slicePod(slice, entry, cluster);
-  if (pod === undefined) return plainEndpoint({ ip, port, opaque: context.opaque });
+  const place = placeOf(entry);
+  if (pod === undefined) return { ...plainEndpoint({ ip, port, opaque: context.opaque }), ...place };
   const namespace = cluster.namespace(pod.namespace);
   const opaque = context.opaque || isOpaquePodPort(pod, namespace, port, settings.opaquePorts, cluster);
-  return podEndpoint(pod, { ip, port, opaque, zone: entry.zone }, settings);
+  return { ...podEndpoint(pod, { ip, port, opaque, zone: entry.zone }, settings), ...place };
+}
+
+/** Where it is and whom it is for: of endpoints of the own cluster alone, since another's zones are its own. */
+function placeOf({ zone, hints }: SliceEndpoint): Pick<Endpoint, 'zone' | 'forZones'> {
+  const forZones = hints?.forZones?.map(({ name }) => name) ?? [];
+  return {
+    ...(zone === undefined ? {} : { zone }),
+    ...(forZones.length === 0 ? {} : { forZones }),
+  };
 }
 
 function slicePod(slice: EndpointSlice, entry: SliceEndpoint, cluster: ClusterReader) {

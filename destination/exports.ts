@@ -12,7 +12,7 @@ import { GrpcError, grpcStatus, type PeerIdentity } from '../workload-identity/i
 import type { ClusterReader } from './cluster-state.ts';
 import type { ServerStream } from './server-stream.ts';
 import type { DestinationSettings } from './settings.ts';
-import { type StreamDeps, streamView } from './stream-view.ts';
+import { sharing, type StreamDeps, streamView } from './stream-view.ts';
 
 /** `isthmus.control.v1.Exports`: what the gateway may serve. */
 export interface ExportsService {
@@ -28,8 +28,7 @@ export function createExportsService(deps: StreamDeps, settings: DestinationSett
         deps,
         {
           method: 'Exports.Watch',
-          key: 'exports',
-          computation: { compute: exportedServices, equal: sameExports },
+          watch: sharing('exports', { compute: exportedServices, equal: sameExports }),
           step: (_before, after) => ({ messages: [after] }),
         },
         stream,

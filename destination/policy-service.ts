@@ -9,7 +9,7 @@ import { ipText } from './ip-address.ts';
 import { outboundPolicy, type OutboundResult, sameOutboundPolicy } from './outbound-policy.ts';
 import type { ServerStream } from './server-stream.ts';
 import type { DestinationSettings } from './settings.ts';
-import { type Step, type StreamDeps, streamView } from './stream-view.ts';
+import { sharing, type Step, type StreamDeps, streamView } from './stream-view.ts';
 import { parseTarget, type Target } from './target.ts';
 
 /** ms that the policy of a pod which is not known is waited for, where its port may be closed. Less than proxies wait for a first answer, 1 s. */
@@ -44,11 +44,10 @@ export function createPolicyService(
         deps,
         {
           method: 'WatchPort',
-          key: `inbound ${workload.namespace}/${workload.pod} ${port}`,
-          computation: {
+          watch: sharing(`inbound ${workload.namespace}/${workload.pod} ${port}`, {
             compute: (cluster) => inboundPolicy(workload, port, cluster, settings),
             equal: sameInboundPolicy,
-          },
+          }),
           step: inboundStep,
         },
         stream,
@@ -68,12 +67,11 @@ export function createPolicyService(
         deps,
         {
           method: 'Watch',
-          key: `outbound ${namespace ?? ''} ${targetKey(target)}`,
-          computation: {
+          watch: sharing(`outbound ${namespace ?? ''} ${targetKey(target)}`, {
             compute: (cluster) => told(outboundPolicy(target, namespace, cluster, settings), logger),
             equal: sameOutboundPolicy,
-          },
-          step: (_before, after): Step<OutboundPolicy> => outboundStep(after),
+          }),
+          step: (_before, after: OutboundResult): Step<OutboundPolicy> => outboundStep(after),
         },
         stream,
       );

@@ -31,11 +31,18 @@ export interface StreamMetrics {
 export interface StreamedView<T, M> {
   /** Name of the gRPC method, for metrics. */
   method: string;
-  /** Key of the shared computation (`Views.watch`). */
-  key: string;
-  computation: Computation<T>;
+  /** Opens the watch of what is streamed: a share in a computation, mostly (`Views.watch`). */
+  watch: (views: Views, changed: () => void) => Watch<T>;
   /** From the value told last (undefined on a new stream) to the present one. */
   step: (before: T | undefined, after: T) => Step<M>;
+}
+
+/** A watch of the one computation of that key. */
+export function sharing<T>(
+  key: string,
+  computation: Computation<T>,
+): (views: Views, changed: () => void) => Watch<T> {
+  return (views, changed) => views.watch(key, computation, changed);
 }
 
 /**
@@ -66,9 +73,9 @@ class ViewStream<T, M> {
   }
 
   start(): void {
-    const { method, key, computation } = this.#view;
+    const { method, watch } = this.#view;
     this.#deps.metrics.opened(method);
-    this.#watch = this.#deps.views.watch(key, computation, () => this.#advance());
+    this.#watch = watch(this.#deps.views, () => this.#advance());
     this.#stream.onDrain(() => this.#drained());
     this.#stream.onClose(() => this.#close());
     this.#advance();

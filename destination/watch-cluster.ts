@@ -7,6 +7,7 @@ import type { KubernetesClient, Resource } from '../kubernetes/types.ts';
 import type { ClusterState } from './cluster-state.ts';
 import { type KindReading, POLICY_KINDS, type PolicyKind, policyKinds } from './policy/kinds.ts';
 import { followOptionalKind } from './policy/optional-kind.ts';
+import { watchNodes } from './watch-nodes.ts';
 import { trimPod } from './workload-pod.ts';
 
 /** The reflectors that keep a ClusterState like its cluster. */
@@ -17,7 +18,7 @@ export interface ClusterWatch {
   stop(): Promise<void>;
 }
 
-/** Starts to watch Services, EndpointSlices, Pods and Namespaces, and the policy kinds that the cluster has. */
+/** Starts to watch Services, EndpointSlices, Pods, Namespaces and the zones of Nodes, and the policy kinds that the cluster has. */
 export function watchCluster(
   client: KubernetesClient,
   state: ClusterState,
@@ -52,6 +53,7 @@ export function watchCluster(
     follow(resources.namespaces, (key, object) => state.setNamespace(key, object)),
     follow(resources.services, (key, object) => state.setService(key, object)),
     follow(resources.endpointSlices, (key, object) => state.setSlice(key, object)),
+    watchNodes(client, (name, zone) => state.setZone(name, zone), options),
     follow(resources.pods, (key, object) => state.setPod(key, object), trimPod),
   ];
   return {

@@ -11,6 +11,8 @@ export interface WorkloadPod {
   /** Canonical. */
   ips: readonly string[];
   hostNetwork: boolean;
+  /** Undefined: it has no place yet. */
+  nodeName: string | undefined;
   /** Succeeded or Failed: holds its address no more. */
   ended: boolean;
   /** RFC 3339; empty when unknown. */
@@ -44,6 +46,7 @@ export function workloadPod(pod: Pod): WorkloadPod {
       .map((ip) => canonicalIp(ip))
       .filter((ip) => ip !== undefined),
     hostNetwork: spec?.hostNetwork ?? false,
+    nodeName: spec?.nodeName,
     ended: pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed',
     createdAt: meta.creationTimestamp ?? '',
     serviceAccount: spec?.serviceAccountName ?? 'default',
@@ -114,7 +117,7 @@ export function trimPod(pod: Pod): Pod {
       ...(meta.annotations === undefined ? {} : { annotations: meshAnnotations(meta.annotations) }),
     },
     spec: {
-      ...keep(pod.spec ?? { containers: [] }, ['serviceAccountName', 'hostNetwork']),
+      ...keep(pod.spec ?? { containers: [] }, ['serviceAccountName', 'hostNetwork', 'nodeName']),
       containers: (pod.spec?.containers ?? []).map(trimContainer),
       initContainers: (pod.spec?.initContainers ?? []).map(trimInitContainer),
     },

@@ -10,6 +10,7 @@ import type {
   Lease,
   MutatingWebhookConfiguration,
   Namespace,
+  Node,
   Pod,
   PodDisruptionBudget,
   ReplicaSet,
@@ -45,6 +46,7 @@ function resource<T extends KubernetesObject>(
 /** The resources that Isthmus uses. */
 export const resources = {
   namespaces: resource<Namespace>('', 'v1', 'namespaces', 'Namespace', false),
+  nodes: resource<Node>('', 'v1', 'nodes', 'Node', false),
   pods: resource<Pod>('', 'v1', 'pods', 'Pod'),
   services: resource<Service>('', 'v1', 'services', 'Service'),
   secrets: resource<Secret>('', 'v1', 'secrets', 'Secret'),

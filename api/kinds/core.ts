@@ -15,6 +15,13 @@ export interface Namespace extends KubernetesObject {
   status?: { phase?: 'Active' | 'Terminating' };
 }
 
+export interface Node extends KubernetesObject {
+  status?: {
+    nodeInfo?: { kubeletVersion?: string };
+    conditions?: { type: string; status: string }[];
+  };
+}
+
 export interface ConfigMap extends KubernetesObject {
   data?: Record<string, string>;
   binaryData?: Record<string, string>;

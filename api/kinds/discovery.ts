@@ -8,6 +8,8 @@ export interface SliceEndpoint {
   hostname?: string;
   nodeName?: string;
   zone?: string;
+  /** Whom the cluster would have it serve. */
+  hints?: { forZones?: { name: string }[] | null };
   targetRef?: ObjectReference;
 }
 

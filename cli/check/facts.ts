@@ -8,6 +8,7 @@ import type {
   KubernetesObject,
   MutatingWebhookConfiguration,
   Namespace,
+  Node,
   Pod,
   Secret,
   Service,
@@ -44,21 +45,6 @@ export interface ClockReading {
   uncertaintyMs: number;
 }
 
-/** What `check` needs of a Node. */
-export interface Node extends KubernetesObject {
-  status?: {
-    nodeInfo?: { kubeletVersion?: string };
-    conditions?: { type: string; status: string }[];
-  };
-}
-
-const nodes: Resource<Node> = {
-  group: '',
-  version: 'v1',
-  plural: 'nodes',
-  kind: 'Node',
-  namespaced: false,
-};
 /** Objects of one page; a page of large Pods is some 5 MB. */
 const PAGE = 500;
 /** `creationTimestamp` counts whole seconds. */
@@ -135,7 +121,7 @@ export class Facts {
   }
 
   nodes(): Promise<Node[]> {
-    return this.#list('nodes', nodes);
+    return this.#list('nodes', resources.nodes);
   }
 
   namespaces(): Promise<Namespace[]> {

@@ -120,7 +120,7 @@ function antiAffinity({ podAntiAffinity }: InstallValues, name: string): Record<
     weight,
     podAffinityTerm: apart(topologyKey),
   });
-  const zones = preferred(50, 'topology.kubernetes.io/zone');
+  const zones = preferred(50, label.zone);
   const node = 'kubernetes.io/hostname';
   return podAntiAffinity === 'required'
     ? {

@@ -54,7 +54,7 @@ function policyRules(): PolicyRule[] {
 
 const CONTROL_PLANE_CLUSTER_RULES: PolicyRule[] = [
   { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
-  { apiGroups: [''], resources: ['services', 'pods'], verbs: FOLLOW },
+  { apiGroups: [''], resources: ['services', 'pods', 'nodes'], verbs: FOLLOW },
   { apiGroups: [''], resources: ['namespaces'], verbs: ['get', ...FOLLOW] },
   { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: FOLLOW },
   // An injected pod's event is told on the Deployment that owns its ReplicaSet.

@@ -139,7 +139,14 @@ export function pod(
 
 export function slice(
   of: string,
-  endpoints: { ip: string; pod?: string; ready?: boolean; hostname?: string }[],
+  endpoints: {
+    ip: string;
+    pod?: string;
+    ready?: boolean;
+    hostname?: string;
+    zone?: string;
+    forZones?: readonly string[];
+  }[],
   more: { name?: string; port?: number; portName?: string; addressType?: EndpointSlice['addressType'] } = {},
 ): EndpointSlice {
   const { name = `${of}-1`, port = 8080, portName = 'http', addressType = 'IPv4' } = more;
@@ -148,10 +155,12 @@ export function slice(
     addressType,
     ports: [{ name: portName, port, protocol: 'TCP' }],
     endpoints: nullWhenEmpty(
-      endpoints.map(({ ip, pod: target, ready = true, hostname }) => ({
+      endpoints.map(({ ip, pod: target, ready = true, hostname, zone, forZones }) => ({
         addresses: [ip],
         conditions: { ready },
         ...(hostname === undefined ? {} : { hostname }),
+        ...(zone === undefined ? {} : { zone }),
+        ...(forZones === undefined ? {} : { hints: { forZones: forZones.map((name) => ({ name })) } }),
         ...(target === undefined ? {} : { targetRef: { kind: 'Pod', name: target, namespace: 'shop' } }),
       })),
     ),

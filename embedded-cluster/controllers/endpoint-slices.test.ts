@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { silentLog } from '../../log/index.ts';
 import type { EndpointSlice, Pod, Service } from '../../api/kubernetes-types.ts';
+import { label } from '../../api/names.ts';
 import { createEventRecorder } from '../events.ts';
 import { showNotReady } from '../node/pod-recovery.ts';
 import { FakeClock, settle } from '../testing/fake-clock.ts';
@@ -69,6 +70,22 @@ await it('drops a pod whose labels do not match any more', async () => {
   await api.patch('pods', 'default', 'p', { metadata: { labels: { app: 'other' } } });
   await settle();
   assert.deepEqual(endpoints(), []);
+  await controller.stop();
+});
+
+await it('says the zone of the node, and a new one when the node gets another', async () => {
+  const { api, follow } = await world();
+  const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node', labels: { [label.zone]: 'a' } } };
+  await api.seed('nodes', node);
+  const zones = (): unknown[] =>
+    listAs<EndpointSlice>(api, SLICES).flatMap(({ endpoints }) => endpoints?.map(({ zone }) => zone) ?? []);
+  const controller = await follow();
+  assert.deepEqual(zones(), ['a']);
+  for (const zone of ['b', null]) {
+    await api.patch('nodes', undefined, 'node', { metadata: { labels: { [label.zone]: zone } } });
+    await settle();
+    assert.deepEqual(zones(), [zone ?? undefined]);
+  }
   await controller.stop();
 });
 

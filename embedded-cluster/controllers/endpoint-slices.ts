@@ -34,11 +34,23 @@ export function endpointSlices(context: ControllerContext): ControllerSpec {
     return [...selecting, ...showing];
   };
 
+  const zoneOf = (nodeName: string): string | undefined =>
+    client.get('nodes', undefined, nodeName)?.metadata.labels?.[label.zone];
+
+  /** Services whose slices say another zone of the node: it tells of itself all the time. */
+  const servicesInOldZone = ({ metadata: { name, labels } }: StoredObject): string[] =>
+    listAs<EndpointSlice>(client, SLICES)
+      .filter((slice) =>
+        slice.endpoints?.some(({ nodeName, zone }) => nodeName === name && zone !== labels?.[label.zone]),
+      )
+      .flatMap(serviceOfSlice);
+
   return {
     name: 'endpoint-slices',
     sources: [
       { resource: 'services', keys: (service) => [keyOf(service)] },
       { resource: 'pods', keys: servicesOf },
+      { resource: 'nodes', keys: servicesInOldZone },
       { resource: SLICES, keys: serviceOfSlice },
     ],
     async reconcile(key) {
@@ -56,7 +68,7 @@ export function endpointSlices(context: ControllerContext): ControllerSpec {
       if (Object.keys(service.spec?.selector ?? {}).length === 0 || service.spec?.type === 'ExternalName')
         return;
       const pods = client.list('pods', { namespace }).items.filter((pod) => selectsPod(service, pod));
-      const wanted = desiredSlices(service, pods);
+      const wanted = desiredSlices(service, pods, zoneOf);
       await replaceSlices(context, service, held as (StoredObject & EndpointSlice)[], wanted);
     },
   };
@@ -124,12 +136,19 @@ function isCurrent(
   );
 }
 
-/** The slices that a service is to have: one for each set of resolved ports, an empty one when it has no pods. */
-export function desiredSlices(service: Service, pods: readonly Pod[]): Wanted[] {
+/**
+ * The slices that a service is to have: one for each set of resolved ports, an empty one when it has no pods.
+ * @param zoneOf the zone of a node
+ */
+export function desiredSlices(
+  service: Service,
+  pods: readonly Pod[],
+  zoneOf: (nodeName: string) => string | undefined,
+): Wanted[] {
   const groups = new Map<string, Wanted>();
   const sorted = [...pods].sort((a, b) => ((a.metadata?.name ?? '') < (b.metadata?.name ?? '') ? -1 : 1));
   for (const pod of sorted) {
-    const endpoint = endpointOf(service, pod);
+    const endpoint = endpointOf(service, pod, zoneOf);
     if (endpoint === undefined) continue;
     const ports = slicePorts(service.spec?.ports ?? [], pod);
     const key = JSON.stringify(ports);
@@ -142,13 +161,18 @@ export function desiredSlices(service: Service, pods: readonly Pod[]): Wanted[] 
 }
 
 /** A pod as an endpoint; undefined while it has no address, and when it has ended. */
-function endpointOf(service: Service, pod: Pod): SliceEndpoint | undefined {
+function endpointOf(
+  service: Service,
+  pod: Pod,
+  zoneOf: (nodeName: string) => string | undefined,
+): SliceEndpoint | undefined {
   const { podIP, phase, conditions = [] } = pod.status ?? {};
   if (podIP === undefined || podIP === '' || phase === 'Succeeded' || phase === 'Failed') return undefined;
   const serving = conditions.some((c) => c.type === 'Ready' && c.status === 'True');
   const terminating = pod.metadata?.deletionTimestamp !== undefined;
   const ready = service.spec?.publishNotReadyAddresses === true || (serving && !terminating);
   const { hostname, subdomain, nodeName } = pod.spec ?? {};
+  const zone = nodeName === undefined ? undefined : zoneOf(nodeName);
   const {
     apiVersion: _,
     resourceVersion: __,
@@ -159,6 +183,7 @@ function endpointOf(service: Service, pod: Pod): SliceEndpoint | undefined {
     conditions: { ready, serving, terminating },
     ...(hostname !== undefined && subdomain === service.metadata?.name ? { hostname } : {}),
     ...(nodeName === undefined ? {} : { nodeName }),
+    ...(zone === undefined ? {} : { zone }),
     targetRef,
   };
 }

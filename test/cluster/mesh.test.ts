@@ -6,7 +6,7 @@ import { after, before, suite, test } from 'node:test';
 import * as yaml from 'js-yaml';
 import type { Link } from '../../api/isthmus-types.ts';
 import type { Condition, KubernetesObject, Pod, Service } from '../../api/kubernetes-types.ts';
-import { annotation, component, DEFAULT_MESH_NAMESPACE, label, object } from '../../api/names.ts';
+import { annotation, component, DEFAULT_MESH_NAMESPACE, label, object, port } from '../../api/names.ts';
 import { POLICY_GROUP } from '../../api/policy-types.ts';
 import type { ClusterAccess } from '../../cli/cluster-access.ts';
 import { startEmbeddedCluster, stopProcess } from '../../cli/clusters/embedded.ts';
@@ -22,7 +22,7 @@ import { applyLink, planLink, removeSourceSide, removeTargetSide, waitForLink } 
 import type { Output } from '../../cli/output.ts';
 import { createTrustFolder } from '../../cli/trust/trust-folder.ts';
 import type { ClientStats } from '../../examples/types.ts';
-import { resources } from '../../kubernetes/resources.ts';
+import { resourcePath, resources } from '../../kubernetes/resources.ts';
 import { KubernetesError } from '../../kubernetes/types.ts';
 import { linkerdWebhook } from '../install/linkerd.ts';
 import { readAuditLog } from '../rights/audit.ts';
@@ -293,6 +293,34 @@ suite('two linked clusters', () => {
     }
     for (const o of [CLIENT_OF_EAST, ...POLICY]) await deleteObject(west.access.client, o);
     for (const { access } of [east, west]) for (const o of ROUTES) await deleteObject(access.client, o);
+    await trafficFlows();
+  });
+
+  test('a node that gets a zone is seen in the metrics of those who ask endpoints there', async () => {
+    const { client } = west.access;
+    const [node] = (await client.list(resources.nodes)).items;
+    const name = node?.metadata?.name ?? '';
+    const local = async () => {
+      const labelSelector = `${label.component}=${component.gateway}`;
+      const { items } = await client.list(resources.pods, { namespace: NAMESPACE, labelSelector });
+      const answers = items.map(({ metadata }) =>
+        client.text(
+          resourcePath(resources.pods, NAMESPACE, `${metadata?.name}:${port.admin}`, 'proxy/metrics'),
+        ),
+      );
+      return (await Promise.all(answers)).some((text) =>
+        /^request_total\{.*dst_zone_locality="local"/m.test(text),
+      );
+    };
+    await trafficFlows();
+    assert.equal(await local(), false);
+    await client.mergePatch(resources.nodes, undefined, name, {
+      metadata: { labels: { [label.zone]: 'a' } },
+    });
+    await eventually('the zone of the endpoint', local);
+    await client.mergePatch(resources.nodes, undefined, name, {
+      metadata: { labels: { [label.zone]: null } },
+    });
     await trafficFlows();
   });
 

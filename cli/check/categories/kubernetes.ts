@@ -1,8 +1,8 @@
-import type { Lease } from '../../../api/kubernetes-types.ts';
+import type { Lease, Node } from '../../../api/kubernetes-types.ts';
 import { resources } from '../../../kubernetes/resources.ts';
 import { type Check, error, none, ok, type Verdict, warning } from '../check.ts';
 import { clockVerdict } from '../clock-verdict.ts';
-import { type Facts, type Node } from '../facts.ts';
+import type { Facts } from '../facts.ts';
 
 /** Native sidecars are on by default from 1.29. */
 const MINIMUM_MINOR = 29;

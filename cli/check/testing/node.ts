@@ -1,5 +1,5 @@
 import type { Lease } from '../../../api/kubernetes-types.ts';
-import type { Node } from '../facts.ts';
+import type { Node } from '../../../api/kubernetes-types.ts';
 
 /** A Lease's time, `agoMs` ago. */
 export function renewed(agoMs: number): string {
