@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { startWirePair, type WirePair } from './testing/mesh/wire-pair.ts';
 
@@ -99,6 +100,20 @@ for (const transport of ['fastest', 'streams'] as const)
       const answer = await wire.rest();
       assert.ok(answer.endsWith(`${END}onetwo`), answer);
       assert.doesNotMatch(answer, /transfer-encoding/);
+    });
+
+    test('HTTP/1.0: an answer that breaks off breaks the connection, whose end would make it whole', async () => {
+      const apps: Socket[] = [];
+      const name = await pair.service('torn', async (app) => {
+        await app.until(END);
+        apps.push(app.socket);
+        app.socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n');
+      });
+      const wire = await pair.dial();
+      wire.socket.write(get(name, '/', '', '1.0'));
+      assert.ok((await wire.until('body')).endsWith(`${END}body`));
+      apps[0]?.resetAndDestroy();
+      await assert.rejects(wire.rest(), /broken/);
     });
 
     test('HEAD, 204 and 304 have no body, whatever their head says of one', async () => {

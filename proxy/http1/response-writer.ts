@@ -20,6 +20,11 @@ export class ResponseWriter {
     this.#transport = transport;
   }
 
+  /** The end of the body under way, or of the last one, is that of the connection. */
+  get endsWithConnection(): boolean {
+    return this.#body.kind === 'close';
+  }
+
   /** A request has come. `close`: its response is the last. */
   begin(http10: boolean, close: boolean): void {
     this.headSent = false;

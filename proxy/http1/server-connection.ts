@@ -378,8 +378,8 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
     const response = this.#response;
     if (response.headSent) {
       this.#exchange = undefined;
-      // What broke on the other side breaks here: an orderly end would pass for a whole answer.
-      if (this.#state === 'tunnel') this.#transport.reset();
+      // A client that has seen nothing would take its connection for one that was closed before its request came, and ask again.
+      this.#transport.flush();
       this.#destroy();
       return;
     }
@@ -466,7 +466,9 @@ export class Http1ServerConnection implements TransportHandler, ResponseSink {
 
   #destroy(): void {
     this.#state = 'closing';
-    this.#transport.destroy();
+    // What broke on the other side, or was not taken on this one, breaks here: an orderly end would pass for a whole answer.
+    if (this.#response.endsWithConnection) this.#transport.reset();
+    else this.#transport.destroy();
   }
 
   /** Sends what is pending, then closes; what the client still sends is read and dropped, so that it gets the answer and not a reset. */
