@@ -16,11 +16,15 @@ export class ExportWatch {
   table: ExportTable = NOTHING;
   /** The control plane has told once. */
   known = false;
+  /** Resolves when it has. */
+  readonly told: Promise<void>;
   readonly #watch: Watch<ExportedServices>;
   #stopped = false;
 
   constructor(runtime: Runtime) {
     const { clock, random, destination, control, config, identity, log } = runtime;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.told = promise;
     this.#watch = new Watch<ExportedServices>({
       clock,
       random,
@@ -29,6 +33,7 @@ export class ExportWatch {
       message: (exported) => {
         this.table = exportTable(exported, config.clusterDomain);
         this.known = true;
+        resolve();
       },
       ended: (error) => {
         log.info({ error: error?.message }, 'the stream of exported services ended');

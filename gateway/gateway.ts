@@ -1,4 +1,5 @@
 import { port } from '../api/names.ts';
+import type { WorkloadIdentity } from '../workload-identity/index.ts';
 import {
   createPeers,
   createRuntime,
@@ -14,6 +15,7 @@ import {
   type MeshConfig,
   type Observers,
   type Peers,
+  type ProxyPorts,
   type Registry,
   type Runtime,
   type RuntimeOptions,
@@ -24,16 +26,30 @@ import { ExportWatch } from './exports.ts';
 /** A running gateway. */
 export interface Gateway {
   readonly registry: Registry;
+  readonly identity: WorkloadIdentity;
   /** The first certificate is there. */
   readonly certified: Promise<void>;
+  /** The control plane has told what is exported. Pending for ever where it never does. */
+  readonly told: Promise<void>;
+  /** Somebody has asked for a service: a probe is no work. */
+  readonly busy: boolean;
   /** Why it is not ready; undefined: it is. */
   unready(): string | undefined;
+  /** Takes no more connections, at its admin port neither. What is open goes on. */
+  stopListening(): void;
   /** Stops accepting, lets what is under way end within the grace, and closes. Resolves when all is closed. */
   drain(): Promise<void>;
 }
 
+/** Where a gateway listens. */
+export type GatewayPorts = Pick<ProxyPorts, 'inbound' | 'admin'>;
+
 /** Starts a gateway: its listener for other clusters and the admin port. Rejects when a port cannot be bound. */
-export async function startGateway(config: MeshConfig, options: RuntimeOptions): Promise<Gateway> {
+export async function startGateway(
+  config: MeshConfig,
+  options: RuntimeOptions,
+  ports: GatewayPorts = port,
+): Promise<Gateway> {
   const runtime = await createRuntime(config, options);
   const { ip } = config.pod;
   const exports = new ExportWatch(runtime);
@@ -49,13 +65,13 @@ export async function startGateway(config: MeshConfig, options: RuntimeOptions):
   const door = new Door(runtime, targets, exports, observing.observers, unready);
   const listener = await listenOn(
     ip,
-    port.inbound,
+    ports.inbound,
     (accepted) => door.acceptor.accept(accepted),
     listening(runtime),
   );
   const admin = await startAdmin({
     host: ip,
-    port: port.admin,
+    port: ports.admin,
     registry: runtime.registry,
     unready,
     env: process.env,
@@ -65,8 +81,17 @@ export async function startGateway(config: MeshConfig, options: RuntimeOptions):
   runtime.log.info({ pod: config.pod.name, address: ip }, 'gateway started');
   return {
     registry: runtime.registry,
+    identity: runtime.identity,
     certified: runtime.identity.ready,
+    told: exports.told,
+    get busy() {
+      return targets.size > 0;
+    },
     unready,
+    stopListening() {
+      listener.close();
+      admin.close();
+    },
     async drain() {
       draining = true;
       listener.close();

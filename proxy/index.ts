@@ -2,7 +2,7 @@
 export { startAdmin } from './admin.ts';
 export { equalBytes } from './bytes.ts';
 export { gatewayConfig } from './config.ts';
-export type { MeshConfig, ProxyConfig } from './config.ts';
+export type { MeshConfig, ProxyConfig, ProxyPorts } from './config.ts';
 export { Watch } from './control/watch.ts';
 export { causes, toldStatus } from './errors.ts';
 export type { Cause } from './errors.ts';
@@ -38,3 +38,8 @@ export { checkOpaque } from './upstream/check-opaque.ts';
 export { ownField } from './upstream/fields.ts';
 export { OrigProtoServer } from './upstream/orig-proto.ts';
 export { refuse } from './upstream/refuse.ts';
+export { WARM_UP_SERVICE, warmUp } from './warm-up.ts';
+export type { MakeWarmUpWay, WarmedUp, WarmUpLimits } from './warm-up.ts';
+export { WarmUpControlPlane } from './warm-up-control-plane.ts';
+export { endpointOf, freePorts, secondSidecar, unseen, warmUpOptions } from './warm-up-way.ts';
+export { Warming } from './warming.ts';

@@ -6,17 +6,20 @@ import {
   type Channel,
   type StreamHandlers,
 } from '../workload-identity/index.ts';
+import { WARM_UP_SERVICE } from './warm-up.ts';
 
-/** Where the one service of a warm-up runs: behind the inbound side of the proxy itself. */
+/** Where the one service of a warm-up runs: behind what takes mutual TLS in this process. */
 export interface WarmUpEndpoint {
   readonly address: string;
   readonly port: number;
   readonly inboundPort: number;
   readonly spiffeId: string;
   readonly dnsName: string;
+  /** Behind a gateway: the exported service that it is asked for. */
+  readonly authorityOverride?: string;
 }
 
-/** The control plane of a warm-up: every name is one service with one endpoint, and everybody may ask it. */
+/** The control plane of a warm-up: every name is one service with one endpoint, everybody may ask it, and it is exported. */
 export class WarmUpControlPlane implements Channel {
   readonly #endpoint: WarmUpEndpoint;
 
@@ -53,11 +56,12 @@ export class WarmUpControlPlane implements Channel {
   #answer(path: string): object | undefined {
     if (path === methods.getProfile.path) return {};
     if (path === methods.getEndpoints.path) return this.#endpoints();
-    return path === methods.watchPort.path ? everybody() : undefined;
+    if (path === methods.watchPort.path) return everybody();
+    return path === methods.watchExports.path ? exported() : undefined;
   }
 
   #endpoints(): object {
-    const { address, port, inboundPort, spiffeId, dnsName } = this.#endpoint;
+    const { address, port, inboundPort, spiffeId, dnsName, authorityOverride } = this.#endpoint;
     const ip = address.split('.').reduce((n, part) => n * 256 + Number(part), 0);
     const addr = {
       addr: { port, ip: { ip: { case: 'ipv4' as const, value: ip } } },
@@ -66,9 +70,15 @@ export class WarmUpControlPlane implements Channel {
         strategy: { case: 'uriLikeIdentity' as const, value: { uri: spiffeId } },
         serverName: { name: dnsName },
       },
+      ...(authorityOverride === undefined ? {} : { authorityOverride: { authorityOverride } }),
     };
     return { update: { case: 'add', value: { addrs: [addr] } } };
   }
+}
+
+function exported(): object {
+  const { name, namespace, port } = WARM_UP_SERVICE;
+  return { services: [{ name, namespace, ports: [port] }] };
 }
 
 function everybody(): object {

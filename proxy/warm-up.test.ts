@@ -3,7 +3,6 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
 import type { ProxyConfig } from './config.ts';
 import { port } from '../api/names.ts';
 import type { Proxy } from './proxy.ts';
@@ -11,19 +10,9 @@ import { freshAddress } from '../test/testing/addresses.ts';
 import { exposition } from './telemetry/exposition.ts';
 import { FakeCollector } from './testing/otlp.ts';
 import { TestMesh } from './testing/mesh/test-mesh.ts';
+import { resources, until } from './testing/resources.ts';
 import { warmUp, type WarmedUp, type WarmUpLimits } from './warm-up.ts';
-
-/** What of this process is open. */
-function resources(): { connections: number; listeners: number } {
-  const open = process.getActiveResourcesInfo();
-  const count = (name: string): number => open.filter((one) => one === name).length;
-  return { connections: count('TCPSocketWrap'), listeners: count('TCPServerWrap') };
-}
-
-/** Closed sockets are gone some turns of the event loop later. */
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await setImmediate();
-}
+import { throughSidecar } from './warm-up-way.ts';
 
 /** ms that no machine takes. */
 const LONG = 60_000;
@@ -55,7 +44,7 @@ describe('warm-up', () => {
 
   /** A warm-up that is not left out. */
   async function warmedUp(of: ProxyConfig, busy: () => boolean, limits: WarmUpLimits): Promise<WarmedUp> {
-    const done = await warmUp(of, proxy.identity, busy, limits);
+    const done = await warmUp(throughSidecar(of, proxy.identity), proxy.identity, busy, limits);
     assert.ok(done !== undefined);
     return done;
   }
@@ -115,7 +104,8 @@ describe('warm-up', () => {
   });
 
   test('is left out when there is real work already', async () => {
-    assert.equal(await warmUp(config, proxy.identity, () => true), undefined);
+    const way = throughSidecar(config, proxy.identity);
+    assert.equal(await warmUp(way, proxy.identity, () => true), undefined);
   });
 
   test('leaves requests that stand still, and again, wherever real work has ended it', async () => {

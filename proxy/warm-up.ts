@@ -1,12 +1,6 @@
-import { BoundSocket } from 'node:net';
-import { dnsIdentity, spiffeId } from '../api/names.ts';
-import { silentLog } from '../log/index.ts';
 import type { WorkloadIdentity } from '../workload-identity/index.ts';
-import type { ProxyConfig, ProxyPorts } from './config.ts';
-import { startProxy, type Proxy } from './proxy.ts';
 import { StandingRequests } from './standing-requests.ts';
 import { chooseTransport } from './transport/choose.ts';
-import { WarmUpControlPlane } from './warm-up-control-plane.ts';
 import { WarmUpApp, WarmUpClient } from './warm-up-ends.ts';
 
 /** Requests after which the compilers have seen the usual way often enough. More would gain little and cost the pod's start. */
@@ -22,17 +16,30 @@ const MAX_MS = 700;
 const GIVE_UP_MS = 30_000;
 /** Requests that stay: one of each kind that it has. */
 const STANDING = 4;
-/** ms for its connections to close. */
-const GRACE_MS = 200;
 
-const HOST = '127.0.0.1';
-const SERVICE = 'warm-up.isthmus:80';
+/** Where all of a warm-up listens. */
+export const WARM_UP_HOST = '127.0.0.1';
+/** What its client asks for. */
+export const WARM_UP_SERVICE = { name: 'warm-up', namespace: 'isthmus', port: 80 } as const;
 
 /** How much a warm-up is, what comes first. On the slowest machine it is one request: an image's rehearsal has then seen the whole way. */
 export interface WarmUpLimits {
   requests: number;
   ms: number;
 }
+
+/** What stands between the client of a warm-up and its app. */
+export interface WarmUpWay {
+  /** Where requests come in. */
+  readonly port: number;
+  /** Lets nobody else in. */
+  stopListening(): void;
+  /** Resolves when all of it is closed. */
+  drain(): Promise<void>;
+}
+
+/** Makes it. @param appPort where requests come out */
+export type MakeWarmUpWay = (appPort: number) => Promise<WarmUpWay>;
 
 /** What a warm-up has done, and what stays of it. */
 export interface WarmedUp {
@@ -49,15 +56,14 @@ export interface WarmedUp {
 
 /**
  * Sends requests through a second proxy of this process, out and in again over mutual TLS on the loopback interface, so that the code is compiled when the first
- * real request comes. That proxy has ports, metrics and a control plane of its own, and neither access log nor traces: nobody else sees it. Ends early when `busy` says that there is real work.
- * Rejects when the second proxy cannot be had, which hurts nobody.
+ * real request comes. Ends early when `busy` says that there is real work. Rejects when the way cannot be had, which hurts nobody.
  *
  * Its last requests stand still for good: what V8 has compiled refers weakly to the shapes of the objects it works on, and with the last connection or request of a shape the next collection would
  * throw the shape away, and the code with it. Nobody can connect to what stays.
  * @returns undefined where there was real work already
  */
 export async function warmUp(
-  config: ProxyConfig,
+  makeWay: MakeWarmUpWay,
   identity: WorkloadIdentity,
   busy: () => boolean,
   { requests, ms }: WarmUpLimits = { requests: REQUESTS, ms: MAX_MS },
@@ -66,67 +72,33 @@ export async function warmUp(
   if (busy()) return undefined;
   const until = performance.now() + ms;
   const { wrap } = await chooseTransport();
-  const app = await WarmUpApp.start(wrap, HOST, 2 * CONNECTIONS);
-  const ports = freePorts();
-  const endpoint = {
-    address: HOST,
-    port: app.port,
-    inboundPort: ports.inbound,
-    spiffeId: spiffeId(config.workload),
-    dnsName: dnsIdentity(config.workload),
-  };
+  const { name, namespace, port } = WARM_UP_SERVICE;
+  const app = await WarmUpApp.start(wrap, WARM_UP_HOST, 2 * CONNECTIONS);
   const more = (done: number): boolean => done < requests && performance.now() < until && !busy();
-  const client = new WarmUpClient(wrap, SERVICE, more, STANDING);
+  const client = new WarmUpClient(wrap, `${name}.${namespace}:${port}`, more, STANDING);
   const stop = (): void => {
     client.stop();
     app.stop();
   };
   try {
-    const proxy = await secondProxy(config, identity, ports, new WarmUpControlPlane(endpoint));
+    const way = await makeWay(app.port);
     const timer = setTimeout(stop, GIVE_UP_MS);
-    const answered = await client.run(HOST, ports.outbound, CONNECTIONS);
+    const answered = await client.run(WARM_UP_HOST, way.port, CONNECTIONS);
     const standing = new StandingRequests(client, app);
     await standing.ask();
     clearTimeout(timer);
     app.stopListening();
-    proxy.stopListening();
+    way.stopListening();
     return {
       answered,
       again: () => standing.again(),
       end() {
         stop();
-        return proxy.drain();
+        return way.drain();
       },
     };
   } catch (error) {
     stop();
     throw error;
   }
-}
-
-function secondProxy(
-  config: ProxyConfig,
-  identity: WorkloadIdentity,
-  ports: ProxyPorts,
-  controlPlane: WarmUpControlPlane,
-): Promise<Proxy> {
-  const own: ProxyConfig = {
-    ...config,
-    pod: { ...config.pod, ip: HOST },
-    mode: 'explicit',
-    ports,
-    times: { ...config.times, graceMs: GRACE_MS },
-    appPorts: new Set(),
-    accessLog: undefined,
-    traces: undefined,
-  };
-  return startProxy(own, { log: silentLog, identity, channel: () => controlPlane });
-}
-
-/** Ports that nobody listens on now. */
-function freePorts(): ProxyPorts {
-  const bound = Array.from({ length: 3 }, () => new BoundSocket({ host: HOST }));
-  const [inbound = 0, outbound = 0, admin = 0] = bound.map((one) => one.address().port);
-  for (const one of bound) one.close();
-  return { inbound, outbound, admin };
 }

@@ -4,13 +4,21 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { create } from '@bufbuild/protobuf';
+import type { Server, ServerWritableStream } from '@grpc/grpc-js';
 import { env as variable } from '../../api/names.ts';
-import { FakeControlPlane } from '../../workload-identity/testing/fake-control-plane.ts';
+import {
+  type ExportedServices,
+  ExportedServicesSchema,
+  Exports,
+  type WatchExports,
+} from '../../api/proto/gen/isthmus/control_pb.js';
+import { definition, FakeControlPlane } from '../../workload-identity/testing/fake-control-plane.ts';
 import { makeAnchor, makeIssuer, workload } from '../../workload-identity/testing/test-ca.ts';
 import { compile, compiledFile } from '../script.ts';
 
-/** What a part logs when it has run all that a start needs. A sidecar has then also answered requests, its own. */
-const DONE: Readonly<Record<string, string>> = { proxy: 'warmed up', gateway: 'certified' };
+/** What a part logs when it has run all that a start needs: it has answered requests, its own. */
+const DONE = 'warmed up';
 /** ms for one part. It takes some seconds, on a busy machine more. */
 const GIVE_UP_MS = 60_000;
 
@@ -25,7 +33,7 @@ export async function rehearse(entrypoint: string, part: string, ip: string): Pr
   const anchor = await makeAnchor();
   const controlPlane = new FakeControlPlane(await makeIssuer(anchor, who.clusterId), who);
   try {
-    await controlPlane.start([anchor]);
+    await controlPlane.start([anchor], who.clusterId, exportOne);
     const anchorsFile = join(folder, 'ca-bundle.crt');
     const tokenFile = join(folder, 'token');
     writeFileSync(anchorsFile, anchor.pem);
@@ -59,6 +67,18 @@ export async function rehearse(entrypoint: string, part: string, ip: string): Pr
   );
 }
 
+/** A gateway waits to be told what it may serve. */
+function exportOne(grpc: Server): void {
+  const services = [{ namespace: 'shop', name: 'web', ports: [80] }];
+  grpc.addService(
+    { watch: definition<WatchExports, ExportedServices>(Exports.method.watch) },
+    {
+      watch: (call: ServerWritableStream<WatchExports, ExportedServices>) =>
+        void call.write(create(ExportedServicesSchema, { services })),
+    },
+  );
+}
+
 /** Ends the part in order when it has done all, or when it takes too long. */
 async function played(child: ChildProcess, part: string): Promise<void> {
   const ended = once(child, 'exit');
@@ -67,7 +87,7 @@ async function played(child: ChildProcess, part: string): Promise<void> {
   if (child.stdout === null) throw new Error(`${part} has no output to read`);
   for await (const line of createInterface(child.stdout)) {
     last = line;
-    if (messageOf(line) === DONE[part]) child.kill('SIGTERM');
+    if (messageOf(line) === DONE) child.kill('SIGTERM');
   }
   const [code] = (await ended) as [number | null];
   clearTimeout(timer);

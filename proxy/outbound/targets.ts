@@ -19,6 +19,11 @@ export class Targets {
     options.timers.arm(this.#timer, LOOK_EVERY_MS);
   }
 
+  /** Authorities that have been asked for, and are not forgotten. */
+  get size(): number {
+    return this.#byAuthority.size;
+  }
+
   /** Requests under way. */
   get active(): number {
     let n = 0;

@@ -1,0 +1,48 @@
+import {
+  endpointOf,
+  freePorts,
+  secondSidecar,
+  unseen,
+  WARM_UP_SERVICE,
+  WarmUpControlPlane,
+  warmUpOptions,
+  type MakeWarmUpWay,
+  type MeshConfig,
+} from '../proxy/index.ts';
+import type { WorkloadIdentity } from '../workload-identity/index.ts';
+import { startGateway } from './gateway.ts';
+
+/** Whom the second gateway takes itself for: whoever has this process's identity is a workload of another cluster to it, and so may ask. Nobody else has that name: cluster ids are DNS labels. */
+const ELSEWHERE = '(warm-up)';
+
+/**
+ * The way of a gateway's warm-up: a second gateway of this process, between the two sides of a sidecar, with ports, metrics and control planes of their own. All have the identity of the process.
+ */
+export function throughGateway(config: MeshConfig, identity: WorkloadIdentity): MakeWarmUpWay {
+  return async (appPort) => {
+    const [door = 0, doorAdmin = 0, inbound = 0, outbound = 0, admin = 0] = freePorts(5);
+    const { name, namespace, port } = WARM_UP_SERVICE;
+    const exported = `${name}.${namespace}.svc.${config.clusterDomain}:${port}`;
+    const behind = new WarmUpControlPlane(endpointOf(config, inbound, appPort));
+    const before = new WarmUpControlPlane({ ...endpointOf(config, door, door), authorityOverride: exported });
+    const workload = { ...config.workload, clusterId: ELSEWHERE, meshNamespace: ELSEWHERE };
+    const gateway = await startGateway({ ...unseen(config), workload }, warmUpOptions(identity, behind), {
+      inbound: door,
+      admin: doorAdmin,
+    });
+    const sidecar = await secondSidecar(
+      config,
+      { inbound, outbound, admin },
+      warmUpOptions(identity, before),
+    );
+    await gateway.told;
+    return {
+      port: outbound,
+      stopListening() {
+        gateway.stopListening();
+        sidecar.stopListening();
+      },
+      drain: async () => void (await Promise.all([gateway.drain(), sidecar.drain()])),
+    };
+  };
+}
