@@ -1,7 +1,10 @@
 import { isToken } from './characters.ts';
 import { FieldId } from './field-id.ts';
 
-/** Names of the fields that layers look for, by id. The `isthmus` ones are pseudo-headers: only the HTTP/2 codec may meet them. */
+/**
+ * Names of the fields that layers look for, by id. The `isthmus` ones are pseudo-headers: only the HTTP/2 codec may meet them. Who the client is has several: apps behind
+ * CGI, WSGI or PHP read `-` and `_` in a name as the same, and would take a client's own word for ours.
+ */
 const NAMES: readonly (readonly [FieldId, string])[] = [
   [FieldId.host, 'host'],
   [FieldId.contentLength, 'content-length'],
@@ -16,6 +19,9 @@ const NAMES: readonly (readonly [FieldId, string])[] = [
   [FieldId.proxyAuthorization, 'proxy-authorization'],
   [FieldId.proxyAuthenticate, 'proxy-authenticate'],
   [FieldId.l5dClientId, 'l5d-client-id'],
+  [FieldId.l5dClientId, 'l5d_client_id'],
+  [FieldId.l5dClientId, 'l5d_client-id'],
+  [FieldId.l5dClientId, 'l5d-client_id'],
   [FieldId.forwarded, 'forwarded'],
   [FieldId.l5dProxyError, 'l5d-proxy-error'],
   [FieldId.contentType, 'content-type'],

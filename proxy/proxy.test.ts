@@ -114,11 +114,19 @@ describe('a pair of sidecars', () => {
         'l5d-client-id': 'admin.bank.serviceaccount.identity.isthmus.cluster.local',
         forwarded: 'for=evil',
         'L5D-Client-Id': ['twice', 'more'],
+        l5d_client_id: 'admin',
+        'L5d_Client-Id': 'admin',
+        'l5d-client_id': 'admin',
       },
     });
     const seen = seenBy(headers);
     assert.equal(seen['l5d-client-id'], client.dnsName);
     assert.equal(seen['forwarded'], undefined);
+    assert.deepEqual(
+      Object.keys(seen).filter((name) => /^l5d.client.id$/i.test(name)),
+      ['l5d-client-id'],
+      'apps behind CGI read `_` and `-` as the same',
+    );
   });
 
   test('POST with a length, chunked, HEAD, 5xx, trailers both ways', async () => {
