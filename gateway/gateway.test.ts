@@ -126,6 +126,14 @@ describe('a gateway between two clusters', () => {
     assert.equal((await ask(linkerdish.ip, 'http://hidden.shop/')).status, 404);
   });
 
+  test('whom a request demands by l5d-require-id is the workload behind the gateway, not the gateway', async () => {
+    const demand = (id: string) =>
+      ask(client.ip, 'http://web-west.shop/', { headers: { 'l5d-require-id': id } });
+    assert.equal((await demand(server.dnsName)).status, 200);
+    const answer = await demand(gateway.dnsName);
+    assert.deepEqual([answer.status, causeOf(answer)], [502, 'identity-required']);
+  });
+
   test('what is not exported is not there', async () => {
     west.controlPlane.setService('db.shop.svc.cluster.local:80', [meshedEndpoint(server, app.port)]);
     for (const target of [

@@ -38,6 +38,8 @@ export const causes = {
   gatewayLoop: cause('gateway-loop', 508, 8, 9, 'warn'),
   connectFailed: cause('connect-failed', 502, 7, 14, 'info'),
   peerRefused: cause('peer-refused', 502, 7, 14, 'warn'),
+  /** The endpoint is not who the request demands by `l5d-require-id`: Linkerd's status. */
+  identityRequired: cause('identity-required', 502, 8, 14, 'info'),
   upstreamReset: cause('upstream-reset', 502, 2, 14, 'info'),
   failFast: cause('fail-fast', 504, 7, 14, 'info'),
   discoveryFailed: cause('discovery-failed', 504, 7, 14, 'warn'),

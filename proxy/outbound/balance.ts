@@ -29,6 +29,7 @@ import type { Attempt } from '../upstream/attempt.ts';
 import { attemptOf, Dispatch, NO_RETRY, type Destination } from '../upstream/dispatch.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Clock } from '../../workload-identity/index.ts';
+import { isRequired } from './required-identity.ts';
 import type { TargetMetrics } from './target-metrics.ts';
 
 /** Requests that wait for an endpoint: Linkerd's queue capacity. */
@@ -86,6 +87,8 @@ export class Balance extends Dispatch {
   readonly #failFast = new Timer(() => this.#giveUp());
   #client = { name: '', field: ownField(FieldId.isthmusClient, '') };
   #gate: Gate = 'open';
+  /** The request that `choose` was asked for last demands somebody else than the endpoint that was picked. */
+  #isOther = false;
   #supply: Supply = { kind: 'waiting' };
   #rules: OutboundRules = defaultRules();
 
@@ -164,20 +167,27 @@ export class Balance extends Dispatch {
 
   protected override choose(
     _x: Exchange,
-    _head: Head | undefined,
+    head: Head | undefined,
     failed: Destination | undefined,
   ): Destination | undefined {
+    this.#isOther = false;
     if (failed === undefined && this.#options.inFlight.over) return undefined;
     const { picker } = this.#balancer;
     const now = this.#options.now();
     const chosen = (failed === undefined ? picker : picker.without(failed as BalancedEndpoint<Reach>)).pick(
       now,
     );
-    if (chosen !== undefined) this.#balancer.picked(chosen);
+    if (chosen === undefined) return undefined;
+    if (head !== undefined && !isRequired(head, chosen.endpoint)) {
+      this.#isOther = true;
+      return undefined;
+    }
+    this.#balancer.picked(chosen);
     return chosen;
   }
 
   protected override unplaced(attempt: Attempt): void {
+    if (this.#isOther) return this.fail(attempt, causes.identityRequired);
     if (this.#options.inFlight.over) return this.fail(attempt, causes.overloaded);
     if (this.#supply.kind === 'none') return this.fail(attempt, this.#supply.cause);
     if (this.#gate === 'failing') return this.fail(attempt, this.#failFastCause());
