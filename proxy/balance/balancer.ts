@@ -167,7 +167,7 @@ export class Balancer<R extends Destination> {
   }
 
   get #minReady(): number {
-    const share = Math.floor(this.#endpoints.size * MIN_READY_SHARE);
+    const share = Math.ceil(this.#endpoints.size * MIN_READY_SHARE);
     return Math.max(1, share, this.#rules.accrual?.minReady ?? 0);
   }
 

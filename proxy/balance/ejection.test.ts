@@ -150,6 +150,19 @@ test('half of the endpoints always stay, whoever fails; when others go, the ejec
   assert.ok(ready() >= 1);
 });
 
+test('of few endpoints half stay, too: of one it, of two one, of three two', () => {
+  for (const [endpoints, stay] of [
+    [1, 1],
+    [2, 1],
+    [3, 2],
+    [5, 3],
+  ] as const) {
+    const { fail, ready } = harness(CONSECUTIVE, endpoints);
+    for (let i = 0; i < endpoints; i++) fail(i, 10);
+    assert.equal(ready(), stay, `of ${endpoints}`);
+  }
+});
+
 test('without an accrual nobody is out, and a policy that goes lets all back', () => {
   const { balancer, fail, ready } = harness(CONSECUTIVE, 4);
   fail(0);
@@ -215,7 +228,7 @@ test('any history: the minimum is ready as far as it can be reached, and all com
         for (const one of balancer.picker.candidates) known.add(one);
         const present = [...known].filter(({ availability }) => availability.kind !== 'removed');
         const away = present.filter(({ availability: { kind: is } }) => UNREACHED.has(is)).length;
-        const minimum = Math.max(1, Math.floor(balancer.size * MIN_READY_SHARE));
+        const minimum = Math.max(1, Math.ceil(balancer.size * MIN_READY_SHARE));
         assert.ok(balancer.picker.candidates.length >= Math.min(minimum, balancer.size - away));
       }
       for (let i = 0; i < 40; i++) {
