@@ -6,8 +6,8 @@ import { pointAt, type Span } from './span.ts';
 export const MAX_FIELDS = 256;
 
 const EMPTY = Buffer.alloc(0);
-/** A head of usual size, so that it is seldom made twice. */
-const OWN_BYTES = 1024;
+/** Bytes of a copy come by so many: a head that serves again is seldom too small. */
+const OWN_BYTES = 256;
 
 /** The answer to an `Upgrade` that is taken. */
 export const SWITCHING_PROTOCOLS = 101;
@@ -65,7 +65,7 @@ export class Head {
 
   /** Memory of the head's own for n bytes, for the fields of a copy: the same again for the next copy, so that copying makes no garbage. */
   own(n: number): Buffer {
-    if (this.#own.length < n) this.#own = Buffer.allocUnsafeSlow(Math.max(n, OWN_BYTES));
+    if (this.#own.length < n) this.#own = Buffer.allocUnsafeSlow(Math.ceil(n / OWN_BYTES) * OWN_BYTES);
     return this.#own;
   }
 
