@@ -17,6 +17,8 @@ import { giveSpareMemoryBack, type SpareMemory } from './spare-memory.ts';
  * question whether the process is ready.
  */
 const TELL_MS = 20;
+/** Bytes that the runtime cuts small buffers from (64 KiB by default): one small piece that lasts keeps all of them, and each connection to a proxy has some. */
+const POOL_BYTES = 8 * 1024;
 
 /** What is started and, when the process is told to end, drained. */
 export interface Part {
@@ -42,6 +44,7 @@ export async function run<C extends MeshConfig>(
   read: (env: NodeJS.ProcessEnv) => C,
   start: (config: C, options: RunOptions) => Promise<Part>,
 ): Promise<void> {
+  Buffer.poolSize = POOL_BYTES;
   const config = readConfig(read);
   if (config === undefined) return;
   // Only the mesh's anchors are believed. Else the first TLS context that is given one has the runtime make a store of all public authorities, to see whether it is its own: 10 ms of a start.

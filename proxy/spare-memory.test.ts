@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { cachedDataVersionTag } from 'node:v8';
 import { processMemory, SpareMemory } from './spare-memory.ts';
+import { recycle, takeBuffer } from './transport/buffers.ts';
 
 const MIB = 1024 * 1024;
 
@@ -162,6 +163,15 @@ test('this process gives pages back, and goes on with what was in them', async (
   assert.ok(memory.anonymous() > 0);
   const { createHash } = await import('node:crypto');
   assert.equal(createHash('sha256').update('abc').digest('hex').slice(0, 16), 'ba7816bf8f01cfea');
+});
+
+test('who collects forgets idle buffers first', async (t) => {
+  const memory = await processMemory();
+  if (memory === undefined) return t.skip('no Linux, no glibc, or no koffi');
+  const buffer = takeBuffer(MIB / 4);
+  recycle(buffer);
+  memory.collect();
+  assert.notEqual(takeBuffer(MIB / 4), buffer);
 });
 
 test('memory whose bytes nobody needs leaves at once, up to the pages that others share', async (t) => {

@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { env } from '../api/names.ts';
 import { filePages } from './program-pages.ts';
-import { onForgottenBuffer } from './transport/buffers.ts';
+import { forgetBuffers, onForgottenBuffer } from './transport/buffers.ts';
 
 /** Bytes of growth that are worth giving pages back for: that takes half a ms, and a page that is touched again costs a fault. */
 const WORTH_BYTES = 1024 * 1024;
@@ -196,6 +196,7 @@ function smaps(): string {
  * runtime's own modules among it: 40 ms of a start.
  */
 function collect(): void {
+  forgetBuffers();
   setFlagsFromString('--expose-gc');
   const gc = runInNewContext('gc') as NodeJS.GCFunction;
   setFlagsFromString('--no-expose-gc');

@@ -1,7 +1,7 @@
 import { recycle, takeBuffer } from '../transport/buffers.ts';
 
 /** Bytes from which a piece is copied into a buffer of the pool: bulk then makes no garbage, and a few waiting bytes don't hold a large buffer. */
-const POOLED = 2 * 1024;
+const POOLED = 1024;
 
 /** Bytes of one stream that wait for a window, in their order. */
 export class Backlog {

@@ -20,7 +20,8 @@ export class FrameReader {
   /** Where the next call goes on. */
   position = 0;
   #dataLeft = -1;
-  readonly #partial = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
+  /** Not of the runtime's pool, which would stay as long as the connection. */
+  readonly #partial = Buffer.alloc(FRAME_HEADER_BYTES);
   #partialFrame: Buffer = EMPTY;
   #collected = 0;
 

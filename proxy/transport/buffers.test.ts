@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { onForgottenBuffer, recycle, takeBuffer, trimBuffers } from './buffers.ts';
+import { forgetBuffers, onForgottenBuffer, recycle, takeBuffer, trimBuffers } from './buffers.ts';
 
 const SIZE = 64 * 1024;
 
@@ -28,6 +28,20 @@ test('buffers that nobody needs any more are forgotten, those that a moment need
   const kept = later.filter((buffer) => all.includes(buffer)).length;
   assert.ok(kept > 0 && kept <= 16, `${kept} of them are kept`);
   assert.deepEqual(new Set(all.filter((buffer) => !later.includes(buffer))), forgotten);
+});
+
+test('before a collection in a quiet moment all idle buffers are forgotten, and none that is in use', () => {
+  const sizes = Array.from({ length: 10 }, (_, i) => 1024 << i);
+  const [used, ...idle] = [SIZE, ...sizes].map(takeBuffer);
+  for (const buffer of idle) recycle(buffer);
+  forgetBuffers();
+  const later = sizes.map(takeBuffer);
+  assert.deepEqual(
+    later.filter((buffer) => idle.includes(buffer) || buffer === used),
+    [],
+  );
+  if (used !== undefined) recycle(used);
+  assert.equal(takeBuffer(SIZE), used);
 });
 
 test('what is more than a busy moment may keep is forgotten at once, and so is what has no size of the pool', () => {

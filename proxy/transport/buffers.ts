@@ -2,9 +2,9 @@
  * Bytes of the smallest output buffer. An answer of usual size fits; many connections that write in the same turn then touch little memory, where large buffers that
  * all begin at the same cache lines would push each other out.
  */
-const SMALLEST = 2 * 1024;
+const SMALLEST = 1024;
 /** Sizes of buffers: doubled up to what a connection with a full output holds (512 KiB). Larger ones are made as they are needed. */
-const CLASSES = 9;
+const CLASSES = 10;
 /**
  * Bytes of idle buffers that are kept in a busy moment. Connections hold a buffer only while bytes are pending, so a few serve all of them; without, bulk would get its buffers
  * from the operating system and give them back, a page fault for every 4 KiB, and the collector would see to them far too late: it judges by the heap.
@@ -53,6 +53,13 @@ export function trimBuffers(): void {
   leastFreeBytes = freeBytes;
 }
 
+/** Forgets all that is idle. To be called before garbage is collected in a quiet moment: what a load or the warm-up has needed, the next one need not. */
+export function forgetBuffers(): void {
+  for (const list of free) list.length = 0;
+  freeBytes = 0;
+  leastFreeBytes = 0;
+}
+
 /** Gives a buffer back that nobody refers to any more. */
 export function recycle(buffer: Buffer): void {
   const { length } = buffer;
@@ -68,5 +75,5 @@ export function recycle(buffer: Buffer): void {
 
 /** The class whose buffers have room for `size` bytes. */
 function classOf(size: number): number {
-  return size <= SMALLEST ? 0 : 32 - Math.clz32((size - 1) >>> 11);
+  return size <= SMALLEST ? 0 : 32 - Math.clz32((size - 1) >>> 10);
 }
