@@ -127,4 +127,45 @@ describe('a rolling restart under load loses nothing', () => {
     await more(loads);
     await finish(loads);
   });
+
+  test('of both replicas of the gateway, under loads from two clusters', async () => {
+    const exported = { [H1]: EXPORTED, [H2]: 'rpc.shop.svc.cluster.local:80' };
+    const told = services();
+    const startReplica = (): Promise<Part> =>
+      parts.start({
+        name: 'gateway',
+        part: 'gateway',
+        exports: ['web', 'rpc'].map((name) => ({ namespace: 'shop', name, ports: [80] })),
+        services: { [exported[H1]]: told[H1] ?? [], [exported[H2]]: told[H2] ?? [] },
+      });
+    let replicas = [await startReplica(), await startReplica()];
+    const mirrors = (of: keyof typeof exported) => replicas.map((one) => one.mirrorOf(exported[of]));
+    const clients = await Promise.all(
+      ['west', 'north'].map((clusterId) =>
+        parts.start({ name: 'client', clusterId, services: { [H1]: mirrors(H1), [H2]: mirrors(H2) } }),
+      ),
+    );
+    const tellAll = (): void => {
+      for (const one of clients) for (const name of [H1, H2] as const) one.tell(name, mirrors(name));
+    };
+    const loads = clients.flatMap(({ ip }) => [
+      http1Load(() => ip, `http://${H1}/`, 4, true),
+      http2Load(() => ip, H2, 2),
+    ]);
+    await more(loads);
+    for (const old of replicas) {
+      const next = await startReplica();
+      replicas = [...replicas, next];
+      tellAll();
+      await more(loads);
+      const ended = old.stop();
+      // As in a cluster: that it goes is told later.
+      await more(loads);
+      replicas = replicas.filter((one) => one !== old);
+      tellAll();
+      assert.equal(await ended, 0);
+      await more(loads);
+    }
+    await finish(loads);
+  });
 });
