@@ -41,3 +41,23 @@ await it('goes to exactly one of several that start together after its holder wa
   const answers = (await Promise.all([start(), start(), start()])).map(({ answer }) => answer);
   assert.deepEqual(answers.sort(), ['mine', 'refused', 'refused']);
 });
+
+await it('is got and let go where nothing can be written', async (t) => {
+  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  // Files may not grow: a full disk, without one.
+  const args = [
+    '-c',
+    'ulimit -f 0; exec "$0" "$@"',
+    process.execPath,
+    '--input-type=module',
+    '-e',
+    SCRIPT,
+    dir,
+  ];
+  const child = spawn('/bin/sh', args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = once(child, 'exit');
+  t.after(() => child.kill('SIGKILL') && ended);
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  assert.equal(line.toString().trim(), 'mine');
+  assert.throws(() => lockDataDir(dir), /in use by the cluster with process id unknown:/);
+});

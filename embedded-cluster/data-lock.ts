@@ -18,7 +18,8 @@ export function lockDataDir(dir: string): () => void {
   const holder = join(dir, HOLDER_FILE);
   const database = new DatabaseSync(join(dir, LOCK_FILE));
   try {
-    database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
+    // Nothing is ever written: where a disk is full, what has filled it can still be ended and removed.
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (error) {
     database.close();
     if ((error as { errcode?: number }).errcode !== SQLITE_BUSY) throw error;
@@ -28,7 +29,11 @@ export function lockDataDir(dir: string): () => void {
     );
   }
   held.add(database);
-  writeFileSync(holder, String(process.pid));
+  try {
+    writeFileSync(holder, String(process.pid));
+  } catch {
+    // Who is refused then reads no process id.
+  }
   return () => {
     rmSync(holder, { force: true });
     held.delete(database);
@@ -38,7 +43,7 @@ export function lockDataDir(dir: string): () => void {
 
 function pidIn(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readFileSync(file, 'utf8') || 'unknown';
   } catch {
     return 'unknown';
   }
