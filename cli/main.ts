@@ -2,6 +2,7 @@ import yargs, { type CommandModule } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { VERSION } from '../api/names.ts';
 import { EXIT_OURS, EXIT_USER, UserError } from './errors.ts';
+import { Interrupted } from './interruption.ts';
 import { globalOptions, STANDARD_INPUT } from './options.ts';
 
 /** Loaded one by one: a command should not wait for what another needs. In the order of the help text. */
@@ -21,12 +22,20 @@ const commands: Record<string, () => Promise<unknown>> = {
   version: async () => (await import('./commands/version.ts')).versionCommand,
 };
 
-/** Prints what went wrong and answers the exit code: 1 for "you", 2 for "us". */
+/** Files of commands have grown until there was no room: nothing that a stack could tell. */
+const NO_ROOM = new Set(['ENOSPC', 'EDQUOT']);
+
+/** Prints what went wrong and answers the exit code: 1 for "you", 2 for "us"; of an interruption its own. */
 function report(error: unknown): number {
   if (error instanceof UserError) {
     process.stderr.write(
       `error: ${error.message}\n${error.hint === undefined ? '' : `       ${error.hint}\n`}`,
     );
+    return EXIT_USER;
+  }
+  if (error instanceof Interrupted) return error.exitCode;
+  if (error instanceof Error && NO_ROOM.has((error as NodeJS.ErrnoException).code ?? '')) {
+    process.stderr.write(`error: ${error.message}\n       Make room on the disk, and try again.\n`);
     return EXIT_USER;
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -70,7 +70,12 @@ export async function startEmbeddedCluster(options: {
       writeRecord(dir, record);
     },
   });
-  writeRecord(dir, { ...record, url });
+  try {
+    writeRecord(dir, { ...record, url });
+  } catch (error) {
+    await stopProcess(record.pid);
+    throw error;
+  }
   return { name, dir, pid: record.pid, kubeconfig: kubeconfigOf(dir), url };
 }
 

@@ -31,7 +31,7 @@ export interface LaunchOptions {
   onSpawn: (pid: number) => void;
 }
 
-/** Starts the process of an embedded cluster and waits until its API answers. When that fails, or is interrupted, nothing is left running. Answers its URL. */
+/** Starts the process of an embedded cluster and waits until its API answers. When that fails, or is interrupted, nothing is left running; an interruption is thrown as the signal's reason. Answers its URL. */
 export async function launchCluster(options: LaunchOptions): Promise<string> {
   const { name, dir, tied, signal, onSpawn } = options;
   signal?.throwIfAborted();
@@ -43,8 +43,8 @@ export async function launchCluster(options: LaunchOptions): Promise<string> {
   writeFileSync(join(dir, 'config.json'), JSON.stringify(clusterConfig(options, image.folder), null, 2));
   const log = join(dir, 'cluster.log');
   const child = spawnCluster(dir, log, tied);
-  if (child.pid !== undefined) onSpawn(child.pid);
   try {
+    if (child.pid !== undefined) onSpawn(child.pid);
     const [{ url }] = await Promise.all([readyLineOf(child, name, log, signal), image.made]);
     child.unref();
     return url;
@@ -118,7 +118,7 @@ async function readyLineOf(
   };
   const onExit = (code: number | null, by: NodeJS.Signals | null): void =>
     fail(`ended at its start (${by ?? `exit code ${code}`})`);
-  const onAbort = (): void => reject(new Error(`the start of cluster "${name}" was interrupted`));
+  const onAbort = (): void => reject(signal?.reason);
   watcher.on('change', look);
   child.once('error', reject);
   child.once('exit', onExit);

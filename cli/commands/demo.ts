@@ -34,9 +34,12 @@ export const demoCommand = defineCommand<DemoArguments>({
     const { dataDir, json, keep } = args;
     const forMs = args.for === undefined ? undefined : parseDuration(args.for, 'for');
     const startedAt = performance.timeOrigin;
-    const result = await interruptible((signal) =>
-      runDemo({ dataDir, forMs, json, keep, startedAt, signal }, standardOutput),
-    );
-    if (json && result !== undefined) standardOutput.out(`${JSON.stringify(result)}\n`);
+    await interruptible(async (signal) => {
+      const end = await runDemo({ dataDir, forMs, json, keep, startedAt, signal }, standardOutput);
+      const answered = end.kind === 'answered';
+      if (json && answered) standardOutput.out(`${JSON.stringify(end.result)}\n`);
+      // A script that asked for 20 s, or for an answer, must not take less for it. Without a time Ctrl-C is how a demo that serves is meant to end: 0.
+      if (!answered || !end.complete) signal.throwIfAborted();
+    });
   },
 });

@@ -52,9 +52,7 @@ export interface BroughtUp {
  */
 export async function bringUp(site: DemoSite, output: Output): Promise<BroughtUp> {
   const trustDir = trustFolderOf(site.dir);
-  const [east, west] = await step(output, 'start clusters east and west', () =>
-    both(startCluster('east', site), startCluster('west', site), createTrustFolder(trustDir)),
-  );
+  const [east, west] = await step(output, 'start clusters east and west', () => startBoth(site, trustDir));
   await step(output, 'install the mesh in both', () => both(installMesh(east), installMesh(west)));
   const plans = await step(output, 'link them both ways', () => both(link(east, west), link(west, east)));
   await step(output, 'deploy web in west, client in east', () =>
@@ -70,18 +68,34 @@ export async function bringUp(site: DemoSite, output: Output): Promise<BroughtUp
   }
 }
 
+/** Where one fails the others are cut short: on a disk that has filled up, a cluster that cannot say that it is ready would be waited for. */
+async function startBoth(site: DemoSite, trustDir: string): Promise<[DemoCluster, DemoCluster]> {
+  const failing = new AbortController();
+  const signal = AbortSignal.any([site.signal, failing.signal]);
+  const start = async (name: string): Promise<DemoCluster> => {
+    try {
+      return await startCluster(name, site, signal);
+    } catch (error) {
+      failing.abort(error);
+      throw error;
+    }
+  };
+  const [east, west] = await both(start('east'), start('west'), createTrustFolder(trustDir));
+  return [east, west];
+}
+
 /** As Promise.all, but waits for the others also when one fails: what still starts could not be cleaned up. */
 async function both<T extends readonly unknown[]>(...work: { [I in keyof T]: Promise<T[I]> }): Promise<T> {
   await Promise.allSettled(work);
   return Promise.all(work);
 }
 
-async function startCluster(name: string, site: DemoSite): Promise<DemoCluster> {
+async function startCluster(name: string, site: DemoSite, signal: AbortSignal): Promise<DemoCluster> {
   const state = await startEmbeddedCluster({
     name,
     clustersDir: clustersFolder(site.dir),
     tied: !site.keep,
-    signal: site.signal,
+    signal,
   });
   const cluster = { name, access: await openEmbeddedCluster(state), pid: state.pid ?? 0, state };
   site.clusters.push(cluster);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { UserError } from '../errors.ts';
-import { makeDemoFolder, removeDemoFolder } from './demo-folder.ts';
+import { makeDemoFolder, outOfRoom, removeDemoFolder } from './demo-folder.ts';
 
 const mine = mkdtempSync(join(tmpdir(), 'isthmus-test-'));
 test.after(() => rmSync(mine, { recursive: true }));
@@ -39,4 +39,13 @@ test('a place for temporary files that is none is named', async (t) => {
   });
   process.env['TMPDIR'] = join(mine, 'absent');
   await assert.rejects(makeDemoFolder(undefined), mistake(/temporary files: ENOENT.*absent/));
+});
+
+test('a failure is put down to a disk that has filled up only where it has', async () => {
+  const failure = new Error('database or disk is full');
+  assert.equal(await outOfRoom(mine, failure), undefined);
+  const told = await outOfRoom(mine, failure, 2 ** 60);
+  assert.ok(mistake(/has filled up: database or disk is full/)(told));
+  assert.equal(told?.cause, failure);
+  assert.equal(await outOfRoom(join(mine, 'absent'), failure), undefined);
 });

@@ -30,6 +30,25 @@ export async function makeDemoFolder(
   );
 }
 
+/** Bytes: with less, no cluster can write down anything any more. */
+const FULL = 2 ** 20;
+
+/** What to tell of a failure on a disk that is full by now, whatever it was that failed first; undefined where there is room. */
+export async function outOfRoom(
+  dir: string,
+  failure: unknown,
+  full: number = FULL,
+): Promise<UserError | undefined> {
+  const disk = await statfs(dir).catch(() => undefined);
+  if (disk === undefined || disk.bavail * disk.bsize >= full) return undefined;
+  const what = failure instanceof Error ? failure.message : String(failure);
+  return new UserError(
+    `the disk where ${dir} is has filled up: ${what}`,
+    'Make room, or name a folder elsewhere with --data-dir.',
+    { cause: failure },
+  );
+}
+
 /** Removes an empty folder with what had to be made for it; one that was there before stays. */
 export async function removeDemoFolder({ dir, made }: DemoFolder): Promise<void> {
   if (made === undefined) return;

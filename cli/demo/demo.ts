@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { deleteEmbeddedCluster } from '../clusters/embedded.ts';
 import { type Output, step } from '../output.ts';
 import { bringUp, clustersFolder, type DemoSite, trustFolderOf } from './bring-up.ts';
-import { type DemoFolder, makeDemoFolder, removeDemoFolder } from './demo-folder.ts';
+import { type DemoFolder, makeDemoFolder, outOfRoom, removeDemoFolder } from './demo-folder.ts';
 import { LiveView } from './live-view.ts';
 import { type DemoResult, measure, waitForFirstAnswer, watchTraffic } from './traffic.ts';
 
@@ -21,11 +21,17 @@ export interface DemoOptions {
   signal: AbortSignal;
 }
 
+/** How a demo ended that nothing went wrong with. */
+export type DemoEnd =
+  | { kind: 'not answered' }
+  /** `complete`: all of the time that was asked for has passed; where none was, its end is the person's to choose. */
+  | { kind: 'answered'; result: DemoResult; complete: boolean };
+
 /**
  * Two clusters, the mesh in both, linked both ways, and the example between them. Whatever happens, nothing is left behind but with `keep`.
- * Throws what went wrong; an interruption is not wrong: it answers what had been measured by then, undefined before the first answer.
+ * Throws what went wrong; an interruption is not wrong: it answers what had been measured by then.
  */
-export async function runDemo(options: DemoOptions, output: Output): Promise<DemoResult | undefined> {
+export async function runDemo(options: DemoOptions, output: Output): Promise<DemoEnd> {
   const { signal } = options;
   const folder = await makeDemoFolder(options.dataDir);
   const site: DemoSite = { dir: folder.dir, keep: options.keep, signal, clusters: [] };
@@ -50,10 +56,11 @@ export async function runDemo(options: DemoOptions, output: Output): Promise<Dem
     } finally {
       view.close();
     }
-    return await measure(pair, options.startedAt);
+    const complete = options.forMs === undefined || !signal.aborted;
+    return { kind: 'answered', result: await measure(pair, options.startedAt), complete };
   } catch (error) {
-    if (signal.aborted) return undefined;
-    throw error;
+    if (signal.aborted) return { kind: 'not answered' };
+    throw (await outOfRoom(folder.dir, error)) ?? error;
   } finally {
     signal.removeEventListener('abort', hangUp);
     await closeClients(site);

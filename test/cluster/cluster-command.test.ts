@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import * as yaml from 'js-yaml';
@@ -103,7 +104,7 @@ suite('isthmus cluster', { concurrency: true }, () => {
       async () => JSON.parse(await readFile(record, 'utf8')) as { pid: number },
     );
     child.kill('SIGINT');
-    await once(child, 'exit');
+    assert.deepEqual(await once(child, 'exit'), [128 + constants.signals.SIGINT, null]);
     assert.equal(readProcess(pid), undefined);
     assert.equal((await cluster('delete', 'one')).code, 0);
     assert.deepEqual(await readdir(data), []);
