@@ -195,10 +195,18 @@ for (const transport of ['fastest', 'streams'] as const)
       await wire.until('.');
       wire.socket.write(`OPTIONS * HTTP/1.1\r\nHost: ${name}\r\n\r\n`);
       await wire.until('.');
+      wire.socket.write(`OPTIONS http://${name} HTTP/1.1\r\nHost: ${name}\r\n\r\n`);
+      await wire.until('.');
+      wire.socket.write(`GET http://${name} HTTP/1.1\r\nHost: ${name}\r\n\r\n`);
+      await wire.until('.');
       assert.deepEqual(lines, [
         'GET /p?a=/%20b HTTP/1.1',
         `host: ${name}`,
         'OPTIONS * HTTP/1.1',
+        `host: ${name}`,
+        'OPTIONS * HTTP/1.1',
+        `host: ${name}`,
+        'GET / HTTP/1.1',
         `host: ${name}`,
       ]);
     });

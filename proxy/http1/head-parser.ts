@@ -6,6 +6,7 @@ import { FieldId } from '../field-id.ts';
 import { MAX_FIELDS, SWITCHING_PROTOCOLS } from '../head.ts';
 import type { Head } from '../head.ts';
 import { lastingField } from '../lasting-field.ts';
+import type { Span } from '../span.ts';
 import { indexOfByte } from '../words.ts';
 import { knownLine, rememberLine, type KnownLine } from './known-lines.ts';
 import {
@@ -31,6 +32,7 @@ const HEAD = Buffer.from('HEAD');
 const HTTP_SCHEME = Buffer.from('http://');
 const HTTP = Buffer.from('http');
 const EMPTY_PATH = Buffer.from('/');
+const WHOLE_SERVER = Buffer.from('*');
 const CHUNKED = Buffer.from('chunked');
 const CLOSE = Buffer.from('close');
 const KEEP_ALIVE = Buffer.from('keep-alive');
@@ -173,8 +175,12 @@ function parseTarget(b: Buffer, start: number, end: number, head: Head, framing:
   if (!isTarget(b, start, end)) return false;
   setSpan(head.path, b, start, end);
   if (b[start] === SLASH) return true;
-  if (end - start === 1 && b[start] === 42) return equalBytes(b, head.method.start, head.method.end, OPTIONS);
+  if (end - start === 1 && b[start] === 42) return isOptions(head.method);
   return parseAbsoluteForm(b, start, end, head);
+}
+
+function isOptions({ buffer, start, end }: Span): boolean {
+  return equalBytes(buffer, start, end, OPTIONS);
 }
 
 function parseAbsoluteForm(b: Buffer, start: number, end: number, head: Head): boolean {
@@ -184,7 +190,8 @@ function parseAbsoluteForm(b: Buffer, start: number, end: number, head: Head): b
   while (i < end && b[i] !== SLASH && b[i] !== 63) i++;
   if (i === authority || !isAuthority(b, authority, i)) return false;
   setSpan(head.authority, b, authority, i);
-  if (i === end) setSpan(head.path, EMPTY_PATH, 0, 1);
+  // OPTIONS without a path asks about the server as a whole, and is told so by the last proxy (RFC 9112 section 3.2.4).
+  if (i === end) setSpan(head.path, isOptions(head.method) ? WHOLE_SERVER : EMPTY_PATH, 0, 1);
   // A query without a path would need a slash in between: no client sends it.
   else if (b[i] !== SLASH) return false;
   else setSpan(head.path, b, i, end);
@@ -196,7 +203,8 @@ function parseStatusLine(b: Buffer, start: number, end: number, head: Head, fram
   if (end - start < 12 || !parseVersion(b, start, framing) || b[start + 8] !== SPACE) return false;
   if (end - start > 12 && b[start + 12] !== SPACE) return false;
   head.status = parseDecimal(b, start + 9, start + 12);
-  return head.status >= 100 && head.status <= 599 && isFieldValue(b, start + 12, end);
+  // What HTTP does not define means a 5xx (RFC 9110 section 15), and goes on as it is: apps use it among themselves.
+  return head.status >= 100 && isFieldValue(b, start + 12, end);
 }
 
 function parseFields(b: Buffer, start: number, end: number, head: Head, framing: Framing): Cause | undefined {

@@ -79,7 +79,6 @@ describe('HTTP/1 responses: what two implementations could read in two ways brea
     ['a status of two digits', 'HTTP/1.1 20 OK\r\n\r\n'],
     ['a status of four digits', 'HTTP/1.1 2000 OK\r\n\r\n'],
     ['status 099', 'HTTP/1.1 099 OK\r\n\r\n'],
-    ['status 600', 'HTTP/1.1 600 OK\r\n\r\n'],
     ['101, which nobody asked for', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n'],
     ['two spaces', 'HTTP/1.1  200 OK\r\n\r\n'],
     ['a leading empty line', `\r\n${ok('Content-Length: 0\r\n')}`],
@@ -106,6 +105,13 @@ describe('HTTP/1 responses: what two implementations could read in two ways brea
 
   for (const [what, text, options, events, reusable] of [
     ['a declared length', ok('Content-Length: 3\r\n', 'abc'), {}, ['200', 'abc end'], true],
+    [
+      'a status above those of HTTP, which means a 5xx (RFC 9110 section 15)',
+      'HTTP/1.1 999 No\r\nContent-Length: 0\r\n\r\n',
+      {},
+      ['999 end'],
+      true,
+    ],
     ['no reason phrase', 'HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n', {}, ['200 end'], true],
     ['chunks and trailers', chunked('3\r\nabc\r\n0\r\nX: 7\r\n\r\n'), {}, ['200', 'abc 7'], true],
     ['to the end of the connection', ok('', 'abc'), { close: true }, ['200', 'abc end'], false],

@@ -162,7 +162,7 @@ export class HeadDecoder implements FieldTarget {
     if (this.#kind === 'trailers') return true;
     if (this.#kind === 'response') {
       const switches = head.status === SWITCHING_PROTOCOLS;
-      return head.status >= 100 && head.status <= 599 && switches === this.upgrade;
+      return head.status >= 100 && switches === this.upgrade;
     }
     const { method, path, authority, scheme } = head;
     if (!fits(method, isToken) || !fits(authority, isAuthority)) return false;

@@ -41,9 +41,10 @@ function ours(text: string): Relayed[] {
 function assertSame(text: string, our: Relayed, node: NodeMessage): void {
   const [method = '', target = ''] = node.what.split(' ');
   assert.equal(our.method, method, text);
-  // The absolute form names its host itself.
+  // The absolute form names its host itself; without a path OPTIONS is for the whole server.
   const absolute = /^http:\/\/([^/?]+)(.*)$/i.exec(target);
-  assert.equal(our.path, absolute === null ? target : absolute[2] || '/', text);
+  const pathless = method === 'OPTIONS' ? '*' : '/';
+  assert.equal(our.path, absolute === null ? target : absolute[2] || pathless, text);
   const host = node.fields.find((field) => field.startsWith('host: '))?.slice(6) ?? '';
   assert.equal(our.authority, absolute?.[1] ?? host, text);
   assert.deepEqual(fieldsOf(our.fields), fieldsOf(node.fields), text);

@@ -53,8 +53,8 @@ export const REFUSED_BY_NODE: readonly Difference[] = [
 export const REFUSED_RESPONSES: readonly Difference[] = [
   { when: /^HTTP\/(?!1\.[01] )/, why: 'a version that HTTP/1 does not have' },
   {
-    when: /^HTTP\/1\.[01] (?![1-5][0-9][0-9][ \r])/,
-    why: 'a status is three digits, from 100 to 599: RFC 9110 section 15',
+    when: /^HTTP\/1\.[01] (?![1-9][0-9][0-9][ \r])/,
+    why: 'a status is three digits, from 100 on: RFC 9110 section 15',
   },
   { when: /\r\ntransfer-encoding: *(?!chunked\r)/i, why: 'a coding that is not implemented' },
   {

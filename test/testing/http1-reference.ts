@@ -22,7 +22,7 @@ export type Unframed = 'empty' | 'close';
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const REQUEST_LINE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^#\0-\x20\x7f]+ HTTP\/1\.1$/; // oxlint-disable-line no-control-regex -- that is what no target may hold
-const STATUS_LINE = /^HTTP\/1\.1 [1-5][0-9][0-9] [^\0-\x08\x0a-\x1f\x7f]*$/; // oxlint-disable-line no-control-regex -- nor a reason
+const STATUS_LINE = /^HTTP\/1\.1 [1-9][0-9][0-9] [^\0-\x08\x0a-\x1f\x7f]*$/; // oxlint-disable-line no-control-regex -- nor a reason
 const VALUE = /^[^\0-\x08\x0a-\x1f\x7f]*$/; // oxlint-disable-line no-control-regex -- nor a value
 /** Their presence in trailers is what smuggling is made of. */
 const FRAMING = new Set(['content-length', 'transfer-encoding', 'host', 'connection', 'upgrade', 'te']);
