@@ -97,11 +97,14 @@ export class Discovery {
   /** Opens the streams, if they are not open. */
   resume(): void {
     if (this.#profile.running || this.#found.kind === 'no-service') return;
-    if (this.#remembered !== undefined) {
-      this.#revalidation = this.#options.clock.after(REVALIDATE_MS, () => this.#useRemembered());
-    }
+    if (this.#remembered !== undefined) this.#revalidate();
     this.#profile.start();
     if (!isAddress(this.#path)) this.#get.start();
+  }
+
+  /** A method of its own: what a closure holds is allocated by each call of the function that it stands in, and every request calls `resume`. */
+  #revalidate(): void {
+    this.#revalidation = this.#options.clock.after(REVALIDATE_MS, () => this.#useRemembered());
   }
 
   /** Nobody uses the name: ends the streams, and remembers. */

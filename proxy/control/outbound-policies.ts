@@ -63,7 +63,12 @@ export class OutboundPolicyWatch {
 
   start(): void {
     this.#watch.start();
-    if (!this.#isSettled) this.#timer ??= this.#options.clock.after(FIRST_ANSWER_MS, () => this.#settle());
+    if (!this.#isSettled && this.#timer === undefined) this.#awaitAnswer();
+  }
+
+  /** A method of its own, as every request calls `start`: what a closure holds is allocated by each call of the function that it stands in. */
+  #awaitAnswer(): void {
+    this.#timer = this.#options.clock.after(FIRST_ANSWER_MS, () => this.#settle());
   }
 
   stop(): void {

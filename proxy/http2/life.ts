@@ -59,7 +59,7 @@ export class Life {
   /** The grace of a drain, or of a failure. */
   readonly #grace = new Timer(() => this.#graceOver());
   #state: LifeState = 'settings';
-  /** ms, to a tick of the wheel: when bytes came last. */
+  /** The wheel's tick at which bytes came last. */
   #heardAt: number;
   /** A PING of ours is not answered yet. */
   #pinged = false;
@@ -77,7 +77,7 @@ export class Life {
     this.#table = options.table;
     this.#timers = options.timers;
     this.#events = events;
-    this.#heardAt = options.timers.lastTick;
+    this.#heardAt = options.timers.ticks;
     options.timers.arm(this.#keepAlive, SETTINGS_TIMEOUT_MS);
   }
 
@@ -99,7 +99,7 @@ export class Life {
 
   /** Bytes have come. */
   heard(): void {
-    this.#heardAt = this.#timers.lastTick;
+    this.#heardAt = this.#timers.ticks;
   }
 
   /** The peer's first SETTINGS have come. */
@@ -207,7 +207,7 @@ export class Life {
   }
 
   #keepAliveDue(): void {
-    const silentMs = this.#timers.lastTick - this.#heardAt;
+    const silentMs = this.#timers.msOf(this.#timers.ticks - this.#heardAt);
     if (this.#state === 'settings') {
       this.fail(ErrorCode.settingsTimeout);
     } else if (this.#pinged) {

@@ -53,14 +53,17 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
   readonly #stalls: StallWatch;
   readonly #timers: TimerWheel;
   #peerMaxHeaderList = Number.POSITIVE_INFINITY;
-  /** ms, to a tick of the wheel: when there were last more than `EAGER_STREAMS`. */
-  #busyAt = Number.NEGATIVE_INFINITY;
+  readonly #quietTicks: number;
+  /** The wheel's tick at which there were last more than `EAGER_STREAMS`. */
+  #busyAt: number;
 
   constructor(parts: ConnectionParts) {
     const { options, table, frames } = parts;
     const { timers } = options;
     this.#server = parts.server;
     this.#timers = timers;
+    this.#quietTicks = timers.ticksOf(QUIET_MS);
+    this.#busyAt = timers.ticks - this.#quietTicks - 1;
     this.#transport = parts.transport;
     this.#frames = frames;
     this.#table = table;
@@ -245,9 +248,9 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
 
   /** When output leaves: at once on a quiet connection, else with all that the turn brings. */
   #pace(): void {
-    const { lastTick } = this.#timers;
-    if (this.#table.size > EAGER_STREAMS) this.#busyAt = lastTick;
-    this.#transport.eager = lastTick - this.#busyAt > QUIET_MS;
+    const { ticks } = this.#timers;
+    if (this.#table.size > EAGER_STREAMS) this.#busyAt = ticks;
+    this.#transport.eager = ticks - this.#busyAt > this.#quietTicks;
   }
 
   /** A peer that asks without reading the answers is given up: they are not under flow control. */

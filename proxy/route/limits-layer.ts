@@ -76,7 +76,6 @@ export class LimitsLayer extends StackLayer {
 
   /** Finds the route of a request and starts its times. @param end the request has come to its end */
   begin(x: Exchange, head: Head, end: boolean): void {
-    const { timers, now } = this.#options;
     const { startedAt } = x;
     const found = this.#options.route(head);
     if (found === undefined) return;
@@ -89,6 +88,12 @@ export class LimitsLayer extends StackLayer {
     const request =
       told > 0 && timeouts.request > 0 ? Math.min(told, timeouts.request) : told || timeouts.request;
     if (request > 0) x.deadline = startedAt + request;
+    this.#limit(x, timeouts, end);
+  }
+
+  /** Apart from `begin`, which every request calls: what a closure holds is allocated by each call of the function that it stands in, also where it is not made. */
+  #limit(x: Exchange, timeouts: Timeouts, end: boolean): void {
+    const { timers, now } = this.#options;
     const at = now();
     const limits = new Limits(x, timeouts, at, () => this.#look(limits));
     x.limits = limits;

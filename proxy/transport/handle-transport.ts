@@ -171,8 +171,7 @@ class HandleTransport extends BaseTransport {
       return;
     }
     this.inFlight = length;
-    this.#onComplete ??= (status) => this.#completed(status);
-    request.oncomplete = this.#onComplete;
+    request.oncomplete = this.#onComplete ?? this.#makeOnComplete();
     if (this.encrypted) {
       // It has been encrypted into memory of the runtime's: the next one to write finds ours in the cache.
       recycle(buffer);
@@ -181,6 +180,12 @@ class HandleTransport extends BaseTransport {
       // TCP keeps pointing at our memory until it completes.
       this.#writing = buffer;
     }
+  }
+
+  /** A method of its own: what a closure holds is allocated by each call of the function that it stands in, which here would be each write. */
+  #makeOnComplete(): (status: number) => void {
+    this.#onComplete = (status) => this.#completed(status);
+    return this.#onComplete;
   }
 
   protected override get unsent(): number {

@@ -108,14 +108,17 @@ export class Http2Pool implements Upstream {
   }
 
   #leastLoaded(): Member | undefined {
+    const members = this.#members;
     let best: Member | undefined;
-    let bestLoad = Infinity;
-    for (const member of this.#members) {
+    let bestLoad = 0;
+    // By index: each request looks here, and an iterator and its results are objects.
+    for (let i = 0; i < members.length; i++) {
+      const member = members[i];
+      if (member === undefined || !member.connection.available) continue;
       const { connection } = member;
-      if (!connection.available) continue;
       const full = connection.bufferedBytes > MAX_BUFFERED_BYTES ? STREAMS_BEFORE_NEXT * MAX_CONNECTIONS : 0;
       const load = connection.activeStreams + full;
-      if (load >= bestLoad) continue;
+      if (best !== undefined && load >= bestLoad) continue;
       best = member;
       bestLoad = load;
     }
