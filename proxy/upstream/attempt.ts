@@ -5,13 +5,10 @@ import { FieldId } from '../field-id.ts';
 import type { Head } from '../head.ts';
 import type { Exchange, RequestSink } from '../message.ts';
 import { MAX_KEPT_BYTES } from '../route/retry-policy.ts';
-import { giveHead, takeHeadFor } from '../spare-heads.ts';
 import type { Timer } from '../transport/timers.ts';
 import type { Dispatch, Destination } from './dispatch.ts';
+import { forgetRequest, keepRequest, type KeptRequest } from './kept-request.ts';
 import type { Waiter } from './upstream.ts';
-
-/** Most requests have no body. */
-const NO_CHUNKS: Buffer[] = [];
 
 /**
  * Where one exchange stands on its way out. One writer: its `Dispatch`.
@@ -19,6 +16,21 @@ const NO_CHUNKS: Buffer[] = [];
  * is sent again.
  */
 export type AttemptState = 'unplaced' | 'connecting' | 'sent' | 'backing-off' | 'over';
+
+/** What few attempts need: those that are sent again, have to wait, or have a time limit. */
+class Rarities {
+  timer: Timer | undefined = undefined;
+  held: Head | undefined = undefined;
+  retried = false;
+  moved = false;
+  retries = 0;
+  informedBytes = 0;
+  /** Bytes of the body that the client was credited for before. What is sent again must not be credited again. */
+  creditedBefore = 0;
+}
+
+/** Of all that need none of it: never written to. */
+const NO_RARITIES = new Rarities();
 
 /** A request on its way out, kept as long as it may have to be sent again. */
 export class Attempt implements Waiter {
@@ -30,45 +42,73 @@ export class Attempt implements Waiter {
   destination: Destination | undefined = undefined;
   /** The connection that its head is out on; defined when `sent`, and only then. */
   sink: RequestSink | undefined = undefined;
-  /** Ends the back-off, or the time that this try has for its answer. */
-  timer: Timer | undefined = undefined;
-  /** Head of an answer that is held until it is known whether its trailers say to try again. */
-  held: Head | undefined = undefined;
   /** The destination was told that it is done with this exchange; false again for the next destination. */
   left = false;
   /** It was said how the destination did. */
   judged = false;
   /** ms, monotonic: when the head was given to the connection. */
   sentAt = 0;
-  #head: Head | undefined = undefined;
-  // What few requests need stands behind: of many under way little is in the processor's cache.
   /** Where it was sent to last. */
   lastDestination: Destination | undefined = undefined;
-  /** It was sent, or about to be, before. */
-  retried = false;
-  /** It has had its free second try, for not having been processed. */
-  moved = false;
-  /** Retries by the route's policy. */
-  retries = 0;
-  /** Bytes of the informational heads that have been passed on. */
-  informedBytes = 0;
-  /** Bytes of the request's body that the client was credited for. What is sent again must not be credited again. */
-  #credited = 0;
-  #creditedBefore = 0;
-  #body: Buffer[] = NO_CHUNKS;
-  #bodyBytes = 0;
-  #trailers: Head | undefined = undefined;
-  #ended = false;
+  /** Undefined: it can't be sent again. */
+  #kept: KeptRequest | undefined = undefined;
+  #rarities = NO_RARITIES;
 
   constructor(x: Exchange, owner: Dispatch) {
     this.x = x;
     this.owner = owner;
   }
 
+  /** Ends the back-off, or the time that this try has for its answer. */
+  get timer(): Timer | undefined {
+    return this.#rarities.timer;
+  }
+  set timer(timer: Timer | undefined) {
+    this.#ownRarities().timer = timer;
+  }
+
+  /** Head of an answer that is held until it is known whether its trailers say to try again. */
+  get held(): Head | undefined {
+    return this.#rarities.held;
+  }
+  hold(head: Head): void {
+    this.#ownRarities().held = head;
+  }
+  /** It is passed on, or void. */
+  letGo(): void {
+    if (this.held !== undefined) this.#rarities.held = undefined;
+  }
+
+  /** It was sent, or about to be, before. */
+  get retried(): boolean {
+    return this.#rarities.retried;
+  }
+
+  /** It has had its free second try, for not having been processed. */
+  get moved(): boolean {
+    return this.#rarities.moved;
+  }
+
+  /** Retries by the route's policy. */
+  get retries(): number {
+    return this.#rarities.retries;
+  }
+
+  /** n bytes of informational heads are being passed on. @returns all of them so far */
+  inform(n: number): number {
+    const rarities = this.#ownRarities();
+    rarities.informedBytes += n;
+    return rarities.informedBytes;
+  }
+
+  #ownRarities(): Rarities {
+    if (this.#rarities === NO_RARITIES) this.#rarities = new Rarities();
+    return this.#rarities;
+  }
+
   /** Keeps the request's head, and from here on what follows it. A request of which nothing is kept is sent once, as it comes. */
   keep(head: Head, end: boolean): void {
-    this.#head = copyHead(head, takeHeadFor(head.count));
-    this.#ended = end;
+    this.#kept = keepRequest(head, end);
   }
 
   /** Goes to a connection of this destination. */
@@ -93,22 +133,22 @@ export class Attempt implements Waiter {
 
   /** The kept head: whole until the response begins, or more than MAX_KEPT_BYTES of the body are out. Undefined: it can't be sent again. */
   get head(): Head | undefined {
-    return this.#head;
+    return this.#kept?.head;
   }
 
   /** Bytes of the body that are kept. */
   get keptBytes(): number {
-    return this.#bodyBytes;
+    return this.#kept?.bodyBytes ?? 0;
   }
 
-  /** The whole request has come. */
+  /** The whole request has come, and is kept. */
   get ended(): boolean {
-    return this.#ended;
+    return this.#kept?.ended === true;
   }
 
   /** The kept request is gRPC. */
   get grpc(): boolean {
-    const head = this.#head;
+    const { head } = this;
     if (head === undefined) return false;
     const i = head.find(FieldId.contentType);
     const value = i < 0 ? undefined : head.valueBuffer[i];
@@ -129,19 +169,19 @@ export class Attempt implements Waiter {
 
   /** Keeps a part of the body. What waits for a connection is kept in any case: the receiving codec's window bounds it. */
   keepData(buffer: Buffer, start: number, end: number, last: boolean): void {
-    if (this.#head === undefined) return;
-    this.#ended = last;
-    this.#bodyBytes += end - start;
-    if (this.#bodyBytes > MAX_KEPT_BYTES && this.state === 'sent') return this.forget();
-    if (end === start) return;
-    if (this.#body === NO_CHUNKS) this.#body = [];
-    this.#body.push(Buffer.from(buffer.subarray(start, end)));
+    const kept = this.#kept;
+    if (kept === undefined) return;
+    kept.ended = last;
+    kept.bodyBytes += end - start;
+    if (kept.bodyBytes > MAX_KEPT_BYTES && this.state === 'sent') return this.forget();
+    if (end > start) kept.add(buffer, start, end);
   }
 
   keepTrailers(trailers: Head): void {
-    if (this.#head === undefined) return;
-    this.#ended = true;
-    this.#trailers = copyHead(trailers);
+    const kept = this.#kept;
+    if (kept === undefined) return;
+    kept.ended = true;
+    kept.trailers = copyHead(trailers);
   }
 
   /** Sends what was kept on the connection that it is `sent` on. */
@@ -151,7 +191,7 @@ export class Attempt implements Waiter {
 
   /** Gives up what was kept to another sink, which makes an attempt of its own of it. */
   handOver(sink: RequestSink): void {
-    if (this.#head === undefined) return;
+    if (this.#kept === undefined) return;
     this.leave('over');
     this.#pass(sink, undefined);
     this.forget();
@@ -160,41 +200,45 @@ export class Attempt implements Waiter {
   /** @param connection what the attempt must still be on before each part: it may have failed in the call before; undefined: it is on none */
   #pass(sink: RequestSink, connection: RequestSink | undefined): void {
     const { x } = this;
-    const head = this.#head;
-    if (head === undefined) return;
-    const body = this.#body;
-    const trailers = this.#trailers;
-    const ended = this.#ended && trailers === undefined;
-    sink.requestHead(x, head, ended && body.length === 0);
-    for (const [i, chunk] of body.entries()) {
-      if (this.sink !== connection) return;
-      sink.requestData(x, chunk, 0, chunk.length, ended && i === body.length - 1);
+    const kept = this.#kept;
+    if (kept?.head === undefined) return;
+    const { head, body, trailers, ended } = kept;
+    const whole = ended && trailers === undefined;
+    const chunks = body.length;
+    sink.requestHead(x, head, whole && chunks === 0);
+    // By index: most have none, and an iterator is an object.
+    for (let i = 0; i < chunks; i++) {
+      const chunk = body[i];
+      if (chunk === undefined || this.sink !== connection) return;
+      sink.requestData(x, chunk, 0, chunk.length, whole && i === chunks - 1);
     }
     if (trailers !== undefined && this.sink === connection) sink.requestTrailers(x, trailers);
   }
 
   /** @returns the bytes among n newly taken ones that are new to the client */
   credit(n: number): number {
-    const again = Math.min(n, this.#creditedBefore);
-    this.#creditedBefore -= again;
-    this.#credited += n - again;
+    const before = this.#rarities.creditedBefore;
+    const again = Math.min(n, before);
+    if (again > 0) this.#rarities.creditedBefore = before - again;
+    if (this.#kept !== undefined) this.#kept.credited += n - again;
     return n - again;
   }
 
-  /** All of it is going to be sent from the start. */
-  restart(): void {
-    this.retried = true;
+  /** All of it is going to be sent from the start, for the reason that is told. */
+  restart(why: 'moved' | 'retried'): void {
+    const rarities = this.#ownRarities();
+    rarities.retried = true;
+    if (why === 'moved') rarities.moved = true;
+    else rarities.retries++;
+    rarities.creditedBefore = this.#kept?.credited ?? 0;
     this.x.resetCode = 0;
-    this.#creditedBefore = this.#credited;
   }
 
   /** The request will not be sent again. */
   forget(): void {
-    const head = this.#head;
-    if (head === undefined) return;
-    this.#head = undefined;
-    this.#body = NO_CHUNKS;
-    this.#trailers = undefined;
-    giveHead(head);
+    const kept = this.#kept;
+    if (kept === undefined) return;
+    this.#kept = undefined;
+    forgetRequest(kept);
   }
 }

@@ -188,8 +188,13 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     this.prepare(x, head, destination);
     this.onSent(attempt, destination);
     const limit = this.tryLimit(attempt);
-    if (limit > 0) this.#arm(attempt, limit, () => this.#tryIsOver(attempt));
+    if (limit > 0) this.#limitTry(attempt, limit);
     attempt.replay(sink);
+  }
+
+  /** A method of its own: what a closure holds is allocated by each call of the function that it stands in, also where it is not made. */
+  #limitTry(attempt: Attempt, ms: number): void {
+    this.#arm(attempt, ms, () => this.#tryIsOver(attempt));
   }
 
   /** A request that nobody will send again, on a connection that stands. */
@@ -245,8 +250,7 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     if (attempt.head === undefined) return this.#untaken(attempt, cause);
     const other = attempt.moved ? undefined : (this.choose(attempt.x, attempt.head, failed) ?? otherwise);
     if (other !== undefined) {
-      attempt.moved = true;
-      attempt.restart();
+      attempt.restart('moved');
       return this.#placeAt(attempt, other);
     }
     const delay = this.retryDelay(attempt, cause.status, String(cause.grpc));
@@ -271,9 +275,8 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   }
 
   #backOff(attempt: Attempt, failed: Destination, delay: number): void {
-    attempt.held = undefined;
-    attempt.retries++;
-    attempt.restart();
+    attempt.letGo();
+    attempt.restart('retried');
     attempt.leave('backing-off', failed);
     this.#arm(attempt, delay, () => this.#backOffIsOver(attempt));
   }
@@ -327,8 +330,8 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   /** Passes an informational head on. Nothing paces them: a client that reads slowly would have the connection given up that it shares with others. */
   #inform(attempt: Attempt, head: Head, destination: Destination): void {
     const { x, sink } = attempt;
-    attempt.informedBytes += headerListSize(head);
-    if (attempt.informedBytes <= MAX_INFORMED_BYTES) return this.outer(x).responseHead(x, head, false);
+    const informed = attempt.inform(headerListSize(head));
+    if (informed <= MAX_INFORMED_BYTES) return this.outer(x).responseHead(x, head, false);
     this.onReset(attempt, destination, causes.protocolError);
     this.fail(attempt, causes.protocolError);
     sink?.requestReset(x, causes.protocolError);
@@ -385,14 +388,14 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
    * may be waiting for the head.
    */
   #hold(attempt: Attempt, head: Head): void {
-    attempt.held = copyHead(head);
+    attempt.hold(copyHead(head));
     setImmediate(() => this.#passHeld(attempt));
   }
 
   #passHeld(attempt: Attempt): void {
     const { held, x } = attempt;
     if (held === undefined) return;
-    attempt.held = undefined;
+    attempt.letGo();
     attempt.forget();
     this.outer(x).responseHead(x, held, false);
   }
@@ -414,7 +417,7 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   #over(attempt: Attempt): void {
     this.#disarm(attempt);
     this.#left(attempt);
-    attempt.held = undefined;
+    attempt.letGo();
     attempt.leave('over');
     attempt.forget();
   }
