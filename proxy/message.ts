@@ -18,9 +18,8 @@ export class Exchange {
   clientStream: unknown = undefined;
   /** Codec state of the sending side. */
   upstreamStream: unknown = undefined;
-  /** ms of the monotonic clock, when the head arrived and when the response head did (0: not yet). */
+  /** ms of the monotonic clock, when the head arrived (0: not yet). */
   startedAt = 0;
-  respondedAt = 0;
   status = 0;
   isHead = false;
   /**
@@ -45,8 +44,12 @@ export class Exchange {
   responseEnded = false;
   /** ms of the monotonic clock when the answer must be there, carried on to the next hop; 0: no deadline. */
   deadline = 0;
-  /** Slots of the layers, typed where they are used: telemetry's cell, the route and its running limits, the balancer's endpoint, the policy's verdict. */
-  telemetry: unknown = undefined;
+  // Telemetry's own: an object for them would be one more a request.
+  /** What the answer's head said of gRPC, and whether the exchange has been counted. */
+  grpcStatus = 0;
+  counted = false;
+  /** Slots of the layers, typed where they are used: who follows the request, the route and its running limits, the balancer's endpoint, the policy's verdict. */
+  observed: unknown = undefined;
   route: unknown = undefined;
   limits: unknown = undefined;
   endpoint: unknown = undefined;

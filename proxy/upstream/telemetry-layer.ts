@@ -8,14 +8,6 @@ import type { Counter, Family } from '../telemetry/registry.ts';
 import type { RouteCells } from '../telemetry/route-metrics.ts';
 import { type Inner, StackLayer } from './stack-layer.ts';
 
-/** What the layer keeps of one exchange, in its slot `x.telemetry`. */
-class Mark {
-  grpcStatus = NO_GRPC_STATUS;
-  over = false;
-  /** Undefined: nobody follows this request. */
-  observed: Observed | undefined = undefined;
-}
-
 export interface TelemetryOptions {
   /** Cells that count a request as it comes in, with its response: by who asks. */
   asked?: (x: Exchange) => HttpCells | undefined;
@@ -54,18 +46,17 @@ export class TelemetryLayer extends StackLayer {
   override requestHead(x: Exchange, head: Head, end: boolean): void {
     const { now, observer, onStart, asked } = this.#options;
     x.startedAt = now();
-    const mark = new Mark();
-    x.telemetry = mark;
+    x.grpcStatus = NO_GRPC_STATUS;
     onStart?.();
     if (!x.opaque) {
       asked?.(x)?.request();
-      if (observer !== undefined) mark.observed = observer.begin(x, head);
+      if (observer !== undefined) x.observed = observer.begin(x, head);
     }
     super.requestHead(x, head, end);
   }
 
   override requestData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
-    const { observed } = markOf(x);
+    const observed = observedOf(x);
     if (observed !== undefined) observed.requestBytes += end - start;
     super.requestData(x, buffer, start, end, last);
   }
@@ -76,26 +67,24 @@ export class TelemetryLayer extends StackLayer {
   }
 
   override responseHead(x: Exchange, head: Head, end: boolean): void {
-    const mark = markOf(x);
     if (head.isFinal && x.status === 0) {
       x.status = head.status;
-      x.respondedAt = this.#options.now();
-      mark.grpcStatus = grpcCodeOf(head);
+      x.grpcStatus = grpcCodeOf(head);
     }
-    if (end) this.#whole(x, mark.grpcStatus);
+    if (end) this.#whole(x, x.grpcStatus);
     super.responseHead(x, head, end);
   }
 
   override responseData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
-    const { observed, grpcStatus } = markOf(x);
+    const observed = observedOf(x);
     if (observed !== undefined) observed.responseBytes += end - start;
-    if (last) this.#whole(x, grpcStatus);
+    if (last) this.#whole(x, x.grpcStatus);
     super.responseData(x, buffer, start, end, last);
   }
 
   override responseTrailers(x: Exchange, trailers: Head): void {
     const told = grpcCodeOf(trailers);
-    this.#whole(x, told === NO_GRPC_STATUS ? markOf(x).grpcStatus : told);
+    this.#whole(x, told === NO_GRPC_STATUS ? x.grpcStatus : told);
     super.responseTrailers(x, trailers);
   }
 
@@ -114,9 +103,8 @@ export class TelemetryLayer extends StackLayer {
   }
 
   #end(x: Exchange, status: number, failed: boolean, grpcStatus: number, error: string): void {
-    const mark = markOf(x);
-    if (mark.over) return;
-    mark.over = true;
+    if (x.counted) return;
+    x.counted = true;
     if (!x.opaque) {
       const outcome = this.#outcome;
       outcome.status = status;
@@ -125,9 +113,9 @@ export class TelemetryLayer extends StackLayer {
       outcome.grpcStatus = grpcStatus;
       outcome.error = error;
       this.#count(x, outcome);
-      const { observed } = mark;
+      const observed = observedOf(x);
       // What still comes of the request must not count for another one.
-      mark.observed = undefined;
+      x.observed = undefined;
       if (observed !== undefined) observed.end(x, outcome);
     }
     this.#options.onEnd?.();
@@ -147,7 +135,7 @@ export class TelemetryLayer extends StackLayer {
   }
 }
 
-function markOf(x: Exchange): Mark {
-  if (x.telemetry instanceof Mark) return x.telemetry;
-  throw new Error('an exchange that did not enter through its telemetry layer');
+/** Who follows the request; undefined: nobody does. */
+function observedOf(x: Exchange): Observed | undefined {
+  return x.observed as Observed | undefined;
 }
