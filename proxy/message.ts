@@ -12,8 +12,6 @@ import type { Head } from './head.ts';
 export class Exchange {
   /** Where responses go: the codec that received the request, or the outermost layer of a stack. */
   client: ResponseSink;
-  /** Where the request went: set by the layer that chose it; undefined while queued. */
-  upstream: RequestSink | undefined = undefined;
   /** Codec state of the receiving side (an HTTP/2 stream, an HTTP/1 connection). */
   clientStream: unknown = undefined;
   /** Codec state of the sending side. */

@@ -216,7 +216,8 @@ export class Balance extends Dispatch {
     head.removeAll(OURS_ALONE);
     const leftMs = x.deadline === 0 ? 0 : Math.max(1, Math.floor(x.deadline - this.#options.now()));
     if (leftMs > 0 && attemptOf(x).grpc) setGrpcTimeout(head, leftMs);
-    const shared = x.upstream instanceof Http2Connection ? x.upstream : undefined;
+    const { sink } = attemptOf(x);
+    const shared = sink instanceof Http2Connection ? sink : undefined;
     if (shared?.isthmus !== true) {
       // A plain server, or Linkerd's way: the port and the name have gone ahead, and Linkerd's gateway wants to see that name.
       if (target !== undefined) pointAt(head.authority, target);
@@ -234,7 +235,8 @@ export class Balance extends Dispatch {
   }
 
   override responseHead(x: Exchange, head: Head, end: boolean): void {
-    if (x.upstream instanceof Http2Connection && !x.upstream.isthmus) unmark(head);
+    const { sink } = attemptOf(x);
+    if (sink instanceof Http2Connection && !sink.isthmus) unmark(head);
     super.responseHead(x, head, end);
   }
 
@@ -243,8 +245,13 @@ export class Balance extends Dispatch {
     const chosen = destination as BalancedEndpoint<Reach>;
     chosen.load.inFlight++;
     // Those who wait go by the same connection, and after this one: its stream has a number already.
-    if (chosen.availability !== READY) queueMicrotask(() => this.#balancer.succeeded(chosen));
+    if (chosen.availability !== READY) this.#reached(chosen);
     if (!attempt.x.opaque) reachOf(destination).cells.request();
+  }
+
+  /** A method of its own, as every request calls `onSent`: what a closure holds is allocated by each call of the function that it stands in. */
+  #reached(chosen: BalancedEndpoint<Reach>): void {
+    queueMicrotask(() => this.#balancer.succeeded(chosen));
   }
 
   /** Behind the proxy there is no app: that speaks against the endpoint as an answer would. */

@@ -184,7 +184,6 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     attempt.left = false;
     attempt.judged = false;
     attempt.lastDestination = destination;
-    x.upstream = sink;
     this.prepare(x, head, destination);
     this.onSent(attempt, destination);
     const limit = this.tryLimit(attempt);
@@ -203,7 +202,6 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     attempt.connect(destination);
     attempt.send(sink);
     attempt.lastDestination = destination;
-    x.upstream = sink;
     this.prepare(x, head, destination);
     this.onSent(attempt, destination);
     sink.requestHead(x, head, end);
