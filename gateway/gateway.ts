@@ -77,6 +77,7 @@ export async function startGateway(
     env: process.env,
     wrap: runtime.wrap,
     timers: runtime.timers,
+    ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
   });
   runtime.log.info({ pod: config.pod.name, address: ip }, 'gateway started');
   return {

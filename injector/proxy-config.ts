@@ -1,3 +1,4 @@
+import { parseLogLevel } from '../api/log-level.ts';
 import { quantityValue } from '../api/quantity.ts';
 import { isIP } from 'node:net';
 import { durationMs } from './duration.ts';
@@ -84,7 +85,7 @@ export const SETTINGS: { readonly [K in keyof ProxyConfig]-?: Setting<NonNullabl
   memoryLimit: quantity('proxy-memory-limit', '250Mi'),
   ephemeralStorageRequest: quantity('proxy-ephemeral-storage-request', '64Mi'),
   ephemeralStorageLimit: quantity('proxy-ephemeral-storage-limit', '128Mi'),
-  logLevel: setting('proxy-log-level', 'one of error, warn, info, debug, trace', logLevel),
+  logLevel: setting('proxy-log-level', 'one of error, warn, info, debug, trace', parseLogLevel),
   accessLog: setting('access-log', 'json, apache or none', matching(/^(json|apache|none)$/)),
   traceCollector: setting('trace-collector', 'host:port or none', matching(/^([\w.-]+:\d{1,5}|none)$/)),
   traceCollectorServiceAccount: {
@@ -148,19 +149,6 @@ function quantity(annotation: string, example: string): Setting<string> {
 
 function matching(pattern: RegExp): (text: string) => string | undefined {
   return (text) => (pattern.test(text) ? text : undefined);
-}
-
-/** Levels of our logger, and Linkerd's filters (`warn,linkerd=debug`), of which the part about the proxy itself counts. */
-function logLevel(text: string): string | undefined {
-  if (/^(fatal|silent)$/.test(text)) return text;
-  const levels = new Map<string, string>();
-  for (const directive of text.split(',').map((part) => part.trim())) {
-    const match = /^(?:([\w:]+)=)?(off|error|warn|info|debug|trace)$/.exec(directive);
-    if (match === null) return undefined;
-    levels.set(match[1] ?? '', match[2] ?? '');
-  }
-  const level = levels.get('linkerd') ?? levels.get('linkerd2_proxy') ?? levels.get('');
-  return level === 'off' ? 'silent' : level;
 }
 
 /** The highest id of Linux that is one (-1 means "no id"). */

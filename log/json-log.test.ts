@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { hostname } from 'node:os';
 import { test } from 'node:test';
-import { jsonLog } from './json-log.ts';
+import { jsonLog, LowestLevel } from './json-log.ts';
 
 type Line = Record<string, unknown>;
 
@@ -11,7 +11,7 @@ const METHODS = Object.keys(NUMBERS) as (keyof typeof NUMBERS)[];
 /** What a log of that level writes of one call of each method. */
 function lines(level: string, fields: object, message: string): Line[] {
   const all: Line[] = [];
-  const log = jsonLog({ name: 'proxy' }, level, (line) => {
+  const log = jsonLog({ name: 'proxy' }, new LowestLevel(level), (line) => {
     assert.ok(line.endsWith('}\n') && line.indexOf('\n') === line.length - 1, line);
     all.push(JSON.parse(line) as Line);
   });
@@ -46,6 +46,22 @@ test('what is below the level is not written; a level that is not known is info'
   assert.deepEqual(written('loud'), written('info'));
 });
 
+test('another level counts from the next line on; what is no level changes nothing', () => {
+  const level = new LowestLevel('warn');
+  const written: Line[] = [];
+  const { debug, info } = jsonLog({}, level, (line) => written.push(JSON.parse(line) as Line));
+  info({}, 'before');
+  assert.ok(level.set('info'));
+  info({}, 'after');
+  assert.equal(level.set('loud'), false);
+  assert.equal(level.name, 'info');
+  debug({}, 'below');
+  assert.deepEqual(
+    written.map(({ msg }) => msg),
+    ['after'],
+  );
+});
+
 test('an error among the fields is told with its stack', () => {
   class BrokenError extends Error {}
   const err = new BrokenError('it broke');
@@ -58,7 +74,10 @@ test('fields that cannot be written do not keep the message, nor fail who logs',
   let line: Line = {};
   const circle: { own?: object } = {};
   circle.own = circle;
-  jsonLog({ name: 'proxy' }, 'info', (text) => (line = JSON.parse(text) as Line)).info(circle, 'told');
+  jsonLog({ name: 'proxy' }, new LowestLevel('info'), (text) => (line = JSON.parse(text) as Line)).info(
+    circle,
+    'told',
+  );
   assert.equal(line['msg'], 'told');
   assert.match(String(line['unwritable']), /circular/i);
 });
@@ -66,7 +85,7 @@ test('fields that cannot be written do not keep the message, nor fail who logs',
 test('time is now, and a large number is a text', () => {
   let line: Line = {};
   const before = Date.now();
-  jsonLog({ name: 'proxy' }, 'info', (text) => (line = JSON.parse(text) as Line)).info(
+  jsonLog({ name: 'proxy' }, new LowestLevel('info'), (text) => (line = JSON.parse(text) as Line)).info(
     { sequence: 2n ** 60n },
     'told',
   );

@@ -12,18 +12,51 @@ export interface JsonLog {
 
 /** By their numbers in the lines of pino, the form that tools for reading Node's logs know. */
 const LEVELS = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, fatal: 60, silent: Infinity } as const;
+
 type Level = keyof typeof LEVELS;
+
+/** The lowest level that a log writes; it may become another one while the process runs. */
+export class LowestLevel {
+  #name: Level = 'info';
+
+  /** @param name what is no level counts as `info` */
+  constructor(name: string) {
+    this.set(name);
+  }
+
+  get name(): string {
+    return this.#name;
+  }
+
+  /** Counts from the next line on. False: there is no such level, and nothing changes. */
+  set(name: string): boolean {
+    if (!isLevel(name)) return false;
+    this.#name = name;
+    return true;
+  }
+
+  /** Whether a line with that number is written. */
+  writes(number: number): boolean {
+    return number >= LEVELS[this.#name];
+  }
+}
+
+function isLevel(name: string): name is Level {
+  return Object.hasOwn(LEVELS, name);
+}
 
 /**
  * A log of JSON lines in pino's form; an error among the fields is its type, message and stack. pino itself would be a tenth of what a sidecar loads, and 8 ms of its start.
- * @param own fields of every line: who writes @param level the lowest that is written
- */
-export function jsonLog(own: Record<string, string>, level: string, write: (line: string) => void): JsonLog {
-  const lowest = LEVELS[level as Level] ?? LEVELS.info;
+ * @param own fields of every line: who writes */
+export function jsonLog(
+  own: Record<string, string>,
+  level: LowestLevel,
+  write: (line: string) => void,
+): JsonLog {
   const fixed = JSON.stringify({ pid: process.pid, hostname: hostname(), ...own }).slice(1, -1);
   const at = (number: number) => {
-    if (number < lowest) return () => {};
     return (fields: object, message: string): void => {
+      if (!level.writes(number)) return;
       // What `fields` says comes first, so that it cannot take the place of the message.
       write(`{"level":${number},"time":${Date.now()},${fixed},${text(fields, message).slice(1)}\n`);
     };
@@ -38,7 +71,7 @@ export function jsonLog(own: Record<string, string>, level: string, write: (line
 }
 
 /** Takes everything and writes nothing. */
-export const silentLog: JsonLog = jsonLog({}, 'silent', () => {});
+export const silentLog: JsonLog = jsonLog({}, new LowestLevel('silent'), () => {});
 
 /** Who logs must not fail by it: of fields that JSON has no form for, the message is left. */
 function text(fields: object, msg: string): string {

@@ -1,4 +1,4 @@
-import { type JsonLog, jsonLog } from './json-log.ts';
+import { type JsonLog, jsonLog, LowestLevel } from './json-log.ts';
 import { LogOutput, type WriteBytes } from './log-output.ts';
 import { openLog } from './log-target.ts';
 
@@ -8,6 +8,7 @@ const MAX_LINE = 32 * 1024;
 /** The log of a process about itself. */
 export interface OwnLog {
   readonly log: JsonLog;
+  readonly level: LowestLevel;
   /** Resolves when all is written, or the output has not taken it in a second. */
   close(): Promise<void>;
 }
@@ -15,7 +16,7 @@ export interface OwnLog {
 /**
  * A log that holds nobody up, to standard output where `write` is not given: nothing stops where nobody reads the pipe, and a mebibyte waits at most;
  * what comes then is lost, which is told when there is room again.
- * @param own fields of every line: who writes @param level the lowest that is written
+ * @param own fields of every line: who writes @param level the lowest that is written at first
  */
 export function createOwnLog(own: Record<string, string>, level: string, write?: WriteBytes): OwnLog {
   const target = write === undefined ? openLog('stdout') : { write, reopen() {}, close() {} };
@@ -45,9 +46,11 @@ export function createOwnLog(own: Record<string, string>, level: string, write?:
     lost = 0;
     log.warn({ lines }, 'lines of this log were lost: its output took no more');
   };
-  const log = jsonLog(own, level, line);
+  const lowest = new LowestLevel(level);
+  const log = jsonLog(own, lowest, line);
   return {
     log,
+    level: lowest,
     async close() {
       await output.close();
       target.close();

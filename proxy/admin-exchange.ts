@@ -1,4 +1,4 @@
-import type { AdminAnswer } from './admin-answers.ts';
+import type { AdminAnswer, AdminRequest } from './admin-answers.ts';
 import { causes } from './errors.ts';
 import { FieldId } from './field-id.ts';
 import { Head } from './head.ts';
@@ -6,13 +6,17 @@ import { lastingField } from './lasting-field.ts';
 import type { Exchange, RequestSink } from './message.ts';
 import { spanText } from './span.ts';
 
-/** Fields of an answer: no more than these three. */
-const FIELDS = 3;
+/** Fields of an answer: no more than these four. */
+const FIELDS = 4;
+/** Bytes of a body that is read: a filter for the log is shorter. */
+const MAX_BODY = 4 * 1024;
 const NO_BYTES = Buffer.alloc(0);
 
 /** The admin server's side of a connection: answers one request after the other. */
 export class AdminExchange implements RequestSink {
-  readonly #answer: (method: string, path: string) => AdminAnswer;
+  readonly #answer: (request: AdminRequest) => AdminAnswer;
+  /** A PUT whose body is being read. */
+  #reading: { x: Exchange; path: string; body: Buffer[]; bytes: number } | undefined;
   /** The request whose answer is being written; undefined: none is, or its client has gone. */
   #exchange: Exchange | undefined;
   /** Bytes that were written and not taken. */
@@ -20,33 +24,64 @@ export class AdminExchange implements RequestSink {
   /** Somebody waits for there to be none, or for the end of the exchange. */
   #moved: (() => void) | undefined;
 
-  /** @param answer what to say to a request; the path has no query */
-  constructor(answer: (method: string, path: string) => AdminAnswer) {
+  /** @param answer what to say to a request */
+  constructor(answer: (request: AdminRequest) => AdminAnswer) {
     this.#answer = answer;
   }
 
-  requestHead(x: Exchange, head: Head): void {
+  requestHead(x: Exchange, head: Head, end: boolean): void {
     const [path = ''] = spanText(head.path).split('?');
-    const { status, type, body, afterwards } = this.#answer(spanText(head.method), path);
+    const method = spanText(head.method);
+    // Nobody here reads a body but of a PUT.
+    if (method === 'PUT' && !end) this.#reading = { x, path, body: [], bytes: 0 };
+    else this.#respond(x, { method, path, body: '' });
+  }
+
+  requestData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
+    const reading = this.#reading;
+    if (reading?.x === x) {
+      reading.bytes += end - start;
+      // The bytes are the connection's, and stand only until it reads again.
+      if (reading.bytes <= MAX_BODY) reading.body.push(Buffer.from(buffer.subarray(start, end)));
+    }
+    x.client.requestConsumed(x, end - start);
+    if (last) this.#requestEnded(x);
+  }
+
+  requestTrailers(x: Exchange): void {
+    this.#requestEnded(x);
+  }
+
+  #requestEnded(x: Exchange): void {
+    const reading = this.#reading;
+    if (reading?.x !== x) return;
+    this.#reading = undefined;
+    const { path, body } = reading;
+    if (reading.bytes > MAX_BODY) this.#write(x, TOO_LARGE);
+    else this.#respond(x, { method: 'PUT', path, body: Buffer.concat(body).toString() });
+  }
+
+  #respond(x: Exchange, request: AdminRequest): void {
+    this.#write(x, this.#answer(request));
+  }
+
+  #write(x: Exchange, answer: AdminAnswer): void {
+    const { status, body, afterwards } = answer;
     if (typeof body !== 'string') {
-      x.client.responseHead(x, headOf(status, type, undefined), x.isHead);
+      x.client.responseHead(x, headOf(answer, undefined), x.isHead);
       if (!x.isHead) void this.#stream(x, body);
       return;
     }
     const bytes = Buffer.from(body);
-    x.client.responseHead(x, headOf(status, type, bytes.length), x.isHead);
-    if (!x.isHead) x.client.responseData(x, bytes, 0, bytes.length, true);
+    // RFC 9110 section 8.6: 204 has no body, and no length.
+    const empty = status === 204;
+    x.client.responseHead(x, headOf(answer, empty ? undefined : bytes.length), empty || x.isHead);
+    if (!empty && !x.isHead) x.client.responseData(x, bytes, 0, bytes.length, true);
     afterwards?.();
   }
 
-  requestData(x: Exchange, _buffer: Buffer, start: number, end: number): void {
-    // Nobody here reads a request's body.
-    x.client.requestConsumed(x, end - start);
-  }
-
-  requestTrailers(): void {}
-
   requestReset(x: Exchange): void {
+    if (this.#reading?.x === x) this.#reading = undefined;
     if (x !== this.#exchange) return;
     this.#exchange = undefined;
     this.#moved?.();
@@ -91,13 +126,16 @@ export class AdminExchange implements RequestSink {
   }
 }
 
+const TOO_LARGE: AdminAnswer = { status: 413, type: 'text/plain', body: 'the body is too large\n' };
+
 /** @param length bytes; undefined: it is told by the framing */
-function headOf(status: number, type: string, length: number | undefined): Head {
+function headOf({ status, type, allow }: AdminAnswer, length: number | undefined): Head {
   const head = new Head(FIELDS);
   head.status = status;
   head.addLasting(FieldId.contentType, lastingField('content-type', type));
   // RFC 9110 section 6.6.1: who has a clock tells the time.
   head.addLasting(FieldId.other, lastingField('date', new Date().toUTCString()));
+  if (allow !== undefined) head.addLasting(FieldId.other, lastingField('allow', allow));
   if (length === undefined) return head;
   head.contentLength = length;
   head.addLasting(FieldId.contentLength, lastingField('content-length', String(length)));

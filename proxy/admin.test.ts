@@ -6,7 +6,8 @@ import { networkInterfaces } from 'node:os';
 import { describe, test, type TestContext } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { freshAddress } from '../test/testing/addresses.ts';
-import { shownEnv } from './admin-answers.ts';
+import { LowestLevel } from '../log/index.ts';
+import { adminAnswer, shownEnv } from './admin-answers.ts';
 import { startAdmin, type Admin, type AdminOptions } from './admin.ts';
 import { Registry } from './telemetry/registry.ts';
 import { TRANSPORTS } from './testing/transports.ts';
@@ -27,6 +28,20 @@ test('the environment is shown without secrets and without what is not ours', ()
     ISTHMUS_SOME_TOKEN: '(set)',
     POD_IP: '127.0.0.1',
   });
+});
+
+test('the level of the log is for the pod’s own containers', () => {
+  const answers = {
+    registry: new Registry(),
+    unready: () => undefined,
+    env: {},
+    logLevel: new LowestLevel('info'),
+  };
+  const ask = (from: string | undefined, body: string): number =>
+    adminAnswer({ method: 'PUT', path: '/proxy-log-level', body }, from, answers).status;
+  for (const from of ['10.1.2.3', undefined, '2001:db8::1']) assert.equal(ask(from, 'debug'), 403);
+  assert.equal(answers.logLevel.name, 'info');
+  for (const from of ['127.0.0.1', '::1', '::ffff:127.0.0.1']) assert.equal(ask(from, 'debug'), 204);
 });
 
 /** Sends a request as it is written, and reads what comes until the server closes. */
@@ -87,12 +102,44 @@ for (const [means, wrap] of TRANSPORTS) {
       assert.match(await (await ask('/metrics')).text(), /^request_total 2$/m);
       assert.deepEqual(await (await ask('/env.json')).json(), {});
       assert.equal((await ask('/shutdown', 'POST')).status, 404);
-      assert.equal((await ask('/ready', 'POST')).status, 405);
+      const refused = await ask('/ready', 'POST');
+      assert.deepEqual([refused.status, refused.headers.get('allow')], [405, 'GET, HEAD']);
       assert.equal((await ask('/other')).status, 404);
       await assert.rejects(
         started(t, { host, port }),
         new RegExp(`the admin port ${host}:${port} cannot be opened: .*EADDRINUSE`),
       );
+    });
+
+    test('the level of the log is told and changed, by the forms that the annotation takes, over one connection', async (t) => {
+      const logLevel = new LowestLevel('info');
+      const { host, port } = await started(t, { logLevel });
+      const ask = async (method: string, body?: string): Promise<string> => {
+        const init = body === undefined ? { method } : { method, body };
+        const answer = await fetch(`http://${host}:${port}/proxy-log-level`, init);
+        return `${answer.status} ${(await answer.text()).trim()}`;
+      };
+      assert.equal(await ask('GET'), '200 info');
+      assert.equal(await ask('PUT', 'warn,linkerd=debug\n'), '204 ');
+      assert.equal(await ask('GET'), '200 debug');
+      assert.equal(logLevel.name, 'debug');
+      for (const wrong of ['loud', '', 'debug='])
+        assert.match(await ask('PUT', wrong), /^400 the body must be/);
+      assert.match(await ask('PUT'), /^400/);
+      assert.equal(await ask('PUT', 'x'.repeat(5_000)), '413 the body is too large');
+      assert.equal(await ask('DELETE'), '405 only GET, HEAD, PUT');
+      assert.equal(await ask('GET'), '200 debug');
+    });
+
+    test('a body in pieces with more behind it is one body, and what is behind it the next request', async (t) => {
+      const logLevel = new LowestLevel('info');
+      const { host, port } = await started(t, { logLevel });
+      const put = 'PUT /proxy-log-level HTTP/1.1\r\nhost: it\r\ntransfer-encoding: chunked\r\n\r\n';
+      const rest = '2\r\nwa\r\n2\r\nrn\r\n0\r\nx: y\r\n\r\n';
+      const get = 'GET /proxy-log-level HTTP/1.1\r\nhost: it\r\nconnection: close\r\n\r\n';
+      const answer = await exchange(host, port, put + rest + get);
+      assert.match(answer, /^HTTP\/1\.1 204 [^]*HTTP\/1\.1 200 OK[^]*\r\n\r\nwarn\n$/);
+      assert.doesNotMatch(answer.split('HTTP/1.1 200')[0] ?? '', /content-length|transfer-encoding/i);
     });
 
     test('whoever comes beyond the limit is answered, and the oldest that nobody waits on gives way', async (t) => {

@@ -31,7 +31,7 @@ export interface Admin {
 }
 
 /**
- * The admin server: `/live`, `/ready`, `/metrics`, `/env.json`, and `POST /shutdown` over loopback. It speaks HTTP/1 by the data plane's own codec: the runtime's would be loaded for it alone, in
+ * The admin server: `/live`, `/ready`, `/metrics`, `/env.json`, and over loopback `/proxy-log-level` and `POST /shutdown`. It speaks HTTP/1 by the data plane's own codec: the runtime's would be loaded for it alone, in
  * the midst of a start. Rejects with an error that names the address when it cannot be bound.
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
@@ -63,9 +63,7 @@ function listening(options: AdminOptions, open: Open): Promise<Listener> {
         const { remoteAddress } = connection;
         if (open.size >= maxConnections) makeRoom(open);
         const transport = wrap(connection);
-        const exchange = new AdminExchange((method, path) =>
-          adminAnswer(method, path, remoteAddress, options),
-        );
+        const exchange = new AdminExchange((request) => adminAnswer(request, remoteAddress, options));
         const http1 = new Http1ServerConnection(transport, {
           timers,
           route: () => exchange,

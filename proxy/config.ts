@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { LOG_LEVELS } from '../api/log-level.ts';
 import {
   DEFAULT_CLUSTER_DOMAIN,
   DEFAULT_MESH_NAMESPACE,
@@ -220,8 +221,6 @@ function traceConfig(read: Reader): TraceConfig | undefined {
 }
 
 const FLAGS = ['true', 'false'] as const;
-
-const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 /** Private and carrier ranges, as Linkerd's, and loopback, where the embedded cluster's pods live. */
 const CLUSTER_NETWORKS = '10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fd00::/8';

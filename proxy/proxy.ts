@@ -99,6 +99,7 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
     env: process.env,
     wrap: runtime.wrap,
     timers: runtime.timers,
+    ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
     ...(config.adminShutdown && options.shutDown !== undefined ? { shutDown: options.shutDown } : {}),
   });
   runtime.log.info({ pod: config.pod.name, address: ip }, 'proxy started');

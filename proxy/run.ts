@@ -5,6 +5,7 @@ import {
   EXIT_CONFIG,
   EXIT_FAILED,
   hearSignals,
+  type LowestLevel,
   outliveFaults,
 } from '../log/index.ts';
 import type { Logger } from '../workload-identity/index.ts';
@@ -30,6 +31,8 @@ export interface Part {
 /** What a part gets to start with. */
 export interface RunOptions {
   log: Logger;
+  /** The lowest that `log` writes. */
+  logLevel: LowestLevel;
   /** Ends the process as SIGTERM does. */
   shutDown: () => void;
   /** The part goes through all that requests need whenever it is asked to, and keeps the objects of it: what V8 has compiled stays through collections then. */
@@ -50,7 +53,7 @@ export async function run<C extends MeshConfig>(
   // Only the mesh's anchors are believed. Else the first TLS context that is given one has the runtime make a store of all public authorities, to see whether it is its own: 10 ms of a start.
   setDefaultCACertificates([]);
   const ownLog = createOwnLog({ name: part }, config.logLevel);
-  const { log } = ownLog;
+  const { log, level: logLevel } = ownLog;
   outliveFaults(log);
   let stopping = false;
   const stop = (reason: string): void => {
@@ -80,7 +83,7 @@ export async function run<C extends MeshConfig>(
   };
   // Before the start: the first process of a container is not told at all of a signal that it does not handle, and would be killed when the pod's grace is over.
   hearSignals(log, stop);
-  const starting = start(config, { log, shutDown: () => stop('/shutdown'), rehearsedBy, settled });
+  const starting = start(config, { log, logLevel, shutDown: () => stop('/shutdown'), rehearsedBy, settled });
   try {
     const { certified } = await starting;
     void certified.then(() => setTimeout(afterStart, TELL_MS));

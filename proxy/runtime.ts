@@ -1,4 +1,5 @@
 import { alpn, component, dnsIdentity, spiffeId } from '../api/names.ts';
+import type { LowestLevel } from '../log/index.ts';
 import {
   createChannel,
   createResolver,
@@ -92,6 +93,8 @@ export interface RuntimeOptions {
   transport?: 'fastest' | 'streams';
   /** Ends the process as SIGTERM does. */
   shutDown?: () => void;
+  /** The lowest level of `log`; absent: nobody may change it. */
+  logLevel?: LowestLevel;
 }
 
 /** As long as the wheel turns. */
