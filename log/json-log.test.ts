@@ -49,13 +49,13 @@ test('what is below the level is not written; a level that is not known is info'
 test('another level counts from the next line on; what is no level changes nothing', () => {
   const level = new LowestLevel('warn');
   const written: Line[] = [];
-  const { debug, info } = jsonLog({}, level, (line) => written.push(JSON.parse(line) as Line));
-  info({}, 'before');
+  const log = jsonLog({}, level, (line) => written.push(JSON.parse(line) as Line));
+  log.info({}, 'before');
   assert.ok(level.set('info'));
-  info({}, 'after');
+  log.info({}, 'after');
   assert.equal(level.set('loud'), false);
   assert.equal(level.name, 'info');
-  debug({}, 'below');
+  log.debug({}, 'below');
   assert.deepEqual(
     written.map(({ msg }) => msg),
     ['after'],

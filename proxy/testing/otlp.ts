@@ -95,17 +95,18 @@ export function readSpans(body: Uint8Array): ReadSpan[] {
 export class FakeCollector {
   readonly spans: ReadSpan[] = [];
   readonly requests: { url: string; headers: IncomingHttpHeaders }[] = [];
-  /** Statuses of the next answers; 200 when there is none left. */
-  readonly answers: number[] = [];
+  /** The next answers, by their status or whole; 200 when there is none left. */
+  readonly answers: (number | { status: number; headers?: Record<string, string>; body?: Buffer })[] = [];
   readonly #waiting: { n: number; resolve: () => void }[] = [];
   readonly #server = createServer((incoming, response) => {
     const chunks: Buffer[] = [];
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
     incoming.on('end', () => {
       this.requests.push({ url: incoming.url ?? '', headers: incoming.headers });
-      const status = this.answers.shift() ?? 200;
+      const next = this.answers.shift() ?? 200;
+      const { status, headers = {}, body } = typeof next === 'number' ? { status: next } : next;
       if (status === 200) this.spans.push(...readSpans(Buffer.concat(chunks)));
-      response.writeHead(status).end();
+      response.writeHead(status, headers).end(body);
       for (const { n, resolve } of this.#waiting) if (this.spans.length >= n) resolve();
     });
   });

@@ -17,7 +17,8 @@ import { setSpan } from '../span.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import { textAttribute } from './attributes.ts';
 import { Exporter, type ExporterOptions } from './exporter.ts';
-import { delimited } from '../../api/proto/wire-format.ts';
+import { delimited, wholeNumber } from '../../api/proto/wire-format.ts';
+import { judge, MAX_ASKED_MS } from './export-answer.ts';
 import { Span } from './span.ts';
 import { ATTRIBUTES, SpanEncoder, SpanKind, type EndedSpan } from './span-encoder.ts';
 import { BATCH_BYTES, SpanQueue, type Batch } from './span-queue.ts';
@@ -240,13 +241,57 @@ test('a batch arrives with its resource and scope; what a collector is too busy 
   assert.deepEqual([waits, warnings], [[500, 1_000], ['spans cannot be sent']]);
 });
 
+test('what a collector rejects of a batch that it takes is dropped, and told once', async () => {
+  const collector = new FakeCollector();
+  closers.push(() => collector.stop());
+  const { made, metrics, warnings } = exporter(await collector.start(freshAddress()));
+  const body = delimited(1, wholeNumber(1, 1), delimited(2, Buffer.from('too old')));
+  collector.answers.push({ status: 200, body }, { status: 200, body }, 200);
+  for (let i = 0; i < 3; i++) await made.send(someSpans());
+  assert.deepEqual(
+    [metrics.requests.value, metrics.spans.value, metrics.dropped.value, metrics.failures.value],
+    [3, 4, 2, 0],
+  );
+  assert.deepEqual(warnings, ['spans cannot be sent']);
+});
+
+test('a collector is asked again when it says that it may be', async () => {
+  const collector = new FakeCollector();
+  closers.push(() => collector.stop());
+  const { made, waits } = exporter(await collector.start(freshAddress()));
+  const retryAfter = (value: string) => ({ status: 429, headers: { 'retry-after': value } });
+  // The clock of the exporter stands at the beginning of 1970.
+  collector.answers.push(retryAfter('7'), retryAfter('Thu, 01 Jan 1970 00:00:45 GMT'), retryAfter('86400'));
+  await made.send(someSpans());
+  assert.deepEqual(waits, [7_000, 45_000, MAX_ASKED_MS]);
+});
+
+test('what stands where a collector says when it may be asked, and cannot be it, counts as nothing', () => {
+  for (const retryAfter of ['', '-5', '1e9', 'soon', 'Wed, 31 Dec 1969 23:59:59 GMT']) {
+    const body = Buffer.alloc(0);
+    assert.equal((judge({ status: 503, retryAfter, body }, 0) as { afterMs: number }).afterMs, 0, retryAfter);
+  }
+});
+
+test('an answer that cannot be read is a yes, whatever its bytes', () => {
+  for (const body of [Buffer.from('OK'), Buffer.from([0x0a, 0x7f]), Buffer.from('{"partialSuccess":{}}')]) {
+    assert.deepEqual(judge({ status: 200, retryAfter: '', body }, 0), {
+      kind: 'taken',
+      rejected: 0,
+      why: '',
+    });
+  }
+});
+
 test('what a collector refuses is not sent again; what nobody takes is given up after some tries', async () => {
   const collector = new FakeCollector();
   closers.push(() => collector.stop());
   const { made, metrics } = exporter(await collector.start(freshAddress()));
-  collector.answers.push(400);
+  collector.answers.push(400, 413);
   await made.send(someSpans());
   assert.deepEqual([metrics.requests.value, metrics.dropped.value], [1, 2]);
+  await made.send(someSpans());
+  assert.deepEqual([metrics.requests.value, metrics.dropped.value], [2, 4]);
   const nowhere = exporter(`${freshAddress()}:9`);
   await nowhere.made.send(someSpans());
   assert.deepEqual([nowhere.metrics.requests.value, nowhere.metrics.dropped.value], [6, 2]);

@@ -12,6 +12,7 @@ import type {
 import { nodeHttp } from '../node-http.ts';
 import type { Counter } from '../telemetry/registry.ts';
 import { delimited, headOf } from '../../api/proto/wire-format.ts';
+import { judge, type Tried } from './export-answer.ts';
 import type { Batch } from './span-queue.ts';
 import { wait } from './wait.ts';
 
@@ -24,11 +25,8 @@ const BACK_OFF_MS = 1_000;
 const MAX_BACK_OFF_MS = 30_000;
 /** A collector that is away for longer than these tries take (about a minute) gets newer spans when it is back. */
 const MAX_TRIES = 6;
-/** Answers that OTLP calls worth another try. */
-const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 /** Longest answer that is read to its end. */
 const MAX_ANSWER_BYTES = 64 * 1024;
-const MS_PER_SECOND = 1_000;
 
 /** Of `ExportTraceServiceRequest`, `ResourceSpans`. */
 const RESOURCE_SPANS = 1;
@@ -68,11 +66,6 @@ interface Message {
   readonly spans: Buffer;
 }
 
-/** What became of one try. */
-type Tried =
-  | { readonly kind: 'taken' }
-  | { readonly kind: 'refused' | 'retry'; readonly why: string; readonly afterMs: number };
-
 /**
  * Sends batches of spans by OTLP/HTTP in protobuf: of OTLP's forms the one that every collector takes and that costs least to write; gRPC would bring the same bytes
  * in a framing that a proxy in front of the collector has to know.
@@ -98,8 +91,10 @@ export class Exporter {
     for (let tries = 1; ; tries++) {
       const tried = await this.#try(message);
       if (tried.kind === 'taken') {
-        metrics.spans.add(batch.spans);
-        this.#note(undefined);
+        const rejected = Math.min(tried.rejected, batch.spans);
+        metrics.spans.add(batch.spans - rejected);
+        metrics.dropped.add(rejected);
+        this.#note(rejected > 0 ? tried.why : undefined);
         return;
       }
       metrics.failures.add();
@@ -159,7 +154,12 @@ export class Exporter {
       });
       request.once('error', reject);
       request.once('response', (answer) => {
-        drained(answer).then(() => resolve(judge(answer)), reject);
+        const { statusCode = 0, headers } = answer;
+        const told = (body: Buffer): Tried => {
+          const retryAfter = headers['retry-after'] ?? '';
+          return judge({ status: statusCode, retryAfter, body }, this.#options.clock.now());
+        };
+        read(answer).then((body) => resolve(told(body)), reject);
       });
       request.write(head);
       request.end(spans);
@@ -202,27 +202,23 @@ function collectorAgent(connect: () => Socket): Agent {
   return agent;
 }
 
-function judge({ statusCode = 0, headers }: IncomingMessage): Tried {
-  if (statusCode >= 200 && statusCode < 300) return { kind: 'taken' };
-  const why = `it answers ${statusCode}`;
-  if (!RETRYABLE.has(statusCode)) return { kind: 'refused', why, afterMs: 0 };
-  const seconds = Number(headers['retry-after'] ?? 0);
-  const afterMs = Number.isFinite(seconds) ? Math.min(seconds * MS_PER_SECOND, MAX_BACK_OFF_MS) : 0;
-  return { kind: 'retry', why, afterMs };
-}
-
 function retry(why: string): Tried {
   return { kind: 'retry', why, afterMs: 0 };
 }
 
-/** Reads an answer to its end, so that the connection can be used again. */
-async function drained(answer: IncomingMessage): Promise<void> {
+/** Reads an answer to its end, so that the connection can be used again. One that is too long tells nothing. */
+async function read(answer: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of answer) {
     length += (chunk as Buffer).length;
     if (length > MAX_ANSWER_BYTES) {
       answer.destroy();
-      return;
+      return NO_BYTES;
     }
+    chunks.push(chunk as Buffer);
   }
+  return Buffer.concat(chunks);
 }
+
+const NO_BYTES = Buffer.alloc(0);
