@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { cachedDataVersionTag } from 'node:v8';
 import { processMemory, SpareMemory } from './spare-memory.ts';
@@ -14,6 +16,10 @@ function fakeProcess() {
     cpu: 0,
     cpuMs() {
       return this.cpu;
+    },
+    told: 0,
+    events() {
+      return this.told;
     },
     anonymous() {
       return this.mib * MIB;
@@ -108,6 +114,38 @@ test('a process that works does not collect, nor one whose code would go with it
   spare.look();
   await turn();
   assert.deepEqual([rehearsal.times, memory.mib], [1, 45]);
+});
+
+test('a process that is asked ten times a second does not collect, however little it works for that', async () => {
+  const memory = fakeProcess();
+  const spare = new SpareMemory(memory);
+  const rehearsal = fakeRehearsal();
+  spare.look();
+  spare.rehearsedBy(rehearsal.again);
+  memory.mib = 60;
+  memory.told = 20;
+  spare.look();
+  await turn();
+  assert.deepEqual([rehearsal.times, memory.mib], [0, 55]);
+  // Probes, and what it asks by itself.
+  memory.told += 8;
+  spare.look();
+  await turn();
+  assert.deepEqual([rehearsal.times, memory.mib], [1, 45]);
+});
+
+test('what comes is seen as events of the loop', async (t) => {
+  const memory = await processMemory();
+  if (memory === undefined) return t.skip('no Linux, no glibc, or no koffi');
+  const before = memory.events();
+  const server = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  socket.write('x');
+  await once(socket, 'data');
+  socket.destroy();
+  server.close();
+  assert.ok(memory.events() >= before + 2);
 });
 
 test('a rehearsal that does not end is not begun again', async () => {
