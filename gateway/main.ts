@@ -3,13 +3,15 @@ import { gatewayConfig, run, Warming } from '../proxy/index.ts';
 import { startGateway } from './gateway.ts';
 import { throughGateway } from './warm-up-way.ts';
 
+/** ms from its readiness to the warm-up, whose beginning would hold up the answer to who asks for it. */
+const WARM_UP_AFTER_MS = 20;
+
 /** Settles when it has started, or cannot. */
 export const started = run('gateway', gatewayConfig, async (config, options) => {
   const gateway = await startGateway(config, options);
   const { identity } = gateway;
   const warming = new Warming(throughGateway(config, identity), identity, () => gateway.busy);
-  // Not before: it is ready then.
-  void gateway.told.then(() => warming.run(options));
+  void gateway.told.then(() => setTimeout(() => void warming.run(options), WARM_UP_AFTER_MS));
   return {
     certified: gateway.certified,
     drain: async () => void (await Promise.all([gateway.drain(), warming.end()])),

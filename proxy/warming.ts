@@ -22,6 +22,7 @@ export class Warming {
 
   /** To be called when the process is as ready as it can be: nobody is to wait for it. Never rejects. */
   async run({ log, rehearsedBy, settled }: RunOptions): Promise<void> {
+    if (this.#ended) return;
     try {
       this.#done = await warmUp(this.#way, this.#identity, this.#busy);
       log.info({ requests: this.#done?.answered ?? 0 }, 'warmed up');
