@@ -94,6 +94,32 @@ for (const { name, protocols, hinted } of [
       assert.deepEqual([answers, stream.rstCode], [[], constants.NGHTTP2_CANCEL]);
     });
 
+    test('bytes that break off on one side break off on the other', async () => {
+      let gone: Promise<string> | undefined;
+      const at = await startWireApp(mesh, server.ip, async (app) => {
+        if ((await app.until('.')).startsWith('\0break')) return void app.socket.resetAndDestroy();
+        gone = app.rest();
+        gone.catch(() => {});
+        app.socket.write('.');
+      });
+      const mirror = exported('raw', at);
+      const dial = async () => {
+        const wire = await dialWire(mesh, client.ip, port.outbound);
+        wire.socket.write(`CONNECT ${mirror}:80 HTTP/1.1\r\nHost: ${mirror}\r\n\r\n`);
+        await wire.until(END);
+        return wire;
+      };
+      const broken = await dial();
+      broken.socket.write('\0break me.');
+      await assert.rejects(broken.rest(), /broken/);
+      const breaking = await dial();
+      breaking.socket.write('\0stay.');
+      await breaking.until('.');
+      breaking.socket.resetAndDestroy();
+      assert.ok(gone !== undefined);
+      await assert.rejects(gone, /broken/);
+    });
+
     test('a WebSocket', async () => {
       const at = await startWireApp(mesh, server.ip, async (app) => {
         await app.until(END);

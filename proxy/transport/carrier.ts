@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { closeByReset } from './stream-bindings.ts';
 
 /** The life of a connection, without its bytes: what a transport stands on. */
 export interface Carrier {
@@ -62,9 +63,9 @@ export class SocketCarrier implements Carrier {
   }
 
   reset(): void {
-    // Below TLS there is no way to the TCP connection: its peer sees an end without close_notify.
-    if (this.#encrypted) this.#socket.destroy();
-    else this.#socket.resetAndDestroy();
+    if (!this.#encrypted) return void this.#socket.resetAndDestroy();
+    closeByReset(this.#socket);
+    this.#socket.destroy();
   }
 
   #closed(): void {

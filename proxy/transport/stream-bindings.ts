@@ -65,6 +65,27 @@ export function rawBinding(name: string): Readonly<Record<string, unknown>> | un
   }
 }
 
+/** The TCP connection below TLS, as far as it is closed. */
+interface ClosableHandle {
+  close: (closed: () => void) => void;
+  reset?: (closed: () => void) => number;
+}
+
+/**
+ * Has the TCP connection below a TLS socket closed by a reset whenever the socket closes it: the runtime itself resets plain sockets alone. Without it an end that is not one
+ * looks to the runtime at the other end as one that is, for it takes a FIN without close_notify for that. Where this runtime has it in another way, that is what the peer sees.
+ */
+export function closeByReset(socket: Socket): void {
+  const { _handle: handle } = socket as unknown as { _handle?: { _parent?: ClosableHandle } | null };
+  const below = handle?._parent;
+  const reset = below?.reset;
+  if (below === undefined || typeof reset !== 'function') return;
+  const { close } = below;
+  below.close = (closed) => {
+    if (reset.call(below, closed) !== 0) close.call(below, closed);
+  };
+}
+
 function handleOf(socket: Socket): StreamHandle | undefined {
   const { _handle: handle } = socket as unknown as { _handle?: Partial<StreamHandle> | null };
   if (handle === undefined || handle === null) return undefined;

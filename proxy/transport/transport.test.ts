@@ -147,6 +147,18 @@ for (const [maker, wrap] of [
         await b.until(() => b.closed);
       });
 
+      for (const side of ['client', 'server'] as const)
+        test(`a reset by the ${side} is no orderly end`, async () => {
+          const { [side]: from, [side === 'client' ? 'server' : 'client']: to } = await pair();
+          const [here, there] = [recorder(from), recorder(to)];
+          from.write(pattern, 0, 10);
+          // A reset that is read together with bytes is an end to the runtime.
+          await there.until(() => there.length === 10);
+          from.reset();
+          await Promise.all([here.until(() => here.closed), there.until(() => there.closed || there.ended)]);
+          assert.deepEqual([there.ended, to.errorCode], [false, 'ECONNRESET']);
+        });
+
       test('bytes that came before the handler was set are handed over', async () => {
         const { client, server } = await pair();
         client.write(Buffer.from('hello'), 0, 5);
