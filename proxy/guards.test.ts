@@ -6,6 +6,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { port as ports } from '../api/names.ts';
 import { DEFAULT_LIMITS } from './config.ts';
+import { MAX_KEPT_BYTES } from './route/retry-policy.ts';
 import { ask, causeOf, metricSum, startApp, type Answer, type TestApp } from './testing/mesh/http.ts';
 import { duration, trafficPolicy } from './testing/mesh/outbound-policy.ts';
 import { meshedEndpoint, TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
@@ -157,6 +158,39 @@ describe('guards of the outbound side', () => {
     assert.equal(good.requests, 16);
     const retried = await metricSum(client.ip, 'outbound_http_route_retry_successes_total', 'half.shop');
     assert.equal(retried, bad.requests);
+  });
+
+  test('a body of 64 KiB is kept to be sent again, one of a byte more is not', async () => {
+    const bodies: number[] = [];
+    const bad = await startServer((incoming, response) => {
+      let length = 0;
+      incoming.on('data', (chunk: Buffer) => (length += chunk.length));
+      incoming.on('end', () => {
+        bodies.push(length);
+        response.statusCode = 503;
+        response.end();
+      });
+    });
+    service('large.shop', bad);
+    east.controlPlane.setOutbound(
+      'large.shop:80',
+      trafficPolicy({ retry: { ...ON_5XX, maxRetries: 1, backoff: BACK_OFF } }),
+    );
+    const post = (bytes: number, headers: Record<string, string>): Promise<Answer> =>
+      ask(client.ip, 'http://large.shop/', { method: 'POST', body: Buffer.alloc(bytes), headers, agent });
+    for (const headers of [{}, { 'transfer-encoding': 'chunked' }]) {
+      for (const [bytes, times] of [
+        [MAX_KEPT_BYTES, 2],
+        [MAX_KEPT_BYTES + 1, 1],
+      ] as const) {
+        bodies.length = 0;
+        assert.equal((await post(bytes, headers)).status, 503);
+        assert.deepEqual(
+          bodies,
+          Array.from({ length: times }, () => bytes),
+        );
+      }
+    }
   });
 
   test('a try that takes too long is given up for another one', async () => {
