@@ -95,12 +95,15 @@ for (const { name, protocols, hinted } of [
     });
 
     test('bytes that break off on one side break off on the other', async () => {
-      let gone: Promise<string> | undefined;
+      const gone = Promise.withResolvers<string>();
       const at = await startWireApp(mesh, server.ip, async (app) => {
-        if ((await app.until('.')).startsWith('\0break')) return void app.socket.resetAndDestroy();
-        gone = app.rest();
-        gone.catch(() => {});
+        const asked = await app.until('.');
+        if (asked === '\0break.') {
+          app.socket.resetAndDestroy();
+          return;
+        }
         app.socket.write('.');
+        await app.rest().then(gone.resolve, gone.reject);
       });
       const mirror = exported('raw', at);
       const dial = async () => {
@@ -110,14 +113,14 @@ for (const { name, protocols, hinted } of [
         return wire;
       };
       const broken = await dial();
-      broken.socket.write('\0break me.');
+      broken.socket.write('\0break.');
       await assert.rejects(broken.rest(), /broken/);
       const breaking = await dial();
       breaking.socket.write('\0stay.');
       await breaking.until('.');
+      const broke = assert.rejects(gone.promise, /broken/);
       breaking.socket.resetAndDestroy();
-      assert.ok(gone !== undefined);
-      await assert.rejects(gone, /broken/);
+      await broke;
     });
 
     test('a WebSocket', async () => {
