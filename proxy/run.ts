@@ -11,6 +11,7 @@ import {
 import type { Logger } from '../workload-identity/index.ts';
 import { backgroundThreadsGiveWay } from './background-threads.ts';
 import { ConfigError, type MeshConfig } from './config.ts';
+import { stopIdleMeasure } from './idle-measure.ts';
 import { giveSpareMemoryBack, type SpareMemory } from './spare-memory.ts';
 
 /**
@@ -80,6 +81,7 @@ export async function run<C extends MeshConfig>(
   const afterStart = (): void => {
     backgroundThreadsGiveWay();
     spareMemory.resolve(giveSpareMemoryBack());
+    void stopIdleMeasure();
   };
   // Before the start: the first process of a container is not told at all of a signal that it does not handle, and would be killed when the pod's grace is over.
   hearSignals(log, stop);
