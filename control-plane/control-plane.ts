@@ -1,4 +1,4 @@
-import { Registry } from 'prom-client';
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createDestinationServices, type DestinationServices } from '../destination/index.ts';
 import { createIdentityServices, type IdentityServices } from '../identity/index.ts';
 import { type Injector, startInjector } from '../injector/index.ts';
@@ -43,6 +43,7 @@ export async function startControlPlane(deps: {
 }): Promise<ControlPlane> {
   const { settings, client, log } = deps;
   const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
   const { clusterName: clusterId, trustDomain, meshNamespace } = settings.destination;
   const identityServices = await createIdentityServices({
     client,

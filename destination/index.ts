@@ -2,6 +2,7 @@
 import type { Registry } from 'prom-client';
 
 import { errorMessage, type Log } from '../kubernetes/log.ts';
+import { createReflectorMetrics } from '../kubernetes/metrics.ts';
 import type { KubernetesClient } from '../kubernetes/types.ts';
 import { type Clock, systemClock } from '../workload-identity/index.ts';
 import { createDestinationService, type DestinationService } from './destination-service.ts';
@@ -51,7 +52,10 @@ export function createDestinationServices(deps: {
     const what = 'what clients are told could not be computed anew, and stays as it was';
     logger?.error({ about: key, error: errorMessage(error) }, what);
   });
-  const watch = watchCluster(client, views.state, logger === undefined ? {} : { logger });
+  const watch = watchCluster(client, views.state, {
+    metrics: createReflectorMetrics(registry),
+    ...(logger === undefined ? {} : { logger }),
+  });
   const streams = { views, clock, metrics: createStreamMetrics(registry) };
   const stopping = new AbortController();
   const reporting =

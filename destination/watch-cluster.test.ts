@@ -76,7 +76,8 @@ test('without the right to see Nodes all else is told, and zones from when it is
   };
   const warnings: string[] = [];
   const logger = { ...silentLog, warn: (_fields: object, text: string) => void warnings.push(text) };
-  const services = createDestinationServices({ client, settings, registry: new Registry(), logger });
+  const registry = new Registry();
+  const services = createDestinationServices({ client, settings, registry, logger });
   const locality = ({ case: kind, value }: Update['update']) =>
     kind === 'add' ? value.addrs.map(({ metricLabels }) => metricLabels['zone_locality']) : kind;
   try {
@@ -88,6 +89,10 @@ test('without the right to see Nodes all else is told, and zones from when it is
     assert.deepEqual(locality(await stream.next()), ['unknown']);
     await refusedAgain.promise;
     assert.equal(warnings.filter((text) => text.includes('Nodes')).length, 1);
+    assert.match(
+      await registry.metrics(),
+      /^isthmus_reflector_lists_total\{resource="nodes",result="error"\} \d+$/m,
+    );
     allowed = true;
     assert.deepEqual(locality(await stream.next()), ['local']);
     api.put(resources.nodes, { metadata: { name: 'n1', labels: { [label.zone]: 'b' } } });

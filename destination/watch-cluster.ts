@@ -46,7 +46,8 @@ export function watchCluster(
       client,
       policyKinds[kind] as KindReading<KubernetesObject>,
       (key, object) => state.setPolicy(kind, key, object),
-      options,
+      // Not counted: series go by the resource, of which definitions and routes of two groups would be one.
+      options.logger === undefined ? {} : { logger: options.logger },
     );
   const followed = [
     ...POLICY_KINDS.map(followPolicies),
