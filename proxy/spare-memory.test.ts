@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { cachedDataVersionTag } from 'node:v8';
+import { Worker } from 'node:worker_threads';
+import { ownLockGraphPages } from './lock-graph.ts';
 import { processMemory, SpareMemory } from './spare-memory.ts';
 import { recycle, takeBuffer } from './transport/buffers.ts';
 
@@ -25,6 +27,7 @@ function fakeProcess() {
       return this.mib * MIB;
     },
     leaveFilePages() {},
+    releaseLockGraph() {},
     release() {},
     collect() {
       this.mib -= 5;
@@ -210,6 +213,22 @@ test('who collects forgets idle buffers first', async (t) => {
   recycle(buffer);
   memory.collect();
   assert.notEqual(takeBuffer(MIB / 4), buffer);
+});
+
+test('the table by which mutexes look for deadlocks leaves, and threads that take them go on', async (t) => {
+  const memory = await processMemory();
+  if (memory === undefined || ownLockGraphPages(4096).length === 0)
+    return t.skip('no Linux, no glibc, no koffi, or no such table');
+  memory.releaseLockGraph();
+  assert.deepEqual(ownLockGraphPages(4096), [], 'no page of it is as it was');
+  // Isolates and their compilers make mutexes, take and forget them.
+  const workers = Array.from(
+    { length: 4 },
+    () => new Worker('require("crypto").randomBytes(16)', { eval: true }),
+  );
+  const codes = await Promise.all(workers.map((worker) => once(worker, 'exit')));
+  assert.deepEqual(codes.flat(), [0, 0, 0, 0]);
+  assert.ok(memory.anonymous() > 0);
 });
 
 test('memory whose bytes nobody needs leaves at once, up to the pages that others share', async (t) => {

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import type { LibraryHandle } from 'koffi';
 import { env } from '../api/names.ts';
+import { ownLockGraphPages } from './lock-graph.ts';
 import { filePages } from './program-pages.ts';
 import { forgetBuffers, onForgottenBuffer } from './transport/buffers.ts';
 
@@ -23,6 +25,10 @@ const SAVE_AFTER_MS = 5_000;
 
 /** linux/mman.h: the process does not need the pages now. */
 const MADV_DONTNEED = 4;
+/** By which abseil is told that its mutexes need not look for deadlocks; a Node that is built otherwise does not have it. */
+const DETECT = 'void _ZN4absl29SetMutexDeadlockDetectionModeENS_15OnDeadlockCycleE(int)';
+const DETECT_NOTHING = 0;
+
 /** unistd.h of glibc. */
 const SC_PAGESIZE = 30;
 
@@ -42,6 +48,8 @@ export interface ProcessMemory {
   collectEarlier(): void;
   /** Gives the pages back that lie within memory whose bytes nobody needs any more. */
   release(memory: Buffer): void;
+  /** Gives the table's pages back by which the runtime's mutexes look for deadlocks: 1 MiB. None looks any more since this object is there. Does not throw. */
+  releaseLockGraph(): void;
   /** Gives all pages that malloc holds and nobody uses back to the system. */
   giveBack(): void;
 }
@@ -145,6 +153,7 @@ export async function giveSpareMemoryBack(): Promise<SpareMemory | undefined> {
   onForgottenBuffer((buffer) => memory.release(buffer));
   const spare = new SpareMemory(memory);
   setInterval(() => spare.look(), LOOK_MS).unref();
+  setTimeout(() => memory.releaseLockGraph(), LOOK_MS).unref();
   if (process.env[env.keepCompiled] === undefined)
     setTimeout(() => memory.collectEarlier(), SAVE_AFTER_MS).unref();
   return spare;
@@ -164,6 +173,7 @@ export async function processMemory(): Promise<ProcessMemory | undefined> {
       length: number,
       advice: number,
     ) => number;
+    const forgoes = forgoesDeadlocks(library);
     return {
       anonymous: anonymousBytes,
       // After MADV_DONTNEED the next access of a private mapping of a file finds the file's bytes (madvise(2)): only what was changed would be lost, and there is none of it in these. Where pages
@@ -185,11 +195,32 @@ export async function processMemory(): Promise<ProcessMemory | undefined> {
         const end = Math.floor((address + unused.length) / page) * page;
         if (end > start) madvise(start, end - start, MADV_DONTNEED);
       },
+      // Nobody reads it while no mutex looks. A thread that began to before, and has not come to the table since, would read zeroes, which stand for the first mutex: it walks along the list behind
+      // that one, which ends, and finds what it would have found.
+      releaseLockGraph() {
+        if (!forgoes) return;
+        try {
+          for (const { start, length } of ownLockGraphPages(page)) madvise(start, length, MADV_DONTNEED);
+        } catch {
+          // The process may not read its own memory.
+        }
+      },
       giveBack: () => void trim(0),
     };
   } catch {
     // A matter of comfort.
     return undefined;
+  }
+}
+
+/** Has the runtime's mutexes look for deadlocks no more. @returns false: they are not known to */
+function forgoesDeadlocks(library: LibraryHandle): boolean {
+  try {
+    (library.func(DETECT) as (mode: number) => void)(DETECT_NOTHING);
+    return true;
+  } catch {
+    // Another build of the runtime.
+    return false;
   }
 }
 
