@@ -38,6 +38,7 @@ export const FieldId = {
   b3Sampled: 35,
   b3Flags: 36,
   requestId: 37,
+  amznTraceId: 38,
 } as const;
 export type FieldId = (typeof FieldId)[keyof typeof FieldId];
 

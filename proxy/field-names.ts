@@ -45,6 +45,7 @@ const NAMES: readonly (readonly [FieldId, string])[] = [
   [FieldId.b3Sampled, 'x-b3-sampled'],
   [FieldId.b3Flags, 'x-b3-flags'],
   [FieldId.requestId, 'x-request-id'],
+  [FieldId.amznTraceId, 'x-amzn-trace-id'],
 ];
 
 interface Known {

@@ -15,6 +15,8 @@ const USUAL = 512;
 const TRACE_ID_AT = 3;
 const TRACE_ID_DIGITS = 32;
 const DASH = 45;
+/** Fields whose value is what the log shows, in Linkerd's order. */
+const NAMED_BY = [FieldId.b3TraceId, FieldId.requestId, FieldId.amznTraceId] as const;
 
 /** The parts of a request's head that are told of it when it is over: its own bytes, one after the other. */
 export class RequestText {
@@ -60,8 +62,11 @@ export class RequestText {
       const dash = this.bytes.subarray(at, end).indexOf(DASH);
       return dash < 0 ? end : at + dash;
     }
-    const named = head.find(FieldId.b3TraceId);
-    return this.#field(head, named >= 0 ? named : head.find(FieldId.requestId), at, MOST.traceId);
+    for (const id of NAMED_BY) {
+      const named = head.find(id);
+      if (named >= 0) return this.#field(head, named, at, MOST.traceId);
+    }
+    return at;
   }
 
   #field(head: Head, i: number, at: number, most: number): number {
