@@ -1,8 +1,7 @@
 /** Runs each part that is a script once, while the image is made. Arguments: the image's entry point, the parts. */
+import { freshAddress } from '../../test/testing/addresses.ts';
 import { rehearse } from './rehearse.ts';
 
-/** Where an image is made nobody else listens. */
-const HOST = '127.0.0.1';
-
 const [entrypoint = '', ...parts] = process.argv.slice(2);
-for (const part of parts) await rehearse(entrypoint, part, HOST);
+// At an address of its own: another image may be in the making on this machine.
+for (const part of parts) await rehearse(entrypoint, part, freshAddress());
