@@ -19,8 +19,20 @@ const MAX_SIZE_DIGITS = 13;
 
 const CR = 13;
 const LF = 10;
+const QUOTE = 34;
+const BACKSLASH = 92;
 
-type State = 'size' | 'extension' | 'size-lf' | 'data' | 'data-cr' | 'data-lf' | 'trailers' | 'done';
+type State =
+  | 'size'
+  | 'extension'
+  | 'quoted'
+  | 'escaped'
+  | 'size-lf'
+  | 'data'
+  | 'data-cr'
+  | 'data-lf'
+  | 'trailers'
+  | 'done';
 
 /** Reads one body after the other, in pieces of any size. The caller loops over `next` until 'more', an end, or 'malformed'. */
 export class BodyReader {
@@ -101,9 +113,9 @@ export class BodyReader {
       case 'size':
         return this.#sizeByte(c);
       case 'extension':
-        if (++this.#lineBytes > MAX_CHUNK_LINE) return false;
-        if (c === CR) this.#state = 'size-lf';
-        return c === CR || c === 9 || (c >= 32 && c !== 127);
+      case 'quoted':
+      case 'escaped':
+        return this.#extensionByte(c);
       case 'size-lf':
         this.#state = this.#remaining === 0 ? 'trailers' : 'data';
         return c === LF;
@@ -116,6 +128,20 @@ export class BodyReader {
         this.#lineBytes = 0;
         return c === LF;
     }
+  }
+
+  /** A line that ends within quotes is refused: who reads on to the closing ones finds other chunks. */
+  #extensionByte(c: number): boolean {
+    if (++this.#lineBytes > MAX_CHUNK_LINE) return false;
+    if (c === CR) {
+      const isOutside = this.#state === 'extension';
+      this.#state = 'size-lf';
+      return isOutside;
+    }
+    if (this.#state === 'escaped') this.#state = 'quoted';
+    else if (c === QUOTE) this.#state = this.#state === 'quoted' ? 'extension' : 'quoted';
+    else if (c === BACKSLASH && this.#state === 'quoted') this.#state = 'escaped';
+    return c === 9 || (c >= 32 && c !== 127);
   }
 
   #sizeByte(c: number): boolean {

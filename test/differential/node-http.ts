@@ -106,6 +106,11 @@ export class NodeClient {
         });
       });
       outgoing.on('error', () => resolve(undefined));
+      // Nobody asked for it; without a listener there would be no event at all.
+      outgoing.on('upgrade', (_incoming, socket) => {
+        socket.destroy();
+        resolve(undefined);
+      });
       outgoing.end();
     });
   }

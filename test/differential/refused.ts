@@ -47,6 +47,10 @@ export const REFUSED_BY_NODE: readonly Difference[] = [
     when: new RegExp(`^(?!(?:${METHODS.join('|')}) )[!-~]+ `),
     why: 'a method that is not among those it knows: any token is one (RFC 9110 section 9.1)',
   },
+  {
+    when: /\r\ntransfer-encoding:[ \t]*(?:\t[ \t]*chunked|chunked[ \t]*\t)/i,
+    why: 'a tab around the coding: white space as any other (RFC 9110 section 5.6.3), and never passed on, for we write the field ourselves',
+  },
 ];
 
 /** Responses that node:http accepts and we refuse. */
@@ -62,4 +66,5 @@ export const REFUSED_RESPONSES: readonly Difference[] = [
     why: 'framed twice',
   },
   { when: /^HTTP\/1\.0 [^]*\r\ntransfer-encoding:/i, why: 'HTTP/1.0 has no codings' },
+  { when: /^HTTP\/1\.1 101 /, why: 'a change of protocols that nobody asked for: RFC 9110 section 7.8' },
 ];

@@ -67,6 +67,19 @@ export const HTTP2_CASES: readonly DowngradeCase[] = [
     ['a content-length with a sign', request({}, ['content-length', '+0'])],
     ['a pseudo-header twice', [...request({}), [':path', '/b']]],
     ['an unknown pseudo-header', [...request({}), [':protocol', 'websocket']]],
+    ['a pseudo-header behind a field', [...Object.entries(GET).slice(1), ['a', 'b'], [':method', 'GET']]],
+    ['a method twice', [...request({}), [':method', 'POST']]],
+    ['an authority twice', [...request({}), [':authority', 'other']]],
+    ['no path', Object.entries(GET).filter(([name]) => name !== ':path')],
+    ['no method', Object.entries(GET).filter(([name]) => name !== ':method')],
+    ['a tab in the path', request({ ':path': '/a\tb' })],
+    ['NUL in the path', request({ ':path': '/a\0b' })],
+    ['upper case in transfer-encoding', request({}, ['Transfer-Encoding', 'chunked'])],
+    ['transfer-encoding: identity', request({}, ['transfer-encoding', 'identity'])],
+    ['te: trailers, chunked', request({}, ['te', 'trailers, chunked'])],
+    ['two equal Hosts beside the authority', request({}, ['host', 'raw.shop'], ['host', 'raw.shop'])],
+    ['an empty content-length', request({}, ['content-length', ''])],
+    ['a content-length beyond 2^53', request({}, ['content-length', '9007199254740993'])],
     ['a status', [...request({}), [':status', '200']]],
   ]),
   {
@@ -79,6 +92,11 @@ export const HTTP2_CASES: readonly DowngradeCase[] = [
         lacks: ['transfer-encoding', 'content-length'],
       },
     ],
+  },
+  {
+    what: 'a Host that says the same is one Host',
+    fields: request({}, ['host', 'raw.shop']),
+    becomes: [{ line: 'GET /a HTTP/1.1', has: ['host: HOST'] }],
   },
   {
     what: 'cookies in pieces are one field',
@@ -101,3 +119,13 @@ export const HTTP2_CASES: readonly DowngradeCase[] = [
     becomes: [{ line: 'GET /a HTTP/1.1', lacks: ['l5d-client-id: admin'] }],
   },
 ];
+
+/** Requests with DATA: where they are not what the content-length says, what the app gets must never be a whole request. */
+export const HTTP2_BODIES: readonly { what: string; length: string; data: string }[] = [
+  { what: 'what the content-length says', length: '5', data: 'hello' },
+  { what: 'less than the content-length', length: '5', data: 'abc' },
+  { what: 'more than the content-length', length: '5', data: `hello${HIDDEN}\r\nhost: raw.shop\r\n\r\n` },
+  { what: 'something where content-length is 0', length: '0', data: `${HIDDEN}\r\nhost: raw.shop\r\n\r\n` },
+];
+/** Its fields. */
+export const postOf = (length: string): Fields => request({ ':method': 'POST' }, ['content-length', length]);

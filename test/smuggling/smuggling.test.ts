@@ -6,7 +6,7 @@ import { startWirePair, type WirePair } from '../../proxy/testing/mesh/wire-pair
 import { meshedEndpoint, type TestPod } from '../../proxy/testing/mesh/test-mesh.ts';
 import { startWireApp } from '../../proxy/testing/mesh/wire.ts';
 import { HTTP1_CASES, type Seen } from './http1-cases.ts';
-import { HTTP2_CASES } from './http2-cases.ts';
+import { HTTP2_BODIES, HTTP2_CASES, postOf } from './http2-cases.ts';
 import { RawApp } from './raw-app.ts';
 
 const NAME = 'raw.shop';
@@ -121,17 +121,48 @@ describe('smuggling', () => {
           [':isthmus-port', String(appPort)],
           [':isthmus-protocol', 'http/1.1'],
         ] as const;
-        const answer = await peer.ask([
-          ...fields.filter(([name]) => name.startsWith(':')),
-          ...ours,
-          ...fields.filter(([name]) => !name.startsWith(':')),
-        ]);
+        // In front, so that the order of the case's own fields stays.
+        const answer = await peer.ask([...ours, ...fields]);
         peer.close();
         const found = await seen();
         if (typeof becomes === 'number') {
           assert.equal(answer.status, becomes);
           assert.deepEqual(found, []);
         } else assertSeen(becomes, found);
+      });
+    }
+
+    for (const { what, length, data } of HTTP2_BODIES) {
+      test(`DATA with ${what}`, async () => {
+        const own = new RawApp();
+        const ended: Promise<void>[] = [];
+        const to = await startWireApp(pair.mesh, pair.server.ip, (wire) => {
+          const served = own.serve(wire);
+          ended.push(served.catch(() => {}));
+          return served;
+        });
+        const peer = await dialIsthmus(await pair.mesh.identity(pair.east, attacker), pair.server);
+        const ours = [
+          [':isthmus-port', String(to)],
+          [':isthmus-protocol', 'http/1.1'],
+        ] as const;
+        const answer = await peer.ask([...ours, ...postOf(length)], data).catch(() => undefined);
+        peer.close();
+        await Promise.all(ended);
+        const { requests, garbage } = own.take();
+        if (data.length === Number(length)) {
+          assert.equal(answer?.status, 200);
+          assert.deepEqual(
+            requests.map(({ startLine, body }) => [startLine, body]),
+            [['POST /a HTTP/1.1', data]],
+          );
+          return;
+        }
+        assert.notEqual(answer?.status, 200);
+        assert.deepEqual(requests, []);
+        // The beginning of a request, cut off by the end of its connection, is all that may have come.
+        for (const one of garbage) assert.match(one, /^left over: "POST \/a /);
+        assert.deepEqual(await seen(), []);
       });
     }
   });

@@ -15,8 +15,8 @@ export interface RawAnswer {
 
 /** A client of `isthmus/1` that sends any fields, also those that no proxy would. One request at a time. */
 export interface IsthmusClient {
-  /** Rejects when the connection closes, or the stream is reset, before there is an answer. */
-  ask(fields: readonly (readonly [string, string])[]): Promise<RawAnswer>;
+  /** `body`: in one DATA frame, also an empty one; without it the head ends the request. Rejects when the connection closes, or the stream is reset, before there is an answer. */
+  ask(fields: readonly (readonly [string, string])[], body?: string): Promise<RawAnswer>;
   close(): void;
 }
 
@@ -38,11 +38,12 @@ export async function dialIsthmus(
   const decoder = new HeadDecoder(new Head(), false);
   let nextId = 1;
   return {
-    ask(fields) {
+    ask(fields, body) {
       const id = nextId;
       nextId += 2;
-      const flags = Flag.endHeaders | Flag.endStream;
+      const flags = body === undefined ? Flag.endHeaders | Flag.endStream : Flag.endHeaders;
       socket.write(frame(FrameType.headers, flags, id, Buffer.concat(fields.map(literal))));
+      if (body !== undefined) socket.write(frame(FrameType.data, Flag.endStream, id, Buffer.from(body)));
       return readAnswer(socket, decoder, id);
     },
     close: () => socket.destroy(),
