@@ -88,7 +88,7 @@ export function closeByReset(socket: Socket): void {
 
 function handleOf(socket: Socket): StreamHandle | undefined {
   const { _handle: handle } = socket as unknown as { _handle?: Partial<StreamHandle> | null };
-  if (handle === undefined || handle === null) return undefined;
+  if (handle === undefined || handle === null || !('onread' in handle)) return undefined;
   const methods = [handle.useUserBuffer, handle.readStart, handle.readStop, handle.writeBuffer];
   return methods.every((method) => typeof method === 'function') ? (handle as StreamHandle) : undefined;
 }

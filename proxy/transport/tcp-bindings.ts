@@ -37,7 +37,9 @@ export interface TcpHandle extends StreamHandle {
   reset(closed: () => void): number;
 }
 
-const HANDLE_METHODS = [
+/** Without a slot of its own for `onread` the runtime does not throw at the first read: it aborts the process. */
+const HANDLE_MEMBERS = [
+  'onread',
   'bind',
   'bind6',
   'connect',
@@ -104,7 +106,7 @@ export function tcpBindings(): TcpBindings | undefined {
     return undefined;
   const Handle = TCP as new (kind: number) => TcpHandle & TcpServerHandle;
   const { prototype } = Handle as { prototype: object };
-  if (![...HANDLE_METHODS, ...SERVER_METHODS].every((name) => name in prototype)) return undefined;
+  if (![...HANDLE_MEMBERS, ...SERVER_METHODS].every((name) => name in prototype)) return undefined;
   return {
     newHandle: () => new Handle(socket),
     newServer: (accepted) => Object.assign(new Handle(server), { onconnection: accepted }),
