@@ -1,9 +1,9 @@
 /** A closed loop of HTTP/2 with prior knowledge. Argument: an `Http2Load` as JSON. */
 import { connect, type Socket } from 'node:net';
 import { Http2Connection } from '../proxy/http2/connection.ts';
-import { Head } from '../proxy/head.ts';
-import { Exchange, type ResponseSink } from '../proxy/message.ts';
-import { setSpan } from '../proxy/span.ts';
+import { Head } from '../proxy/message/head.ts';
+import { Exchange, type ResponseSink } from '../proxy/message/message.ts';
+import { setSpan } from '../proxy/bytes/span.ts';
 import { chooseTransport } from '../proxy/transport/choose.ts';
 import { TimerWheel } from '../proxy/transport/timers.ts';
 import type { Wrap } from '../proxy/transport/transport.ts';

@@ -13,7 +13,7 @@ import {
   type TestCluster,
   type TestPod,
 } from '../proxy/testing/mesh/test-mesh.ts';
-import { encodeTransportHeader } from '../proxy/transport-header.ts';
+import { encodeTransportHeader } from '../proxy/detect/transport-header.ts';
 import type { WorkloadIdentity } from '../workload-identity/index.ts';
 import { makeLeaf, privateKeyPem } from '../workload-identity/testing/test-ca.ts';
 import { startGateway } from './index.ts';

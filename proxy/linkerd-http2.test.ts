@@ -12,7 +12,7 @@ import { http2Through } from './testing/mesh/http2.ts';
 import { startLinkerdPeer } from './testing/mesh/linkerd-peer.ts';
 import { ask2 } from './testing/mesh/mesh-client.ts';
 import { TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
-import { encodeTransportHeader, type TransportHeader } from './transport-header.ts';
+import { encodeTransportHeader, type TransportHeader } from './detect/transport-header.ts';
 
 /** `:status 200`, and the field of Linkerd's proxies that says that the app answered by HTTP/1.1. */
 const MARKED_ANSWER = Buffer.concat([

@@ -2,8 +2,8 @@
 import { proxyConfig } from './config.ts';
 import { startProxy } from './proxy.ts';
 import { run } from './run.ts';
-import { throughSidecar } from './warm-up-way.ts';
-import { Warming } from './warming.ts';
+import { throughSidecar } from './warm-up/warm-up-way.ts';
+import { Warming } from './warm-up/warming.ts';
 
 /** Settles when it has started, or cannot. */
 export const started = run('proxy', proxyConfig, async (config, options) => {

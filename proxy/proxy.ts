@@ -1,5 +1,5 @@
 import type { Logger, WorkloadIdentity } from '../workload-identity/index.ts';
-import { startAdmin } from './admin.ts';
+import { startAdmin } from './admin/admin.ts';
 import type { ProxyConfig } from './config.ts';
 import { InboundPolicies } from './control/inbound-policies.ts';
 import { Apps } from './inbound/apps.ts';

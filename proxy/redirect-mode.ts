@@ -2,7 +2,7 @@ import { networkInterfaces } from 'node:os';
 import type { Logger } from '../workload-identity/index.ts';
 import type { ProxyPorts } from './config.ts';
 import type { Apps } from './inbound/apps.ts';
-import { loadOriginalDestination, type OriginalDestination } from './original-destination.ts';
+import { loadOriginalDestination, type OriginalDestination } from './detect/original-destination.ts';
 import type { Outbound } from './outbound/outbound.ts';
 import { listenOn, type Listening } from './runtime.ts';
 import type { Listener } from './transport/listen.ts';

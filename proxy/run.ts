@@ -9,10 +9,10 @@ import {
   outliveFaults,
 } from '../log/index.ts';
 import type { Logger } from '../workload-identity/index.ts';
-import { backgroundThreadsGiveWay } from './background-threads.ts';
+import { backgroundThreadsGiveWay } from './process/background-threads.ts';
 import { ConfigError, type MeshConfig } from './config.ts';
-import { stopIdleMeasure } from './idle-measure.ts';
-import { giveSpareMemoryBack, type SpareMemory } from './spare-memory.ts';
+import { stopIdleMeasure } from './process/idle-measure.ts';
+import { giveSpareMemoryBack, type SpareMemory } from './process/spare-memory.ts';
 
 /**
  * ms from the first certificate to what makes the process small: that takes 20 to 40 ms, in which before it the answer that the start waits for would lie unread, and right behind it the

@@ -1,6 +1,6 @@
 import { LogOutput, type LogTarget, openLog, type WriteBytes } from '../../log/index.ts';
 import type { Logger } from '../../workload-identity/index.ts';
-import { ByteWriter } from '../byte-writer.ts';
+import { ByteWriter } from '../bytes/byte-writer.ts';
 import type { Counter, Registry } from '../telemetry/registry.ts';
 import { Timestamps } from '../telemetry/wall-time.ts';
 import { type LogFormat, type LoggedClient, type LoggedRequest, type LogLine, logLine } from './log-line.ts';

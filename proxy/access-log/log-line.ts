@@ -1,4 +1,4 @@
-import { MAX_ESCAPED, type ByteWriter } from '../byte-writer.ts';
+import { MAX_ESCAPED, type ByteWriter } from '../bytes/byte-writer.ts';
 import { MOST_TEXT, type RequestText } from '../telemetry/request-text.ts';
 import type { Timestamps } from '../telemetry/wall-time.ts';
 

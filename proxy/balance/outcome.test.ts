@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { causes } from '../errors.ts';
 import { ErrorCode } from '../http2/frames.ts';
-import { Exchange } from '../message.ts';
+import { Exchange } from '../message/message.ts';
 import { NOBODY } from '../testing/nobody.ts';
 import { isEndpointsFault, isGatewaysFault } from './outcome.ts';
 

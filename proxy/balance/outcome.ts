@@ -1,7 +1,7 @@
 import { causes, type Cause } from '../errors.ts';
-import { FieldId } from '../field-id.ts';
-import type { Head } from '../head.ts';
-import type { Exchange } from '../message.ts';
+import { FieldId } from '../message/field-id.ts';
+import type { Head } from '../message/head.ts';
+import type { Exchange } from '../message/message.ts';
 import type { Outcome } from './failure-accrual.ts';
 
 /** As Linkerd counts: DEADLINE_EXCEEDED, PERMISSION_DENIED, INTERNAL, UNAVAILABLE, DATA_LOSS. */

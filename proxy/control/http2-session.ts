@@ -10,11 +10,11 @@ import type {
   StreamEvents,
 } from '../../workload-identity/index.ts';
 import { causes, type Cause } from '../errors.ts';
-import { equalsIgnoreCase, fieldIdOf } from '../field-names.ts';
+import { equalsIgnoreCase, fieldIdOf } from '../message/field-names.ts';
 import { Http2Connection } from '../http2/connection.ts';
-import { Head } from '../head.ts';
-import { Exchange, type ResponseSink } from '../message.ts';
-import { setSpan } from '../span.ts';
+import { Head } from '../message/head.ts';
+import { Exchange, type ResponseSink } from '../message/message.ts';
+import { setSpan } from '../bytes/span.ts';
 import { connectTls } from '../transport/connect.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport, Wrap } from '../transport/transport.ts';

@@ -14,7 +14,7 @@ import {
   type PortPolicy,
 } from '../policy/inbound-policy.ts';
 import type { ControlCells } from '../telemetry/control-metrics.ts';
-import type { Head } from '../head.ts';
+import type { Head } from '../message/head.ts';
 import { Watch } from './watch.ts';
 
 /**

@@ -1,7 +1,7 @@
-import { hexValue } from '../characters.ts';
+import { hexValue } from '../bytes/characters.ts';
 import { HeadReader, HeadStatus } from './head-reader.ts';
 import { Framing, parseTrailers } from './head-parser.ts';
-import { Head } from '../head.ts';
+import { Head } from '../message/head.ts';
 
 /** What a trailer section says of framing is refused at once: one for all. */
 const framing = new Framing();

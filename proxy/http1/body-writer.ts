@@ -1,4 +1,4 @@
-import type { Head } from '../head.ts';
+import type { Head } from '../message/head.ts';
 import type { Transport } from '../transport/transport.ts';
 import { writeChunk, writeLastChunk } from './head-writer.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { causes } from '../errors.ts';
-import { Head } from '../head.ts';
-import type { Exchange } from '../message.ts';
+import { Head } from '../message/head.ts';
+import type { Exchange } from '../message/message.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
 import { recorder, transportPair } from '../testing/loopback.ts';
 import { TimerWheel } from '../transport/timers.ts';

@@ -1,11 +1,11 @@
-import { equalBytes } from '../bytes.ts';
+import { equalBytes } from '../bytes/bytes.ts';
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
-import { SWITCHING_PROTOCOLS } from '../head.ts';
-import type { Head } from '../head.ts';
-import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
-import type { Span } from '../span.ts';
-import { giveHead, takeHead } from '../spare-heads.ts';
+import { SWITCHING_PROTOCOLS } from '../message/head.ts';
+import type { Head } from '../message/head.ts';
+import type { Exchange, RequestSink, ResponseSink } from '../message/message.ts';
+import type { Span } from '../bytes/span.ts';
+import { giveHead, takeHead } from '../message/spare-heads.ts';
 import { Inflow, Outflow } from '../transport/flow.ts';
 import { OutputStall } from '../transport/output-stall.ts';
 import type { TimerWheel } from '../transport/timers.ts';

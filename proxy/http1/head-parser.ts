@@ -1,13 +1,13 @@
-import { equalBytes } from '../bytes.ts';
+import { equalBytes } from '../bytes/bytes.ts';
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
-import { equalsIgnoreCase, fieldIdOf, isHopByHop, mayUpgradeTo } from '../field-names.ts';
-import { FieldId } from '../field-id.ts';
-import { MAX_FIELDS, SWITCHING_PROTOCOLS } from '../head.ts';
-import type { Head } from '../head.ts';
-import { lastingField } from '../lasting-field.ts';
-import type { Span } from '../span.ts';
-import { indexOfByte } from '../words.ts';
+import { equalsIgnoreCase, fieldIdOf, isHopByHop, mayUpgradeTo } from '../message/field-names.ts';
+import { FieldId } from '../message/field-id.ts';
+import { MAX_FIELDS, SWITCHING_PROTOCOLS } from '../message/head.ts';
+import type { Head } from '../message/head.ts';
+import { lastingField } from '../message/lasting-field.ts';
+import type { Span } from '../bytes/span.ts';
+import { indexOfByte } from '../bytes/words.ts';
 import { knownLine, rememberLine, type KnownLine } from './known-lines.ts';
 import {
   fieldValueEnd,
@@ -17,7 +17,7 @@ import {
   isToken,
   parseDecimal,
   tokenEnd,
-} from '../characters.ts';
+} from '../bytes/characters.ts';
 
 const CR = 13;
 const SPACE = 32;

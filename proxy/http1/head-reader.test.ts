@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Head } from '../head.ts';
-import type { Exchange } from '../message.ts';
-import { spanText } from '../span.ts';
+import type { Head } from '../message/head.ts';
+import type { Exchange } from '../message/message.ts';
+import { spanText } from '../bytes/span.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import { Http1ServerConnection } from './server-connection.ts';

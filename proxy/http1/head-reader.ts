@@ -1,4 +1,4 @@
-import { indexOfByte } from '../words.ts';
+import { indexOfByte } from '../bytes/words.ts';
 
 /** Bytes of a head: more is refused (431). Servers allow 8 to 64 KiB; a proxy must not be the narrowest of them. */
 export const MAX_HEAD_BYTES = 64 * 1024;

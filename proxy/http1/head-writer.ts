@@ -1,9 +1,9 @@
-import { copyBytes } from '../bytes.ts';
+import { copyBytes } from '../bytes/bytes.ts';
 import type { Cause } from '../errors.ts';
-import { isHopByHop, isIsthmusField } from '../field-names.ts';
-import { FieldId } from '../field-id.ts';
-import type { Head } from '../head.ts';
-import type { Span } from '../span.ts';
+import { isHopByHop, isIsthmusField } from '../message/field-names.ts';
+import { FieldId } from '../message/field-id.ts';
+import type { Head } from '../message/head.ts';
+import type { Span } from '../bytes/span.ts';
 import type { Transport } from '../transport/transport.ts';
 import { reasonOf } from './reasons.ts';
 

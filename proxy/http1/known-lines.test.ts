@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Head } from '../head.ts';
+import { Head } from '../message/head.ts';
 import { Framing, parseRequest, parseResponse } from './head-parser.ts';
 import { knownLine } from './known-lines.ts';
 

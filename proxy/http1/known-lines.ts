@@ -1,7 +1,7 @@
-import { isCredential, KnownBytes, MAX_KNOWN_BYTES, type Known } from '../known-bytes.ts';
-import type { FieldId } from '../field-id.ts';
-import type { LastingField } from '../lasting-field.ts';
-import { indexOfByte, wordsOf } from '../words.ts';
+import { isCredential, KnownBytes, MAX_KNOWN_BYTES, type Known } from '../message/known-bytes.ts';
+import type { FieldId } from '../message/field-id.ts';
+import type { LastingField } from '../message/lasting-field.ts';
+import { indexOfByte, wordsOf } from '../bytes/words.ts';
 
 /** A field line that came before, `name: value` and its line end. */
 export type KnownLine = Known<LastingField, FieldId>;

@@ -1,5 +1,5 @@
-import { SWITCHING_PROTOCOLS, type Head } from '../head.ts';
-import type { Exchange } from '../message.ts';
+import { SWITCHING_PROTOCOLS, type Head } from '../message/head.ts';
+import type { Exchange } from '../message/message.ts';
 import type { Transport } from '../transport/transport.ts';
 import { BodyWriter } from './body-writer.ts';
 import type { OutgoingBody } from './body-writer.ts';

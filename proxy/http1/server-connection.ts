@@ -1,11 +1,11 @@
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
-import { FieldId } from '../field-id.ts';
-import { SWITCHING_PROTOCOLS } from '../head.ts';
-import type { Head } from '../head.ts';
-import { Exchange } from '../message.ts';
-import type { RequestSink, ResponseSink } from '../message.ts';
-import { giveHead, takeHead } from '../spare-heads.ts';
+import { FieldId } from '../message/field-id.ts';
+import { SWITCHING_PROTOCOLS } from '../message/head.ts';
+import type { Head } from '../message/head.ts';
+import { Exchange } from '../message/message.ts';
+import type { RequestSink, ResponseSink } from '../message/message.ts';
+import { giveHead, takeHead } from '../message/spare-heads.ts';
 import { Deadline } from '../transport/deadline.ts';
 import { Inflow, Outflow } from '../transport/flow.ts';
 import { OutputStall } from '../transport/output-stall.ts';

@@ -1,6 +1,6 @@
 import type { Cause } from '../errors.ts';
-import type { Head } from '../head.ts';
-import type { Exchange, RequestSink } from '../message.ts';
+import type { Head } from '../message/head.ts';
+import type { Exchange, RequestSink } from '../message/message.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Http1ServerConnection } from './server-connection.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Cause } from '../errors.ts';
-import { Head } from '../head.ts';
-import type { Exchange, RequestSink } from '../message.ts';
+import { Head } from '../message/head.ts';
+import type { Exchange, RequestSink } from '../message/message.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
 import { recorder, transportPair } from '../testing/loopback.ts';
 import { handleWrap } from '../transport/handle-transport.ts';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { Head, MAX_FIELDS } from '../head.ts';
-import type { Exchange, RequestSink } from '../message.ts';
-import { spanText } from '../span.ts';
+import { Head, MAX_FIELDS } from '../message/head.ts';
+import type { Exchange, RequestSink } from '../message/message.ts';
+import { spanText } from '../bytes/span.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import { Http1ServerConnection } from './server-connection.ts';

@@ -1,6 +1,6 @@
 import type { Cause } from '../errors.ts';
-import type { Head } from '../head.ts';
-import type { Exchange, RequestSink } from '../message.ts';
+import type { Head } from '../message/head.ts';
+import type { Exchange, RequestSink } from '../message/message.ts';
 import type { Transport, TransportHandler } from '../transport/transport.ts';
 import { FrameDispatch } from './frame-dispatch.ts';
 import { LARGEST_FRAME, PREFACE, Setting } from './frames.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { causes } from '../errors.ts';
-import type { Head } from '../head.ts';
+import type { Head } from '../message/head.ts';
 import { errorHead } from './error-head.ts';
 
 function fieldsOf(head: Head): string[] {

@@ -1,6 +1,6 @@
 import { type Cause, toldStatus } from '../errors.ts';
-import { FieldId } from '../field-id.ts';
-import { Head } from '../head.ts';
+import { FieldId } from '../message/field-id.ts';
+import { Head } from '../message/head.ts';
 
 const ERROR = Buffer.from('l5d-proxy-error');
 const CONTENT_TYPE = Buffer.from('content-type');

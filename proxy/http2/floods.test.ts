@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { RequestSink } from '../message.ts';
+import type { RequestSink } from '../message/message.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
 import { SETTINGS, frame, readFrames, requestFrame, wordFrame } from '../testing/http2-frames.ts';
 import { TimerWheel } from '../transport/timers.ts';

@@ -1,4 +1,4 @@
-import { copyBytes } from '../bytes.ts';
+import { copyBytes } from '../bytes/bytes.ts';
 import type { Transport } from '../transport/transport.ts';
 import { FRAME_HEADER_BYTES, Flag, FrameType } from './frames.ts';
 import { MAX_CONCURRENT_STREAMS } from './limits.ts';

@@ -1,9 +1,9 @@
-import { equalBytes } from '../bytes.ts';
-import { isHopByHop, isIsthmusField } from '../field-names.ts';
-import { FieldId } from '../field-id.ts';
-import type { Head } from '../head.ts';
-import { lastingField, lastingOf } from '../lasting-field.ts';
-import type { HeadSpan, LastingField } from '../lasting-field.ts';
+import { equalBytes } from '../bytes/bytes.ts';
+import { isHopByHop, isIsthmusField } from '../message/field-names.ts';
+import { FieldId } from '../message/field-id.ts';
+import type { Head } from '../message/head.ts';
+import { lastingField, lastingOf } from '../message/lasting-field.ts';
+import type { HeadSpan, LastingField } from '../message/lasting-field.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
 import { ENTRY_OVERHEAD, Kind, STATIC_LENGTH, staticEntry } from './hpack-table.ts';
 

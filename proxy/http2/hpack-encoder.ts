@@ -1,4 +1,4 @@
-import type { LastingField } from '../lasting-field.ts';
+import type { LastingField } from '../message/lasting-field.ts';
 import {
   DynamicTable,
   STATIC_LENGTH,

@@ -1,8 +1,8 @@
-import { equalBytes } from '../bytes.ts';
-import { isFieldValue, isLowerToken } from '../characters.ts';
-import { fieldIdOf } from '../field-names.ts';
-import { FieldId } from '../field-id.ts';
-import type { LastingField } from '../lasting-field.ts';
+import { equalBytes } from '../bytes/bytes.ts';
+import { isFieldValue, isLowerToken } from '../bytes/characters.ts';
+import { fieldIdOf } from '../message/field-names.ts';
+import { FieldId } from '../message/field-id.ts';
+import type { LastingField } from '../message/lasting-field.ts';
 import { STATIC_FIELDS } from './static-table.ts';
 
 /** What a name is: a `FieldId`, or one of these. */

@@ -1,10 +1,10 @@
-import { equalBytes } from '../bytes.ts';
+import { equalBytes } from '../bytes/bytes.ts';
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
-import { equalsIgnoreCase, isGrpc } from '../field-names.ts';
-import { FieldId } from '../field-id.ts';
-import { Head, SWITCHING_PROTOCOLS } from '../head.ts';
-import { Exchange } from '../message.ts';
+import { equalsIgnoreCase, isGrpc } from '../message/field-names.ts';
+import { FieldId } from '../message/field-id.ts';
+import { Head, SWITCHING_PROTOCOLS } from '../message/head.ts';
+import { Exchange } from '../message/message.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import { FloodGuard } from './flood-guard.ts';
 import type { FrameHandler } from './frame-dispatch.ts';

@@ -1,4 +1,10 @@
-import { isCredential, KnownBytes, MAX_KNOWN_BYTES, MIN_KNOWN_BYTES, type Known } from '../known-bytes.ts';
+import {
+  isCredential,
+  KnownBytes,
+  MAX_KNOWN_BYTES,
+  MIN_KNOWN_BYTES,
+  type Known,
+} from '../message/known-bytes.ts';
 import { STATIC_LENGTH, tableEntry, type TableEntry } from './hpack-table.ts';
 
 /** A literal representation of a field (RFC 7541 section 6.2) that came before. It is sound, no secret, and means the same on every connection. */

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { copyHead } from '../copy-head.ts';
-import { FieldId } from '../field-id.ts';
-import { Head } from '../head.ts';
-import { lastingField } from '../lasting-field.ts';
-import { setSpan, spanText } from '../span.ts';
+import { copyHead } from '../message/copy-head.ts';
+import { FieldId } from '../message/field-id.ts';
+import { Head } from '../message/head.ts';
+import { lastingField } from '../message/lasting-field.ts';
+import { setSpan, spanText } from '../bytes/span.ts';
 import { HeadDecoder } from './head-decoder.ts';
 import { HeadEncoder } from './head-encoder.ts';
 import { hashName, hashValue, TABLE_SIZE } from './hpack-table.ts';

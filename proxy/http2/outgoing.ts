@@ -1,7 +1,7 @@
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
-import type { Head } from '../head.ts';
-import { passesReset, type Exchange, type RequestSink, type ResponseSink } from '../message.ts';
+import type { Head } from '../message/head.ts';
+import { passesReset, type Exchange, type RequestSink, type ResponseSink } from '../message/message.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
 import { errorHead } from './error-head.ts';

@@ -1,5 +1,5 @@
-import { copyHead } from '../copy-head.ts';
-import type { Head } from '../head.ts';
+import { copyHead } from '../message/copy-head.ts';
+import type { Head } from '../message/head.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import { Backlog, NO_BACKLOG } from './backlog.ts';
 import { DEFAULT_FRAME_SIZE, DEFAULT_WINDOW, LARGEST_FRAME, MAX_WINDOW } from './frames.ts';

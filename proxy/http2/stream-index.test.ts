@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Exchange, type ResponseSink } from '../message.ts';
+import { Exchange, type ResponseSink } from '../message/message.ts';
 import { StreamIndex } from './stream-index.ts';
 import { Stream } from './stream.ts';
 

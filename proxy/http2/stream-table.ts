@@ -1,4 +1,4 @@
-import type { Exchange } from '../message.ts';
+import type { Exchange } from '../message/message.ts';
 import { MAX_WINDOW } from './frames.ts';
 import { MAX_CONCURRENT_STREAMS, STREAM_WINDOW } from './limits.ts';
 import { StreamIndex } from './stream-index.ts';

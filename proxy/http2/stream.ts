@@ -1,5 +1,5 @@
-import type { Head } from '../head.ts';
-import type { Exchange, RequestSink } from '../message.ts';
+import type { Head } from '../message/head.ts';
+import type { Exchange, RequestSink } from '../message/message.ts';
 import type { Backlog } from './backlog.ts';
 import { NO_BACKLOG } from './backlog.ts';
 

@@ -1,5 +1,5 @@
 import type { PolicyCell } from '../control/inbound-policies.ts';
-import type { Head } from '../head.ts';
+import type { Head } from '../message/head.ts';
 import type { Decider, PortPolicy, Subject, Verdict } from '../policy/inbound-policy.ts';
 import type { LimitScope, RateLimiter } from '../policy/rate-limiter.ts';
 import type { HttpCells, HttpMetrics } from '../telemetry/http-metrics.ts';

@@ -1,7 +1,7 @@
 import { causes } from '../errors.ts';
-import { FieldId, FieldSet } from '../field-id.ts';
-import { Head } from '../head.ts';
-import type { Exchange } from '../message.ts';
+import { FieldId, FieldSet } from '../message/field-id.ts';
+import { Head } from '../message/head.ts';
+import type { Exchange } from '../message/message.ts';
 import type { FilterAnswer } from '../route/filters.ts';
 import type { InFlight } from '../in-flight.ts';
 import type { TimerWheel } from '../transport/timers.ts';

@@ -1,7 +1,7 @@
-import { FieldId, FieldSet } from '../field-id.ts';
-import type { Head } from '../head.ts';
-import type { LastingField } from '../lasting-field.ts';
-import type { Exchange } from '../message.ts';
+import { FieldId, FieldSet } from '../message/field-id.ts';
+import type { Head } from '../message/head.ts';
+import type { LastingField } from '../message/lasting-field.ts';
+import type { Exchange } from '../message/message.ts';
 import { ownField } from '../upstream/fields.ts';
 import { type Inner, StackLayer } from '../upstream/stack-layer.ts';
 

@@ -8,7 +8,7 @@ import { metricSum, startApp, type TestApp } from '../testing/mesh/http.ts';
 import { startHttp2App } from '../testing/mesh/http2.ts';
 import { ask2, dialMesh, http2Over, sendHeader } from '../testing/mesh/mesh-client.ts';
 import { TestMesh, type TestPod } from '../testing/mesh/test-mesh.ts';
-import type { TransportHeader } from '../transport-header.ts';
+import type { TransportHeader } from '../detect/transport-header.ts';
 
 describe("inbound from Linkerd's proxies", () => {
   let mesh: TestMesh;

@@ -15,7 +15,7 @@ import { acceptTls } from '../transport/accept-tls.ts';
 import { socketOf, type Connection } from '../transport/tcp-connection.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport, Wrap } from '../transport/transport.ts';
-import type { TransportHeader } from '../transport-header.ts';
+import type { TransportHeader } from '../detect/transport-header.ts';
 import { Handshakes } from './handshakes.ts';
 import { TransportHeaderHandler } from './transport-header-handler.ts';
 

@@ -8,8 +8,8 @@ import {
 } from '../../workload-identity/index.ts';
 import type { ProxyPorts } from '../config.ts';
 import type { InboundPolicies } from '../control/inbound-policies.ts';
-import { detectSocket, type Protocol } from '../detect.ts';
-import type { OriginalDestination } from '../original-destination.ts';
+import { detectSocket, type Protocol } from '../detect/detect.ts';
+import type { OriginalDestination } from '../detect/original-destination.ts';
 import type { ConnectionTracker } from '../telemetry/connections.ts';
 import type { Counter, Family } from '../telemetry/registry.ts';
 import type { DetectMetrics } from '../telemetry/detect-metrics.ts';
@@ -18,7 +18,7 @@ import { acceptTls } from '../transport/accept-tls.ts';
 import { socketOf, type Connection } from '../transport/tcp-connection.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Wrap } from '../transport/transport.ts';
-import type { TransportHeader } from '../transport-header.ts';
+import type { TransportHeader } from '../detect/transport-header.ts';
 import type { Apps } from './apps.ts';
 import { isOwnPort, NO_TLS, type Inbound, type InboundClient, type LocalPort } from './inbound.ts';
 

@@ -1,12 +1,12 @@
 import { Http1ServerConnection } from '../http1/server-connection.ts';
 import { Http2Connection } from '../http2/connection.ts';
-import type { Head } from '../head.ts';
-import type { Exchange, RequestSink } from '../message.ts';
+import type { Head } from '../message/head.ts';
+import type { Exchange, RequestSink } from '../message/message.ts';
 import { OpaqueServerConnection } from '../transport/opaque.ts';
 import type { HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
-import type { TransportHeader } from '../transport-header.ts';
+import type { TransportHeader } from '../detect/transport-header.ts';
 import { connectHead } from '../upstream/connect-head.ts';
 
 export interface ServeOptions {

@@ -1,6 +1,6 @@
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import type { Transport, TransportHandler } from '../transport/transport.ts';
-import { TransportHeaderReader, type TransportHeader } from '../transport-header.ts';
+import { TransportHeaderReader, type TransportHeader } from '../detect/transport-header.ts';
 
 export interface TransportHeaderResult {
   /** Complete. Gives the transport another handler at once. `rest`: a copy of the bytes behind it. */

@@ -1,7 +1,7 @@
 import { PROXY_PORTS } from '../../api/names.ts';
-import { equalBytes } from '../bytes.ts';
+import { equalBytes } from '../bytes/bytes.ts';
 import { causes, type Cause } from '../errors.ts';
-import { spanText, type Span } from '../span.ts';
+import { spanText, type Span } from '../bytes/span.ts';
 
 /** Longest host that can be a DNS name (RFC 1035 section 2.3.4), with the port. */
 const MAX_LENGTH = 253 + 6;

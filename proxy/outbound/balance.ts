@@ -10,11 +10,11 @@ import {
 } from '../balance/outcome.ts';
 import { causes, type Cause } from '../errors.ts';
 import { Http2Connection } from '../http2/connection.ts';
-import { FieldId, FieldSet } from '../field-id.ts';
-import type { Head } from '../head.ts';
-import type { LastingField } from '../lasting-field.ts';
-import type { Exchange } from '../message.ts';
-import type { Span } from '../span.ts';
+import { FieldId, FieldSet } from '../message/field-id.ts';
+import type { Head } from '../message/head.ts';
+import type { LastingField } from '../message/lasting-field.ts';
+import type { Exchange } from '../message/message.ts';
+import type { Span } from '../bytes/span.ts';
 import { addField, ownField } from '../upstream/fields.ts';
 import { markRequest, unmark } from '../upstream/orig-proto.ts';
 import type { InFlight } from '../in-flight.ts';

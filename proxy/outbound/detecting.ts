@@ -1,4 +1,4 @@
-import { Detector, type Protocol } from '../detect.ts';
+import { Detector, type Protocol } from '../detect/detect.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import type { Transport, TransportHandler } from '../transport/transport.ts';
 

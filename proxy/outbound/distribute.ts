@@ -1,6 +1,6 @@
 import { causes, type Cause } from '../errors.ts';
-import { Head } from '../head.ts';
-import type { Exchange, RequestSink } from '../message.ts';
+import { Head } from '../message/head.ts';
+import type { Exchange, RequestSink } from '../message/message.ts';
 import type { FilterAnswer } from '../route/filters.ts';
 import { routeOf } from '../route/limits-layer.ts';
 import type { Availability, Plan } from '../route/plan.ts';

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
 import { causes, type Cause } from '../errors.ts';
-import { equalsIgnoreCase } from '../field-names.ts';
-import { FieldId } from '../field-id.ts';
-import type { Head } from '../head.ts';
+import { equalsIgnoreCase } from '../message/field-names.ts';
+import { FieldId } from '../message/field-id.ts';
+import type { Head } from '../message/head.ts';
 import { readAuthority } from './authority.ts';
 
 const DST_OVERRIDE = Buffer.from('l5d-dst-override');

@@ -1,7 +1,7 @@
 import type { Endpoint } from '../balance/endpoint.ts';
-import { equalsIgnoreCase } from '../field-names.ts';
-import { FieldId } from '../field-id.ts';
-import type { Head } from '../head.ts';
+import { equalsIgnoreCase } from '../message/field-names.ts';
+import { FieldId } from '../message/field-id.ts';
+import type { Head } from '../message/head.ts';
 
 const REQUIRE_ID = Buffer.from('l5d-require-id');
 

@@ -1,4 +1,4 @@
-import type { Protocol } from '../detect.ts';
+import type { Protocol } from '../detect/detect.ts';
 import type { OpaqueServerConnection } from '../transport/opaque.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport, TransportHandler } from '../transport/transport.ts';

@@ -4,8 +4,8 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type AuthnSchema, ServerSchema } from '../../api/proto/gen/linkerd/inbound_pb.js';
 import { HttpMethod_Registered } from '../../api/proto/gen/linkerd/http_types_pb.js';
 import { DEFAULT_POLICIES, type DefaultPolicy } from '../config.ts';
-import { Head } from '../head.ts';
-import { setSpan } from '../span.ts';
+import { Head } from '../message/head.ts';
+import { setSpan } from '../bytes/span.ts';
 import { parseBlock } from './address-block.ts';
 import { compilePortPolicy, defaultPortPolicy, type Subject } from './inbound-policy.ts';
 

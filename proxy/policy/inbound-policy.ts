@@ -10,7 +10,7 @@ import type {
 import type { Metadata } from '../../api/proto/gen/linkerd/meta_pb.js';
 import type { DefaultPolicy } from '../config.ts';
 import { addressText } from '../control/address.ts';
-import type { Head } from '../head.ts';
+import type { Head } from '../message/head.ts';
 import {
   compileGrpcMatch,
   compileHttpMatch,

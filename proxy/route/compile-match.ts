@@ -15,7 +15,7 @@ import {
   PathRegex,
   QueryMatches,
 } from './match.ts';
-import type { Head } from '../head.ts';
+import type { Head } from '../message/head.ts';
 
 /** A route as it is told: who it is for, and what stands behind each of its rules. */
 export interface RouteSource<R> {

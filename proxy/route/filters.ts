@@ -7,7 +7,7 @@ import type {
   ResponseHeaderModifier,
 } from '../../api/proto/gen/linkerd/http_route_pb.js';
 import { causes, type Cause } from '../errors.ts';
-import type { Head } from '../head.ts';
+import type { Head } from '../message/head.ts';
 import { HeaderModifier } from './header-modifier.ts';
 import { Redirect } from './redirect.ts';
 

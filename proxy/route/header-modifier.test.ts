@@ -5,8 +5,8 @@ import { create } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 
 import { RequestHeaderModifierSchema } from '../../api/proto/gen/linkerd/http_route_pb.js';
-import { fieldIdOf } from '../field-names.ts';
-import { Head, MAX_FIELDS } from '../head.ts';
+import { fieldIdOf } from '../message/field-names.ts';
+import { Head, MAX_FIELDS } from '../message/head.ts';
 import { HeaderModifier } from './header-modifier.ts';
 
 type Fields = Record<string, string>;

@@ -1,8 +1,8 @@
 import type { RequestHeaderModifier } from '../../api/proto/gen/linkerd/http_route_pb.js';
-import { isToken } from '../characters.ts';
-import { equalsIgnoreCase, fieldIdOf, isHopByHop } from '../field-names.ts';
-import { FieldId } from '../field-id.ts';
-import type { Head } from '../head.ts';
+import { isToken } from '../bytes/characters.ts';
+import { equalsIgnoreCase, fieldIdOf, isHopByHop } from '../message/field-names.ts';
+import { FieldId } from '../message/field-id.ts';
+import type { Head } from '../message/head.ts';
 
 interface Field {
   readonly id: FieldId;

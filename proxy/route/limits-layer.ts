@@ -1,6 +1,6 @@
 import { causes, type Cause } from '../errors.ts';
-import { SWITCHING_PROTOCOLS, type Head } from '../head.ts';
-import type { Exchange } from '../message.ts';
+import { SWITCHING_PROTOCOLS, type Head } from '../message/head.ts';
+import type { Exchange } from '../message/message.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import { type Inner, StackLayer } from '../upstream/stack-layer.ts';
 import { NO_TIMEOUTS, type Route, type Timeouts } from './outbound-rules.ts';

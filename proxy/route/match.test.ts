@@ -7,9 +7,9 @@ import fc from 'fast-check';
 import { GrpcRouteMatchSchema } from '../../api/proto/gen/linkerd/grpc_route_pb.js';
 import { HostMatchSchema, HttpRouteMatchSchema } from '../../api/proto/gen/linkerd/http_route_pb.js';
 import { HttpMethod_Registered } from '../../api/proto/gen/linkerd/http_types_pb.js';
-import { fieldIdOf } from '../field-names.ts';
-import { Head } from '../head.ts';
-import { setSpan } from '../span.ts';
+import { fieldIdOf } from '../message/field-names.ts';
+import { Head } from '../message/head.ts';
+import { setSpan } from '../bytes/span.ts';
 import { compileGrpcMatch, compileHttpMatch, RouteTable } from './compile-match.ts';
 
 function request(

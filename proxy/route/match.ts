@@ -1,7 +1,7 @@
 import { routeExpression } from '../../api/route-expression.ts';
-import { equalsIgnoreCase } from '../field-names.ts';
-import type { Head } from '../head.ts';
-import { spanText } from '../span.ts';
+import { equalsIgnoreCase } from '../message/field-names.ts';
+import type { Head } from '../message/head.ts';
+import { spanText } from '../bytes/span.ts';
 
 /** Does a request fit? Compiled once; called for each request. */
 export interface Matcher {

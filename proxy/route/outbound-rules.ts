@@ -12,7 +12,7 @@ import type {
 import type { Metadata } from '../../api/proto/gen/linkerd/meta_pb.js';
 import type { AccrualConfig } from '../balance/failure-accrual.ts';
 import { DEFAULT_PENALTY, type PenaltyConfig } from '../balance/penalty.ts';
-import type { Head } from '../head.ts';
+import type { Head } from '../message/head.ts';
 import { causes } from '../errors.ts';
 import type { Labels } from '../telemetry/registry.ts';
 import { compileGrpcMatch, compileHttpMatch, RouteTable, type RouteSource } from './compile-match.ts';

@@ -6,7 +6,7 @@ import type {
   Route as ProfileRoute,
 } from '../../api/proto/gen/linkerd/destination_pb.js';
 import { DEFAULT_PENALTY } from '../balance/penalty.ts';
-import type { Head } from '../head.ts';
+import type { Head } from '../message/head.ts';
 import { methodName } from './compile-match.ts';
 import { type Matcher, MethodIs, PathRegex } from './match.ts';
 import {

@@ -1,8 +1,8 @@
 import type { RequestRedirect } from '../../api/proto/gen/linkerd/http_route_pb.js';
 import { schemeRegisteredNames } from '../../api/proto/gen/fields.ts';
-import { FieldId } from '../field-id.ts';
-import { Head } from '../head.ts';
-import { spanText } from '../span.ts';
+import { FieldId } from '../message/field-id.ts';
+import { Head } from '../message/head.ts';
+import { spanText } from '../bytes/span.ts';
 
 const FOUND = 302;
 const LOCATION = Buffer.from('location');

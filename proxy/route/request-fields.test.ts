@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { fieldIdOf } from '../field-names.ts';
-import { Head } from '../head.ts';
+import { fieldIdOf } from '../message/field-names.ts';
+import { Head } from '../message/head.ts';
 import { defaultRoute } from './outbound-rules.ts';
 import { formatGrpcTimeout, parseGrpcTimeout, takeRequestFields, toldTimeout } from './request-fields.ts';
 import { RetryBudget } from './retry-budget.ts';

@@ -1,7 +1,7 @@
 import { GRPC_CONDITIONS, parseDuration, parseStatusRange } from '../../api/traffic-syntax.ts';
-import { equalsIgnoreCase } from '../field-names.ts';
-import { FieldId } from '../field-id.ts';
-import type { Head } from '../head.ts';
+import { equalsIgnoreCase } from '../message/field-names.ts';
+import { FieldId } from '../message/field-id.ts';
+import type { Head } from '../message/head.ts';
 import type { Route, Timeouts } from './outbound-rules.ts';
 import { DEFAULT_BACK_OFF, grpcCodes, MAX_KEPT_BYTES, type RetryPolicy } from './retry-policy.ts';
 

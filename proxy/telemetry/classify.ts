@@ -1,6 +1,6 @@
-import { parseDecimal } from '../characters.ts';
-import { FieldId } from '../field-id.ts';
-import type { Head } from '../head.ts';
+import { parseDecimal } from '../bytes/characters.ts';
+import { FieldId } from '../message/field-id.ts';
+import type { Head } from '../message/head.ts';
 
 /** There is no `grpc-status`. */
 export const NO_GRPC_STATUS = -1;

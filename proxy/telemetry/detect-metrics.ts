@@ -1,4 +1,4 @@
-import type { Protocol } from '../detect.ts';
+import type { Protocol } from '../detect/detect.ts';
 import type { Direction } from './http-metrics.ts';
 import type { Counter, Family, Registry } from './registry.ts';
 

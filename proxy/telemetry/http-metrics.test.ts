@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FieldId } from '../field-id.ts';
-import { Head } from '../head.ts';
+import { FieldId } from '../message/field-id.ts';
+import { Head } from '../message/head.ts';
 import { grpcCodeOf, isFailure, NO_GRPC_STATUS } from './classify.ts';
 import { HttpMetrics, type Outcome } from './http-metrics.ts';
 import { Registry } from './registry.ts';

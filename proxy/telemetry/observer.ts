@@ -1,5 +1,5 @@
-import type { Head } from '../head.ts';
-import type { Exchange } from '../message.ts';
+import type { Head } from '../message/head.ts';
+import type { Exchange } from '../message/message.ts';
 import type { Outcome } from './http-metrics.ts';
 
 /** Follows the requests of one stack one by one: the access log, traces. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fieldIdOf } from '../field-names.ts';
-import { Head } from '../head.ts';
-import { lastingField } from '../lasting-field.ts';
+import { fieldIdOf } from '../message/field-names.ts';
+import { Head } from '../message/head.ts';
+import { lastingField } from '../message/lasting-field.ts';
 import { RequestText } from './request-text.ts';
 
 /** Fields that name a trace or a request, the first before the second, and what is shown of each. */

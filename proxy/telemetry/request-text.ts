@@ -1,6 +1,6 @@
-import { copyBytes } from '../bytes.ts';
-import { FieldId } from '../field-id.ts';
-import type { Head } from '../head.ts';
+import { copyBytes } from '../bytes/bytes.ts';
+import { FieldId } from '../message/field-id.ts';
+import type { Head } from '../message/head.ts';
 
 /** Most bytes that are kept of each part: a record of a request is no copy of it. */
 const MOST = { method: 32, authority: 255, path: 2_048, agent: 256, traceId: 64 } as const;

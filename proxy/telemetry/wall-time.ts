@@ -1,4 +1,4 @@
-import type { ByteWriter } from '../byte-writer.ts';
+import type { ByteWriter } from '../bytes/byte-writer.ts';
 
 const MS_PER_SECOND = 1_000;
 /** ms after which the clocks are compared again: the wall's may be set. */

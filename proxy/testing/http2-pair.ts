@@ -1,5 +1,5 @@
-import type { Head } from '../head.ts';
-import type { Exchange, RequestSink } from '../message.ts';
+import type { Head } from '../message/head.ts';
+import type { Exchange, RequestSink } from '../message/message.ts';
 import { Http2Connection } from '../http2/connection.ts';
 import type { Http2Options } from '../http2/connection.ts';
 import type { TimerWheel } from '../transport/timers.ts';

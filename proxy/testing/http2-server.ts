@@ -1,5 +1,5 @@
 import { Http2Connection } from '../http2/connection.ts';
-import type { RequestSink } from '../message.ts';
+import type { RequestSink } from '../message/message.ts';
 import type { Listener } from '../transport/listen.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import type { Wrap } from '../transport/transport.ts';

@@ -1,7 +1,7 @@
 import type { Cause } from '../errors.ts';
-import { copyHead } from '../copy-head.ts';
-import type { Head } from '../head.ts';
-import type { Exchange, RequestSink } from '../message.ts';
+import { copyHead } from '../message/copy-head.ts';
+import type { Head } from '../message/head.ts';
+import type { Exchange, RequestSink } from '../message/message.ts';
 
 /** Holds one request until its upstream is there: what a pool does while it connects, in the simplest form. */
 export class WaitingSink implements RequestSink {

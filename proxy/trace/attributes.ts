@@ -1,4 +1,4 @@
-import { copyBytes } from '../bytes.ts';
+import { copyBytes } from '../bytes/bytes.ts';
 import { BYTES, delimited, tagOf, VARINT, varintLength, writeVarint } from '../../api/proto/wire-format.ts';
 
 /** `opentelemetry.proto.common.v1`: KeyValue.key, KeyValue.value, AnyValue.string_value, AnyValue.int_value. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { fieldIdOf } from '../field-names.ts';
-import { Head } from '../head.ts';
+import { fieldIdOf } from '../message/field-names.ts';
+import { Head } from '../message/head.ts';
 import { TraceContext, type Told } from './context.ts';
 import { SPAN_ID_AT, Span } from './span.ts';
 

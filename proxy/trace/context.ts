@@ -1,7 +1,7 @@
-import { ByteWriter } from '../byte-writer.ts';
-import { hexValue } from '../characters.ts';
-import { FieldId, FieldSet } from '../field-id.ts';
-import type { Head } from '../head.ts';
+import { ByteWriter } from '../bytes/byte-writer.ts';
+import { hexValue } from '../bytes/characters.ts';
+import { FieldId, FieldSet } from '../message/field-id.ts';
+import type { Head } from '../message/head.ts';
 import { PARENT_ID_AT, SPAN_ID_AT, SPAN_ID_BYTES, TRACE_ID_BYTES, type Span } from './span.ts';
 
 /**

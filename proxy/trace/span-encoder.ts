@@ -1,6 +1,6 @@
 import { BYTES, delimited, FIXED64, tagOf, VARINT, writeVarint } from '../../api/proto/wire-format.ts';
-import { copyBytes, equalBytes } from '../bytes.ts';
-import { parseDecimal } from '../characters.ts';
+import { copyBytes, equalBytes } from '../bytes/bytes.ts';
+import { parseDecimal } from '../bytes/characters.ts';
 import { NO_GRPC_STATUS } from '../telemetry/classify.ts';
 import type { Outcome } from '../telemetry/http-metrics.ts';
 import { MOST_TEXT, type RequestText } from '../telemetry/request-text.ts';

@@ -1,4 +1,4 @@
-import type { Head } from '../head.ts';
+import type { Head } from '../message/head.ts';
 import type { Outcome } from '../telemetry/http-metrics.ts';
 import { TraceContext } from './context.ts';
 import type { RandomIds } from './random-ids.ts';

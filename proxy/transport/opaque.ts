@@ -1,8 +1,8 @@
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
-import { Head } from '../head.ts';
-import { Exchange } from '../message.ts';
-import type { RequestSink, ResponseSink } from '../message.ts';
+import { Head } from '../message/head.ts';
+import { Exchange } from '../message/message.ts';
+import type { RequestSink, ResponseSink } from '../message/message.ts';
 import { Inflow, Outflow } from './flow.ts';
 import type { Transport, TransportHandler } from './transport.ts';
 

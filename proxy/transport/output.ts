@@ -1,4 +1,4 @@
-import { copyBytes } from '../bytes.ts';
+import { copyBytes } from '../bytes/bytes.ts';
 import { recycle, takeBuffer } from './buffers.ts';
 
 const EMPTY = Buffer.alloc(0);

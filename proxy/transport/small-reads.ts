@@ -1,4 +1,4 @@
-import { copyBytes } from '../bytes.ts';
+import { copyBytes } from '../bytes/bytes.ts';
 
 /** Bytes of the longest read that is held: a longer one costs more to copy than is won. Requests, and answers without much of a body, are shorter. */
 const LONGEST = 2 * 1024;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Head } from '../head.ts';
-import { Exchange } from '../message.ts';
+import { Head } from '../message/head.ts';
+import { Exchange } from '../message/message.ts';
 import { NOBODY } from '../testing/nobody.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import { Attempt } from './attempt.ts';

@@ -1,9 +1,9 @@
 import type { Cause } from '../errors.ts';
-import { isGrpc } from '../field-names.ts';
-import { copyHead } from '../copy-head.ts';
-import { FieldId } from '../field-id.ts';
-import type { Head } from '../head.ts';
-import type { Exchange, RequestSink } from '../message.ts';
+import { isGrpc } from '../message/field-names.ts';
+import { copyHead } from '../message/copy-head.ts';
+import { FieldId } from '../message/field-id.ts';
+import type { Head } from '../message/head.ts';
+import type { Exchange, RequestSink } from '../message/message.ts';
 import { MAX_KEPT_BYTES } from '../route/retry-policy.ts';
 import type { Timer } from '../transport/timers.ts';
 import type { Dispatch, Destination } from './dispatch.ts';

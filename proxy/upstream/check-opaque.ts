@@ -1,7 +1,7 @@
 import { causes, type Cause } from '../errors.ts';
-import type { Head } from '../head.ts';
-import type { Exchange } from '../message.ts';
-import { spanText } from '../span.ts';
+import type { Head } from '../message/head.ts';
+import type { Exchange } from '../message/message.ts';
+import { spanText } from '../bytes/span.ts';
 
 /**
  * CONNECT and opaque bytes belong together. An app would read a CONNECT that travels as HTTP as the start of a tunnel, in which the next client's request looks like

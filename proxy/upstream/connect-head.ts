@@ -1,5 +1,5 @@
-import { Head } from '../head.ts';
-import { setSpan } from '../span.ts';
+import { Head } from '../message/head.ts';
+import { setSpan } from '../bytes/span.ts';
 
 /** Head of an opaque stream (ARCHITECTURE.md 4). */
 export function connectHead(authority: string): Head {

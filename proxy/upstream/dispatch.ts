@@ -1,9 +1,9 @@
 import { causes, type Cause } from '../errors.ts';
-import { copyHead } from '../copy-head.ts';
-import type { Head } from '../head.ts';
+import { copyHead } from '../message/copy-head.ts';
+import type { Head } from '../message/head.ts';
 import { MAX_HEAD_BYTES } from '../http1/head-reader.ts';
 import { headerListSize } from '../http2/head-encoder.ts';
-import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
+import type { Exchange, RequestSink, ResponseSink } from '../message/message.ts';
 import { grpcStatusOf } from '../telemetry/classify.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import { Attempt } from './attempt.ts';

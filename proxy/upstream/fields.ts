@@ -1,7 +1,7 @@
 import { pseudoHeader } from '../../api/names.ts';
-import { FieldId } from '../field-id.ts';
-import type { Head } from '../head.ts';
-import { lastingField, type LastingField } from '../lasting-field.ts';
+import { FieldId } from '../message/field-id.ts';
+import type { Head } from '../message/head.ts';
+import { lastingField, type LastingField } from '../message/lasting-field.ts';
 
 const names = new Map<FieldId, string>([
   [FieldId.isthmusPort, pseudoHeader.port],

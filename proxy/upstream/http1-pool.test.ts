@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { causes } from '../errors.ts';
-import { Head } from '../head.ts';
-import { Exchange, type RequestSink } from '../message.ts';
-import { setSpan } from '../span.ts';
+import { Head } from '../message/head.ts';
+import { Exchange, type RequestSink } from '../message/message.ts';
+import { setSpan } from '../bytes/span.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
 import { NOBODY } from '../testing/nobody.ts';
 import { type Timer, TimerWheel } from '../transport/timers.ts';

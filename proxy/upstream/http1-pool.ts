@@ -1,6 +1,6 @@
 import { causes } from '../errors.ts';
 import { Http1ClientConnection, type Http1ClientOptions } from '../http1/client-connection.ts';
-import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
+import type { Exchange, RequestSink, ResponseSink } from '../message/message.ts';
 import { OpaqueClientConnection } from '../transport/opaque.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';

@@ -1,6 +1,6 @@
 import { causes, type Cause } from '../errors.ts';
 import { Http2Connection } from '../http2/connection.ts';
-import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
+import type { Exchange, RequestSink, ResponseSink } from '../message/message.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Connect } from './connect.ts';

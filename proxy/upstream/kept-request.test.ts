@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Head } from '../head.ts';
+import { Head } from '../message/head.ts';
 import { forgetRequest, keepRequest } from './kept-request.ts';
 
 const BODY = Buffer.from('of somebody else');

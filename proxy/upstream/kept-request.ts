@@ -1,6 +1,6 @@
-import { copyHead } from '../copy-head.ts';
-import type { Head } from '../head.ts';
-import { giveHead, takeHeadFor } from '../spare-heads.ts';
+import { copyHead } from '../message/copy-head.ts';
+import type { Head } from '../message/head.ts';
+import { giveHead, takeHeadFor } from '../message/spare-heads.ts';
 
 /** Most requests have no body. */
 const NO_CHUNKS: Buffer[] = [];

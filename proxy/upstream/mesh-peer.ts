@@ -1,6 +1,6 @@
 import { causes } from '../errors.ts';
-import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
-import { encodeTransportHeader } from '../transport-header.ts';
+import type { Exchange, RequestSink, ResponseSink } from '../message/message.ts';
+import { encodeTransportHeader } from '../detect/transport-header.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Connect } from './connect.ts';
 import { dismiss, type DialPeer } from './dial-peer.ts';

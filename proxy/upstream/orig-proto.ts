@@ -1,7 +1,7 @@
-import { equalBytes } from '../bytes.ts';
-import { FieldId } from '../field-id.ts';
-import type { Head } from '../head.ts';
-import type { Exchange, ResponseSink } from '../message.ts';
+import { equalBytes } from '../bytes/bytes.ts';
+import { FieldId } from '../message/field-id.ts';
+import type { Head } from '../message/head.ts';
+import type { Exchange, ResponseSink } from '../message/message.ts';
 import type { Cause } from '../errors.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type { Cause } from '../errors.ts';
-import type { Exchange, RequestSink } from '../message.ts';
+import type { Exchange, RequestSink } from '../message/message.ts';
 import type { Counter, Family } from '../telemetry/registry.ts';
 
 /** Takes a request only to refuse it, and counts that. */

@@ -1,4 +1,4 @@
-import type { Exchange, RequestSink, ResponseSink } from '../message.ts';
+import type { Exchange, RequestSink, ResponseSink } from '../message/message.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Connect } from './connect.ts';
 import { dismiss } from './dial-peer.ts';

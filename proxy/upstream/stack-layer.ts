@@ -1,4 +1,4 @@
-import { Layer, type Exchange, type RequestSink, type ResponseSink } from '../message.ts';
+import { Layer, type Exchange, type RequestSink, type ResponseSink } from '../message/message.ts';
 
 /** What stands inside of a layer: it must know where its responses go. */
 export type Inner = RequestSink & { setOuter(outer: ResponseSink): void };

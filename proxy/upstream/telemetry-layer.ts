@@ -1,6 +1,6 @@
 import { type Cause, toldStatus } from '../errors.ts';
-import type { Head } from '../head.ts';
-import { passesReset, type Exchange } from '../message.ts';
+import type { Head } from '../message/head.ts';
+import { passesReset, type Exchange } from '../message/message.ts';
 import { grpcCodeOf, isFailure, NO_GRPC_STATUS } from '../telemetry/classify.ts';
 import type { HttpCells, Outcome } from '../telemetry/http-metrics.ts';
 import type { Observed, RequestObserver } from '../telemetry/observer.ts';

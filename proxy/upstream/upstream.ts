@@ -1,5 +1,5 @@
 import type { Cause } from '../errors.ts';
-import type { Exchange, RequestSink } from '../message.ts';
+import type { Exchange, RequestSink } from '../message/message.ts';
 
 /** A request that wants a connection. */
 export interface Waiter {

@@ -1,8 +1,8 @@
 import type { Cause } from '../../proxy/errors.ts';
 import { Http1ClientConnection } from '../../proxy/http1/client-connection.ts';
-import { Head } from '../../proxy/head.ts';
-import type { Exchange, RequestSink } from '../../proxy/message.ts';
-import { spanText } from '../../proxy/span.ts';
+import { Head } from '../../proxy/message/head.ts';
+import type { Exchange, RequestSink } from '../../proxy/message/message.ts';
+import { spanText } from '../../proxy/bytes/span.ts';
 import { FakeTransport } from '../../proxy/testing/fake-transport.ts';
 import type { TimerWheel } from '../../proxy/transport/timers.ts';
 

@@ -1,8 +1,8 @@
 import type { Cause } from '../../proxy/errors.ts';
-import { SWITCHING_PROTOCOLS } from '../../proxy/head.ts';
-import type { Head } from '../../proxy/head.ts';
-import { Layer } from '../../proxy/message.ts';
-import type { Exchange, ResponseSink } from '../../proxy/message.ts';
+import { SWITCHING_PROTOCOLS } from '../../proxy/message/head.ts';
+import type { Head } from '../../proxy/message/head.ts';
+import { Layer } from '../../proxy/message/message.ts';
+import type { Exchange, ResponseSink } from '../../proxy/message/message.ts';
 import { fieldsOf } from './relay.ts';
 
 /** A layer that writes down the answer which passes through it. For one exchange. */

@@ -4,7 +4,7 @@ import { alpn, port } from '../../../api/names.ts';
 import type { WorkloadIdentity } from '../../../workload-identity/index.ts';
 import { ErrorCode, Flag, FrameType, PREFACE } from '../../http2/frames.ts';
 import { HeadDecoder } from '../../http2/head-decoder.ts';
-import { Head } from '../../head.ts';
+import { Head } from '../../message/head.ts';
 import { frame, readFrames, SETTINGS } from '../http2-frames.ts';
 import type { TestPod } from './test-mesh.ts';
 

@@ -3,7 +3,7 @@ import { connect as connectHttp2, type ClientHttp2Session, type OutgoingHttpHead
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { port } from '../../../api/names.ts';
 import type { WorkloadIdentity } from '../../../workload-identity/index.ts';
-import { encodeTransportHeader, type TransportHeader } from '../../transport-header.ts';
+import { encodeTransportHeader, type TransportHeader } from '../../detect/transport-header.ts';
 import type { TestPod } from './test-mesh.ts';
 
 /** What stands where a peer's proxy would, and says whatever a test wants. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Detector, type Protocol } from '../../../proxy/detect.ts';
+import { Detector, type Protocol } from '../../../proxy/detect/detect.ts';
 import { cuts, feed, hex, latin1, type FuzzTarget } from '../target.ts';
 
 /** Low, so that small inputs reach it. */

@@ -6,7 +6,7 @@ import {
   TransportHeaderReader,
   TransportHeaderStatus,
   type TransportHeader,
-} from '../../../proxy/transport-header.ts';
+} from '../../../proxy/detect/transport-header.ts';
 import { cuts, feed, hex, latin1, type FuzzTarget } from '../target.ts';
 
 const PREFACE = 'transport.l5d.io/v1\r\n\r\n';

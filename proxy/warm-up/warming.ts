@@ -1,5 +1,5 @@
-import type { WorkloadIdentity } from '../workload-identity/index.ts';
-import type { RunOptions } from './run.ts';
+import type { WorkloadIdentity } from '../../workload-identity/index.ts';
+import type { RunOptions } from '../run.ts';
 import { warmUp, type MakeWarmUpWay, type WarmedUp } from './warm-up.ts';
 
 /** A warm-up of one request, where there is a rehearsal to do and nothing stands: no warm-up has been, or its connections have ended. */

@@ -1,11 +1,11 @@
-import { type Method, methods } from '../api/proto/methods.ts';
+import { type Method, methods } from '../../api/proto/methods.ts';
 import {
   GrpcError,
   grpcStatus,
   type Call,
   type Channel,
   type StreamHandlers,
-} from '../workload-identity/index.ts';
+} from '../../workload-identity/index.ts';
 import { WARM_UP_SERVICE } from './warm-up.ts';
 
 /** Where the one service of a warm-up runs: behind what takes mutual TLS in this process. */

@@ -1,10 +1,10 @@
 import type { AdminAnswer, AdminRequest } from './admin-answers.ts';
-import { causes } from './errors.ts';
-import { FieldId } from './field-id.ts';
-import { Head } from './head.ts';
-import { lastingField } from './lasting-field.ts';
-import type { Exchange, RequestSink } from './message.ts';
-import { spanText } from './span.ts';
+import { causes } from '../errors.ts';
+import { FieldId } from '../message/field-id.ts';
+import { Head } from '../message/head.ts';
+import { lastingField } from '../message/lasting-field.ts';
+import type { Exchange, RequestSink } from '../message/message.ts';
+import { spanText } from '../bytes/span.ts';
 
 /** Fields of an answer: no more than these four. */
 const FIELDS = 4;

@@ -1,6 +1,6 @@
 import type { FieldId, FieldSet } from './field-id.ts';
 import type { HeadSpan, LastingField } from './lasting-field.ts';
-import { pointAt, type Span } from './span.ts';
+import { pointAt, type Span } from '../bytes/span.ts';
 
 /** Most fields in one head: more is refused (431). Browsers and gRPC stay far below 100; 256 leaves room for proxies in between. */
 export const MAX_FIELDS = 256;

@@ -1,10 +1,10 @@
-import { copyBytes } from './bytes.ts';
+import { copyBytes } from '../bytes/bytes.ts';
 import type { FieldId } from './field-id.ts';
 import { Head } from './head.ts';
 import { lastingOf } from './lasting-field.ts';
 import type { HeadSpan } from './lasting-field.ts';
-import { pointAt } from './span.ts';
-import type { Span } from './span.ts';
+import { pointAt } from '../bytes/span.ts';
+import type { Span } from '../bytes/span.ts';
 
 const EMPTY = Buffer.alloc(0);
 

@@ -1,6 +1,6 @@
-import type { WorkloadIdentity } from '../workload-identity/index.ts';
+import type { WorkloadIdentity } from '../../workload-identity/index.ts';
 import { StandingRequests } from './standing-requests.ts';
-import { chooseTransport } from './transport/choose.ts';
+import { chooseTransport } from '../transport/choose.ts';
 import { WarmUpApp, WarmUpClient } from './warm-up-ends.ts';
 
 /** Requests after which the compilers have seen the usual way often enough. More would gain little and cost the pod's start. */

@@ -1,5 +1,5 @@
 import { SocketAddress, type Socket } from 'node:net';
-import { TcpConnection, type Connection } from './transport/tcp-connection.ts';
+import { TcpConnection, type Connection } from '../transport/tcp-connection.ts';
 
 /** Where a redirected connection was going. */
 export interface Destination {

@@ -6,11 +6,11 @@ import { connect as connectTls } from 'node:tls';
 import fc from 'fast-check';
 import { Detector, detectSocket } from './detect.ts';
 import type { Protocol } from './detect.ts';
-import { listenLoopback, recorder } from './testing/loopback.ts';
-import { Recorder } from './testing/loopback.ts';
-import { handleWrap } from './transport/handle-transport.ts';
-import { wrapStream } from './transport/stream-transport.ts';
-import { TimerWheel } from './transport/timers.ts';
+import { listenLoopback, recorder } from '../testing/loopback.ts';
+import { Recorder } from '../testing/loopback.ts';
+import { handleWrap } from '../transport/handle-transport.ts';
+import { wrapStream } from '../transport/stream-transport.ts';
+import { TimerWheel } from '../transport/timers.ts';
 
 /** A real ClientHello, as Node sends it. */
 async function clientHello(options: { servername?: string; ALPNProtocols?: string[] }): Promise<Buffer> {

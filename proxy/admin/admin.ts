@@ -1,9 +1,9 @@
 import { adminAnswer, type AdminAnswers } from './admin-answers.ts';
 import { AdminExchange } from './admin-exchange.ts';
-import { Http1ServerConnection } from './http1/server-connection.ts';
-import { listen, type Listener } from './transport/listen.ts';
-import type { TimerWheel } from './transport/timers.ts';
-import type { Transport, Wrap } from './transport/transport.ts';
+import { Http1ServerConnection } from '../http1/server-connection.ts';
+import { listen, type Listener } from '../transport/listen.ts';
+import type { TimerWheel } from '../transport/timers.ts';
+import type { Transport, Wrap } from '../transport/transport.ts';
 
 /**
  * Connections to the admin port at once: kubelets, scrapers and people have a few. More would be at the cost of the apps' descriptors. Whoever comes beyond takes the place of the oldest on which

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
-import { isToken, parseDecimal } from './characters.ts';
+import { isToken, parseDecimal } from '../bytes/characters.ts';
 import { parseClientHello } from './client-hello.ts';
-import { Timer } from './transport/timers.ts';
-import type { TimerWheel } from './transport/timers.ts';
+import { Timer } from '../transport/timers.ts';
+import type { TimerWheel } from '../transport/timers.ts';
 
 /** What a connection speaks. */
 export type Protocol =

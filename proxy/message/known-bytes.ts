@@ -1,7 +1,7 @@
 import { equalsIgnoreCase } from './field-names.ts';
 import { FieldId } from './field-id.ts';
 import type { LastingField } from './lasting-field.ts';
-import { hashBytes, wordsOf } from './words.ts';
+import { hashBytes, wordsOf } from '../bytes/words.ts';
 
 /** Bytes that came before, and the field that they mean: it need not be cut, checked and looked up again. */
 export interface Known<F extends LastingField, I extends number = number> {

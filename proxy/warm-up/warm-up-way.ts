@@ -1,10 +1,10 @@
 import { BoundSocket } from 'node:net';
-import { dnsIdentity, spiffeId } from '../api/names.ts';
-import { silentLog } from '../log/index.ts';
-import type { Channel, WorkloadIdentity } from '../workload-identity/index.ts';
-import type { MeshConfig, ProxyConfig, ProxyPorts } from './config.ts';
-import { startProxy, type Proxy } from './proxy.ts';
-import type { RuntimeOptions } from './runtime.ts';
+import { dnsIdentity, spiffeId } from '../../api/names.ts';
+import { silentLog } from '../../log/index.ts';
+import type { Channel, WorkloadIdentity } from '../../workload-identity/index.ts';
+import type { MeshConfig, ProxyConfig, ProxyPorts } from '../config.ts';
+import { startProxy, type Proxy } from '../proxy.ts';
+import type { RuntimeOptions } from '../runtime.ts';
 import { WARM_UP_HOST, type MakeWarmUpWay } from './warm-up.ts';
 import { WarmUpControlPlane, type WarmUpEndpoint } from './warm-up-control-plane.ts';
 

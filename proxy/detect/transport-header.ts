@@ -1,4 +1,12 @@
-import { BYTES, delimited, FIXED32, FIXED64, tagOf, VARINT, wholeNumber } from '../api/proto/wire-format.ts';
+import {
+  BYTES,
+  delimited,
+  FIXED32,
+  FIXED64,
+  tagOf,
+  VARINT,
+  wholeNumber,
+} from '../../api/proto/wire-format.ts';
 
 /** What a connection of ALPN `transport.l5d.io/v1` says first. */
 export interface TransportHeader {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { StandingRequests } from './standing-requests.ts';
-import { chooseTransport } from './transport/choose.ts';
+import { chooseTransport } from '../transport/choose.ts';
 import { WarmUpApp, WarmUpClient } from './warm-up-ends.ts';
 
 const HOST = '127.0.0.1';

@@ -5,13 +5,13 @@ import { connect, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { describe, test, type TestContext } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { freshAddress } from '../test/testing/addresses.ts';
-import { LowestLevel } from '../log/index.ts';
+import { freshAddress } from '../../test/testing/addresses.ts';
+import { LowestLevel } from '../../log/index.ts';
 import { adminAnswer, shownEnv } from './admin-answers.ts';
 import { startAdmin, type Admin, type AdminOptions } from './admin.ts';
-import { Registry } from './telemetry/registry.ts';
-import { TRANSPORTS } from './testing/transports.ts';
-import { TimerWheel } from './transport/timers.ts';
+import { Registry } from '../telemetry/registry.ts';
+import { TRANSPORTS } from '../testing/transports.ts';
+import { TimerWheel } from '../transport/timers.ts';
 
 test('the environment is shown without secrets and without what is not ours', () => {
   const shown = shownEnv({

@@ -6,7 +6,7 @@ import { cachedDataVersionTag } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { ownLockGraphPages } from './lock-graph.ts';
 import { processMemory, SpareMemory } from './spare-memory.ts';
-import { recycle, takeBuffer } from './transport/buffers.ts';
+import { recycle, takeBuffer } from '../transport/buffers.ts';
 
 const MIB = 1024 * 1024;
 

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { LibraryHandle } from 'koffi';
-import { env } from '../api/names.ts';
+import { env } from '../../api/names.ts';
 import { ownLockGraphPages } from './lock-graph.ts';
 import { filePages } from './program-pages.ts';
-import { forgetBuffers, onForgottenBuffer } from './transport/buffers.ts';
+import { forgetBuffers, onForgottenBuffer } from '../transport/buffers.ts';
 
 /** Bytes of growth that are worth giving pages back for: that takes half a ms, and a page that is touched again costs a fault. */
 const WORTH_BYTES = 1024 * 1024;

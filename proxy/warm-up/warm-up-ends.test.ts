@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chooseTransport } from './transport/choose.ts';
+import { chooseTransport } from '../transport/choose.ts';
 import { WarmUpApp, WarmUpClient } from './warm-up-ends.ts';
 
 const HOST = '127.0.0.1';

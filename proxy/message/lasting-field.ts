@@ -1,4 +1,4 @@
-import type { Span } from './span.ts';
+import type { Span } from '../bytes/span.ts';
 
 /**
  * A field whose bytes never change, name and value side by side: an entry of a compression table, or what we write again and again. Codecs tell it by where it lies,

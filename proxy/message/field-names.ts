@@ -1,4 +1,4 @@
-import { isToken } from './characters.ts';
+import { isToken } from '../bytes/characters.ts';
 import { FieldId } from './field-id.ts';
 
 /**

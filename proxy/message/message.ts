@@ -1,4 +1,4 @@
-import { causes, type Cause } from './errors.ts';
+import { causes, type Cause } from '../errors.ts';
 import type { Head } from './head.ts';
 
 /**

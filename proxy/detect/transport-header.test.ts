@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
-import { HeaderSchema } from '../api/proto/gen/linkerd/transport-header_pb.js';
+import { HeaderSchema } from '../../api/proto/gen/linkerd/transport-header_pb.js';
 import {
   MAX_TRANSPORT_HEADER,
   TransportHeaderReader,

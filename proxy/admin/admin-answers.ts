@@ -1,8 +1,8 @@
 import { BlockList, isIPv6 } from 'node:net';
-import { parseLogLevel } from '../api/log-level.ts';
-import type { LowestLevel } from '../log/index.ts';
-import { exposition, EXPOSITION_TYPE } from './telemetry/exposition.ts';
-import type { Registry } from './telemetry/registry.ts';
+import { parseLogLevel } from '../../api/log-level.ts';
+import type { LowestLevel } from '../../log/index.ts';
+import { exposition, EXPOSITION_TYPE } from '../telemetry/exposition.ts';
+import type { Registry } from '../telemetry/registry.ts';
 
 /** What the admin server's answers are made of. */
 export interface AdminAnswers {

@@ -5,7 +5,7 @@ import { copyHead } from './copy-head.ts';
 import { FieldId, FieldSet } from './field-id.ts';
 import { Head } from './head.ts';
 import { lastingField, lastingOf } from './lasting-field.ts';
-import { setSpan, spanText } from './span.ts';
+import { setSpan, spanText } from '../bytes/span.ts';
 
 interface Field {
   id: FieldId;
