@@ -17,7 +17,7 @@ interface Kind {
   connect(port: number, wrap: Wrap, connected: Connected<Connection>): void;
 }
 
-/** Larger than a socket buffer's default, so that partial and asynchronous writes are met. */
+/** Many reads. Of the writes the kernel may take all at once, as its buffers grow: one that is completed later is met by TLS, where each is. */
 const PLAIN: Kind = {
   bytes: 1024 * 1024,
   // What is accepted by a handle becomes a socket where TLS comes by it; the other end stays what it is.
