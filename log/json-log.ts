@@ -47,7 +47,8 @@ function isLevel(name: string): name is Level {
 
 /**
  * A log of JSON lines in pino's form; an error among the fields is its type, message and stack. pino itself would be a tenth of what a sidecar loads, and 8 ms of its start.
- * @param own fields of every line: who writes */
+ * @param own fields of every line: who writes
+ */
 export function jsonLog(
   own: Record<string, string>,
   level: LowestLevel,
