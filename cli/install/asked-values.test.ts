@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { DEFAULT_INBOUND_POLICIES } from '../../destination/index.ts';
 import { UserError } from '../errors.ts';
 import { keptValues, valuesFromFile, valuesFromSet } from './asked-values.ts';
 import { VALUES } from './value-schema.ts';
@@ -34,6 +35,11 @@ test('--set reads numbers, switches, lists, words and quantities by what the val
     requests: { cpu: '10m', memory: '64Mi' },
     limits: { memory: '250Mi' },
   });
+});
+
+test('every default policy that the control plane knows can be asked for, audit among them', () => {
+  for (const policy of DEFAULT_INBOUND_POLICIES)
+    assert.deepEqual(valuesFromSet([`defaultInboundPolicy=${policy}`]), { defaultInboundPolicy: policy });
 });
 
 const REFUSED: [argument: string, ...says: RegExp[]][] = [

@@ -6,13 +6,14 @@ import {
 } from '../../api/names.ts';
 import { DEFAULT_CLUSTER_NETWORKS } from '../../api/cluster-networks.ts';
 
-/** How inbound traffic is treated where no policy says otherwise; Linkerd's five. */
+/** How inbound traffic is treated where no policy says otherwise: Linkerd's five, and its `audit`: everybody passes, and metrics tell that no rule was there for it. */
 export const INBOUND_POLICIES = [
   'all-unauthenticated',
   'all-authenticated',
   'cluster-authenticated',
   'cluster-unauthenticated',
   'deny',
+  'audit',
 ] as const;
 export type InboundPolicy = (typeof INBOUND_POLICIES)[number];
 
