@@ -8,6 +8,7 @@ import {
   listening,
   listenOn,
   outboundPolicyOptions,
+  adminHost,
   startAdmin,
   startObserving,
   Targets,
@@ -70,7 +71,7 @@ export async function startGateway(
     listening(runtime),
   );
   const admin = await startAdmin({
-    host: ip,
+    host: adminHost(ip),
     port: ports.admin,
     registry: runtime.registry,
     unready,

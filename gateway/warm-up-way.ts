@@ -34,7 +34,11 @@ export function throughGateway(config: MeshConfig, identity: WorkloadIdentity): 
       config,
       { inbound, outbound, admin },
       warmUpOptions(identity, before),
-    );
+    ).catch(async (error: unknown) => {
+      // Its ports may be somebody else's by now; nobody would end the gateway.
+      await gateway.drain();
+      throw error;
+    });
     await gateway.told;
     return {
       port: outbound,

@@ -1,5 +1,5 @@
 /** The door of the data plane: what the gateway and tests put together from its layers. */
-export { startAdmin } from './admin/admin.ts';
+export { adminHost, startAdmin } from './admin/admin.ts';
 export { equalBytes } from './bytes/bytes.ts';
 export { gatewayConfig } from './config.ts';
 export type { MeshConfig, ProxyConfig, ProxyPorts } from './config.ts';

@@ -1,5 +1,5 @@
 import type { Logger, WorkloadIdentity } from '../workload-identity/index.ts';
-import { startAdmin } from './admin/admin.ts';
+import { adminHost, startAdmin } from './admin/admin.ts';
 import type { ProxyConfig } from './config.ts';
 import { InboundPolicies } from './control/inbound-policies.ts';
 import { Apps } from './inbound/apps.ts';
@@ -34,9 +34,6 @@ import type { Registry } from './telemetry/registry.ts';
 import type { Listener } from './transport/listen.ts';
 import type { Connection } from './transport/tcp-connection.ts';
 import { Timer } from './transport/timers.ts';
-
-/** All addresses of both families, where the kernel has both; the admin server falls back to IPv4. */
-const ANY_ADDRESS = '::';
 
 /** A running sidecar. */
 export interface Proxy {
@@ -91,8 +88,7 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
     return runtime.identity.state.kind === 'certified' ? undefined : 'the identity is not certified';
   };
   const admin = await startAdmin({
-    // In a network namespace of its own the pod's loopback is this pod's: what only its containers may ask is asked there.
-    host: config.mode === 'redirect' ? ANY_ADDRESS : ip,
+    host: adminHost(ip),
     port: config.ports.admin,
     registry: runtime.registry,
     unready,

@@ -113,8 +113,8 @@ LOOPBACK.addSubnet('127.0.0.0', 8);
 LOOPBACK.addAddress('::1', 'ipv6');
 LOOPBACK.addSubnet('::ffff:127.0.0.0', 104, 'ipv6');
 
-/** Whether it comes from the pod's own containers. */
-function isInside(address: string | undefined): boolean {
+/** Whether it is a loopback address: of the pod's own containers. */
+export function isInside(address: string | undefined): boolean {
   return address !== undefined && LOOPBACK.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
 }
 

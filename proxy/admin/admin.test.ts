@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { freshAddress } from '../../test/testing/addresses.ts';
 import { LowestLevel } from '../../log/index.ts';
 import { adminAnswer, shownEnv } from './admin-answers.ts';
-import { startAdmin, type Admin, type AdminOptions } from './admin.ts';
+import { adminHost, startAdmin, type Admin, type AdminOptions } from './admin.ts';
 import { Registry } from '../telemetry/registry.ts';
 import { TRANSPORTS } from '../testing/transports.ts';
 import { TimerWheel } from '../transport/timers.ts';
@@ -28,6 +28,15 @@ test('the environment is shown without secrets and without what is not ours', ()
     ISTHMUS_SOME_TOKEN: '(set)',
     POD_IP: '127.0.0.1',
   });
+});
+
+test('a pod with a network of its own is asked at its loopback address, too; one that shares the machine’s has its address alone', () => {
+  for (const [address, host] of [
+    ['10.42.0.7', '::'],
+    ['fd00::7', '::'],
+    ['127.40.3.9', '127.40.3.9'],
+  ] as const)
+    assert.equal(adminHost(address), host);
 });
 
 test('the level of the log is for the pod’s own containers', () => {

@@ -1,4 +1,4 @@
-import { adminAnswer, type AdminAnswers } from './admin-answers.ts';
+import { adminAnswer, type AdminAnswers, isInside } from './admin-answers.ts';
 import { AdminExchange } from './admin-exchange.ts';
 import { Http1ServerConnection } from '../http1/server-connection.ts';
 import { listen, type Listener } from '../transport/listen.ts';
@@ -10,6 +10,17 @@ import type { Transport, Wrap } from '../transport/transport.ts';
  * nobody waits for an answer: a crowd that says nothing must not keep a probe from its own.
  */
 const MAX_CONNECTIONS = 1_000;
+
+/** All addresses of both families, where the kernel has both. */
+const ANY_ADDRESS = '::';
+
+/**
+ * Where the admin port of a pod listens: everywhere, since a pod with a network namespace of its own has its loopback address for itself, where its containers and `kubectl port-forward` ask. Pods of
+ * an embedded cluster share the machine's, and have their own address of it alone.
+ */
+export function adminHost(podAddress: string): string {
+  return isInside(podAddress) ? podAddress : ANY_ADDRESS;
+}
 
 export interface AdminOptions extends AdminAnswers {
   /** `::` takes all addresses of both families, of IPv4 alone where the kernel has nothing else. */

@@ -7,7 +7,8 @@ const REQUIRE_ID = Buffer.from('l5d-require-id');
 
 /**
  * Whether an endpoint is who the request's `l5d-require-id` demands: the DNS identity or the SPIFFE ID of the workload that is to answer; true of requests that demand
- * nobody. The field goes on, as with Linkerd's proxy. So of an endpoint behind another cluster's gateway the gateway judges: here only the gateway's own identity is known.
+ * nobody. The field goes on, which Linkerd's proxy takes off: a try at another endpoint is judged by it again. Of an endpoint behind another cluster's gateway the gateway judges: here only the
+ * gateway's own identity is known.
  */
 export function isRequired(head: Head, { identity, authorityOverride }: Endpoint): boolean {
   if (authorityOverride !== undefined) return true;

@@ -11,7 +11,7 @@ export interface Carrier {
   /** Half-closes, behind what was written. */
   finish(): void;
   destroy(): void;
-  /** As `destroy`, and the peer sees a reset where there is a way to that. */
+  /** As `destroy`, and the peer sees a reset where there is a way to that; behind `finish` it does not, since what it has not taken yet would be lost with the end that it was told. */
   reset(): void;
 }
 
@@ -29,6 +29,7 @@ export interface CarrierOwner {
 export class SocketCarrier implements Carrier {
   readonly #socket: Socket;
   readonly #encrypted: boolean;
+  #finishing = false;
   /** Until it has been told of the end. */
   #owner: CarrierOwner | undefined;
 
@@ -54,6 +55,7 @@ export class SocketCarrier implements Carrier {
   }
 
   finish(): void {
+    this.#finishing = true;
     this.#socket.once('finish', () => this.#owner?.carrierFinished());
     this.#socket.end();
   }
@@ -63,6 +65,7 @@ export class SocketCarrier implements Carrier {
   }
 
   reset(): void {
+    if (this.#finishing) return this.destroy();
     if (!this.#encrypted) return void this.#socket.resetAndDestroy();
     closeByReset(this.#socket);
     this.#socket.destroy();

@@ -17,6 +17,8 @@ type State =
   | 'open'
   /** Half-closing: our end is on its way to the kernel. */
   | 'finishing'
+  /** Our end is with the kernel; the peer may still send. */
+  | 'finished'
   | 'closing'
   | 'closed'
   /** A socket of the runtime's has it. */
@@ -106,7 +108,7 @@ export class TcpConnection implements Carrier {
   }
 
   get #alive(): boolean {
-    return this.#state === 'open' || this.#state === 'finishing';
+    return this.#state === 'open' || this.#state === 'finishing' || this.#state === 'finished';
   }
 
   get #remote(): EndPoint {
@@ -125,7 +127,7 @@ export class TcpConnection implements Carrier {
 
   #finished(): void {
     if (this.#state !== 'finishing') return;
-    this.#state = 'open';
+    this.#state = 'finished';
     this.#owner?.carrierFinished();
   }
 

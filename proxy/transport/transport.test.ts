@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { before, describe, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
 import { makeCertificates } from '../testing/certificates.ts';
 import type { TestCertificates } from '../testing/certificates.ts';
@@ -158,6 +159,22 @@ for (const [maker, wrap] of [
           await Promise.all([here.until(() => here.closed), there.until(() => there.closed || there.ended)]);
           assert.deepEqual([there.ended, to.errorCode], [false, 'ECONNRESET']);
         });
+
+      test('a reset behind an end loses nothing of what was sent before, and closes', async () => {
+        const { client, server } = await pair();
+        const [a, b] = [recorder(client), recorder(server)];
+        server.pause();
+        // The kernel takes that much, also where nobody reads.
+        const length = 50_000;
+        client.write(pattern, 0, length);
+        client.end();
+        while (client.pendingBytes > 0) await nextTurn();
+        client.reset();
+        server.resume();
+        await Promise.all([a.until(() => a.closed), b.until(() => b.closed || b.ended)]);
+        assert.deepEqual([b.length, b.ended], [length, true]);
+        server.destroy();
+      });
 
       test('bytes that came before the handler was set are handed over', async () => {
         const { client, server } = await pair();

@@ -345,7 +345,10 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   responseTrailers(x: Exchange, trailers: Head): void {
     const attempt = attemptOf(x);
     if (attempt.held !== undefined) {
-      const delay = this.retryDelay(attempt, attempt.held.status, grpcStatusOf(trailers));
+      const delay =
+        attempt.head === undefined
+          ? NO_RETRY
+          : this.retryDelay(attempt, attempt.held.status, grpcStatusOf(trailers));
       if (delay !== NO_RETRY) {
         this.#ended(attempt, trailers);
         return this.#sendAgain(attempt, delay);

@@ -24,7 +24,8 @@ export class Warming {
   async run({ log, rehearsedBy, settled }: RunOptions): Promise<void> {
     if (this.#ended) return;
     try {
-      this.#done = await warmUp(this.#way, this.#identity, this.#busy);
+      this.#done = await warmUp(this.#way, this.#identity, () => this.#ended || this.#busy());
+      if (this.#ended) return await this.end();
       log.info({ requests: this.#done?.answered ?? 0 }, 'warmed up');
     } catch (error) {
       log.info({ error: String(error) }, 'not warmed up');
