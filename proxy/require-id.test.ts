@@ -10,6 +10,7 @@ describe('l5d-require-id', () => {
   let server: TestPod;
   let app: TestApp;
   let asked = 0;
+  let seen: string | string[] | undefined;
 
   before(async () => {
     mesh = await TestMesh.create();
@@ -18,8 +19,9 @@ describe('l5d-require-id', () => {
     server = mesh.pod(east, 'server');
     await mesh.sidecar(east, client, mesh.fast(client));
     await mesh.sidecar(east, server);
-    app = await startApp(mesh, server.ip, (_incoming, response) => {
+    app = await startApp(mesh, server.ip, (incoming, response) => {
       asked++;
+      seen = incoming.headers['l5d-require-id'];
       response.end();
     });
     east.controlPlane.setService('web.shop:80', [meshedEndpoint(server, app.port)]);
@@ -31,7 +33,10 @@ describe('l5d-require-id', () => {
   }
 
   test('the workload that is demanded answers, by either of its names', async () => {
-    for (const id of [server.dnsName, server.spiffeId]) assert.equal((await demand(id)).status, 200);
+    for (const id of [server.dnsName, server.spiffeId]) {
+      assert.equal((await demand(id)).status, 200);
+      assert.equal(seen, undefined, 'an app that passes its fields on demands nobody of others');
+    }
   });
 
   test('nobody else does: 502, as with Linkerd, counted, and the app hears nothing of it', async () => {

@@ -2,6 +2,7 @@ import { FieldId, FieldSet } from '../message/field-id.ts';
 import type { Head } from '../message/head.ts';
 import type { LastingField } from '../message/lasting-field.ts';
 import type { Exchange } from '../message/message.ts';
+import { removeRequiredIdentity } from '../outbound/required-identity.ts';
 import { ownField } from '../upstream/fields.ts';
 import { type Inner, StackLayer } from '../upstream/stack-layer.ts';
 
@@ -24,6 +25,7 @@ export class IdentityFieldsLayer extends StackLayer {
 
   override requestHead(x: Exchange, head: Head, end: boolean): void {
     head.removeAll(this.#claims);
+    removeRequiredIdentity(head);
     if (this.#clientId !== undefined) head.addLasting(FieldId.l5dClientId, this.#clientId);
     super.requestHead(x, head, end);
   }

@@ -69,6 +69,11 @@ export class Head {
     return this.#own;
   }
 
+  /** Forgets memory of its own that is more than so many bytes. */
+  keepOwn(bytes: number): void {
+    if (this.#own.length > bytes) this.#own = EMPTY;
+  }
+
   /** The head of the answer itself: not one that only informs. After 101 comes no other head. */
   get isFinal(): boolean {
     return this.status >= 200 || this.status === SWITCHING_PROTOCOLS;

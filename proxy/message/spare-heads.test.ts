@@ -54,3 +54,15 @@ test('a message of usual size is kept in a small head, a large one in one that t
   assert.equal(takeHeadFor(10), small);
   assert.equal(takeHead(), large);
 });
+
+test('bytes of a long message do not stay with the head, those of a usual one do', () => {
+  const head = takeHeadFor(1);
+  const [usual, long] = [1_000, 60_000];
+  const kept = head.own(usual);
+  giveHead(head);
+  assert.equal(takeHeadFor(1).own(usual), kept);
+  assert.ok(head.own(long).length >= long);
+  giveHead(head);
+  assert.ok(takeHeadFor(1).own(usual).length < long);
+  giveHead(head);
+});

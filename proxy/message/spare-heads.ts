@@ -9,6 +9,8 @@ const MAX_SPARE_HEADS = 256;
 const SMALL_CAPACITIES = [16, 64] as const;
 /** Of its fields a half is for what hops add: a head that gets more grows. */
 const ROOM = 2;
+/** Bytes of a copy that stay with a head: cookies and tokens have room. With those of the longest messages, of 64 KiB, a burst would keep 16 MiB of each kind of head for good. */
+const KEPT_BYTES = 4 * 1024;
 
 const spare: Head[] = [];
 const spareSmall = SMALL_CAPACITIES.map((capacity) => ({ capacity, heads: [] as Head[] }));
@@ -27,6 +29,7 @@ export function takeHeadFor(fields: number): Head {
 
 /** Nobody refers to the head any more. */
 export function giveHead(head: Head): void {
+  head.keepOwn(KEPT_BYTES);
   const heads = sparesOf(head.capacity);
   if (heads.length < MAX_SPARE_HEADS) heads.push(head);
 }
