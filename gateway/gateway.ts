@@ -12,6 +12,7 @@ import {
   startAdmin,
   startObserving,
   Targets,
+  cutRest,
   untilIdle,
   type MeshConfig,
   type Observers,
@@ -105,7 +106,7 @@ export async function startGateway(
       exports.stop();
       targets.close();
       peers.destroy();
-      runtime.tracker.destroyAll();
+      await cutRest(runtime);
       admin.close();
       await observing.close();
       runtime.close();

@@ -26,7 +26,7 @@ export type { Proxy } from './proxy.ts';
 export { run } from './run.ts';
 export type { Part } from './run.ts';
 export { InFlight } from './in-flight.ts';
-export { createRuntime, listening, listenOn, untilIdle } from './runtime.ts';
+export { createRuntime, cutRest, listening, listenOn, untilIdle } from './runtime.ts';
 export type { Runtime, RuntimeOptions } from './runtime.ts';
 export { NO_GRPC_STATUS } from './telemetry/classify.ts';
 export type { HttpCells, HttpMetrics } from './telemetry/http-metrics.ts';

@@ -25,6 +25,7 @@ import {
   listening,
   createRuntime,
   listenOn,
+  cutRest,
   untilIdle,
   type Runtime,
   type RuntimeOptions,
@@ -133,7 +134,7 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
       overrides?.close();
       peers.destroy();
       apps.destroy();
-      runtime.tracker.destroyAll();
+      await cutRest(runtime);
       admin.close();
       await observing.close();
       runtime.close();

@@ -43,6 +43,8 @@ const DEADLINE_TICK_MS = 10;
 export const CONNECT_AFTER_MS = 50;
 /** ms between looks at what a drain still waits for. */
 const DRAIN_LOOK_MS = 20;
+/** Turns of the event loop in which closes are told: handles' behind the one that they were closed in, sockets' one later. */
+const CLOSING_TURNS = 3;
 
 /** What a proxy and a gateway are made of below their layers. */
 export interface Runtime {
@@ -258,4 +260,13 @@ export function untilIdle(timers: TimerWheel, busy: () => boolean, graceMs: numb
     };
     look();
   });
+}
+
+/**
+ * Closes what is left of a drain, when connections to apps and peers have been destroyed. These tell of their close some turns later, sockets of the runtime's last: clients whose answers break off by it
+ * see that, where an end in the same turn would pass for that of a whole answer.
+ */
+export async function cutRest({ tracker }: Runtime): Promise<void> {
+  for (let turn = 0; turn < CLOSING_TURNS; turn++) await nextTurn();
+  tracker.destroyAll();
 }
