@@ -5,14 +5,16 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { ProxyConfig } from '../config.ts';
 import { port } from '../../api/names.ts';
+import { LowestLevel, silentLog } from '../../log/index.ts';
 import type { Proxy } from '../proxy.ts';
 import { freshAddress } from '../../test/testing/addresses.ts';
 import { exposition } from '../telemetry/exposition.ts';
 import { FakeCollector } from '../testing/otlp.ts';
 import { TestMesh } from '../testing/mesh/test-mesh.ts';
 import { resources, until } from '../testing/resources.ts';
-import { warmUp, type WarmedUp, type WarmUpLimits } from './warm-up.ts';
+import { type MakeWarmUpWay, warmUp, type WarmedUp, type WarmUpLimits } from './warm-up.ts';
 import { throughSidecar } from './warm-up-way.ts';
+import { Warming } from './warming.ts';
 
 /** ms that no machine takes. */
 const LONG = 60_000;
@@ -101,6 +103,33 @@ describe('warm-up', () => {
     });
     await end();
     assert.equal(answered, 1);
+  });
+
+  test('a drain ends it, and what it leaves', async () => {
+    const makeWay = throughSidecar(config, proxy.identity);
+    let drained = 0;
+    const endsMeanwhile: MakeWarmUpWay = async (appPort) => {
+      const way = await makeWay(appPort);
+      await warming.end();
+      return {
+        port: way.port,
+        stopListening: () => way.stopListening(),
+        drain() {
+          drained++;
+          return way.drain();
+        },
+      };
+    };
+    const warming = new Warming(endsMeanwhile, proxy.identity, () => false);
+    const unasked = (): void => assert.fail('there is nothing to rehearse, nor to settle');
+    await warming.run({
+      log: silentLog,
+      logLevel: new LowestLevel('silent'),
+      shutDown: unasked,
+      rehearsedBy: unasked,
+      settled: unasked,
+    });
+    assert.equal(drained, 1);
   });
 
   test('is left out when there is real work already', async () => {
