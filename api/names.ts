@@ -131,7 +131,7 @@ export const env = {
 export const proxyEnv = {
   /** `explicit` (absolute-form requests and CONNECT, embedded cluster) or `redirect`. */
   mode: 'ISTHMUS_PROXY_MODE',
-  /** One of Linkerd's five default policies; used until the policy API answers. */
+  /** One of Linkerd's default policies, `audit` among them; used until the policy API answers. */
   defaultInboundPolicy: 'ISTHMUS_PROXY_DEFAULT_INBOUND_POLICY',
   /** Comma list of CIDRs that the `cluster-*` policies mean. */
   clusterNetworks: 'ISTHMUS_PROXY_CLUSTER_NETWORKS',

@@ -1,8 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { ask, metricSum, startApp } from '../proxy/testing/mesh/http.ts';
 import { dialIsthmus } from '../proxy/testing/mesh/isthmus-client.ts';
@@ -13,10 +10,9 @@ import {
   type TestCluster,
   type TestPod,
 } from '../proxy/testing/mesh/test-mesh.ts';
-import { FakeCollector } from '../proxy/testing/otlp.ts';
+import { untold } from '../proxy/testing/untold.ts';
 import { resources, until } from '../proxy/testing/resources.ts';
 import { warmUp, type MeshConfig, type WarmedUp, type WarmUpLimits } from '../proxy/index.ts';
-import { freshAddress } from '../test/testing/addresses.ts';
 import { startGateway, type Gateway } from './gateway.ts';
 import { throughGateway } from './warm-up-way.ts';
 
@@ -62,27 +58,12 @@ describe('warm-up of a gateway', () => {
   });
 
   test('leaves no trace in the metrics, in the access log and among spans', async (t) => {
-    const folder = mkdtempSync(join(tmpdir(), 'isthmus-gateway-warm-up-'));
-    t.after(() => rmSync(folder, { recursive: true }));
-    const collector = new FakeCollector();
-    t.after(() => collector.stop());
-    const file = join(folder, 'access.log');
-    const told: MeshConfig = {
-      ...config,
-      accessLog: { format: 'json', file },
-      traces: {
-        collector: await collector.start(freshAddress()),
-        identity: undefined,
-        sampling: 1,
-        serviceName: 'gateway',
-      },
-    };
-    const { answered, end } = await warmedUp({ requests: 50, ms: LONG }, told);
+    const told = await untold(t);
+    const { answered, end } = await warmedUp({ requests: 50, ms: LONG }, { ...config, ...told.settings });
     assert.ok(answered >= 50, `${answered} were answered`);
     // What it went through has told all when its drain is over, which the end waits for.
     await end();
-    assert.equal(existsSync(file), false);
-    assert.deepEqual(collector.spans, []);
+    told.check();
     for (const name of ['request_total', 'tcp_open_total', 'inbound_http_authz_allow_total'])
       assert.equal(await metricSum(pod.ip, name), 0, name);
     assert.equal(gateway.busy, false);

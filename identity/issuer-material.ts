@@ -77,7 +77,7 @@ function checkNames(issuer: ParsedCertificate, names: { clusterId: string; trust
   const bound = facts.names.dns.filter((name) => name.endsWith(issuerDnsName('', names.trustDomain)));
   if (bound.length !== 1 || bound[0] !== wanted) {
     throw new Error(
-      `the issuer is certified for ${bound.join(', ') || 'no cluster'}; this cluster needs ${wanted}: make one with "isthmus install --trust DIR"`,
+      `the issuer is certified for ${bound.join(', ') || 'no cluster'}; this cluster needs ${wanted}: docs/checks.md, "A new issuer", says how one is made`,
     );
   }
 }

@@ -74,7 +74,7 @@ async function planUpgrade(
   if (trust === undefined) {
     throw new UserError(
       `the mesh of context "${cluster.context}" has lost its issuer (Secret ${object.issuerSecret}) or its trust bundle`,
-      `Run \`isthmus install --cluster-name ${asked.clusterName} --trust DIR\`: it signs a new issuer with the anchor.`,
+      `Run \`isthmus install --cluster-name ${asked.clusterName} --trust DIR\` with what the first install was given: it signs a new issuer with the anchor. docs/checks.md, "A new issuer", has the steps.`,
     );
   }
   return { values, asked, trust };

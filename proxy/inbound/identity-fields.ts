@@ -2,7 +2,7 @@ import { FieldId, FieldSet } from '../message/field-id.ts';
 import type { Head } from '../message/head.ts';
 import type { LastingField } from '../message/lasting-field.ts';
 import type { Exchange } from '../message/message.ts';
-import { removeRequiredIdentity } from '../outbound/required-identity.ts';
+import { removeRequiredIdentity } from '../upstream/required-identity.ts';
 import { ownField } from '../upstream/fields.ts';
 import { type Inner, StackLayer } from '../upstream/stack-layer.ts';
 
@@ -10,7 +10,7 @@ const CLIENT_ID = new FieldSet(FieldId.l5dClientId);
 const CLIENT_ID_AND_FORWARDED = new FieldSet(FieldId.l5dClientId, FieldId.forwarded);
 
 /**
- * What the app is told of its client: `l5d-client-id` is what was proved, and nothing that anybody wrote. `forwarded` stays only from the own cluster's gateway.
+ * What the app is told of identities: `l5d-client-id` is what was proved of its client, and nothing that anybody wrote. `forwarded` stays only from the own cluster's gateway. Whom the client demanded is settled by now.
  */
 export class IdentityFieldsLayer extends StackLayer {
   readonly #clientId: LastingField | undefined;

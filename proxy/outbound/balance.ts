@@ -29,7 +29,7 @@ import type { Attempt } from '../upstream/attempt.ts';
 import { attemptOf, Dispatch, NO_RETRY, type Destination } from '../upstream/dispatch.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Clock } from '../../workload-identity/index.ts';
-import { isRequired } from './required-identity.ts';
+import { isRequired } from '../upstream/required-identity.ts';
 import type { TargetMetrics } from './target-metrics.ts';
 
 /** Requests that wait for an endpoint: Linkerd's queue capacity. */

@@ -68,8 +68,9 @@ test('mappings of files, with a name, that are not written, or of another size, 
   );
 });
 
-test('this process has one table, or none', (t) => {
-  if (process.platform !== 'linux') return t.skip('no Linux');
+test('this process has one: a runtime that lays it out otherwise, or has none, is to be looked at', (t) => {
+  if (process.platform !== 'linux' || process.arch !== 'x64')
+    return t.skip('not the machine that was looked at');
   const bytes = ownLockGraphPages(PAGE).reduce((sum, { length }) => sum + length, 0);
-  assert.ok(bytes === 0 || (bytes >= 250 * PAGE && bytes <= 256 * PAGE), `${bytes} bytes`);
+  assert.ok(bytes >= 250 * PAGE && bytes <= 256 * PAGE, `${bytes} bytes`);
 });

@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { ProxyConfig } from '../config.ts';
 import { port } from '../../api/names.ts';
 import { LowestLevel, silentLog } from '../../log/index.ts';
 import type { Proxy } from '../proxy.ts';
-import { freshAddress } from '../../test/testing/addresses.ts';
 import { exposition } from '../telemetry/exposition.ts';
-import { FakeCollector } from '../testing/otlp.ts';
 import { TestMesh } from '../testing/mesh/test-mesh.ts';
 import { resources, until } from '../testing/resources.ts';
+import { untold } from '../testing/untold.ts';
 import { type MakeWarmUpWay, warmUp, type WarmedUp, type WarmUpLimits } from './warm-up.ts';
 import { throughSidecar } from './warm-up-way.ts';
 import { Warming } from './warming.ts';
@@ -63,27 +59,15 @@ describe('warm-up', () => {
   });
 
   test('stands in no access log, and makes no spans', async (t) => {
-    const folder = mkdtempSync(join(tmpdir(), 'isthmus-warm-up-'));
-    t.after(() => rmSync(folder, { recursive: true }));
-    const collector = new FakeCollector();
-    t.after(() => collector.stop());
-    const file = join(folder, 'access.log');
-    const told: ProxyConfig = {
-      ...config,
-      accessLog: { format: 'json', file },
-      traces: {
-        collector: await collector.start(freshAddress()),
-        identity: undefined,
-        sampling: 1,
-        serviceName: 'web',
-      },
-    };
-    const { answered, end } = await warmedUp(told, () => false, { requests: 5, ms: LONG });
+    const told = await untold(t);
+    const { answered, end } = await warmedUp({ ...config, ...told.settings }, () => false, {
+      requests: 5,
+      ms: LONG,
+    });
     assert.ok(answered >= 5);
     // A proxy has told all when its drain is over, which the end waits for.
     await end();
-    assert.equal(existsSync(file), false);
-    assert.deepEqual(collector.spans, []);
+    told.check();
   });
 
   test('ends when there is real work', async () => {
