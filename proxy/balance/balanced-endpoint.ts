@@ -1,5 +1,5 @@
 import { createBackOff, type BackOff, type Timer } from '../../workload-identity/index.ts';
-import type { Destination } from '../upstream/dispatch.ts';
+import type { Destination } from '../upstream/destination.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { FailureAccrual } from './failure-accrual.ts';

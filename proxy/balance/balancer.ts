@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../workload-identity/index.ts';
 import { backOffMs } from '../route/retry-policy.ts';
-import type { Destination } from '../upstream/dispatch.ts';
+import type { Destination } from '../upstream/destination.ts';
 import {
   BalancedEndpoint,
   DUE,

@@ -1,14 +1,14 @@
 import { causes } from '../errors.ts';
 import { FieldId, FieldSet } from '../message/field-id.ts';
-import { Head } from '../message/head.ts';
+import type { Head } from '../message/head.ts';
 import type { Exchange } from '../message/message.ts';
-import type { FilterAnswer } from '../route/filters.ts';
 import type { InFlight } from '../in-flight.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Attempt } from '../upstream/attempt.ts';
-import { Dispatch, type Destination } from '../upstream/dispatch.ts';
+import type { Choice, Destination } from '../upstream/destination.ts';
+import { Dispatch } from '../upstream/dispatch.ts';
 import type { Apps } from './apps.ts';
-import { Decided, type Authorizer } from './authorize.ts';
+import type { Authorizer } from './authorize.ts';
 
 /** What the peer's proxy has told us is not for the app. */
 const BETWEEN_PROXIES = new FieldSet(
@@ -32,8 +32,6 @@ export class Forward extends Dispatch {
   readonly #inFlight: InFlight;
   readonly #timers: TimerWheel;
   readonly #waiting = new Set<Attempt>();
-  /** Of the request that `choose` has just found no destination for: its route answers it. */
-  #answer: FilterAnswer | undefined;
 
   constructor(apps: Apps, port: number, authorizer: Authorizer, inFlight: InFlight, timers: TimerWheel) {
     super(timers);
@@ -44,32 +42,19 @@ export class Forward extends Dispatch {
     this.#authorizer = authorizer;
   }
 
-  protected override choose(
-    x: Exchange,
-    head: Head | undefined,
-    failed: Destination | undefined,
-  ): Destination | undefined {
+  protected override choose(x: Exchange, head: Head | undefined, failed: Destination | undefined): Choice {
     if (failed !== undefined) return undefined;
     if (this.#inFlight.over) {
       x.verdict = 'shed';
-      return undefined;
+      return causes.overloaded;
     }
     const decided = this.#authorizer.decide(x.opaque ? undefined : head);
     x.verdict = decided;
-    if (decided?.allowed !== true) return undefined;
-    if (!x.opaque && !this.#authorizer.admits(x.startedAt)) {
-      this.#answer = causes.rateLimited;
-      return undefined;
-    }
-    const { filters } = decided.rules;
-    if (filters !== undefined && head !== undefined) {
-      const answer = filters.request(head);
-      if (answer !== undefined) {
-        this.#answer = answer;
-        return undefined;
-      }
-    }
-    return this.#apps.app(this.#port);
+    if (decided === undefined) return undefined;
+    if (!decided.allowed) return decided.routed ? causes.unauthorized : causes.noRoute;
+    if (!x.opaque && !this.#authorizer.admits(x.startedAt)) return causes.rateLimited;
+    const answer = head === undefined ? undefined : decided.rules.filters?.request(head);
+    return answer ?? this.#apps.app(this.#port) ?? causes.overloaded;
   }
 
   /** On HTTP/1.1 nobody says that a request was not processed; with HTTP/2 the app may refuse its stream. */
@@ -77,17 +62,9 @@ export class Forward extends Dispatch {
     return x.http2;
   }
 
+  /** The policy is not known yet. */
   protected override unplaced(attempt: Attempt): void {
-    const { verdict } = attempt.x;
-    if (verdict instanceof Decided && !verdict.allowed)
-      return this.fail(attempt, verdict.routed ? causes.unauthorized : causes.noRoute);
-    const answer = this.#answer;
-    if (answer !== undefined) {
-      this.#answer = undefined;
-      return answer instanceof Head ? this.answer(attempt, answer) : this.fail(attempt, answer);
-    }
-    if (verdict !== undefined || this.#waiting.size >= MAX_WAITING)
-      return this.fail(attempt, causes.overloaded);
+    if (this.#waiting.size >= MAX_WAITING) return this.fail(attempt, causes.overloaded);
     this.#waiting.add(attempt);
     if (this.#waiting.size === 1) this.#authorizer.whenKnown(() => this.#release());
   }

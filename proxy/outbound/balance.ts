@@ -26,7 +26,8 @@ import { grpcStatusOf } from '../telemetry/classify.ts';
 import type { HttpCells } from '../telemetry/http-metrics.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import type { Attempt } from '../upstream/attempt.ts';
-import { attemptOf, Dispatch, NO_RETRY, type Destination } from '../upstream/dispatch.ts';
+import type { Choice, Destination } from '../upstream/destination.ts';
+import { attemptOf, Dispatch, NO_RETRY } from '../upstream/dispatch.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Clock } from '../../workload-identity/index.ts';
 import { isRequired } from '../upstream/required-identity.ts';
@@ -87,8 +88,6 @@ export class Balance extends Dispatch {
   readonly #failFast = new Timer(() => this.#giveUp());
   #client = { name: '', field: ownField(FieldId.isthmusClient, '') };
   #gate: Gate = 'open';
-  /** The request that `choose` was asked for last demands somebody else than the endpoint that was picked. */
-  #isOther = false;
   #supply: Supply = { kind: 'waiting' };
   #rules: OutboundRules = defaultRules();
 
@@ -165,30 +164,20 @@ export class Balance extends Dispatch {
     this.#balancer.close();
   }
 
-  protected override choose(
-    _x: Exchange,
-    head: Head | undefined,
-    failed: Destination | undefined,
-  ): Destination | undefined {
-    this.#isOther = false;
-    if (failed === undefined && this.#options.inFlight.over) return undefined;
+  protected override choose(_x: Exchange, head: Head | undefined, failed: Destination | undefined): Choice {
+    if (failed === undefined && this.#options.inFlight.over) return causes.overloaded;
     const { picker } = this.#balancer;
     const now = this.#options.now();
     const chosen = (failed === undefined ? picker : picker.without(failed as BalancedEndpoint<Reach>)).pick(
       now,
     );
     if (chosen === undefined) return undefined;
-    if (head !== undefined && !isRequired(head, chosen.endpoint)) {
-      this.#isOther = true;
-      return undefined;
-    }
+    if (head !== undefined && !isRequired(head, chosen.endpoint)) return causes.identityRequired;
     this.#balancer.picked(chosen);
     return chosen;
   }
 
   protected override unplaced(attempt: Attempt): void {
-    if (this.#isOther) return this.fail(attempt, causes.identityRequired);
-    if (this.#options.inFlight.over) return this.fail(attempt, causes.overloaded);
     if (this.#supply.kind === 'none') return this.fail(attempt, this.#supply.cause);
     if (this.#gate === 'failing') return this.fail(attempt, this.#failFastCause());
     if (this.#queue.size >= (this.#rules.queueCapacity ?? QUEUE_CAPACITY))

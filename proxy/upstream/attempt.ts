@@ -6,7 +6,8 @@ import type { Head } from '../message/head.ts';
 import type { Exchange, RequestSink } from '../message/message.ts';
 import { MAX_KEPT_BYTES } from '../route/retry-policy.ts';
 import type { Timer } from '../transport/timers.ts';
-import type { Dispatch, Destination } from './dispatch.ts';
+import type { Destination } from './destination.ts';
+import type { Dispatch } from './dispatch.ts';
 import { forgetRequest, keepRequest, type KeptRequest } from './kept-request.ts';
 import type { Waiter } from './upstream.ts';
 

@@ -1,18 +1,13 @@
 import { causes, type Cause } from '../errors.ts';
 import { copyHead } from '../message/copy-head.ts';
-import type { Head } from '../message/head.ts';
+import { Head } from '../message/head.ts';
 import { MAX_HEAD_BYTES } from '../http1/head-reader.ts';
 import { headerListSize } from '../http2/head-encoder.ts';
 import type { Exchange, RequestSink, ResponseSink } from '../message/message.ts';
 import { grpcStatusOf } from '../telemetry/classify.ts';
 import { Timer, type TimerWheel } from '../transport/timers.ts';
 import { Attempt } from './attempt.ts';
-import type { Upstream } from './upstream.ts';
-
-/** Where a request can be sent. */
-export interface Destination {
-  readonly upstream: Upstream;
-}
+import { isDestination, type Choice, type Destination } from './destination.ts';
 
 /** Bytes of all informational heads of one response: as many as its own head may have. That is some hundred hints, and more than a day of `102 Processing` every few minutes. */
 const MAX_INFORMED_BYTES = MAX_HEAD_BYTES;
@@ -36,15 +31,11 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   }
 
   /**
-   * A destination, or undefined when there is none now.
+   * Where the request goes, or what it is answered with; undefined when there is no destination now.
    * @param head the request's; undefined when it is sent again and its head is kept no more
    * @param failed the one that this request just failed at
    */
-  protected abstract choose(
-    x: Exchange,
-    head: Head | undefined,
-    failed: Destination | undefined,
-  ): Destination | undefined;
+  protected abstract choose(x: Exchange, head: Head | undefined, failed: Destination | undefined): Choice;
   /** There is no destination now: keep the attempt for `place`, or `fail` it. */
   protected abstract unplaced(attempt: Attempt): void;
   /** The attempt that was handed to `unplaced` has been given up. */
@@ -117,13 +108,13 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   requestHead(x: Exchange, head: Head, end: boolean): void {
     const attempt = new Attempt(x, this);
     x.endpoint = attempt;
-    const destination = this.choose(x, head, undefined);
-    if (destination !== undefined && !this.keeps(x)) {
-      const sink = destination.upstream.take(x);
-      if (sink !== undefined) return this.#sendOnce(attempt, destination, sink, head, end);
+    const choice = this.choose(x, head, undefined);
+    if (isDestination(choice) && !this.keeps(x)) {
+      const sink = choice.upstream.take(x);
+      if (sink !== undefined) return this.#sendOnce(attempt, choice, sink, head, end);
     }
     attempt.keep(head, end);
-    this.#placeAtOrQueue(attempt, destination);
+    this.#follow(attempt, choice);
   }
 
   requestData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
@@ -161,13 +152,15 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
 
   /** Finds a destination for the attempt; also called again for one that had none. */
   place(attempt: Attempt): void {
-    this.#placeAtOrQueue(attempt, this.choose(attempt.x, attempt.head, undefined));
+    this.#follow(attempt, this.choose(attempt.x, attempt.head, undefined));
   }
 
-  #placeAtOrQueue(attempt: Attempt, destination: Destination | undefined): void {
-    if (destination !== undefined) return this.#placeAt(attempt, destination);
+  #follow(attempt: Attempt, choice: Choice): void {
+    if (isDestination(choice)) return this.#placeAt(attempt, choice);
     attempt.leave('unplaced');
-    this.unplaced(attempt);
+    if (choice === undefined) this.unplaced(attempt);
+    else if (choice instanceof Head) this.#answer(attempt, choice);
+    else this.fail(attempt, choice);
   }
 
   #placeAt(attempt: Attempt, destination: Destination): void {
@@ -229,7 +222,7 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   }
 
   /** Ends an attempt that is not sent with an answer of our own, which has no body. */
-  protected answer(attempt: Attempt, head: Head): void {
+  #answer(attempt: Attempt, head: Head): void {
     this.#over(attempt);
     this.outer(attempt.x).responseHead(attempt.x, head, true);
   }
@@ -246,7 +239,7 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   ): void {
     attempt.leave('unplaced');
     if (attempt.head === undefined) return this.#untaken(attempt, cause);
-    const other = attempt.moved ? undefined : (this.choose(attempt.x, attempt.head, failed) ?? otherwise);
+    const other = attempt.moved ? undefined : (this.#elsewhere(attempt, failed) ?? otherwise);
     if (other !== undefined) {
       attempt.restart('moved');
       return this.#placeAt(attempt, other);
@@ -254,6 +247,12 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
     const delay = this.retryDelay(attempt, cause.status, String(cause.grpc));
     if (delay === NO_RETRY) this.#untaken(attempt, cause);
     else this.#backOff(attempt, failed, delay);
+  }
+
+  /** A destination other than the one that it failed at. */
+  #elsewhere({ x, head }: Attempt, failed: Destination | undefined): Destination | undefined {
+    const choice = this.choose(x, head, failed);
+    return isDestination(choice) ? choice : undefined;
   }
 
   #untaken(attempt: Attempt, cause: Cause): void {
@@ -282,7 +281,7 @@ export abstract class Dispatch implements RequestSink, ResponseSink {
   #backOffIsOver(attempt: Attempt): void {
     const { x, head, destination } = attempt;
     if (attempt.state !== 'backing-off') return;
-    this.#placeAtOrQueue(attempt, this.choose(x, head, destination) ?? this.choose(x, head, undefined));
+    this.#follow(attempt, this.#elsewhere(attempt, destination) ?? this.choose(x, head, undefined));
   }
 
   #tryIsOver(attempt: Attempt): void {
