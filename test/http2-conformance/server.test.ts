@@ -1,66 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Http2Connection } from '../../proxy/http2/connection.ts';
-import { PREFACE } from '../../proxy/http2/frames.ts';
-import { Head } from '../../proxy/message/head.ts';
-import type { Exchange, RequestSink } from '../../proxy/message/message.ts';
-import { spanText } from '../../proxy/bytes/span.ts';
-import { FakeTransport } from '../../proxy/testing/fake-transport.ts';
-import { SETTINGS } from '../../proxy/testing/http2-frames.ts';
-import { TimerWheel } from '../../proxy/transport/timers.ts';
-import { readSaid, type Said } from '../testing/http2-reference.ts';
-import type { Case, Verdict } from './case.ts';
+import type { Verdict } from './case.ts';
 import { CASES } from './cases.ts';
+import { type Heard, serve } from './serve.ts';
 
 const PROTOCOL_ERROR = 1;
-
-/** Answers each request when it has ended, but those that are to wait. */
-class Answering implements RequestSink {
-  requestHead(x: Exchange, head: Head, end: boolean): void {
-    if (end && spanText(head.path) !== '/wait') answer(x);
-  }
-  requestData(x: Exchange, _buffer: Buffer, _start: number, _end: number, last: boolean): void {
-    if (last) answer(x);
-  }
-  requestTrailers(x: Exchange): void {
-    answer(x);
-  }
-  requestReset(): void {}
-  responseConsumed(): void {}
-}
-
-function answer(x: Exchange): void {
-  const head = new Head();
-  head.status = 204;
-  x.client.responseHead(x, head, true);
-}
-
-interface Heard {
-  readonly said: readonly Said[];
-  readonly transport: FakeTransport;
-  /** Requests that a layer saw. */
-  readonly routed: number;
-}
-
-function serve({ sends, raw = false }: Case): Heard {
-  const transport = new FakeTransport();
-  const sink = new Answering();
-  let routed = 0;
-  const connection = new Http2Connection(transport, {
-    side: 'server',
-    timers: new TimerWheel(() => 0),
-    isthmus: false,
-    route: () => {
-      routed++;
-      return sink;
-    },
-  });
-  const bytes = Buffer.concat(raw ? sends : [PREFACE, SETTINGS, ...sends]);
-  connection.onData(bytes, 0, bytes.length);
-  const said = readSaid(transport.bytes());
-  connection.onClose();
-  return { said, transport, routed };
-}
 
 function check(verdict: Verdict, { said, transport, routed }: Heard): void {
   const goaways = said.filter((one) => one.kind === 'goaway' && one.code !== 0);
