@@ -5,7 +5,7 @@ import type { TimerWheel } from '../transport/timers.ts';
 import type { Wrap } from '../transport/transport.ts';
 import { plainDialer } from '../upstream/dial-plain.ts';
 import type { Destination } from '../upstream/destination.ts';
-import { ResponseDispatcher } from '../upstream/dispatch.ts';
+import { ResponseDispatcher } from '../upstream/response-dispatcher.ts';
 import { ServerConnections } from '../upstream/server-connections.ts';
 
 /** Ports of this pod that are connected to at once. Peers choose the port they name, so the number must have an end. */

@@ -1,7 +1,8 @@
 import { Discovery, type DiscoveryOptions, type Found } from '../control/discovery.ts';
 import { causes } from '../errors.ts';
 import type { OutboundRules } from '../route/outbound-rules.ts';
-import { Balance, type BalanceOptions, type Reach, type Supply } from './balance.ts';
+import { Balance, type BalanceOptions, type Supply } from './balance.ts';
+import type { Reach } from './reach.ts';
 import { TargetMetrics, type TargetMetricsOptions } from './target-metrics.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
 

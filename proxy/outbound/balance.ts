@@ -9,43 +9,26 @@ import {
   retryAfterMs,
 } from '../balance/outcome.ts';
 import { causes, type Cause } from '../errors.ts';
-import { Http2Connection } from '../http2/connection.ts';
-import { FieldId, FieldSet } from '../message/field-id.ts';
-import type { Head } from '../message/head.ts';
-import type { LastingField } from '../message/lasting-field.ts';
-import type { Exchange } from '../message/message.ts';
-import type { Span } from '../bytes/span.ts';
-import { addField, ownField } from '../upstream/fields.ts';
-import { markRequest, unmark } from '../upstream/orig-proto.ts';
 import type { InFlight } from '../in-flight.ts';
+import type { Head } from '../message/head.ts';
+import type { Exchange } from '../message/message.ts';
 import { routeOf } from '../route/limits-layer.ts';
 import { defaultRules, type OutboundRules } from '../route/outbound-rules.ts';
-import { formatGrpcTimeout } from '../route/request-fields.ts';
-import { backOffMs, retriesGrpc, retriesStatus, type RetryPolicy } from '../route/retry-policy.ts';
 import { grpcStatusOf } from '../telemetry/classify.ts';
-import type { HttpCells } from '../telemetry/http-metrics.ts';
-import { Timer, type TimerWheel } from '../transport/timers.ts';
+import type { TimerWheel } from '../transport/timers.ts';
 import type { Attempt } from '../upstream/attempt.ts';
 import type { Choice, Destination } from '../upstream/destination.ts';
-import { attemptOf, Dispatch, NO_RETRY } from '../upstream/dispatch.ts';
-import type { Upstream } from '../upstream/upstream.ts';
-import type { Clock } from '../../workload-identity/index.ts';
+import { Dispatch } from '../upstream/dispatch.ts';
 import { isRequired } from '../upstream/required-identity.ts';
+import type { Clock } from '../../workload-identity/index.ts';
+import { PeerFields, removeMarks } from './peer-fields.ts';
+import { balancedOf, reachOf, type Reach } from './reach.ts';
+import { Retries, trailersMayRetry, tryLimitOf } from './retries.ts';
 import type { TargetMetrics } from './target-metrics.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
 /** Requests that wait for an endpoint: Linkerd's queue capacity. */
 export const QUEUE_CAPACITY = 10_000;
-
-/** What a target keeps for each of its endpoints. */
-export interface Reach extends Destination {
-  readonly upstream: Upstream;
-  /** As it was told last: its labels may become others. */
-  endpoint: Endpoint;
-  cells: HttpCells;
-  /** The fields that tell the peer's proxy where to go: made once. */
-  readonly port: LastingField;
-  readonly target: LastingField | undefined;
-}
 
 export interface BalanceOptions {
   reach: (endpoint: Endpoint) => Reach;
@@ -74,42 +57,43 @@ export type Supply =
   /** No request can be served, and none needs to wait for that. */
   | { readonly kind: 'none'; readonly cause: Cause };
 
-/**
- * `open`: requests find an endpoint, or queue. `waiting`: some queue and the fail-fast timer runs. `failing`: no endpoint came in time, requests fail at once until
- * one does. Whether one is there again the balancer finds out by itself.
- */
-type Gate = 'open' | 'waiting' | 'failing';
-
 /** Chooses among the endpoints of one target: two choices on peak EWMA, a queue while there is none, fail-fast after that. */
 export class Balance extends Dispatch {
   readonly #options: BalanceOptions;
   readonly #balancer: Balancer<Reach>;
-  readonly #queue = new Set<Attempt>();
-  readonly #failFast = new Timer(() => this.#giveUp());
-  #client = { name: '', field: ownField(FieldId.isthmusClient, '') };
-  #gate: Gate = 'open';
+  readonly #room: WaitingRoom;
+  readonly #retries: Retries;
+  readonly #fields: PeerFields;
   #supply: Supply = { kind: 'waiting' };
   #rules: OutboundRules = defaultRules();
 
   constructor(options: BalanceOptions) {
     super(options.deadlines);
     this.#options = options;
+    const { metrics, now, random, timers } = options;
+    this.#fields = new PeerFields(now);
+    this.#retries = new Retries({ cells: () => metrics.retries(), now, random });
+    this.#room = new WaitingRoom({
+      timers,
+      onLength: (length) => metrics.queue(length),
+      onGivenUp: () => this.#failAll(this.#failFastCause()),
+    });
     this.#balancer = new Balancer({
       clock: options.clock,
-      now: options.now,
-      random: options.random,
+      now,
+      random,
       open: options.reach,
       relabel: (reach, one) => {
         reach.endpoint = one;
-        reach.cells = options.metrics.reach(one);
+        reach.cells = metrics.reach(one);
       },
       close: options.release,
       onPicker: (picker) => {
         const ready = picker.candidates.length;
-        options.metrics.endpoints(ready, this.#balancer.size - ready);
+        metrics.endpoints(ready, this.#balancer.size - ready);
         if (ready > 0) this.#release();
       },
-      onEjected: () => options.metrics.ejections().add(),
+      onEjected: () => metrics.ejections().add(),
       onUnreached: () => {
         if (this.#alone && this.#balancer.picker.empty) this.#failAll(causes.connectFailed);
       },
@@ -128,7 +112,7 @@ export class Balance extends Dispatch {
 
   /** Routes are known from now on: requests that wait are told theirs. */
   routed(): void {
-    for (const attempt of this.#queue) {
+    for (const attempt of this.#room) {
       if (attempt.x.opaque || routeOf(attempt.x) !== undefined) continue;
       this.#options.late(attempt);
       if (attempt.state !== 'unplaced') this.abandoned(attempt);
@@ -137,7 +121,7 @@ export class Balance extends Dispatch {
 
   /** A request would find an endpoint, or may soon. */
   get available(): boolean {
-    return (this.#gate !== 'failing' || !this.#balancer.picker.empty) && this.#supply.kind !== 'none';
+    return (!this.#room.failing || !this.#balancer.picker.empty) && this.#supply.kind !== 'none';
   }
 
   /** What discovery says now. */
@@ -150,7 +134,7 @@ export class Balance extends Dispatch {
 
   /** Nobody asks for the target: what cannot be reached is let be. */
   suspend(): void {
-    if (this.#gate === 'failing') this.#gate = 'open';
+    this.#room.rest();
     this.#balancer.rest();
   }
 
@@ -159,7 +143,7 @@ export class Balance extends Dispatch {
   }
 
   close(): void {
-    this.#options.timers.cancel(this.#failFast);
+    this.#room.close();
     this.#failAll(causes.shuttingDown);
     this.#balancer.close();
   }
@@ -168,9 +152,7 @@ export class Balance extends Dispatch {
     if (failed === undefined && this.#options.inFlight.over) return causes.overloaded;
     const { picker } = this.#balancer;
     const now = this.#options.now();
-    const chosen = (failed === undefined ? picker : picker.without(failed as BalancedEndpoint<Reach>)).pick(
-      now,
-    );
+    const chosen = (failed === undefined ? picker : picker.without(balancedOf(failed))).pick(now);
     if (chosen === undefined) return undefined;
     if (head !== undefined && !isRequired(head, chosen.endpoint)) return causes.identityRequired;
     this.#balancer.picked(chosen);
@@ -179,59 +161,29 @@ export class Balance extends Dispatch {
 
   protected override unplaced(attempt: Attempt): void {
     if (this.#supply.kind === 'none') return this.fail(attempt, this.#supply.cause);
-    if (this.#gate === 'failing') return this.fail(attempt, this.#failFastCause());
-    if (this.#queue.size >= (this.#rules.queueCapacity ?? QUEUE_CAPACITY))
+    if (this.#room.failing) return this.fail(attempt, this.#failFastCause());
+    if (this.#room.size >= (this.#rules.queueCapacity ?? QUEUE_CAPACITY))
       return this.fail(attempt, causes.overloaded);
-    this.#queue.add(attempt);
     this.#options.metrics.queued();
-    this.#options.metrics.queue(this.#queue.size);
-    if (this.#gate === 'waiting') return;
-    this.#gate = 'waiting';
-    this.#options.timers.arm(this.#failFast, this.#failFastMs);
+    this.#room.enter(attempt, this.#failFastMs);
   }
 
   protected override abandoned(attempt: Attempt): void {
-    if (this.#queue.delete(attempt)) this.#options.metrics.queue(this.#queue.size);
-  }
-
-  /** The last client's name as a field: of a gateway's connection all requests have the same. */
-  #clientField(name: string): LastingField {
-    if (this.#client.name !== name) this.#client = { name, field: ownField(FieldId.isthmusClient, name) };
-    return this.#client.field;
+    this.#room.leave(attempt);
   }
 
   protected override prepare(x: Exchange, head: Head, destination: Destination): void {
-    const { port, target } = reachOf(destination);
-    head.removeAll(OURS_ALONE);
-    const leftMs = x.deadline === 0 ? 0 : Math.max(1, Math.floor(x.deadline - this.#options.now()));
-    if (leftMs > 0 && attemptOf(x).grpc) setGrpcTimeout(head, leftMs);
-    const { sink } = attemptOf(x);
-    const shared = sink instanceof Http2Connection ? sink : undefined;
-    if (shared?.isthmus !== true) {
-      // A plain server, or Linkerd's way: the port and the name have gone ahead, and Linkerd's gateway wants to see that name.
-      if (target !== undefined) pointAt(head.authority, target);
-      unmark(head);
-      if (shared !== undefined && !x.http2) markRequest(head, target === undefined);
-      return;
-    }
-    if (attemptOf(x).retried) unmark(head);
-    if (target !== undefined) head.addLasting(FieldId.isthmusTarget, target);
-    else head.addLasting(FieldId.isthmusPort, port);
-    head.addLasting(FieldId.isthmusProtocol, x.opaque ? TCP : x.http2 ? HTTP2 : HTTP1);
-    if (x.assertedClient !== undefined)
-      head.addLasting(FieldId.isthmusClient, this.#clientField(x.assertedClient));
-    if (leftMs > 0) addField(head, FieldId.isthmusTimeout, String(leftMs));
+    this.#fields.write(x, head, reachOf(destination));
   }
 
   override responseHead(x: Exchange, head: Head, end: boolean): void {
-    const { sink } = attemptOf(x);
-    if (sink instanceof Http2Connection && !sink.isthmus) unmark(head);
+    removeMarks(x, head);
     super.responseHead(x, head, end);
   }
 
   protected override onSent(attempt: Attempt, destination: Destination): void {
     attempt.sentAt = this.#options.now();
-    const chosen = destination as BalancedEndpoint<Reach>;
+    const chosen = balancedOf(destination);
     chosen.load.inFlight++;
     // Those who wait go by the same connection, and after this one: its stream has a number already.
     if (chosen.availability !== READY) this.#reached(chosen);
@@ -247,15 +199,15 @@ export class Balance extends Dispatch {
   protected override onRefused(attempt: Attempt, destination: Destination, cause: Cause): void {
     if (cause !== causes.connectFailed) return;
     attempt.judged = true;
-    this.#balancer.record(destination as BalancedEndpoint<Reach>, 'failure', 0);
+    this.#balancer.record(balancedOf(destination), 'failure', 0);
   }
 
   protected override onUnsent(destination: Destination): void {
-    this.#balancer.left(destination as BalancedEndpoint<Reach>);
+    this.#balancer.left(balancedOf(destination));
   }
 
   protected override onConnectFailed(destination: Destination): void {
-    this.#balancer.failed(destination as BalancedEndpoint<Reach>);
+    this.#balancer.failed(balancedOf(destination));
   }
 
   /** As with Linkerd a request goes to no endpoint that can't be reached: it waits until there is one, or for the fail-fast time, and costs no retry. */
@@ -269,7 +221,7 @@ export class Balance extends Dispatch {
 
   protected override onResponded(attempt: Attempt, destination: Destination, head: Head): void {
     const now = this.#options.now();
-    const chosen = destination as BalancedEndpoint<Reach>;
+    const chosen = balancedOf(destination);
     chosen.load.observe(now, now - attempt.sentAt);
     this.#balancer.succeeded(chosen);
     const outcome =
@@ -285,18 +237,18 @@ export class Balance extends Dispatch {
   protected override onEnded(attempt: Attempt, destination: Destination, trailers: Head | undefined): void {
     if (attempt.judged) return;
     attempt.judged = true;
-    const chosen = destination as BalancedEndpoint<Reach>;
+    const chosen = balancedOf(destination);
     const isGateway = chosen.endpoint.authorityOverride !== undefined;
     const status = trailers === undefined || isGateway ? undefined : grpcStatusOf(trailers);
     const outcome = outcomeOf(200, status);
     const pushback = outcome === 'success' || trailers === undefined ? 0 : retryAfterMs(trailers, Date.now());
     this.#balancer.record(chosen, outcome, pushback);
-    if (outcome === 'success' && attempt.retries > 0) this.#options.metrics.retries().successes.add();
+    if (outcome === 'success' && attempt.retries > 0) this.#retries.succeeded();
   }
 
   protected override onReset(attempt: Attempt, destination: Destination, cause: Cause): void {
     if (attempt.judged) return;
-    const chosen = destination as BalancedEndpoint<Reach>;
+    const chosen = balancedOf(destination);
     const isFault =
       chosen.endpoint.authorityOverride === undefined
         ? isEndpointsFault(cause)
@@ -307,55 +259,25 @@ export class Balance extends Dispatch {
   }
 
   protected override onLeft(attempt: Attempt, destination: Destination): void {
-    const chosen = destination as BalancedEndpoint<Reach>;
+    const chosen = balancedOf(destination);
     chosen.load.inFlight--;
     if (!attempt.judged) this.#balancer.left(chosen);
   }
 
-  // Retries
-
   protected override retryDelay(attempt: Attempt, status: number, grpcStatus: string | undefined): number {
-    const retry = routeOf(attempt.x)?.retry;
-    if (retry === undefined) return NO_RETRY;
-    const wanted =
-      retriesStatus(retry, status) ||
-      (grpcStatus !== undefined && retriesGrpc(retry, grpcStatus) && attempt.grpc);
-    return wanted ? this.#retryDelay(attempt, retry) : NO_RETRY;
-  }
-
-  protected override tryLimit(attempt: Attempt): number {
-    const retry = routeOf(attempt.x)?.retry;
-    return retry !== undefined && attempt.retries < retry.limit ? retry.attemptMs : 0;
+    return this.#retries.delayAfterAnswer(attempt, status, grpcStatus);
   }
 
   protected override retryAfterLimit(attempt: Attempt): number {
-    const retry = routeOf(attempt.x)?.retry;
-    return retry === undefined ? NO_RETRY : this.#retryDelay(attempt, retry);
+    return this.#retries.delayAfterLimit(attempt);
+  }
+
+  protected override tryLimit(attempt: Attempt): number {
+    return tryLimitOf(attempt);
   }
 
   protected override waitsForTrailers(attempt: Attempt, head: Head): boolean {
-    const retry = routeOf(attempt.x)?.retry;
-    return retry !== undefined && retry.grpcCodes !== 0 && head.status === 200 && attempt.grpc;
-  }
-
-  #retryDelay(attempt: Attempt, retry: RetryPolicy): number {
-    const { now, random } = this.#options;
-    const retries = this.#options.metrics.retries();
-    if (attempt.retries >= retry.limit) {
-      retries.limitExceeded.add();
-      return NO_RETRY;
-    }
-    if (attempt.keptBytes > retry.maxBytes) return NO_RETRY;
-    const delay = backOffMs(retry.backOff, attempt.retries + 1, random);
-    const { x } = attempt;
-    // It would come too late.
-    if (x.deadline !== 0 && now() + delay >= x.deadline) return NO_RETRY;
-    if (routeOf(x)?.budget.withdraw(now()) !== true) {
-      retries.overflow.add();
-      return NO_RETRY;
-    }
-    retries.requests.add();
-    return delay;
+    return trailersMayRetry(attempt, head);
   }
 
   get #alone(): boolean {
@@ -368,61 +290,15 @@ export class Balance extends Dispatch {
 
   /** An endpoint is there: everyone who waits goes. */
   #release(): void {
-    this.#options.timers.cancel(this.#failFast);
-    this.#gate = 'open';
-    for (const attempt of this.#emptied()) if (attempt.state === 'unplaced') this.place(attempt);
-  }
-
-  #giveUp(): void {
-    this.#gate = 'failing';
-    this.#failAll(this.#failFastCause());
+    this.#room.open();
+    for (const attempt of this.#room.empty()) if (attempt.state === 'unplaced') this.place(attempt);
   }
 
   #failAll(cause: Cause): void {
-    for (const attempt of this.#emptied()) this.fail(attempt, cause);
-  }
-
-  /** Everyone who waited; nobody does any more. */
-  #emptied(): readonly Attempt[] {
-    if (this.#queue.size === 0) return [];
-    const queue = [...this.#queue];
-    this.#queue.clear();
-    this.#options.metrics.queue(0);
-    return queue;
+    for (const attempt of this.#room.empty()) this.fail(attempt, cause);
   }
 
   #failFastCause(): Cause {
     return this.#supply.kind === 'waiting' ? causes.discoveryFailed : causes.failFast;
   }
-}
-
-/** The app is told what is left of the time, whether its client said so or the route does. */
-function setGrpcTimeout(head: Head, leftMs: number): void {
-  head.remove(FieldId.grpcTimeout);
-  addField(head, FieldId.grpcTimeout, formatGrpcTimeout(leftMs));
-}
-
-function pointAt(span: Span, { buffer, nameEnd, valueEnd }: LastingField): void {
-  span.buffer = buffer;
-  span.start = nameEnd;
-  span.end = valueEnd;
-}
-
-/** What only a proxy may say: whoever wrote it before us is not believed, and of an earlier try it may be another endpoint's. */
-const OURS_ALONE = new FieldSet(
-  FieldId.isthmusPort,
-  FieldId.isthmusTarget,
-  FieldId.isthmusClient,
-  FieldId.isthmusProtocol,
-  FieldId.isthmusTimeout,
-  FieldId.l5dClientId,
-);
-
-const TCP = ownField(FieldId.isthmusProtocol, 'tcp');
-const HTTP1 = ownField(FieldId.isthmusProtocol, 'http/1.1');
-const HTTP2 = ownField(FieldId.isthmusProtocol, 'h2');
-
-/** What the balancer keeps beside the endpoint that was chosen. */
-export function reachOf(destination: Destination): Reach {
-  return (destination as BalancedEndpoint<Reach>).resource;
 }

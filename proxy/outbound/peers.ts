@@ -7,7 +7,7 @@ import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport, Wrap } from '../transport/transport.ts';
 import { peerDialer } from '../upstream/dial-peer.ts';
 import { plainDialer } from '../upstream/dial-plain.ts';
-import { ResponseDispatcher } from '../upstream/dispatch.ts';
+import { ResponseDispatcher } from '../upstream/response-dispatcher.ts';
 import { MeshPeer, type PeerTarget } from '../upstream/mesh-peer.ts';
 import { ServerConnections } from '../upstream/server-connections.ts';
 import type { Upstream } from '../upstream/upstream.ts';

@@ -14,11 +14,12 @@ import type { TimerWheel } from '../transport/timers.ts';
 import { Attempt } from '../upstream/attempt.ts';
 import { ownField } from '../upstream/fields.ts';
 import { TelemetryLayer } from '../upstream/telemetry-layer.ts';
-import { Balance, reachOf, type Reach } from './balance.ts';
+import { Balance } from './balance.ts';
 import { Backend, supplyOf } from './backend.ts';
 import { Distribute } from './distribute.ts';
 import { resolveName } from './dns-endpoints.ts';
 import type { Peers } from './peers.ts';
+import { reachOf, type Reach } from './reach.ts';
 import { TargetMetrics, type TargetMetricsOptions } from './target-metrics.ts';
 
 export interface TargetOptions extends TargetMetricsOptions {

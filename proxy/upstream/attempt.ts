@@ -1,4 +1,4 @@
-import type { Cause } from '../errors.ts';
+import { causes, type Cause } from '../errors.ts';
 import { isGrpc } from '../message/field-names.ts';
 import { copyHead } from '../message/copy-head.ts';
 import { FieldId } from '../message/field-id.ts';
@@ -242,4 +242,10 @@ export class Attempt implements Waiter {
     this.#kept = undefined;
     forgetRequest(kept);
   }
+}
+
+/** The attempt of an exchange that came through a `Dispatch`. */
+export function attemptOf(x: Exchange): Attempt {
+  if (x.endpoint instanceof Attempt) return x.endpoint;
+  throw new Error(`an exchange without an attempt: ${causes.internal.code}`);
 }

@@ -4,7 +4,7 @@ import { causes, type Cause } from '../errors.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import type { Dialled } from './dial-peer.ts';
-import { ResponseDispatcher } from './dispatch.ts';
+import { ResponseDispatcher } from './response-dispatcher.ts';
 import { MeshPeer } from './mesh-peer.ts';
 
 const TARGET = { port: 80, name: '', multiplexes: false };
