@@ -19,7 +19,7 @@ import { Destination, GetDestinationSchema, type Update } from '../api/proto/gen
 import { InboundServerPolicies, PortSpecSchema } from '../api/proto/gen/linkerd/inbound_pb.js';
 import { type Method, methods } from '../api/proto/methods.ts';
 import type { AdmissionReview } from '../api/kubernetes-types.ts';
-import { dnsIdentity, env, object } from '../api/names.ts';
+import { component, dnsIdentity, env, object } from '../api/names.ts';
 import { silentLog } from '../kubernetes/log.ts';
 import { resources } from '../kubernetes/resources.ts';
 import {
@@ -31,7 +31,11 @@ import {
   grpcStatus,
   type WorkloadIdentity,
 } from '../workload-identity/index.ts';
-import { type ControlPlaneProcess, startControlPlaneProcess } from './testing/control-plane-process.ts';
+import {
+  type ControlPlaneProcess,
+  startControlPlaneProcess,
+  tokensOf,
+} from './testing/control-plane-process.ts';
 
 let plane: ControlPlaneProcess;
 let workload: WorkloadIdentity;
@@ -52,24 +56,29 @@ before(async () => {
     ),
     plane.logged(/the injector serves/),
   ]);
-  const tokenFile = join(plane.dir, 'token');
-  await writeFile(tokenFile, 'token of shop/web');
-  workload = createWorkloadIdentity({
+  workload = await createIdentity('shop', 'web');
+});
+
+/** A workload that asks for its certificate with a token. */
+async function createIdentity(namespace: string, serviceAccount: string): Promise<WorkloadIdentity> {
+  const tokenFile = join(plane.dir, `token-${serviceAccount}`);
+  await writeFile(tokenFile, `token of ${namespace}/${serviceAccount}`);
+  return createWorkloadIdentity({
     names: {
-      serviceAccount: 'web',
-      namespace: 'shop',
+      serviceAccount,
+      namespace,
       meshNamespace: 'isthmus',
       trustDomain: 'cluster.local',
       clusterId: 'east',
     },
-    podName: 'web-1',
+    podName: `${serviceAccount}-1`,
     anchorsFile: plane.anchorsFile,
     certify: { kind: 'service', address: `${plane.ip}:8080`, tokenFile },
     trustBundleAddress: `${plane.ip}:8086`,
     resolve: createResolver({}),
     logger: silentLog,
   });
-});
+}
 
 after(async () => {
   for (const channel of channels) channel.close();
@@ -77,11 +86,11 @@ after(async () => {
   await plane.cleanUp();
 });
 
-function channelTo(port: number): Channel {
+function channelTo(port: number, caller = workload): Channel {
   const channel = createChannel({
     address: `${plane.ip}:${port}`,
     resolve: createResolver({}),
-    tls: () => workload.clientOptions({ expect: { dnsName: CONTROL_PLANE } }),
+    tls: () => caller.clientOptions({ expect: { dnsName: CONTROL_PLANE } }),
     logger: silentLog,
   });
   channels.push(channel);
@@ -143,6 +152,51 @@ test('it streams endpoints of what the API server holds', async () => {
   await added;
   call.cancel();
 });
+
+test('endpoints for clients of their own node: for a workload those there, for the gateway all', async () => {
+  plane.api.put(resources.services, {
+    metadata: { name: 'agent', namespace: 'shop' },
+    spec: { clusterIP: '10.0.0.12', ports: [{ port: 80 }], internalTrafficPolicy: 'Local' },
+  });
+  plane.api.put(resources.endpointSlices, {
+    metadata: { name: 'agent-1', namespace: 'shop', labels: { 'kubernetes.io/service-name': 'agent' } },
+    addressType: 'IPv4',
+    ports: [{ port: 8080 }],
+    endpoints: [
+      { addresses: ['10.1.0.1'], nodeName: 'n1' },
+      { addresses: ['10.1.0.2'], nodeName: 'n2' },
+    ],
+  });
+  await workload.ready;
+  plane.api.fault = tokensOf(`isthmus:${component.gateway}`);
+  const gateway = await createIdentity('isthmus', component.gateway);
+  try {
+    await gateway.ready;
+    // The control plane sees the objects some time after they were made.
+    assert.equal(await addressesTold(workload, 1), 1);
+    assert.equal(await addressesTold(gateway, 2), 2);
+  } finally {
+    gateway.stop();
+    plane.api.fault = tokensOf('shop:web');
+  }
+});
+
+/** How many endpoints of `agent` a caller on node n1 is told; resolves once there are so many or more. */
+function addressesTold(caller: WorkloadIdentity, enough: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let told = 0;
+    const request = { path: 'agent:80', contextToken: '{"ns":"shop","nodeName":"n1"}' };
+    const call = channelTo(8086, caller).serverStream(methods.getEndpoints, request, {
+      message: ({ update }) => {
+        told += update.case === 'add' ? update.value.addrs.length : 0;
+        if (told < enough) return;
+        resolve(told);
+        call.cancel();
+      },
+      end: reject,
+    });
+  });
+}
 
 function ended<O extends object>(
   channel: Channel,

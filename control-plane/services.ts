@@ -42,7 +42,7 @@ function destinationServer(identity: IdentityServices, services: DestinationServ
   const { destination, exports } = services;
   server.serverStreaming(Destination.method.get, (request, stream, call) => {
     requireMember(call);
-    destination.get(request, stream);
+    destination.get(request, stream, call.peer);
   });
   server.serverStreaming(Destination.method.getProfile, (request, stream, call) => {
     requireMember(call);

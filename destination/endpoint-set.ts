@@ -2,15 +2,20 @@ import type { EndpointSlice, Service, ServicePort, SliceEndpoint } from '../api/
 import { annotation, label } from '../api/names.ts';
 import type { ClusterReader } from './cluster-state.ts';
 import { type Endpoint, gatewayEndpoint, gatewayOf, plainEndpoint, podEndpoint } from './endpoint.ts';
+import { type EndpointPlace, placeOf, samePlace } from './endpoint-place.ts';
 import { canonicalIp } from './ip-address.ts';
 import { isOpaquePodPort, isOpaqueServicePort } from './opaque-ports.ts';
 import type { DestinationSettings } from './settings.ts';
 import type { AddressTarget, ServiceTarget } from './target.ts';
 
-/** One endpoint with a text that differs whenever it does. */
-export interface FingerprintedEndpoint {
+/** One endpoint of a target. */
+export interface PlacedEndpoint {
+  /** What clients are told of it. */
   readonly endpoint: Endpoint;
+  /** A text that differs whenever what they are told does. */
   readonly fingerprint: string;
+  /** What decides which of them are told. */
+  readonly place: EndpointPlace;
 }
 
 /** Where a target leads now. Immutable. */
@@ -21,8 +26,10 @@ export type EndpointSet =
       readonly exists: boolean;
       /** Labels of all endpoints' metrics. */
       readonly labels: Readonly<Record<string, string>>;
+      /** Each endpoint is for clients of its own node alone. */
+      readonly nodeLocal: boolean;
       /** By `ip:port`. */
-      readonly endpoints: ReadonlyMap<string, FingerprintedEndpoint>;
+      readonly endpoints: ReadonlyMap<string, PlacedEndpoint>;
     }
   | { readonly kind: 'not-a-service'; readonly reason: string };
 
@@ -36,11 +43,14 @@ export function endpointSet(
   const service = cluster.service(target.namespace, target.name);
   const refused = notAService(target, service, cluster);
   if (refused !== undefined) return { kind: 'not-a-service', reason: refused };
-  if (service === undefined) return { kind: 'endpoints', exists: false, labels: {}, endpoints: new Map() };
+  if (service === undefined) {
+    return { kind: 'endpoints', exists: false, labels: {}, nodeLocal: false, endpoints: new Map() };
+  }
   return {
     kind: 'endpoints',
     exists: true,
     labels: serviceLabels(service),
+    nodeLocal: isNodeLocal(service),
     endpoints: keyed(serviceEndpoints(target, service, cluster, settings)),
   };
 }
@@ -72,6 +82,7 @@ function addressSet(
     kind: 'endpoints',
     exists: true,
     labels: {},
+    nodeLocal: false,
     endpoints: keyed([addressEndpoint(target, cluster, settings)]),
   };
 }
@@ -88,20 +99,35 @@ export function addressEndpoint(
   target: AddressTarget,
   cluster: ClusterReader,
   settings: DestinationSettings,
-): Endpoint {
+): Placed {
   const { ip, port } = target;
   const pod = cluster.podByIp(ip);
-  if (pod === undefined) return plainEndpoint({ ip, port, opaque: settings.opaquePorts.includes(port) });
+  if (pod === undefined) {
+    return { endpoint: plainEndpoint({ ip, port, opaque: settings.opaquePorts.includes(port) }), place: {} };
+  }
   const opaque = isOpaquePodPort(pod, cluster.namespace(pod.namespace), port, settings.opaquePorts, cluster);
   const zone = pod.nodeName === undefined ? undefined : cluster.zoneOfNode(pod.nodeName);
   const endpoint = podEndpoint(pod, { ip, port, opaque, zone }, settings);
-  return zone === undefined ? endpoint : { ...endpoint, zone };
+  return { endpoint, place: zone === undefined ? {} : { zone } };
+}
+
+/**
+ * `internalTrafficPolicy: Local`. It is about what is sent to the address of the Service: who asks a headless one has chosen a pod. The endpoints of a mirror are
+ * gateways of another cluster, on nobody's node.
+ */
+function isNodeLocal(service: Service): boolean {
+  const { internalTrafficPolicy, clusterIP } = service.spec ?? {};
+  return internalTrafficPolicy === 'Local' && clusterIP !== 'None' && !isMirror(service);
+}
+
+function isMirror(service: Service): boolean {
+  return service.metadata?.labels?.[label.mirroredService] === 'true';
 }
 
 function serviceLabels(service: Service): Record<string, string> {
   const { name = '', namespace = '', labels = {}, annotations } = service.metadata ?? {};
   const cluster = labels[label.mirrorCluster];
-  if (labels[label.mirroredService] !== 'true' || cluster === undefined) return { namespace, service: name };
+  if (!isMirror(service) || cluster === undefined) return { namespace, service: name };
   const [targetService = '', targetNamespace = namespace] =
     annotations?.[annotation.remoteFqName]?.split('.') ?? [];
   return {
@@ -112,6 +138,9 @@ function serviceLabels(service: Service): Record<string, string> {
     target_service_namespace: targetNamespace,
   };
 }
+
+/** An endpoint before it is known whether another slice has it, too. */
+type Placed = Pick<PlacedEndpoint, 'endpoint' | 'place'>;
 
 interface ServiceContext {
   target: ServiceTarget;
@@ -127,27 +156,22 @@ function serviceEndpoints(
   service: Service,
   cluster: ClusterReader,
   settings: DestinationSettings,
-): Endpoint[] {
+): Placed[] {
   const { namespace, name, port } = target;
   const slices = primaryFamily(cluster.slices(namespace, name), service);
   const context: ServiceContext = {
     target,
     cluster,
     settings,
-    mirror: service.metadata?.labels?.[label.mirroredService] === 'true',
+    mirror: isMirror(service),
     opaque: isOpaqueServicePort(service, cluster.namespace(namespace), port, settings.opaquePorts),
   };
   return slices.flatMap((slice) => {
     const targetPort = slicePort(slice, service, port);
     if (targetPort === undefined) return [];
     return (slice.endpoints ?? [])
-      .filter(
-        (entry) => isReady(entry) && (target.hostname === undefined || entry.hostname === target.hostname),
-      )
-      .flatMap((entry) =>
-        entry.addresses.map((address) => sliceEndpoint(slice, entry, address, targetPort, context)),
-      )
-      .filter((endpoint) => endpoint !== undefined);
+      .filter(({ hostname }) => target.hostname === undefined || hostname === target.hostname)
+      .flatMap((entry) => sliceEndpoints(slice, entry, targetPort, context));
   });
 }
 
@@ -160,11 +184,6 @@ function primaryFamily(slices: readonly EndpointSlice[], service: Service): Endp
   return chosen.length > 0 ? chosen : of(other);
 }
 
-/** Absent means ready (KEP-752). */
-function isReady(entry: SliceEndpoint): boolean {
-  return entry.conditions?.ready !== false;
-}
-
 /** The port to dial: the slice says it by the name of the Service's port. A headless Service can be asked for any port, as its DNS name can. */
 function slicePort(slice: EndpointSlice, service: Service, port: number): number | undefined {
   const servicePort = service.spec?.ports?.find((entry) => entry.port === port && isTcp(entry));
@@ -175,6 +194,22 @@ function slicePort(slice: EndpointSlice, service: Service, port: number): number
 
 function isTcp(port: ServicePort): boolean {
   return (port.protocol ?? 'TCP') === 'TCP';
+}
+
+function sliceEndpoints(
+  slice: EndpointSlice,
+  entry: SliceEndpoint,
+  port: number,
+  context: ServiceContext,
+): Placed[] {
+  const placed = placeOf(entry);
+  if (placed === undefined) return [];
+  // Another cluster's zones and nodes are its own.
+  const place = context.mirror ? {} : placed;
+  return entry.addresses
+    .map((address) => sliceEndpoint(slice, entry, address, port, context))
+    .filter((endpoint) => endpoint !== undefined)
+    .map((endpoint) => ({ endpoint, place }));
 }
 
 function sliceEndpoint(
@@ -201,20 +236,10 @@ function sliceEndpoint(
     });
   }
   const pod = slicePod(slice, entry, cluster);
-  const place = placeOf(entry);
-  if (pod === undefined) return { ...plainEndpoint({ ip, port, opaque: context.opaque }), ...place };
+  if (pod === undefined) return plainEndpoint({ ip, port, opaque: context.opaque });
   const namespace = cluster.namespace(pod.namespace);
   const opaque = context.opaque || isOpaquePodPort(pod, namespace, port, settings.opaquePorts, cluster);
-  return { ...podEndpoint(pod, { ip, port, opaque, zone: entry.zone }, settings), ...place };
-}
-
-/** Where it is and whom it is for: of endpoints of the own cluster alone, since another's zones are its own. */
-function placeOf({ zone, hints }: SliceEndpoint): Pick<Endpoint, 'zone' | 'forZones'> {
-  const forZones = hints?.forZones?.map(({ name }) => name) ?? [];
-  return {
-    ...(zone === undefined ? {} : { zone }),
-    ...(forZones.length === 0 ? {} : { forZones }),
-  };
+  return podEndpoint(pod, { ip, port, opaque, zone: entry.zone }, settings);
 }
 
 function slicePod(slice: EndpointSlice, entry: SliceEndpoint, cluster: ClusterReader) {
@@ -222,23 +247,28 @@ function slicePod(slice: EndpointSlice, entry: SliceEndpoint, cluster: ClusterRe
   return kind === 'Pod' && name !== undefined ? cluster.pod(namespace, name) : undefined;
 }
 
-/** An address that two slices name at once (while it moves between them) counts once. */
-function keyed(endpoints: readonly Endpoint[]): Map<string, FingerprintedEndpoint> {
-  const map = new Map<string, FingerprintedEndpoint>();
-  for (const endpoint of endpoints) {
+/** An address that two slices name at once (while it moves between them) counts once, as ready where one of them says so. */
+function keyed(endpoints: readonly Placed[]): Map<string, PlacedEndpoint> {
+  const map = new Map<string, PlacedEndpoint>();
+  for (const { endpoint, place } of endpoints) {
     const key = `${endpoint.ip}:${endpoint.port}`;
-    if (!map.has(key)) map.set(key, { endpoint, fingerprint: JSON.stringify(endpoint) });
+    const known = map.get(key);
+    if (known !== undefined && (known.place.leaving !== true || place.leaving === true)) continue;
+    map.set(key, { endpoint, fingerprint: JSON.stringify(endpoint), place });
   }
   return map;
 }
 
-/** True when a subscriber need not hear of the step from one to the other. */
+/** True when no subscriber, wherever it is, need hear of the step from one to the other. */
 export function sameEndpointSet(a: EndpointSet, b: EndpointSet): boolean {
   if (a.kind === 'not-a-service' || b.kind === 'not-a-service') return a.kind === b.kind;
-  if (a.exists !== b.exists || a.endpoints.size !== b.endpoints.size) return false;
+  if (a.exists !== b.exists || a.nodeLocal !== b.nodeLocal || a.endpoints.size !== b.endpoints.size) {
+    return false;
+  }
   if (JSON.stringify(a.labels) !== JSON.stringify(b.labels)) return false;
-  for (const [key, { fingerprint }] of a.endpoints) {
-    if (b.endpoints.get(key)?.fingerprint !== fingerprint) return false;
+  for (const [key, { fingerprint, place }] of a.endpoints) {
+    const other = b.endpoints.get(key);
+    if (other?.fingerprint !== fingerprint || !samePlace(other.place, place)) return false;
   }
   return true;
 }

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 
 import { type Update, UpdateSchema } from '../api/proto/gen/linkerd/destination_pb.js';
 import { weightedAddr } from './endpoint.ts';
-import type { EndpointSet, FingerprintedEndpoint } from './endpoint-set.ts';
+import type { EndpointSet, PlacedEndpoint } from './endpoint-set.ts';
 import { tcpAddress } from './ip-address.ts';
 
 type Endpoints = Extract<EndpointSet, { kind: 'endpoints' }>;
@@ -22,12 +22,12 @@ export function endpointUpdates(before: Endpoints | undefined, after: Endpoints)
     return said ? [] : [update({ case: 'noEndpoints', value: { exists: after.exists } })];
   }
   const sameLabels = JSON.stringify(before?.labels) === JSON.stringify(after.labels);
-  const added: FingerprintedEndpoint[] = [];
+  const added: PlacedEndpoint[] = [];
   for (const [key, entry] of after.endpoints) {
     const unchanged = sameLabels && before?.endpoints.get(key)?.fingerprint === entry.fingerprint;
     if (!unchanged) added.push(entry);
   }
-  const removed: FingerprintedEndpoint[] = [];
+  const removed: PlacedEndpoint[] = [];
   for (const [key, entry] of before?.endpoints ?? []) {
     if (!after.endpoints.has(key)) removed.push(entry);
   }

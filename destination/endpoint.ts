@@ -37,10 +37,6 @@ export interface Endpoint {
   /** What a gateway is asked for: `<svc>.<ns>.svc.<domain>:<port>`. */
   readonly authority?: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** Where it is; absent: not known. */
-  readonly zone?: string;
-  /** The zones whose clients should go there; absent: nobody has said. */
-  readonly forZones?: readonly string[];
   readonly pod?: { readonly namespace: string; readonly name: string };
 }
 

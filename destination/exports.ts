@@ -7,9 +7,10 @@ import {
   ExportedServicesSchema,
 } from '../api/proto/gen/isthmus/control_pb.js';
 import type { Service } from '../api/kubernetes-types.ts';
-import { component, label, spiffeId } from '../api/names.ts';
+import { label } from '../api/names.ts';
 import { GrpcError, grpcStatus, type PeerIdentity } from '../workload-identity/index.ts';
 import type { ClusterReader } from './cluster-state.ts';
+import { isOwnGateway, ownGatewayId } from './own-gateway.ts';
 import type { ServerStream } from './server-stream.ts';
 import type { DestinationSettings } from './settings.ts';
 import { sharing, type StreamDeps, streamView } from './stream-view.ts';
@@ -72,13 +73,10 @@ function requireGateway(peer: PeerIdentity | undefined, settings: DestinationSet
   if (peer === undefined) {
     throw new GrpcError(grpcStatus.unauthenticated, 'a client certificate of the mesh is needed');
   }
-  const gateway = spiffeId({
-    trustDomain: settings.trustDomain,
-    clusterId: settings.clusterName,
-    namespace: settings.meshNamespace,
-    serviceAccount: component.gateway,
-  });
-  if (peer.spiffeId === gateway) return;
+  if (isOwnGateway(peer, settings)) return;
   const name = peer.spiffeId ?? peer.dnsName ?? 'unnamed';
-  throw new GrpcError(grpcStatus.permissionDenied, `${name} is not this cluster's gateway ${gateway}`);
+  throw new GrpcError(
+    grpcStatus.permissionDenied,
+    `${name} is not this cluster's gateway ${ownGatewayId(settings)}`,
+  );
 }

@@ -39,7 +39,7 @@ export function profileOf(
   if (target.kind === 'service') return serviceProfile(target, clientNamespace, cluster, settings);
   const service = serviceOfAddress(target, cluster);
   if (service !== undefined) return serviceProfile(service, clientNamespace, cluster, settings);
-  const endpoint = addressEndpoint(target, cluster, settings);
+  const { endpoint } = addressEndpoint(target, cluster, settings);
   return {
     kind: 'profile',
     profile: create(DestinationProfileSchema, {

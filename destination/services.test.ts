@@ -16,6 +16,7 @@ import { createClient } from '../kubernetes/client.ts';
 import { resources } from '../kubernetes/resources.ts';
 import { openTestApi, type TestApi } from '../test/testing/test-api.ts';
 import { createDestinationServices, type DestinationServices } from './index.ts';
+import { ipText } from './ip-address.ts';
 import { settings as defaults, slice, TestStream } from './testing/fixture.ts';
 
 let api: TestApi;
@@ -45,10 +46,14 @@ async function start(): Promise<DestinationServices> {
   return services;
 }
 
-async function putService(name: string, more: Partial<NonNullable<Service['metadata']>> = {}): Promise<void> {
+async function putService(
+  name: string,
+  more: Partial<NonNullable<Service['metadata']>> = {},
+  spec: Service['spec'] = {},
+): Promise<void> {
   await api.put(resources.services, {
     metadata: { name, namespace: shop, ...more },
-    spec: { ports: [{ name: 'http', port: 80, targetPort: 8080 }] },
+    spec: { ports: [{ name: 'http', port: 80, targetPort: 8080 }], ...spec },
   });
 }
 
@@ -93,10 +98,10 @@ async function next<M>(stream: TestStream<M>): Promise<M> {
   return message;
 }
 
-function endpointsOf(services: DestinationServices, path: string): TestStream<Update> {
+function endpointsOf(services: DestinationServices, path: string, contextToken = ''): TestStream<Update> {
   const stream = new TestStream<Update>();
   cleanups.push(() => stream.close());
-  services.destination.get(create(GetDestinationSchema, { path }), stream);
+  services.destination.get(create(GetDestinationSchema, { path, contextToken }), stream);
   return stream;
 }
 
@@ -137,6 +142,25 @@ test('a Service that comes, and goes again, is told as such', async () => {
   assert.equal(await exists(), true);
   await api.remove(resources.services, shop, 'late');
   assert.equal(await exists(), false);
+});
+
+test('a Service of internalTrafficPolicy Local has the endpoints of the client’s node', async () => {
+  await putService('web', {}, { internalTrafficPolicy: 'Local' });
+  await putSlice('web', [
+    { ip: '198.18.0.1', node: 'n1' },
+    { ip: '198.18.0.2', node: 'n2' },
+  ]);
+  const services = await start();
+  const on = (nodeName: string) =>
+    endpointsOf(services, `web.${shop}.svc.cluster.local:80`, JSON.stringify({ nodeName }));
+  const [first, third] = [on('n1'), on('n3')];
+  const { update } = await next(first);
+  assert.deepEqual(update.case === 'add' && update.value.addrs.map(({ addr }) => ipText(addr?.ip)), [
+    '198.18.0.1',
+  ]);
+  assert.equal((await next(third)).update.case, 'noEndpoints');
+  await putService('web', {}, { internalTrafficPolicy: 'Cluster' });
+  assert.equal((await next(third)).update.case, 'add');
 });
 
 test('the profile of an address is that of the Service which the server gave it to', async () => {

@@ -9,7 +9,7 @@ export interface SliceEndpoint {
   nodeName?: string;
   zone?: string;
   /** Whom the cluster would have it serve. */
-  hints?: { forZones?: { name: string }[] | null };
+  hints?: { forZones?: { name: string }[] | null; forNodes?: { name: string }[] | null };
   targetRef?: ObjectReference;
 }
 

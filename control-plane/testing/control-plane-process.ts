@@ -69,20 +69,19 @@ async function installedApi(
       },
     ],
   });
-  api.fault = ({ path: asked }) =>
-    asked.endsWith('/tokenreviews')
-      ? {
-          kind: 'body',
-          body: JSON.stringify({
-            status: {
-              authenticated: true,
-              audiences: ['identity.l5d.io'],
-              user: { username: 'system:serviceaccount:shop:web' },
-            },
-          }),
-        }
-      : undefined;
+  api.fault = tokensOf('shop:web');
   return api;
+}
+
+/** For an API server in memory: every token is that ServiceAccount's, `<namespace>:<name>`. */
+export function tokensOf(account: string): NonNullable<FakeApiServer['fault']> {
+  const status = {
+    authenticated: true,
+    audiences: ['identity.l5d.io'],
+    user: { username: `system:serviceaccount:${account}` },
+  };
+  return ({ path: asked }) =>
+    asked.endsWith('/tokenreviews') ? { kind: 'body', body: JSON.stringify({ status }) } : undefined;
 }
 
 /** @param output where its log goes, in place of what `logged` reads */

@@ -143,9 +143,13 @@ export function slice(
     ip: string;
     pod?: string;
     ready?: boolean;
+    /** Being ended, and still answering. */
+    leaving?: boolean;
     hostname?: string;
+    node?: string;
     zone?: string;
     forZones?: readonly string[];
+    forNodes?: readonly string[];
   }[],
   more: { name?: string; port?: number; portName?: string; addressType?: EndpointSlice['addressType'] } = {},
 ): EndpointSlice {
@@ -155,16 +159,26 @@ export function slice(
     addressType,
     ports: [{ name: portName, port, protocol: 'TCP' }],
     endpoints: nullWhenEmpty(
-      endpoints.map(({ ip, pod: target, ready = true, hostname, zone, forZones }) => ({
-        addresses: [ip],
-        conditions: { ready },
-        ...(hostname === undefined ? {} : { hostname }),
-        ...(zone === undefined ? {} : { zone }),
-        ...(forZones === undefined ? {} : { hints: { forZones: forZones.map((name) => ({ name })) } }),
-        ...(target === undefined ? {} : { targetRef: { kind: 'Pod', name: target, namespace: 'shop' } }),
-      })),
+      endpoints.map(
+        ({ ip, pod: target, leaving = false, ready = !leaving, hostname, node, zone, ...hints }) => ({
+          addresses: [ip],
+          conditions: { ready, ...(leaving ? { serving: true, terminating: true } : {}) },
+          ...(node === undefined ? {} : { nodeName: node }),
+          ...(hostname === undefined ? {} : { hostname }),
+          ...(zone === undefined ? {} : { zone }),
+          ...hintsOf(hints),
+          ...(target === undefined ? {} : { targetRef: { kind: 'Pod', name: target, namespace: 'shop' } }),
+        }),
+      ),
     ),
   };
+}
+
+function hintsOf(of: { forZones?: readonly string[]; forNodes?: readonly string[] }) {
+  const { forZones, forNodes } = of;
+  if (forZones === undefined && forNodes === undefined) return {};
+  const names = (list: readonly string[] | undefined) => list?.map((name) => ({ name })) ?? null;
+  return { hints: { forZones: names(forZones), forNodes: names(forNodes) } };
 }
 
 /** As a real API server gives the endpoints of a slice. */

@@ -1,56 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { create } from '@bufbuild/protobuf';
-
-import { GetDestinationSchema, type Update } from '../api/proto/gen/linkerd/destination_pb.js';
-import { createDestinationService } from './destination-service.ts';
-import { ipText } from './ip-address.ts';
-import {
-  mirrorSlice,
-  namespace,
-  pod,
-  service,
-  settings,
-  slice,
-  testDeps,
-  TestStream,
-} from './testing/fixture.ts';
-
-type SliceEndpoints = Parameters<typeof slice>[1];
+import { mirrorSlice, pod, service, slice } from './testing/fixture.ts';
+import { type SliceEndpoints, webClients as setUp } from './testing/web-clients.ts';
 
 /** Two pods in zones a and b, each meant for its own. */
 const HINTED: SliceEndpoints = [
   { ip: '10.1.0.1', zone: 'a', forZones: ['a'] },
   { ip: '10.1.0.2', zone: 'b', forZones: ['b'] },
 ];
-
-function setUp(endpoints: SliceEndpoints) {
-  const deps = testDeps();
-  const { state } = deps.views;
-  const destination = createDestinationService(deps, settings);
-  state.setNamespace('shop', namespace('shop'));
-  state.setService('shop/web', service('web'));
-  state.setSlice('shop/web-1', slice('web', endpoints));
-  /** A stream of a client, and what it has been told since it was last asked: `+ip locality`, `-ip`. */
-  const client = (context: Record<string, string>, path = 'web.shop.svc:80') => {
-    const stream = new TestStream<Update>();
-    destination.get(create(GetDestinationSchema, { path, contextToken: JSON.stringify(context) }), stream);
-    return { stream, told: () => stream.take().flatMap(brief) };
-  };
-  return { ...deps, state, client, on: (nodeName: string) => client({ ns: 'shop', pod: 'c', nodeName }) };
-}
-
-function brief({ update }: Update): string[] {
-  if (update.case === 'add') {
-    return update.value.addrs.map(
-      ({ addr, metricLabels }) => `+${ipText(addr?.ip)} ${metricLabels['zone_locality']}`,
-    );
-  }
-  return update.case === 'remove'
-    ? update.value.addrs.map(({ ip }) => `-${ipText(ip)}`)
-    : [String(update.case)];
-}
 
 const without = ({ ip, zone = '' }: SliceEndpoints[number]) => ({ ip, zone });
 
@@ -155,6 +113,25 @@ test('the last endpoint of a zone goes: its clients are told those of the others
   state.setSlice('shop/web-1', slice('web', HINTED.slice(1)));
   flush();
   assert.deepEqual(told(), ['+10.1.0.2 remote', '-10.1.0.1']);
+});
+
+test('hints that change are told to those alone whose endpoints they change', () => {
+  const { state, on, flush } = setUp(HINTED);
+  for (const [node, zone] of [
+    ['n1', 'a'],
+    ['n2', 'b'],
+    ['n3', 'c'],
+  ] as const) {
+    state.setZone(node, zone);
+  }
+  const [inA, inB, inC] = [on('n1'), on('n2'), on('n3')];
+  for (const { told } of [inA, inB, inC]) told();
+  state.setSlice(
+    'shop/web-1',
+    slice('web', [{ ip: '10.1.0.1', zone: 'a', forZones: ['a', 'b'] }, ...HINTED.slice(1)]),
+  );
+  flush();
+  assert.deepEqual([inA.told(), inB.told(), inC.told()], [[], ['+10.1.0.1 remote'], []]);
 });
 
 test('what runs for a client ends with its stream', () => {
