@@ -1,6 +1,7 @@
 import { hexValue } from '../bytes/characters.ts';
 import { HeadReader, HeadStatus } from './head-reader.ts';
-import { Framing, parseTrailers } from './head-parser.ts';
+import { Framing } from './framing.ts';
+import { parseTrailers } from './head-parser.ts';
 import { Head } from '../message/head.ts';
 
 /** What a trailer section says of framing is refused at once: one for all. */

@@ -13,10 +13,12 @@ import type { Transport, TransportHandler } from '../transport/transport.ts';
 import { BodyReader } from './body-reader.ts';
 import type { BodyKind } from './body-reader.ts';
 import { BodyWriter } from './body-writer.ts';
+import { Framing } from './framing.ts';
+import { parseResponse } from './head-parser.ts';
 import { giveHeadReader, type HeadReader, HeadStatus, takeHeadReader } from './head-reader.ts';
-import { Framing, HTTP1, parseResponse } from './head-parser.ts';
 import { writeRequestHead } from './head-writer.ts';
 import type { OutgoingFraming } from './head-writer.ts';
+import { HTTP1 } from './start-line.ts';
 
 /** What a connection to a server needs. */
 export interface Http1ClientOptions {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Head } from '../message/head.ts';
-import { Framing, parseRequest, parseResponse } from './head-parser.ts';
+import { Framing } from './framing.ts';
+import { parseRequest, parseResponse } from './head-parser.ts';
 import { knownLine } from './known-lines.ts';
 
 const FIRST = 'HTTP/1.1 200 OK\r\n';

@@ -11,8 +11,9 @@ import { Inflow, Outflow } from '../transport/flow.ts';
 import { OutputStall } from '../transport/output-stall.ts';
 import type { Transport, TransportHandler } from '../transport/transport.ts';
 import { BodyReader } from './body-reader.ts';
+import { Framing } from './framing.ts';
+import { parseRequest } from './head-parser.ts';
 import { giveHeadReader, type HeadReader, HeadStatus, takeHeadReader } from './head-reader.ts';
-import { Framing, parseRequest } from './head-parser.ts';
 import { writeErrorResponse } from './head-writer.ts';
 import {
   BODY_STALL_MS,
@@ -38,7 +39,11 @@ const framing = new Framing();
  */
 type State = 'head' | 'body' | 'response' | 'backlog' | 'discard' | 'upgrade' | 'tunnel' | 'closing';
 
-/** One HTTP/1.x connection from a client: requests in, responses out. `x.client` of its exchanges is the connection. */
+/**
+ * One HTTP/1.x connection from a client: requests in, responses out. `x.client` of its exchanges is the connection.
+ * It is long and one: bytes of the client, parts of the answer and times that are over all move the same state, and each of the three looks at what the other two have done.
+ * What needs none of that stands elsewhere: reading heads and bodies, writing answers, windows, limits.
+ */
 export class Http1ServerConnection implements TransportHandler, ResponseSink {
   readonly #transport: Transport;
   readonly #options: Http1ServerOptions;

@@ -1,4 +1,4 @@
-import type { Span } from '../bytes/span.ts';
+import { pointAt } from '../bytes/span.ts';
 import { Http2Connection } from '../http2/connection.ts';
 import { FieldId, FieldSet } from '../message/field-id.ts';
 import type { Head } from '../message/head.ts';
@@ -43,7 +43,7 @@ export class PeerFields {
     const shared = sink instanceof Http2Connection ? sink : undefined;
     if (shared?.isthmus !== true) {
       // A plain server, or Linkerd's way: the port and the name have gone ahead, and Linkerd's gateway wants to see that name.
-      if (target !== undefined) pointAt(head.authority, target);
+      if (target !== undefined) pointAt(head.authority, target.buffer, target.nameEnd, target.valueEnd);
       unmark(head);
       if (shared !== undefined && !x.http2) markRequest(head, target === undefined);
       return;
@@ -73,10 +73,4 @@ export function removeMarks(x: Exchange, head: Head): void {
 function setGrpcTimeout(head: Head, leftMs: number): void {
   head.remove(FieldId.grpcTimeout);
   addField(head, FieldId.grpcTimeout, formatGrpcTimeout(leftMs));
-}
-
-function pointAt(span: Span, { buffer, nameEnd, valueEnd }: LastingField): void {
-  span.buffer = buffer;
-  span.start = nameEnd;
-  span.end = valueEnd;
 }
