@@ -19,6 +19,7 @@ import {
   AppsByAddress,
   listenRedirected,
   originalDestinationOrLess,
+  type Listeners,
 } from './redirect-mode.ts';
 import {
   CONNECT_AFTER_MS,
@@ -36,6 +37,9 @@ import type { Listener } from './transport/listen.ts';
 import type { Connection } from './transport/tcp-connection.ts';
 import { Timer } from './transport/timers.ts';
 
+/** Of the grace of a drain, what the app's own connections get to end where others are still asking it by then: seconds of half a minute are many requests. */
+const OUTBOUND_SHARE = 0.1;
+
 /** A running sidecar. */
 export interface Proxy {
   readonly registry: Registry;
@@ -50,7 +54,9 @@ export interface Proxy {
   unready(): string | undefined;
   /** Takes no more connections, at its admin port neither. What is open goes on. */
   stopListening(): void;
-  /** Stops accepting, lets what is under way end within the grace, and closes. Resolves when all is closed. */
+  /**
+   * Stops accepting what comes to the app, lets it end, then stops accepting what the app sends; what is under way ends within the grace, and all is closed. Resolves then.
+   */
   drain(): Promise<void>;
 }
 
@@ -80,9 +86,6 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
   const listeners = await (config.mode === 'redirect'
     ? redirected(runtime, config, sides)
     : explicit(runtime, config, sides));
-  const stopListening = (): void => {
-    for (const listener of listeners) listener.close();
-  };
   let draining = false;
   const unready = (): string | undefined => {
     if (draining) return 'draining';
@@ -118,16 +121,23 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
     },
     unready,
     stopListening() {
-      stopListening();
+      close(listeners.inbound);
+      close(listeners.outbound);
       admin.close();
     },
     async drain() {
       draining = true;
-      stopListening();
+      const { timers } = runtime;
+      const { graceMs } = config.times;
+      const end = timers.now() + graceMs;
+      close(listeners.inbound);
       acceptor.drain();
       inbound.drain();
+      // An app that was told to end in the same moment asks others for what it still answers.
+      await untilIdle(timers, () => asked(left()) > 0, graceMs * (1 - OUTBOUND_SHARE));
+      close(listeners.outbound);
       outbound.drain();
-      const clean = await untilIdle(runtime.timers, () => total(left()) > 0, config.times.graceMs);
+      const clean = await untilIdle(timers, () => total(left()) > 0, end - timers.now());
       tellEnd(runtime.log, clean, left());
       policies.stop();
       targets.close();
@@ -140,6 +150,10 @@ export async function startProxy(config: ProxyConfig, options: RuntimeOptions): 
       runtime.close();
     },
   };
+}
+
+function close(listeners: readonly Listener[]): void {
+  for (const listener of listeners) listener.close();
 }
 
 /** Both sides of a sidecar, as its listeners need them. */
@@ -156,17 +170,17 @@ async function explicit(
   runtime: Runtime,
   config: ProxyConfig,
   { outbound, acceptor }: Sides,
-): Promise<Listener[]> {
+): Promise<Listeners> {
   const { pod, ports } = config;
   const by = listening(runtime);
-  return [
-    await listenOn(pod.ip, ports.outbound, (accepted) => outbound.accept(accepted), by),
-    await listenOn(pod.ip, ports.inbound, (accepted) => acceptor.accept(accepted), by),
-  ];
+  return {
+    outbound: [await listenOn(pod.ip, ports.outbound, (accepted) => outbound.accept(accepted), by)],
+    inbound: [await listenOn(pod.ip, ports.inbound, (accepted) => acceptor.accept(accepted), by)],
+  };
 }
 
 /** The pod's rules turn all connections to us. */
-async function redirected(runtime: Runtime, config: ProxyConfig, sides: Sides): Promise<Listener[]> {
+async function redirected(runtime: Runtime, config: ProxyConfig, sides: Sides): Promise<Listeners> {
   const { log } = runtime;
   const { outbound, acceptor, apps } = sides;
   const original = await originalDestinationOrLess(log);
@@ -299,8 +313,13 @@ interface Left {
   readonly apps: number;
 }
 
-function total({ inboundRequests, outboundRequests, peers, apps }: Left): number {
-  return inboundRequests + outboundRequests + peers + apps;
+/** What the app is asked by others. */
+function asked({ inboundRequests, peers }: Left): number {
+  return inboundRequests + peers;
+}
+
+function total(left: Left): number {
+  return asked(left) + left.outboundRequests + left.apps;
 }
 
 function tellEnd(log: Logger, clean: boolean, left: Left): void {

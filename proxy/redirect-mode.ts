@@ -15,6 +15,12 @@ const INBOUND_HOSTS = ['0.0.0.0', '::'] as const;
 /** A kernel, or a pod, without IPv6. */
 const NO_IPV6: ReadonlySet<string> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL']);
 
+/** What a sidecar listens by, a side each: a drain closes one before the other. */
+export interface Listeners {
+  readonly outbound: readonly Listener[];
+  readonly inbound: readonly Listener[];
+}
+
 /** Listens where redirected connections arrive, on both families if there are both. Rejects when IPv4's port cannot be bound. */
 export async function listenRedirected(
   log: Logger,
@@ -22,15 +28,24 @@ export async function listenRedirected(
   outbound: (accepted: Connection) => void,
   inbound: (accepted: Connection) => void,
   by: Listening,
+): Promise<Listeners> {
+  return {
+    outbound: await listenOnEach(log, OUTBOUND_HOSTS, ports.outbound, outbound, by),
+    inbound: await listenOnEach(log, INBOUND_HOSTS, ports.inbound, inbound, by),
+  };
+}
+
+async function listenOnEach(
+  log: Logger,
+  hosts: readonly string[],
+  port: number,
+  accept: (accepted: Connection) => void,
+  by: Listening,
 ): Promise<Listener[]> {
   const listeners: Listener[] = [];
-  const wanted = [
-    ...OUTBOUND_HOSTS.map((host) => ({ host, port: ports.outbound, accept: outbound })),
-    ...INBOUND_HOSTS.map((host) => ({ host, port: ports.inbound, accept: inbound })),
-  ];
-  for (const { host, port: number, accept } of wanted) {
+  for (const host of hosts) {
     try {
-      listeners.push(await listenOn(host, number, accept, by));
+      listeners.push(await listenOn(host, port, accept, by));
     } catch (error) {
       if (!host.includes(':') || !NO_IPV6.has(codeOf(error))) throw error;
       log.info({ host }, 'there is no IPv6 here');
