@@ -7,44 +7,23 @@ import { alpn, port } from '../api/names.ts';
 import { identitiesPolicy } from '../proxy/testing/mesh/fake-control-plane.ts';
 import { metricSum, startApp, type TestApp } from '../proxy/testing/mesh/http.ts';
 import { dialIsthmus, type RawAnswer } from '../proxy/testing/mesh/isthmus-client.ts';
-import { meshedEndpoint, TestMesh, type TestCluster, type TestPod } from '../proxy/testing/mesh/test-mesh.ts';
+import type { TestCluster, TestPod } from '../proxy/testing/mesh/test-mesh.ts';
 import { makeIssuer, makeLeaf, privateKeyPem } from '../workload-identity/testing/test-ca.ts';
-import { startGateway } from './index.ts';
+import { TARGET, twoClusters } from './testing/two-clusters.ts';
 
-const TARGET = 'web.shop.svc.cluster.local:80';
 type Fields = readonly (readonly [string, string])[];
+
+const { mesh, east, west, server, app, gateway } = await twoClusters();
 
 /** An attacker speaks the protocol by hand, with whatever certificate it could get. Each test is a cheat that must come to nothing. */
 describe('cheats', () => {
-  let mesh: TestMesh;
-  let east: TestCluster;
-  let west: TestCluster;
-  let server: TestPod;
-  let gateway: TestPod;
-  let foreign: TestPod;
-  let local: TestPod;
-  let app: TestApp;
+  const foreign = mesh.pod(east, 'attacker');
+  const local = mesh.pod(west, 'attacker');
   let secret: TestApp;
 
   before(async () => {
-    mesh = await TestMesh.create();
-    east = await mesh.cluster('east');
-    west = await mesh.cluster('west');
-    server = mesh.pod(west, 'server');
-    gateway = mesh.gatewayPod(west);
-    foreign = mesh.pod(east, 'attacker');
-    local = mesh.pod(west, 'attacker');
-    await mesh.sidecar(west, server);
-    app = await startApp(mesh, server.ip, (incoming, response) =>
-      response.end(JSON.stringify(incoming.headers)),
-    );
     secret = await startApp(mesh, server.ip, (_incoming, response) => response.end('the secret'));
     west.controlPlane.setPolicy(secret.port, identitiesPolicy([mesh.pod(west, 'friend').dnsName]));
-    west.controlPlane.setService(TARGET, [meshedEndpoint(server, app.port)]);
-    west.controlPlane.setExports([{ namespace: 'shop', name: 'web', ports: [80] }]);
-    const options = await mesh.options(west, gateway);
-    const running = await startGateway(mesh.meshConfig(gateway), options);
-    mesh.onClose(() => running.drain());
   });
   after(() => mesh.close());
 

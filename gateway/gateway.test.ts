@@ -5,59 +5,25 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { alpn, port } from '../api/names.ts';
-import { ask, causeOf, metricSum, startApp, type TestApp } from '../proxy/testing/mesh/http.ts';
-import {
-  meshedEndpoint,
-  mirrorEndpoint,
-  TestMesh,
-  type TestCluster,
-  type TestPod,
-} from '../proxy/testing/mesh/test-mesh.ts';
+import { ask, causeOf, metricSum } from '../proxy/testing/mesh/http.ts';
+import { meshedEndpoint, mirrorEndpoint, TestMesh, type TestPod } from '../proxy/testing/mesh/test-mesh.ts';
 import { encodeTransportHeader } from '../proxy/detect/transport-header.ts';
 import type { WorkloadIdentity } from '../workload-identity/index.ts';
 import { makeLeaf, privateKeyPem } from '../workload-identity/testing/test-ca.ts';
-import { startGateway } from './index.ts';
+import { gatewayIn, TARGET, twoClusters } from './testing/two-clusters.ts';
 
-const TARGET = 'web.shop.svc.cluster.local:80';
+const EXPORTS = [
+  { namespace: 'shop', name: 'web', ports: [80, 81, 82] },
+  { namespace: 'shop', name: 'web-north', ports: [80], mirror: true },
+];
+
+const { mesh, east, west, client, server, gateway, app } = await twoClusters({
+  config: (part, fast) => (part === 'gateway' ? fast : {}),
+});
 
 describe('a gateway between two clusters', () => {
-  let mesh: TestMesh;
-  let east: TestCluster;
-  let west: TestCluster;
-  let client: TestPod;
-  let server: TestPod;
-  let gateway: TestPod;
-  let app: TestApp;
-
-  before(async () => {
-    mesh = await TestMesh.create();
-    east = await mesh.cluster('east');
-    west = await mesh.cluster('west');
-    client = mesh.pod(east, 'client');
-    server = mesh.pod(west, 'server');
-    gateway = mesh.gatewayPod(west);
-    await mesh.sidecar(east, client);
-    await mesh.sidecar(west, server);
-    app = await startApp(mesh, server.ip, (incoming, response) =>
-      response.end(JSON.stringify(incoming.headers)),
-    );
-    west.controlPlane.setService(TARGET, [meshedEndpoint(server, app.port)]);
-    west.controlPlane.setExports([
-      { namespace: 'shop', name: 'web', ports: [80, 81, 82] },
-      { namespace: 'shop', name: 'web-north', ports: [80], mirror: true },
-    ]);
-    await start(west, gateway);
-    east.controlPlane.setService('web-west.shop:80', [mirrorEndpoint(gateway, TARGET)]);
-  });
+  before(() => west.controlPlane.setExports(EXPORTS));
   after(() => mesh.close());
-
-  async function start(cluster: TestCluster, pod: TestPod): Promise<void> {
-    const running = await startGateway(
-      mesh.meshConfig(pod, mesh.fast(pod).times),
-      await mesh.options(cluster, pod),
-    );
-    mesh.onClose(() => running.drain());
-  }
 
   /** Asks the sidecar in `east` for what the control plane there says is behind the gateway as `target`. */
   async function through(target: string, headers: Record<string, string> = {}, at = gateway) {
@@ -150,10 +116,7 @@ describe('a gateway between two clusters', () => {
   test('a service that is no longer exported is gone at once', async () => {
     west.controlPlane.setExports([]);
     assert.equal((await ask(client.ip, 'http://web-west.shop/')).status, 404);
-    west.controlPlane.setExports([
-      { namespace: 'shop', name: 'web', ports: [80, 81, 82] },
-      { namespace: 'shop', name: 'web-north', ports: [80], mirror: true },
-    ]);
+    west.controlPlane.setExports(EXPORTS);
     assert.equal((await ask(client.ip, 'http://web-west.shop/')).status, 200);
   });
 
@@ -280,7 +243,7 @@ describe('a gateway between two clusters', () => {
     const fresh = await mesh.cluster('south');
     fresh.controlPlane.kill();
     const pod = mesh.gatewayPod(fresh);
-    await start(fresh, pod);
+    await gatewayIn(mesh, fresh, pod);
     const ready = await fetch(`http://${pod.ip}:${port.admin}/ready`);
     assert.equal(ready.status, 503);
     const answer = await through(TARGET, {}, pod);

@@ -3,13 +3,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ask, startApp } from '../proxy/testing/mesh/http.ts';
-import { meshedEndpoint, mirrorEndpoint, TestMesh } from '../proxy/testing/mesh/test-mesh.ts';
+import { ask } from '../proxy/testing/mesh/http.ts';
+import { mirrorEndpoint } from '../proxy/testing/mesh/test-mesh.ts';
 import { freshAddress } from '../test/testing/addresses.ts';
 import { FakeCollector } from '../proxy/testing/otlp.ts';
-import { startGateway } from './index.ts';
+import { TARGET, twoClusters } from './testing/two-clusters.ts';
 
-const TARGET = 'web.shop.svc.cluster.local:80';
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const SAMPLED = { traceparent: `00-${TRACE}-b7ad6b7169203331-01` };
 
@@ -17,35 +16,14 @@ test('a gateway is a span between those of the sidecars, and logs who asked for 
   const folder = mkdtempSync(join(tmpdir(), 'isthmus-gateway-log-'));
   const file = join(folder, 'access.log');
   const collector = new FakeCollector();
-  const mesh = await TestMesh.create();
+  const at = await collector.start(freshAddress());
+  const { mesh, east, client, server, gateway, replica } = await twoClusters({
+    config: (part) => ({
+      traces: { collector: at, identity: undefined, sampling: 0, serviceName: part },
+      ...(part === 'gateway' ? { accessLog: { format: 'json', file } } : {}),
+    }),
+  });
   try {
-    const at = await collector.start(freshAddress());
-    const traces = (serviceName: string) => ({
-      collector: at,
-      identity: undefined,
-      sampling: 0,
-      serviceName,
-    });
-    const [east, west] = [await mesh.cluster('east'), await mesh.cluster('west')];
-    const [client, server, gateway] = [
-      mesh.pod(east, 'client'),
-      mesh.pod(west, 'server'),
-      mesh.gatewayPod(west),
-    ];
-    await mesh.sidecar(east, client, { traces: traces('client') });
-    await mesh.sidecar(west, server, { traces: traces('server') });
-    const app = await startApp(mesh, server.ip, (_incoming, response) => response.end('hello'));
-    west.controlPlane.setService(TARGET, [meshedEndpoint(server, app.port)]);
-    west.controlPlane.setExports([{ namespace: 'shop', name: 'web', ports: [80] }]);
-    const running = await startGateway(
-      {
-        ...mesh.meshConfig(gateway),
-        traces: traces('gateway'),
-        accessLog: { format: 'json', file },
-      },
-      await mesh.options(west, gateway),
-    );
-    east.controlPlane.setService('web-west.shop:80', [mirrorEndpoint(gateway, TARGET)]);
     east.controlPlane.setService('db-west.shop:80', [
       mirrorEndpoint(gateway, 'db.shop.svc.cluster.local:80'),
     ]);
@@ -61,7 +39,7 @@ test('a gateway is a span between those of the sidecars, and logs who asked for 
       ['gateway', TARGET, client.spiffeId, server.spiffeId],
     );
     assert.equal((await ask(client.ip, 'http://db-west.shop/secret')).status, 404);
-    await running.drain();
+    await replica.drain();
     const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
     const told = lines.map((line) => JSON.parse(line) as Record<string, string | number>);
     assert.deepEqual(

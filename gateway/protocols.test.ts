@@ -1,20 +1,14 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:http2';
-import { after, before, describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { alpn, port } from '../api/names.ts';
 import type { FakeEndpoint } from '../proxy/testing/mesh/fake-control-plane.ts';
 import { ask, startApp } from '../proxy/testing/mesh/http.ts';
 import { http2Through, startHttp2App } from '../proxy/testing/mesh/http2.ts';
 import { ask2 } from '../proxy/testing/mesh/mesh-client.ts';
-import {
-  meshedEndpoint,
-  mirrorEndpoint,
-  TestMesh,
-  type TestCluster,
-  type TestPod,
-} from '../proxy/testing/mesh/test-mesh.ts';
+import { meshedEndpoint, mirrorEndpoint } from '../proxy/testing/mesh/test-mesh.ts';
 import { dialWire, startWireApp } from '../proxy/testing/mesh/wire.ts';
-import { startGateway } from './index.ts';
+import { twoClusters } from './testing/two-clusters.ts';
 
 const END = '\r\n\r\n';
 
@@ -24,26 +18,11 @@ for (const { name, protocols, hinted } of [
   { name: "Linkerd's way", protocols: [alpn.linkerd], hinted: false },
   { name: "Linkerd's way, HTTP/1.1 in HTTP/2", protocols: [alpn.linkerd], hinted: true },
 ]) {
+  const { mesh, east, west, client, server, gateway } = await twoClusters({
+    config: (part, fast) => (part === 'client' ? fast : {}),
+    client: { alpn: protocols },
+  });
   describe(`through a gateway by ${name}`, () => {
-    let mesh: TestMesh;
-    let east: TestCluster;
-    let west: TestCluster;
-    let client: TestPod;
-    let server: TestPod;
-    let gateway: TestPod;
-
-    before(async () => {
-      mesh = await TestMesh.create();
-      east = await mesh.cluster('east');
-      west = await mesh.cluster('west');
-      client = mesh.pod(east, 'client');
-      server = mesh.pod(west, 'server');
-      gateway = mesh.gatewayPod(west);
-      await mesh.sidecar(east, client, mesh.fast(client), { alpn: protocols });
-      await mesh.sidecar(west, server);
-      const running = await startGateway(mesh.meshConfig(gateway), await mesh.options(west, gateway));
-      mesh.onClose(() => running.drain());
-    });
     after(() => mesh.close());
 
     /** Exports what listens on a port of the server as `<name>:80`; its mirror is `<name>-west.shop`. */

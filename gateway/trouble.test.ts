@@ -1,24 +1,17 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { Agent } from 'node:http';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { connect as connectTls, createServer } from 'node:tls';
 import { alpn, port, spiffeId } from '../api/names.ts';
 import { SETTINGS } from '../proxy/testing/http2-frames.ts';
-import { ask, metricSum, startApp } from '../proxy/testing/mesh/http.ts';
-import {
-  meshedEndpoint,
-  mirrorEndpoint,
-  TestMesh,
-  type TestCluster,
-  type TestPod,
-} from '../proxy/testing/mesh/test-mesh.ts';
+import { metricSum } from '../proxy/testing/mesh/http.ts';
+import { meshedEndpoint, mirrorEndpoint, type TestPod } from '../proxy/testing/mesh/test-mesh.ts';
 import type { WorkloadIdentity } from '../workload-identity/index.ts';
 import { makeLeaf, privateKeyPem } from '../workload-identity/testing/test-ca.ts';
-import { startGateway } from './index.ts';
+import { load } from './testing/load.ts';
+import { twoClusters } from './testing/two-clusters.ts';
 
-const HEALTHY = 'web.shop.svc.cluster.local:80';
 const FROZEN = 'frozen.shop.svc.cluster.local:80';
 const KIB = 1024;
 const UPLOADS = 32;
@@ -27,55 +20,18 @@ const UPLOAD = 1024 * KIB;
 /** Bytes that a gateway takes of each: a stream's window, and frames around it. */
 const MOST = 80 * KIB;
 
+const { mesh, east, west, client, gateway, replica } = await twoClusters({
+  app: (incoming, response) => response.end(incoming.url),
+});
+const { identity } = replica.running;
+
 /** What users meet around a gateway that works. */
 describe('a gateway in trouble', () => {
-  let mesh: TestMesh;
-  let east: TestCluster;
-  let west: TestCluster;
-  let client: TestPod;
-  let gateway: TestPod;
-  let identity: WorkloadIdentity;
-
-  before(async () => {
-    mesh = await TestMesh.create();
-    east = await mesh.cluster('east');
-    west = await mesh.cluster('west');
-    const server = mesh.pod(west, 'server');
-    client = mesh.pod(east, 'client');
-    gateway = mesh.gatewayPod(west);
-    await mesh.sidecar(west, server);
-    const app = await startApp(mesh, server.ip, (incoming, response) => response.end(incoming.url));
-    west.controlPlane.setService(HEALTHY, [meshedEndpoint(server, app.port)]);
+  before(() => {
     west.controlPlane.setExports(['web', 'frozen'].map((name) => ({ namespace: 'shop', name, ports: [80] })));
-    identity = await mesh.identity(west, gateway);
-    const running = await startGateway(
-      mesh.meshConfig(gateway),
-      await mesh.options(west, gateway, { identity }),
-    );
-    mesh.onClose(() => running.drain());
-    east.controlPlane.setService('web-west.shop:80', [mirrorEndpoint(gateway, HEALTHY)]);
     east.controlPlane.setService('frozen-west.shop:80', [mirrorEndpoint(gateway, FROZEN)]);
-    await mesh.sidecar(east, client);
   });
   after(() => mesh.close());
-
-  /** Asks n times, 16 at a time. @returns what was not answered by the app */
-  async function load(n: number, from: TestPod, each: (i: number) => void = () => {}): Promise<string[]> {
-    const agent = new Agent({ keepAlive: true });
-    const failures: string[] = [];
-    let next = 0;
-    const worker = async (): Promise<void> => {
-      while (next < n) {
-        const i = next++;
-        each(i);
-        const answer = await ask(from.ip, `http://web-west.shop/${i}`, { agent });
-        if (answer.body.toString() !== `/${i}`) failures.push(`${i}: ${answer.status}`);
-      }
-    };
-    await Promise.all(Array.from({ length: 16 }, worker));
-    agent.destroy();
-    return failures;
-  }
 
   test('its certificate is renewed under load: nothing fails, and whoever connects is shown the new one', async () => {
     const shown = await certificateOf(gateway, await mesh.identity(east, mesh.pod(east, 'looker')));

@@ -13,10 +13,10 @@ import {
 import { untold } from '../proxy/testing/untold.ts';
 import { resources, until } from '../proxy/testing/resources.ts';
 import { warmUp, type MeshConfig, type WarmedUp, type WarmUpLimits } from '../proxy/index.ts';
-import { startGateway, type Gateway } from './gateway.ts';
+import type { Gateway } from './gateway.ts';
+import { gatewayIn, TARGET } from './testing/two-clusters.ts';
 import { throughGateway } from './warm-up-way.ts';
 
-const TARGET = 'web.shop.svc.cluster.local:80';
 /** ms that no machine takes. */
 const LONG = 60_000;
 
@@ -33,8 +33,7 @@ describe('warm-up of a gateway', () => {
     west.controlPlane.setExports([{ namespace: 'shop', name: 'web', ports: [80] }]);
     pod = mesh.gatewayPod(west);
     config = mesh.meshConfig(pod);
-    gateway = await startGateway(config, await mesh.options(west, pod));
-    mesh.onClose(() => gateway.drain());
+    gateway = (await gatewayIn(mesh, west, pod)).running;
   });
   after(() => mesh.close());
 

@@ -17,8 +17,13 @@ const ELSEWHERE = '(warm-up)';
 
 /**
  * The way of a gateway's warm-up: a second gateway of this process, between the two sides of a sidecar, with ports, metrics and control planes of their own. All have the identity of the process.
+ * @param makeSidecar what makes the sidecar around it
  */
-export function throughGateway(config: MeshConfig, identity: WorkloadIdentity): MakeWarmUpWay {
+export function throughGateway(
+  config: MeshConfig,
+  identity: WorkloadIdentity,
+  makeSidecar = secondSidecar,
+): MakeWarmUpWay {
   return async (appPort) => {
     const [door = 0, doorAdmin = 0, inbound = 0, outbound = 0, admin = 0] = freePorts(5);
     const { name, namespace, port } = WARM_UP_SERVICE;
@@ -30,7 +35,7 @@ export function throughGateway(config: MeshConfig, identity: WorkloadIdentity): 
       inbound: door,
       admin: doorAdmin,
     });
-    const sidecar = await secondSidecar(
+    const sidecar = await makeSidecar(
       config,
       { inbound, outbound, admin },
       warmUpOptions(identity, before),
