@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { resources } from '../proxy/testing/resources.ts';
 import { TestMesh } from '../proxy/testing/mesh/test-mesh.ts';
 import { throughGateway } from './warm-up-way.ts';
+
+/** What is closed is gone one or two turns of the event loop later. */
+const TURNS = 10;
 
 test('a way whose sidecar cannot be had leaves no gateway behind', async (t) => {
   const mesh = await TestMesh.create();
@@ -17,7 +21,7 @@ test('a way whose sidecar cannot be had leaves no gateway behind', async (t) => 
   };
   const before = resources();
   await assert.rejects(throughGateway(mesh.meshConfig(pod), identity, taken)(1), /its port is taken/);
-  // Of the gateway, at its door and for its admin.
-  assert.equal(meanwhile, before.listeners + 2);
+  assert.ok(meanwhile > before.listeners, 'the gateway listened');
+  for (let turn = 0; turn < TURNS; turn++) await setImmediate();
   assert.deepEqual(resources(), before);
 });
