@@ -1,5 +1,6 @@
 import type { Node } from '../api/kubernetes-types.ts';
 import { label } from '../api/names.ts';
+import { keepOnly } from '../kubernetes/keep-only.ts';
 import { errorMessage, type Log, silentLog } from '../kubernetes/log.ts';
 import { createReflector, type ReflectorMetrics, type ReflectorState } from '../kubernetes/reflector.ts';
 import { resources } from '../kubernetes/resources.ts';
@@ -71,12 +72,10 @@ function zoneOf(node: Node): string | undefined {
 
 /** Statuses of Nodes name every image that they hold. */
 function onlyZone({ metadata }: Node): Node {
-  const { name, resourceVersion, labels } = metadata ?? {};
-  const zone = labels?.[label.zone];
+  const zone = metadata?.labels?.[label.zone];
   return {
     metadata: {
-      ...(name === undefined ? {} : { name }),
-      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      ...keepOnly(metadata ?? {}, ['name', 'resourceVersion']),
       ...(zone === undefined ? {} : { labels: { [label.zone]: zone } }),
     },
   };

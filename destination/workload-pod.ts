@@ -1,6 +1,7 @@
 import type { Container, Pod } from '../api/kubernetes-types.ts';
 import { component, label, port, redirectEnv } from '../api/names.ts';
 import { isAppSidecar, probePaths } from '../api/pod-probes.ts';
+import { keepOnly } from '../kubernetes/keep-only.ts';
 import { canonicalIp } from './ip-address.ts';
 import { parsePortSet, type PortSet } from './port-set.ts';
 
@@ -105,7 +106,7 @@ export function trimPod(pod: Pod): Pod {
   const meta = pod.metadata ?? {};
   return {
     metadata: {
-      ...keep(meta, [
+      ...keepOnly(meta, [
         'name',
         'namespace',
         'uid',
@@ -117,23 +118,23 @@ export function trimPod(pod: Pod): Pod {
       ...(meta.annotations === undefined ? {} : { annotations: meshAnnotations(meta.annotations) }),
     },
     spec: {
-      ...keep(pod.spec ?? { containers: [] }, ['serviceAccountName', 'hostNetwork', 'nodeName']),
+      ...keepOnly(pod.spec ?? { containers: [] }, ['serviceAccountName', 'hostNetwork', 'nodeName']),
       containers: (pod.spec?.containers ?? []).map(trimContainer),
       initContainers: (pod.spec?.initContainers ?? []).map(trimInitContainer),
     },
-    status: keep(pod.status ?? {}, ['phase', 'podIP', 'podIPs']),
+    status: keepOnly(pod.status ?? {}, ['phase', 'podIP', 'podIPs']),
   };
 }
 
 function trimContainer(container: Container): Container {
-  return keep(container, ['name', 'ports', 'startupProbe', 'readinessProbe', 'livenessProbe']);
+  return keepOnly(container, ['name', 'ports', 'startupProbe', 'readinessProbe', 'livenessProbe']);
 }
 
 function trimInitContainer(container: Container): Container {
   const env = container.env?.filter(({ name }) => name === redirectEnv.skipInboundPorts) ?? [];
   const trimmed = isAppSidecar(container)
     ? { ...trimContainer(container), restartPolicy: 'Always' as const }
-    : keep(container, ['name', 'ports']);
+    : keepOnly(container, ['name', 'ports']);
   return { ...trimmed, ...(env.length === 0 ? {} : { env }) };
 }
 
@@ -141,9 +142,4 @@ function meshAnnotations(annotations: Record<string, string>): Record<string, st
   return Object.fromEntries(
     Object.entries(annotations).filter(([key]) => /(linkerd\.io|isthmus\.dev)\//.test(key)),
   );
-}
-
-function keep<T extends object, K extends keyof T>(object: T, keys: readonly K[]): Pick<T, K> {
-  const entries = keys.filter((key) => object[key] !== undefined).map((key) => [key, object[key]] as const);
-  return Object.fromEntries(entries) as Pick<T, K>;
 }

@@ -1,12 +1,9 @@
 import type { Registry } from 'prom-client';
 import type { CertifyRequest, CertifyResponse } from '../api/proto/gen/linkerd/identity_pb.js';
-import type { Pod } from '../api/kubernetes-types.ts';
-import { component, label, object } from '../api/names.ts';
+import { component } from '../api/names.ts';
 import type { Clock as KubernetesClock } from '../kubernetes/clock.ts';
 import { createEventRecorder } from '../kubernetes/events.ts';
 import { type Log, silentLog } from '../kubernetes/log.ts';
-import { createReflector } from '../kubernetes/reflector.ts';
-import { resources } from '../kubernetes/resources.ts';
 import type { KubernetesClient } from '../kubernetes/types.ts';
 import { type Certifier, type Clock, type PeerIdentity, systemClock } from '../workload-identity/index.ts';
 import { type Bundle, BundleWatch } from './bundle-watch.ts';
@@ -16,6 +13,7 @@ import { registerMetrics } from './metrics.ts';
 import { type AckStream, type BundleStream, TrustBundleService } from './trust-bundle-service.ts';
 import { TrustBundleStatus } from './trust-bundle-status.ts';
 import { TrustRootsController } from './trust-roots-controller.ts';
+import { watchIdentity } from './watched.ts';
 
 export interface IdentityServices {
   /** `Identity.Certify`; throws a `GrpcError`. */
@@ -69,28 +67,8 @@ export function startIdentityServices(deps: IdentityDeps): IdentityServices {
     ...reflect,
   });
 
-  const secrets = createReflector(client, resources.secrets, {
-    ...reflect,
-    namespace: meshNamespace,
-    fieldSelector: `metadata.name=${object.issuerSecret}`,
-  });
-  const bundles = createReflector(client, resources.trustBundles, reflect);
-  const namespaces = createReflector(client, resources.namespaces, reflect);
-  const configMaps = createReflector(client, resources.configMaps, {
-    ...reflect,
-    fieldSelector: `metadata.name=${object.trustRootsConfigMap}`,
-  });
-  const meshedPods = createReflector(client, resources.pods, {
-    ...reflect,
-    labelSelector: `${label.controlPlaneNs}=${meshNamespace}`,
-    transform: smallPod,
-  });
-  const replicaPods = createReflector(client, resources.pods, {
-    ...reflect,
-    namespace: meshNamespace,
-    transform: smallPod,
-  });
-
+  const watched = watchIdentity(client, meshNamespace, reflect);
+  const { secrets, bundles, namespaces, configMaps, meshedPods, replicaPods } = watched;
   const bundle = new BundleWatch(bundles, log);
   const issuer = new IssuerWatch({ secrets, bundle, meshNamespace, names: settings, events, log, clock });
   const { counted } = registerMetrics(registry, {
@@ -141,7 +119,7 @@ export function startIdentityServices(deps: IdentityDeps): IdentityServices {
     clock: kubernetesClock,
   });
 
-  const reflectors = [secrets, bundles, namespaces, configMaps, meshedPods, replicaPods];
+  const reflectors = Object.values(watched);
   for (const reflector of reflectors) reflector.start();
   // A controller that acts on half a picture would write what it must take back.
   void startSynced();
@@ -184,26 +162,5 @@ export function startIdentityServices(deps: IdentityDeps): IdentityServices {
         ...reflectors.map((r) => r.stop()),
       ]);
     },
-  };
-}
-
-/** What is looked at here of a pod; there may be many. */
-function smallPod(pod: Pod): Pod {
-  const { name, namespace, uid, resourceVersion, deletionTimestamp } = pod.metadata ?? {};
-  return {
-    metadata: {
-      ...(name === undefined ? {} : { name }),
-      ...(namespace === undefined ? {} : { namespace }),
-      ...(uid === undefined ? {} : { uid }),
-      ...(resourceVersion === undefined ? {} : { resourceVersion }),
-      ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
-    },
-    spec: {
-      containers: [],
-      ...(pod.spec?.serviceAccountName === undefined
-        ? {}
-        : { serviceAccountName: pod.spec.serviceAccountName }),
-    },
-    status: pod.status?.phase === undefined ? {} : { phase: pod.status.phase },
   };
 }

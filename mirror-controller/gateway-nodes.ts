@@ -4,6 +4,7 @@ import { annotation, component, GATEWAY_PORT_NAME, label } from '../api/names.ts
 import type { BackoffBounds, Clock } from '../kubernetes/clock.ts';
 import { Controller } from '../kubernetes/controller.ts';
 import type { ControllerMetrics, Outcome } from '../kubernetes/controller.ts';
+import { keepOnly } from '../kubernetes/keep-only.ts';
 import type { Log } from '../kubernetes/log.ts';
 import { keyOf } from '../kubernetes/object-key.ts';
 import { createReflector } from '../kubernetes/reflector.ts';
@@ -133,13 +134,5 @@ function hostAddresses({ status }: Pod): string[] {
 }
 
 function onlyPlace({ metadata = {}, status }: Pod): Pod {
-  const { phase, hostIP, hostIPs } = status ?? {};
-  return {
-    metadata,
-    status: {
-      ...(phase === undefined ? {} : { phase }),
-      ...(hostIP === undefined ? {} : { hostIP }),
-      ...(hostIPs === undefined ? {} : { hostIPs }),
-    },
-  };
+  return { metadata, status: keepOnly(status ?? {}, ['phase', 'hostIP', 'hostIPs']) };
 }

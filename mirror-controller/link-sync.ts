@@ -13,6 +13,7 @@ import { Controller } from '../kubernetes/controller.ts';
 import type { Outcome } from '../kubernetes/controller.ts';
 import { createEventRecorder } from '../kubernetes/events.ts';
 import type { EventRecorder } from '../kubernetes/events.ts';
+import { keepOnly } from '../kubernetes/keep-only.ts';
 import { formatSelector } from '../kubernetes/labels.ts';
 import { errorMessage } from '../kubernetes/log.ts';
 import type { Log } from '../kubernetes/log.ts';
@@ -351,14 +352,10 @@ function sliceService({ metadata }: EndpointSlice): string[] {
 
 /** Of a target's slices only whether anything is ready matters; a large service has hundreds of endpoints in each. */
 function slimSlice(slice: EndpointSlice): EndpointSlice {
-  const { name, namespace, uid, resourceVersion, labels } = slice.metadata ?? {};
-  const service = labels?.[label.sliceServiceName];
+  const service = slice.metadata?.labels?.[label.sliceServiceName];
   return {
     metadata: {
-      ...(name === undefined ? {} : { name }),
-      ...(namespace === undefined ? {} : { namespace }),
-      ...(uid === undefined ? {} : { uid }),
-      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      ...keepOnly(slice.metadata ?? {}, ['name', 'namespace', 'uid', 'resourceVersion']),
       ...(service === undefined ? {} : { labels: { [label.sliceServiceName]: service } }),
     },
     addressType: slice.addressType,
@@ -372,13 +369,8 @@ function hasReadyEndpoint(slice: EndpointSlice): boolean {
 }
 
 function slimNamespace({ metadata, status }: Namespace): Namespace {
-  const { name = '', uid, resourceVersion } = metadata ?? {};
   return {
-    metadata: {
-      name,
-      ...(uid === undefined ? {} : { uid }),
-      ...(resourceVersion === undefined ? {} : { resourceVersion }),
-    },
+    metadata: keepOnly(metadata ?? {}, ['name', 'uid', 'resourceVersion']),
     ...(status?.phase === undefined ? {} : { status: { phase: status.phase } }),
   };
 }
