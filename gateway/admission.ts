@@ -1,3 +1,4 @@
+import { component } from '../api/names.ts';
 import {
   causes,
   FieldId,
@@ -37,6 +38,18 @@ function isForeign(client: MeshClient, own: WorkloadNames): boolean {
   const { workload } = client.peer;
   return (
     workload !== undefined && workload.trustDomain === own.trustDomain && workload.clusterId !== own.clusterId
+  );
+}
+
+/**
+ * A mirror controller of any cluster of the set: a gateway that is full but does not answer it would be taken for dead, and all of its cluster's clients would be sent elsewhere.
+ */
+export function isProber(client: MeshClient['peer']['workload'], own: WorkloadNames): boolean {
+  return (
+    client !== undefined &&
+    client.trustDomain === own.trustDomain &&
+    client.namespace === own.meshNamespace &&
+    client.serviceAccount === component.mirrorController
   );
 }
 

@@ -68,7 +68,7 @@ export async function startGateway(
   const listener = await listenOn(
     ip,
     ports.inbound,
-    (accepted) => door.acceptor.accept(accepted),
+    (accepted, place) => door.acceptor.accept(accepted, place),
     listening(runtime),
   );
   const admin = await startAdmin({

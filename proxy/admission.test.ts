@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
-import { Admission } from './admission.ts';
+import { Admission, type Place } from './admission.ts';
 import { Registry } from './telemetry/registry.ts';
 import { silentLog } from '../log/index.ts';
+
+const MANY = { maxConnections: 10_000 };
 
 /** A connection that holds a descriptor of this number. */
 function connection(fd: number): { socket: Socket; closed: () => boolean } {
@@ -20,17 +22,21 @@ test('what a process has descriptors for is taken; what is beyond is closed and 
   const told: unknown[] = [];
   let now = 1_000;
   const log = { ...silentLog, warn: (fields: unknown) => told.push(fields) };
-  const admission = new Admission({ refused, log, now: () => now, limit: () => 100 });
-  const at = (fd: number): [boolean, boolean] => {
+  const admission = new Admission({ ...MANY, refused, log, now: () => now, limit: () => 100 });
+  const at = (fd: number): [Place | undefined, boolean] => {
     const { socket, closed } = connection(fd);
-    return [admission.admits(socket), closed()];
+    return [admission.admit(socket, 1), closed()];
   };
   const count = (reason: string): number => refused.cell({ reason }).value;
-  const [taken, turnedAway] = [
-    [true, false],
-    [false, true],
+  const [taken, last, turnedAway] = [
+    ['free', false],
+    ['last', false],
+    [undefined, true],
   ];
-  assert.deepEqual([at(10), at(74)], [taken, taken]);
+  assert.deepEqual([at(10), at(72)], [taken, taken]);
+  assert.deepEqual(told, []);
+  assert.deepEqual([at(73), at(74)], [last, last]);
+  assert.deepEqual(told.splice(0), [{ reason: 'few-places' }]);
   assert.deepEqual([at(75), at(99)], [turnedAway, turnedAway]);
   assert.equal(count('too-few-descriptors'), 2);
   assert.deepEqual(told, [{ reason: 'too-few-descriptors' }]);
@@ -40,15 +46,31 @@ test('what a process has descriptors for is taken; what is beyond is closed and 
   now += 60_000;
   at(75);
   assert.equal(told.length, 3);
-  assert.deepEqual(at(74), taken, 'there is room again');
+  assert.deepEqual(at(72), taken, 'there is room again');
+});
+
+test('the last places of a listener: two in a hundred, and two at least', () => {
+  const firstOfLast = (maxConnections: number): number => {
+    const refused = new Registry().counter('refused', 'refused');
+    const admission = new Admission({
+      maxConnections,
+      refused,
+      log: silentLog,
+      now: () => 0,
+      limit: () => Infinity,
+    });
+    for (let open = 1; ; open++) if (admission.admit(connection(3).socket, open) === 'last') return open;
+  };
+  assert.deepEqual([5, 100, 1_000].map(firstOfLast), [4, 99, 981]);
 });
 
 test('the limit is asked of the kernel', () => {
   const admission = new Admission({
+    ...MANY,
     refused: new Registry().counter('refused', 'refused'),
     log: silentLog,
     now: () => 0,
   });
-  assert.equal(admission.admits(connection(3).socket), true);
-  assert.equal(admission.admits(connection(2 ** 31 - 1).socket), false);
+  assert.equal(admission.admit(connection(3).socket, 1), 'free');
+  assert.equal(admission.admit(connection(2 ** 31 - 1).socket, 1), undefined);
 });

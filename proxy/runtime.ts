@@ -13,7 +13,7 @@ import {
   type Resolve,
   type WorkloadIdentity,
 } from '../workload-identity/index.ts';
-import { Admission } from './admission.ts';
+import { Admission, type Place } from './admission.ts';
 import type { MeshConfig } from './config.ts';
 import { http2Connect } from './control/http2-session.ts';
 import { ConnectionTracker } from './telemetry/connections.ts';
@@ -28,6 +28,7 @@ import { TRIM_EVERY_MS, trimBuffers } from './transport/buffers.ts';
 import { chooseTransport, type ChosenTransport } from './transport/choose.ts';
 import { listen, type Listener, type ListenOptions } from './transport/listen.ts';
 import { wrapStream } from './transport/stream-transport.ts';
+import type { Connection } from './transport/tcp-connection.ts';
 import { Timer, TimerWheel } from './transport/timers.ts';
 import type { Wrap } from './transport/transport.ts';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -226,7 +227,7 @@ export interface Listening extends Required<Pick<ListenOptions, 'maxConnections'
 
 export function listening({ config, refused, wrap, log, now }: Runtime): Listening {
   const { maxConnections } = config.limits;
-  const admission = new Admission({ refused, log, now });
+  const admission = new Admission({ maxConnections, refused, log, now });
   return { maxConnections, onDropped: admission.dropped, tcp: wrap.tcp, admission };
 }
 
@@ -234,11 +235,12 @@ export function listening({ config, refused, wrap, log, now }: Runtime): Listeni
 export function listenOn(
   host: string,
   port: number,
-  onConnection: ListenOptions['onConnection'],
+  onConnection: (connection: Connection, place: Place) => void,
   { admission, ...by }: Listening,
 ): Promise<Listener> {
-  const take: ListenOptions['onConnection'] = (connection) => {
-    if (admission === undefined || admission.admits(connection)) onConnection(connection);
+  const take: ListenOptions['onConnection'] = (connection, open) => {
+    const place = admission === undefined ? 'free' : admission.admit(connection, open);
+    if (place !== undefined) onConnection(connection, place);
   };
   return new Promise((resolve, reject) => {
     listen({ host, port, onConnection: take, ...by }, (error, listener) => {

@@ -80,6 +80,10 @@ export class Http2Connection implements TransportHandler, RequestSink {
   get closed(): boolean {
     return !this.#life.alive;
   }
+  /** Tick of the wheel at which the peer was heard last. */
+  get heardAt(): number {
+    return this.#life.heardAt;
+  }
   /** Streams under way. */
   get activeStreams(): number {
     return this.#table.size;

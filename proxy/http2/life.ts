@@ -92,6 +92,10 @@ export class Life {
   get alive(): boolean {
     return this.#state !== 'closed' && this.#state !== 'failing';
   }
+  /** The wheel's tick at which bytes came last. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
   /** The peer's SETTINGS have come at some time. */
   get wasOpen(): boolean {
     return this.#wasOpen;

@@ -6,6 +6,7 @@ import {
   type PeerIdentity,
   type WorkloadIdentity,
 } from '../../workload-identity/index.ts';
+import type { Place } from '../admission.ts';
 import { Http2Connection, type Http2Options } from '../http2/connection.ts';
 import type { ConnectionTracker } from '../telemetry/connections.ts';
 import type { Counter, Family } from '../telemetry/registry.ts';
@@ -17,6 +18,7 @@ import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport, Wrap } from '../transport/transport.ts';
 import type { TransportHeader } from '../detect/transport-header.ts';
 import { Handshakes } from './handshakes.ts';
+import { quietest } from './quietest.ts';
 import { TransportHeaderHandler } from './transport-header-handler.ts';
 
 /** A client whose identity was proved, and how it is reached. */
@@ -43,6 +45,8 @@ export interface MeshAcceptorOptions {
   /** Connections that were closed before they said what they want, by reason. */
   refused: Family<Counter>;
   log: Logger;
+  /** Whom the last places are for, if no other connection gives way. */
+  lastPlaces?: (peer: PeerIdentity) => boolean;
   /** Streams of `isthmus/1`. */
   isthmus(client: MeshClient): Http2Options['route'];
   /** A connection of `transport.l5d.io/v1` after its header. `rest`: bytes behind the header. */
@@ -69,7 +73,8 @@ export class MeshAcceptor {
     return this.#connections.size;
   }
 
-  accept(accepted: Connection): void {
+  /** @param place `last`: a connection that is idle gives way to it */
+  accept(accepted: Connection, place: Place = 'free'): void {
     const { identity, handshakeMs } = this.#options;
     const tls = identity.serverOptions({ alpn: this.#options.alpn });
     if (tls === undefined) {
@@ -85,6 +90,8 @@ export class MeshAcceptor {
         return this.#refuse(raw, wasWanted ? 'handshake' : 'too-many-handshakes', error);
       const peer = identity.verifyPeer(socket);
       if (peer instanceof VerifyError) return this.#refuse(socket, peer.reason, peer);
+      if (place === 'last' && !this.#mayStay(peer))
+        return this.#refuse(socket, 'too-many-connections', undefined);
       this.#open(socket, { peer, address, port });
     });
   }
@@ -93,6 +100,13 @@ export class MeshAcceptor {
   drain(): void {
     this.#draining = true;
     for (const connection of this.#connections) connection.drain();
+  }
+
+  /** Whom the last places are for takes one in any case; the idle connection that gives way makes it free again. */
+  #mayStay(peer: PeerIdentity): boolean {
+    const idle = quietest(this.#connections);
+    idle?.drain();
+    return idle !== undefined || this.#options.lastPlaces?.(peer) === true;
   }
 
   #open(socket: TLSSocket, client: MeshClient): void {

@@ -27,8 +27,11 @@ export interface ListenOptions {
   onDropped?: () => void;
   /** Without sockets and servers of the runtime's. */
   tcp?: TcpBindings | undefined;
-  /** A new connection, not read from yet. Its errors are caught; who takes it over hears of them when it closes. */
-  onConnection(connection: Connection): void;
+  /**
+   * A new connection, not read from yet. Its errors are caught; who takes it over hears of them when it closes.
+   * @param open so many are open, this one included
+   */
+  onConnection(connection: Connection, open: number): void;
 }
 
 /** A bound listening socket. */
@@ -93,9 +96,12 @@ function listenBySocket(options: ListenOptions, callback: Listened): void {
   });
   if (options.maxConnections !== undefined) server.maxConnections = options.maxConnections;
   server.on('drop', () => options.onDropped?.());
+  let open = 0;
   server.on('connection', (socket) => {
+    open++;
     socket.on('error', ignoreError);
-    options.onConnection(socket);
+    socket.once('close', () => open--);
+    options.onConnection(socket, open);
   });
   const failed = (error: Error): void => callback(cannotListen(options, error), undefined);
   server.once('error', failed);
@@ -145,7 +151,7 @@ class HandleAcceptor implements Acceptor {
     this.#open++;
     handle.setNoDelay(true);
     keepAlive(handle);
-    this.#options.onConnection(new TcpConnection(this.#tcp, handle, this));
+    this.#options.onConnection(new TcpConnection(this.#tcp, handle, this), this.#open);
   }
 
   left(): void {
