@@ -2,25 +2,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { silentLog } from '../../log/index.ts';
-import { FieldId } from '../message/field-id.ts';
-import { Head } from '../message/head.ts';
-import { setSpan } from '../bytes/span.ts';
+import type { Head } from '../message/head.ts';
 import { Registry } from '../telemetry/registry.ts';
 import { RequestText } from '../telemetry/request-text.ts';
+import { requestHead, type RequestParts } from '../testing/request-head.ts';
 import { AccessLog } from './access-log.ts';
 import type { LogFormat, LoggedRequest } from './log-line.ts';
 
 const STARTED_AT = Date.UTC(2026, 0, 2, 3, 4, 5) + 6.789;
 const CLIENT = { address: '10.0.0.1:4711', identity: 'web.shop.serviceaccount' };
 
-function requestOf(parts: { path?: string; agent?: string; authority?: string; method?: string }): Head {
-  const head = new Head();
-  setSpan(head.method, parts.method ?? 'GET');
-  setSpan(head.path, parts.path ?? '/');
-  setSpan(head.authority, parts.authority ?? 'web.shop:80');
-  const agent = Buffer.from(parts.agent ?? '', 'latin1');
-  if (agent.length > 0) head.add(FieldId.userAgent, agent, 0, 0, agent, 0, agent.length);
-  return head;
+function requestOf({ agent = '', ...parts }: RequestParts & { agent?: string }): Head {
+  return requestHead({ ...parts, fields: agent === '' ? [] : [['user-agent', agent]] });
 }
 
 function logged(head: Head, more: Partial<LoggedRequest> = {}): LoggedRequest {

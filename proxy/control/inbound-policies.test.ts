@@ -4,11 +4,10 @@ import { create } from '@bufbuild/protobuf';
 import { ServerSchema, type Server } from '../../api/proto/gen/linkerd/inbound_pb.js';
 import { GrpcError, grpcStatus, type Channel, type StreamHandlers } from '../../workload-identity/index.ts';
 import { ManualClock } from '../../workload-identity/testing/manual-clock.ts';
-import { Head } from '../message/head.ts';
-import { setSpan } from '../bytes/span.ts';
 import { defaultPortPolicy, type Subject } from '../policy/inbound-policy.ts';
 import { ControlMetrics } from '../telemetry/control-metrics.ts';
 import { Registry } from '../telemetry/registry.ts';
+import { requestHead } from '../testing/request-head.ts';
 import { InboundPolicies, MAX_LEARNT, type PolicyCell } from './inbound-policies.ts';
 
 const MAX_WATCHED = 256;
@@ -71,13 +70,6 @@ function harness(probes: readonly string[] = []) {
   };
 }
 
-function get(path: string): Head {
-  const head = new Head();
-  setSpan(head.method, 'GET');
-  setSpan(head.path, path);
-  return head;
-}
-
 function lets(cell: PolicyCell): boolean | undefined {
   return cell.current?.decide(ANYBODY).allowed;
 }
@@ -111,7 +103,7 @@ test('the kubelet does not wait for the policy: its probes pass until there is o
   const { policies, clock, tell } = harness(['/healthz']);
   const cell = policies.port(80);
   const passes = (path: string): boolean | undefined =>
-    cell.policyFor(get(path))?.rulesFor(get(path)).decide(ANYBODY).allowed;
+    cell.policyFor(requestHead({ path }))?.rulesFor(requestHead({ path })).decide(ANYBODY).allowed;
   assert.deepEqual([cell.probed, passes('/healthz'), passes('/')], [true, true, undefined]);
   assert.equal(cell.policyFor(undefined), undefined);
   tell(80, DENY);
@@ -120,7 +112,7 @@ test('the kubelet does not wait for the policy: its probes pass until there is o
   assert.deepEqual([passes('/healthz'), passes('/')], [false, false]);
   const other = policies.port(81);
   clock.advance(1_000);
-  assert.equal(other.policyFor(get('/healthz')), other.current);
+  assert.equal(other.policyFor(requestHead({ path: '/healthz' })), other.current);
   assert.equal(harness().policies.port(80).probed, false);
 });
 

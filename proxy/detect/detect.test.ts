@@ -8,6 +8,7 @@ import { Detector, detectSocket } from './detect.ts';
 import type { Protocol } from './detect.ts';
 import { listenLoopback, recorder } from '../testing/loopback.ts';
 import { Recorder } from '../testing/loopback.ts';
+import { piecesOf } from '../testing/pieces.ts';
 import { handleWrap } from '../transport/handle-transport.ts';
 import { wrapStream } from '../transport/stream-transport.ts';
 import { TimerWheel } from '../transport/timers.ts';
@@ -31,11 +32,9 @@ async function clientHello(options: { servername?: string; ALPNProtocols?: strin
 
 function decide(bytes: Buffer, ...splits: number[]): Protocol | undefined {
   const detector = new Detector();
-  let from = 0;
-  for (const to of [...splits.map((n) => n % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]) {
+  for (const [from, to] of piecesOf(bytes, splits)) {
     const found = detector.push(bytes, from, to);
     if (found !== undefined) return found;
-    from = to;
   }
   return undefined;
 }

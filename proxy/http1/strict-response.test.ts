@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { Cause } from '../errors.ts';
-import { Head } from '../message/head.ts';
+import type { Head } from '../message/head.ts';
 import { Exchange } from '../message/message.ts';
 import type { ResponseSink } from '../message/message.ts';
-import { setSpan } from '../bytes/span.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
+import { feedPieces } from '../testing/pieces.ts';
+import { requestHead } from '../testing/request-head.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import { Http1ClientConnection } from './client-connection.ts';
 
@@ -39,19 +40,8 @@ function run(text: string, options: { method?: string; splits?: readonly number[
   const log = new Log();
   const x = new Exchange(log);
   x.isHead = method === 'HEAD';
-  const head = new Head();
-  setSpan(head.method, method);
-  setSpan(head.path, '/');
-  setSpan(head.authority, 'a');
-  connection.requestHead(x, head, true);
-  const bytes = Buffer.from(text, 'latin1');
-  let from = 0;
-  for (const to of [...splits.map((n) => n % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]) {
-    const piece = Buffer.from(bytes.subarray(from, to));
-    if (piece.length > 0) connection.onData(piece, 0, piece.length);
-    piece.fill(0);
-    from = to;
-  }
+  connection.requestHead(x, requestHead({ method }), true);
+  feedPieces(Buffer.from(text, 'latin1'), splits, (piece) => connection.onData(piece, 0, piece.length));
   if (close) connection.onEnd();
   return { events: log.events, reusable: connection.reusable };
 }

@@ -5,6 +5,7 @@ import { Head, MAX_FIELDS } from '../message/head.ts';
 import type { Exchange, RequestSink } from '../message/message.ts';
 import { spanText } from '../bytes/span.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
+import { feedPieces } from '../testing/pieces.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import { Http1ServerConnection } from './server-connection.ts';
 import { HEAD_TIMEOUT_MS } from './limits.ts';
@@ -55,14 +56,7 @@ function run(text: string, splits: readonly number[] = [], timers = new TimerWhe
   const transport = new FakeTransport();
   const log = new Log();
   const connection = new Http1ServerConnection(transport, { timers, route: () => log });
-  let from = 0;
-  for (const to of [...splits.map((n) => n % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]) {
-    // A buffer of its own that is overwritten afterwards: nothing may refer to it later.
-    const piece = Buffer.from(bytes.subarray(from, to));
-    if (piece.length > 0) connection.onData(piece, 0, piece.length);
-    piece.fill(0);
-    from = to;
-  }
+  feedPieces(bytes, splits, (piece) => connection.onData(piece, 0, piece.length));
   return { events: log.events, answer: transport.text(), transport };
 }
 

@@ -4,8 +4,8 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type AuthnSchema, ServerSchema } from '../../api/proto/gen/linkerd/inbound_pb.js';
 import { HttpMethod_Registered } from '../../api/proto/gen/linkerd/http_types_pb.js';
 import { DEFAULT_POLICIES, type DefaultPolicy } from '../config.ts';
-import { Head } from '../message/head.ts';
-import { setSpan } from '../bytes/span.ts';
+import type { Head } from '../message/head.ts';
+import { requestHead } from '../testing/request-head.ts';
 import { parseBlock } from './address-block.ts';
 import { compilePortPolicy, defaultPortPolicy, type Subject } from './inbound-policy.ts';
 
@@ -102,11 +102,7 @@ test('no rule, and a rule without authentication, let nobody in', () => {
 });
 
 function request(method: string, path: string): Head {
-  const head = new Head();
-  setSpan(head.method, method);
-  setSpan(head.path, path);
-  setSpan(head.authority, 'web.shop');
-  return head;
+  return requestHead({ method, path });
 }
 
 test('routes have rules of their own: exactly what they name is open, and what no route is for is closed', () => {

@@ -7,9 +7,8 @@ import fc from 'fast-check';
 import { GrpcRouteMatchSchema } from '../../api/proto/gen/linkerd/grpc_route_pb.js';
 import { HostMatchSchema, HttpRouteMatchSchema } from '../../api/proto/gen/linkerd/http_route_pb.js';
 import { HttpMethod_Registered } from '../../api/proto/gen/linkerd/http_types_pb.js';
-import { fieldIdOf } from '../message/field-names.ts';
-import { Head } from '../message/head.ts';
-import { setSpan } from '../bytes/span.ts';
+import type { Head } from '../message/head.ts';
+import { requestHead } from '../testing/request-head.ts';
 import { compileGrpcMatch, compileHttpMatch, RouteTable } from './compile-match.ts';
 
 function request(
@@ -17,16 +16,7 @@ function request(
   fields: [name: string, value: string][] = [],
   authority = 'web.shop:80',
 ): Head {
-  const head = new Head();
-  setSpan(head.method, 'GET');
-  setSpan(head.path, path);
-  setSpan(head.authority, authority);
-  for (const [name, value] of fields) {
-    const n = Buffer.from(name);
-    const v = Buffer.from(value);
-    head.add(fieldIdOf(n, 0, n.length), n, 0, n.length, v, 0, v.length);
-  }
-  return head;
+  return requestHead({ path, fields, authority });
 }
 
 type MatchInit = MessageInitShape<typeof HttpRouteMatchSchema>;

@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLog } from '../../log/index.ts';
 import { AccessLog } from '../access-log/access-log.ts';
-import { Head } from '../message/head.ts';
 import { Exchange } from '../message/message.ts';
 import { NOBODY } from '../testing/nobody.ts';
-import { setSpan } from '../bytes/span.ts';
+import { requestHead } from '../testing/request-head.ts';
 import { RandomIds } from '../trace/random-ids.ts';
 import { Tracer } from '../trace/tracer.ts';
 import { NO_GRPC_STATUS } from './classify.ts';
@@ -16,13 +15,6 @@ import { WallTime } from './wall-time.ts';
 
 const OK: Outcome = { status: 200, success: true, latencyMs: 1, grpcStatus: NO_GRPC_STATUS, error: '' };
 const CLIENT = { address: '10.0.0.1', port: 4711, name: '' };
-
-function requestOf(path: string): Head {
-  const head = new Head();
-  setSpan(head.method, 'GET');
-  setSpan(head.path, path);
-  return head;
-}
 
 /** @param dice what is thrown for requests without context */
 function setUp(dice: number, logs: boolean) {
@@ -62,12 +54,12 @@ test('requests that overlap are told apart, and what is used again remembers not
   const { observers, entries } = setUp(1, true);
   const observer = observers.inbound(CLIENT, true);
   const [x, y] = [new Exchange(NOBODY), new Exchange(NOBODY)];
-  const first = observer.begin(x, requestOf('/first'));
-  const second = observer.begin(y, requestOf('/second'));
+  const first = observer.begin(x, requestHead({ path: '/first' }));
+  const second = observer.begin(y, requestHead({ path: '/second' }));
   if (first !== undefined) first.requestBytes += 7;
   if (second !== undefined) second.responseBytes += 9;
   second?.end(y, { ...OK, status: 500 });
-  const third = observer.begin(y, requestOf('/third'));
+  const third = observer.begin(y, requestHead({ path: '/third' }));
   first?.end(x, OK);
   third?.end(y, { ...OK, status: 204 });
   assert.deepEqual(
@@ -95,7 +87,7 @@ test('traces begin where requests enter the mesh, and by the dice', () => {
             () => undefined,
           )
         : observers.inbound(CLIENT, of === 'meshed');
-    const head = requestOf('/');
+    const head = requestHead();
     const observed = observer.begin(new Exchange(NOBODY), head);
     assert.equal(head.count, observed === undefined ? 0 : 1);
     return observed !== undefined;
@@ -114,6 +106,6 @@ test('what is recorded becomes a span each, also without an access log', () => {
   const { observers, spans } = setUp(0.4, false);
   const observer = observers.inbound(CLIENT, false);
   const x = new Exchange(NOBODY);
-  for (let i = 0; i < 3; i++) observer.begin(x, requestOf('/'))?.end(x, OK);
+  for (let i = 0; i < 3; i++) observer.begin(x, requestHead())?.end(x, OK);
   assert.equal(spans(), 3);
 });

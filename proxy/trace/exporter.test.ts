@@ -12,12 +12,11 @@ import { RequestText } from '../telemetry/request-text.ts';
 import { FakeCollector, readSpans } from '../testing/otlp.ts';
 import { TestMesh } from '../testing/mesh/test-mesh.ts';
 import { freshAddress } from '../../test/testing/addresses.ts';
-import { Head } from '../message/head.ts';
-import { setSpan } from '../bytes/span.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import { textAttribute } from './attributes.ts';
 import { Exporter, type ExporterOptions } from './exporter.ts';
 import { delimited, wholeNumber } from '../../api/proto/wire-format.ts';
+import { requestHead } from '../testing/request-head.ts';
 import { judge, MAX_ASKED_MS } from './export-answer.ts';
 import { Span } from './span.ts';
 import { ATTRIBUTES, SpanEncoder, SpanKind, type EndedSpan } from './span-encoder.ts';
@@ -36,12 +35,8 @@ function ended(
   parts: { method?: string; path?: string; authority?: string },
   more: Partial<EndedSpan> = {},
 ): EndedSpan {
-  const head = new Head();
-  setSpan(head.method, parts.method ?? 'GET');
-  setSpan(head.path, parts.path ?? '/');
-  setSpan(head.authority, parts.authority ?? 'web.shop:8080');
   const text = new RequestText();
-  text.take(head);
+  text.take(requestHead({ authority: 'web.shop:8080', ...parts }));
   return {
     kind: SpanKind.client,
     startedAt: STARTED_AT,

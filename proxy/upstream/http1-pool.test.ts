@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { causes } from '../errors.ts';
-import { Head } from '../message/head.ts';
 import { Exchange, type RequestSink } from '../message/message.ts';
-import { setSpan } from '../bytes/span.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
 import { NOBODY } from '../testing/nobody.ts';
+import { requestHead } from '../testing/request-head.ts';
 import { type Timer, TimerWheel } from '../transport/timers.ts';
 import type { Connected } from './connect.ts';
 import { Http1Pool, IDLE_MS, STARVED_MS } from './http1-pool.ts';
@@ -71,11 +70,7 @@ function harness() {
 }
 
 function ask(x: Exchange, sink: RequestSink): void {
-  const head = new Head();
-  setSpan(head.method, 'GET');
-  setSpan(head.path, '/');
-  setSpan(head.authority, 'web');
-  sink.requestHead(x, head, true);
+  sink.requestHead(x, requestHead(), true);
 }
 
 /** The first connection's server answers. */

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Cause } from '../../proxy/errors.ts';
 import { Http2Connection } from '../../proxy/http2/connection.ts';
-import { Head } from '../../proxy/message/head.ts';
+import type { Head } from '../../proxy/message/head.ts';
 import { Exchange, type ResponseSink } from '../../proxy/message/message.ts';
-import { setSpan } from '../../proxy/bytes/span.ts';
 import { FakeTransport } from '../../proxy/testing/fake-transport.ts';
 import { frame, SETTINGS, wordFrame } from '../../proxy/testing/http2-frames.ts';
+import { requestHead } from '../../proxy/testing/request-head.ts';
 import { TimerWheel } from '../../proxy/transport/timers.ts';
 import { readSaid } from '../testing/http2-reference.ts';
 
@@ -40,11 +40,7 @@ function hear(frames: readonly Buffer[]): { get: string; head: string; said: str
     const answer = new Answer();
     const x = new Exchange(answer);
     x.isHead = method === 'HEAD';
-    const head = new Head();
-    setSpan(head.method, method);
-    setSpan(head.path, '/');
-    setSpan(head.authority, 'a');
-    connection.requestHead(x, head, true);
+    connection.requestHead(x, requestHead({ method }), true);
     return answer;
   });
   const before = transport.bytes().length;

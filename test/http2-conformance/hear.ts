@@ -1,9 +1,9 @@
-import { setSpan } from '../../proxy/bytes/span.ts';
 import { Http2Connection } from '../../proxy/http2/connection.ts';
-import { Head } from '../../proxy/message/head.ts';
+import type { Head } from '../../proxy/message/head.ts';
 import { Exchange, type ResponseSink } from '../../proxy/message/message.ts';
 import { FakeTransport } from '../../proxy/testing/fake-transport.ts';
 import { SETTINGS } from '../../proxy/testing/http2-frames.ts';
+import { requestHead } from '../../proxy/testing/request-head.ts';
 import { TimerWheel } from '../../proxy/transport/timers.ts';
 import { readSaid, type Said } from '../testing/http2-reference.ts';
 
@@ -41,11 +41,7 @@ export function hear(sends: readonly Buffer[], pieces = Infinity): HeardByClient
   connection.onData(SETTINGS, 0, SETTINGS.length);
   const requests = ['POST', 'GET', 'GET'].map((method) => {
     const answer = new Answer();
-    const head = new Head();
-    setSpan(head.method, method);
-    setSpan(head.path, '/');
-    setSpan(head.authority, 'a');
-    connection.requestHead(new Exchange(answer), head, method === 'GET');
+    connection.requestHead(new Exchange(answer), requestHead({ method }), method === 'GET');
     return answer;
   });
   transport.take();
