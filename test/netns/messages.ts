@@ -1,5 +1,5 @@
-import type { ProxyPorts } from '../../proxy/config.ts';
-import type { FakeEndpoint } from '../../proxy/testing/mesh/fake-control-plane.ts';
+import type { DefaultPolicy, ProxyPorts } from '../../proxy/config.ts';
+import type { FakeEndpoint, FakeExport } from '../../proxy/testing/mesh/fake-control-plane.ts';
 import type { WorkloadNames } from '../../workload-identity/index.ts';
 
 /** From a sidecar's process to the test. */
@@ -8,19 +8,29 @@ export type FromSidecar =
   | { readonly kind: 'ready' }
   | { readonly kind: 'done' };
 
-/** To a sidecar's process. `start` comes first; base64 where bytes are meant. */
+/** Who a process of the data plane is, and where. */
+interface Where {
+  readonly names: WorkloadNames;
+  readonly ip: string;
+  readonly anchorsFile: string;
+}
+
+/** To a process of the data plane. One of the two starts comes first; base64 where bytes are meant. */
 export type ToSidecar =
-  | {
+  | (Where & {
       readonly kind: 'start';
-      readonly names: WorkloadNames;
-      readonly ip: string;
-      readonly anchorsFile: string;
       readonly opaquePorts: readonly number[];
+      /** What the pod's containers declare. */
+      readonly appPorts: readonly number[];
       /** Paths that a kubelet asks for, by port. */
       readonly probes: readonly (readonly [number, readonly string[]])[];
       readonly ports: ProxyPorts;
       readonly ingress: boolean;
-    }
+      /** What holds for ports that no policy names; undefined: the control plane says of them that everybody may. */
+      readonly defaultPolicy: DefaultPolicy | undefined;
+      readonly clusterNetworks: readonly string[];
+    })
+  | (Where & { readonly kind: 'start-gateway'; readonly exports: FakeExport[] })
   | { readonly kind: 'leaf'; readonly leaf: string; readonly issuer: string; readonly validUntil: number }
   | {
       readonly kind: 'service';

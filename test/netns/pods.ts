@@ -4,8 +4,9 @@ import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { dnsIdentity, PROXY_UID, redirectEnv, spiffeId } from '../../api/names.ts';
-import type { FakeEndpoint } from '../../proxy/testing/mesh/fake-control-plane.ts';
+import { component, dnsIdentity, port, PROXY_UID, redirectEnv, spiffeId } from '../../api/names.ts';
+import type { DefaultPolicy } from '../../proxy/config.ts';
+import type { FakeEndpoint, FakeExport } from '../../proxy/testing/mesh/fake-control-plane.ts';
 import { redirectConfig } from '../../redirect/config.ts';
 import type { WorkloadNames } from '../../workload-identity/index.ts';
 import {
@@ -89,35 +90,46 @@ export interface PodOptions {
   /** Of the container that sets the rules. */
   readonly env?: Record<string, string>;
   readonly opaquePorts?: readonly number[];
+  readonly appPorts?: readonly number[];
   readonly probes?: readonly (readonly [number, readonly string[]])[];
   readonly tools?: Tools;
   /** The sidecar is an ingress controller's. */
   readonly ingress?: boolean;
+  /** By default `east`. */
+  readonly cluster?: ClusterId;
+  /** What holds for ports that no policy names. By default the control plane says that everybody may use them. */
+  readonly defaultPolicy?: DefaultPolicy;
+  readonly clusterNetworks?: readonly string[];
 }
+
+/** A gateway: a namespace without rules. */
+export type GatewayPod = Pick<Pod, 'endpoint' | 'tell'>;
+
+type ClusterId = 'east' | 'west';
 
 /** Pods under one trust anchor on a network of their own. Call `close` at the end, also of a failure. */
 export class TestPods {
   readonly network: TestNetwork;
   readonly #dir: string;
   readonly #anchorsFile: string;
-  readonly #issuer: Made;
+  readonly #issuers: Readonly<Record<string, Made>>;
   readonly #children: ChildProcess[] = [];
 
-  private constructor(dir: string, anchor: Made, issuer: Made) {
+  private constructor(dir: string, anchor: Made, issuers: Readonly<Record<ClusterId, Made>>) {
     this.#dir = dir;
     this.#anchorsFile = join(dir, 'ca-bundle.crt');
-    this.#issuer = issuer;
+    this.#issuers = issuers;
     writeFileSync(this.#anchorsFile, anchor.pem);
     this.network = new TestNetwork();
   }
 
   static async create(): Promise<TestPods> {
     const anchor = await makeAnchor();
-    const issuer = await makeIssuer(anchor, 'east');
+    const issuers = { east: await makeIssuer(anchor, 'east'), west: await makeIssuer(anchor, 'west') };
     const dir = mkdtempSync(join(tmpdir(), 'isthmus-netns-'));
     // The sidecar runs as another user.
     chmodSync(dir, 0o755);
-    return new TestPods(dir, anchor, issuer);
+    return new TestPods(dir, anchor, issuers);
   }
 
   async close(): Promise<void> {
@@ -135,14 +147,16 @@ export class TestPods {
 
   /** A certificate of an app's own, which the mesh has nothing to do with. */
   async appCertificate(): Promise<{ key: string; cert: string }> {
-    const leaf = await makeLeaf(this.#issuer, workload('own-tls'));
+    const leaf = await makeLeaf(this.#issuerOf(workload('own-tls')), workload('own-tls'));
     return { key: await privateKeyPem(leaf), cert: leaf.pem };
   }
 
   /** A certificate of the mesh for a client that speaks mesh TLS by itself, as Linkerd's proxy does. */
   async meshCertificate(serviceAccount: string): Promise<{ key: string; cert: string }> {
-    const leaf = await makeLeaf(this.#issuer, workload(serviceAccount));
-    return { key: await privateKeyPem(leaf), cert: leaf.pem + this.#issuer.pem };
+    const names = workload(serviceAccount);
+    const issuer = this.#issuerOf(names);
+    const leaf = await makeLeaf(issuer, names);
+    return { key: await privateKeyPem(leaf), cert: leaf.pem + issuer.pem };
   }
 
   /** An app in a namespace. @param uid whose connections the rules tell apart */
@@ -152,40 +166,47 @@ export class TestPods {
 
   async pod(serviceAccount: string, host: number, options: PodOptions = {}): Promise<Pod> {
     const { env = {}, opaquePorts = [], probes = [], tools = 'all', ingress = false } = options;
+    const { cluster = 'east', appPorts = [], defaultPolicy, clusterNetworks = [] } = options;
     const namespace = this.network.namespace(serviceAccount, host);
     this.redirect(namespace, env, tools);
-    const names = workload(serviceAccount);
+    const names = workload(serviceAccount, cluster);
     const child = this.#spawn(namespace, PROXY_UID, 'sidecar.ts');
-    const send = (message: ToSidecar): boolean => child.send(message);
     const { inboundPort: inbound, outboundPort: outbound, adminPort: admin } = redirectConfig(env);
     const ports = { inbound, outbound, admin };
     const where = { names, ip: namespace.ip4, anchorsFile: this.#anchorsFile };
-    send({ kind: 'start', ...where, opaquePorts, probes, ports, ingress });
-    for (;;) {
-      const message = await nextMessage<FromSidecar>(child);
-      if (message.kind === 'ready') break;
-      if (message.kind === 'csr') send(await this.#sign(names, message.csr));
-    }
-    const dnsName = dnsIdentity(names);
+    const own = { opaquePorts, appPorts, probes, ports, ingress, defaultPolicy, clusterNetworks };
+    await this.#start(child, { kind: 'start', ...where, ...own });
     return {
+      ...told(child, names, namespace, inbound),
       namespace,
       names,
-      dnsName,
+      dnsName: dnsIdentity(names),
       app: this.app(namespace),
       ended: once(child, 'exit').then(([code]) => code as number | null),
-      endpoint: (appPort) => ({
-        address: namespace.ip4,
-        port: appPort,
-        inboundPort: inbound,
-        spiffeId: spiffeId(names),
-        dnsName,
-      }),
-      async tell(message) {
-        const done = nextMessage(child);
-        send(message);
-        await done;
-      },
     };
+  }
+
+  /** The gateway of `east`. */
+  async gateway(host: number, exports: FakeExport[]): Promise<GatewayPod> {
+    const namespace = this.network.namespace(component.gateway, host);
+    const names = workload(component.gateway, 'east', 'isthmus');
+    const child = this.#spawn(namespace, PROXY_UID, 'sidecar.ts');
+    const where = { names, ip: namespace.ip4, anchorsFile: this.#anchorsFile };
+    await this.#start(child, { kind: 'start-gateway', ...where, exports });
+    return told(child, names, namespace, port.inbound);
+  }
+
+  /** Resolves when it is ready, by a certificate of its cluster's. */
+  async #start(
+    child: ChildProcess,
+    start: Extract<ToSidecar, { kind: 'start' | 'start-gateway' }>,
+  ): Promise<void> {
+    child.send(start);
+    for (;;) {
+      const message = await nextMessage<FromSidecar>(child);
+      if (message.kind === 'ready') return;
+      if (message.kind === 'csr') child.send(await this.#sign(start.names, message.csr));
+    }
   }
 
   /** Runs the init container's program in a namespace. Answers its log; throws what it says when it fails. */
@@ -212,9 +233,16 @@ export class TestPods {
   async #sign(names: WorkloadNames, csr: string): Promise<ToSidecar> {
     const validUntil = Date.now() + HOUR_MS;
     const publicKey = requestedKey(Buffer.from(csr, 'base64'));
-    const leaf = await makeLeaf(this.#issuer, names, { publicKey, notAfter: validUntil });
+    const issuer = this.#issuerOf(names);
+    const leaf = await makeLeaf(issuer, names, { publicKey, notAfter: validUntil });
     const base64 = (made: Made): string => Buffer.from(made.x509.raw).toString('base64');
-    return { kind: 'leaf', leaf: base64(leaf), issuer: base64(this.#issuer), validUntil };
+    return { kind: 'leaf', leaf: base64(leaf), issuer: base64(issuer), validUntil };
+  }
+
+  #issuerOf({ clusterId }: WorkloadNames): Made {
+    const issuer = this.#issuers[clusterId];
+    if (issuer === undefined) throw new Error(`there is no cluster ${clusterId}`);
+    return issuer;
   }
 
   #spawn(namespace: Namespace, uid: number, file: string): ChildProcess {
@@ -232,6 +260,24 @@ export class TestPods {
     this.#children.push(child);
     return child;
   }
+}
+
+/** How the control plane of its clients knows a process of the data plane, and how its own is told. */
+function told(
+  child: ChildProcess,
+  names: WorkloadNames,
+  { ip4 }: Namespace,
+  inboundPort: number,
+): Pick<Pod, 'endpoint' | 'tell'> {
+  const identity = { spiffeId: spiffeId(names), dnsName: dnsIdentity(names) };
+  return {
+    endpoint: (appPort) => ({ address: ip4, port: appPort, inboundPort, ...identity }),
+    async tell(message) {
+      const done = nextMessage(child);
+      child.send(message);
+      await done;
+    },
+  };
 }
 
 /** Rejects when the process ends instead. */

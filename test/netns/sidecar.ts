@@ -1,6 +1,9 @@
-/** A sidecar of a network namespace: the real one in redirect mode, with the fake control plane of the proxy's own tests. */
-import { DEFAULT_LIMITS, DEFAULT_TIMES, type ProxyConfig } from '../../proxy/config.ts';
+/** A sidecar of a network namespace, in redirect mode, or a gateway: the real ones, with the fake control plane of the proxy's own tests. */
+import { startGateway } from '../../gateway/index.ts';
+import { DEFAULT_LIMITS, DEFAULT_TIMES, type MeshConfig } from '../../proxy/config.ts';
+import { parseBlock } from '../../proxy/policy/address-block.ts';
 import { startProxy } from '../../proxy/proxy.ts';
+import type { RuntimeOptions } from '../../proxy/runtime.ts';
 import {
   FakeControlPlane,
   identitiesPolicy,
@@ -11,9 +14,10 @@ import { createWorkloadIdentity, systemClock, type Logger } from '../../workload
 import type { FromSidecar, ToSidecar } from './messages.ts';
 
 type Start = Extract<ToSidecar, { kind: 'start' }>;
+type StartGateway = Extract<ToSidecar, { kind: 'start-gateway' }>;
 type Leaf = Extract<ToSidecar, { kind: 'leaf' }>;
 
-const controlPlane = new FakeControlPlane();
+let controlPlane = new FakeControlPlane();
 const log: Logger = {
   debug() {},
   info: tell,
@@ -24,6 +28,7 @@ let leaf = Promise.withResolvers<Leaf>();
 
 process.on('message', (message: ToSidecar) => {
   if (message.kind === 'start') void start(message).then(() => send({ kind: 'ready' }));
+  else if (message.kind === 'start-gateway') void startDoor(message).then(() => send({ kind: 'ready' }));
   else if (message.kind === 'leaf') leaf.resolve(message);
   else {
     if (message.kind === 'policy') {
@@ -36,18 +41,37 @@ process.on('message', (message: ToSidecar) => {
 });
 process.on('disconnect', () => process.exit(0));
 
-async function start({ names, ip, anchorsFile, opaquePorts, probes, ports, ingress }: Start): Promise<void> {
-  const identity = createWorkloadIdentity({
-    names,
-    podName: names.serviceAccount,
-    anchorsFile,
-    certify: { kind: 'local', certifier: ({ csr }) => certify(csr) },
-    resolve: () => Promise.reject(new Error('nothing is resolved in this test')),
-    logger: log,
-    clock: systemClock,
-  });
-  await identity.ready;
-  const config: ProxyConfig = {
+async function start(asked: Start): Promise<void> {
+  const { opaquePorts, appPorts, probes, ports, ingress, defaultPolicy, clusterNetworks } = asked;
+  if (defaultPolicy !== undefined) controlPlane = new FakeControlPlane('untold');
+  const proxy = await startProxy(
+    {
+      ...meshConfig(asked),
+      mode: 'redirect',
+      ports,
+      ingress,
+      adminShutdown: true,
+      defaultPolicy: defaultPolicy ?? 'all-unauthenticated',
+      clusterNetworks: clusterNetworks.map(parseBlock).filter((block) => block !== undefined),
+      opaquePorts: new Set(opaquePorts),
+      appPorts: new Set(appPorts),
+      probes: new Map(probes),
+    },
+    {
+      ...(await runtimeOf(asked)),
+      shutDown: () => void proxy.drain().then(() => process.exit(0)),
+    },
+  );
+}
+
+async function startDoor(asked: StartGateway): Promise<void> {
+  controlPlane.setExports(asked.exports);
+  const gateway = await startGateway(meshConfig(asked), await runtimeOf(asked));
+  await gateway.told;
+}
+
+function meshConfig({ names, ip }: Start | StartGateway): MeshConfig {
+  return {
     pod: { name: names.serviceAccount, namespace: names.namespace, ip, node: 'node' },
     workload: names,
     identity: undefined,
@@ -59,22 +83,21 @@ async function start({ names, ip, anchorsFile, opaquePorts, probes, ports, ingre
     limits: DEFAULT_LIMITS,
     accessLog: undefined,
     traces: undefined,
-    mode: 'redirect',
-    ports,
-    ingress,
-    adminShutdown: true,
-    defaultPolicy: 'all-unauthenticated',
-    clusterNetworks: [],
-    opaquePorts: new Set(opaquePorts),
-    appPorts: new Set(),
-    probes: new Map(probes),
   };
-  const proxy = await startProxy(config, {
-    log,
-    identity,
-    channel: () => controlPlane.channel(),
-    shutDown: () => void proxy.drain().then(() => process.exit(0)),
+}
+
+async function runtimeOf({ names, anchorsFile }: Start | StartGateway): Promise<RuntimeOptions> {
+  const identity = createWorkloadIdentity({
+    names,
+    podName: names.serviceAccount,
+    anchorsFile,
+    certify: { kind: 'local', certifier: ({ csr }) => certify(csr) },
+    resolve: () => Promise.reject(new Error('nothing is resolved in this test')),
+    logger: log,
+    clock: systemClock,
   });
+  await identity.ready;
+  return { log, identity, channel: () => controlPlane.channel() };
 }
 
 async function certify(csr: Uint8Array) {

@@ -49,6 +49,7 @@ interface Stream {
 
 /** Destination, policies and exports of one cluster, as a test wants them. Proxies speak to it through a `Channel` in the same process. */
 export class FakeControlPlane {
+  readonly #unnamed: Server | undefined;
   readonly #services = new Map<string, Service>();
   readonly #policies = new Map<number, Server>();
   readonly #outbound = new Map<string, OutboundPolicy>();
@@ -58,6 +59,11 @@ export class FakeControlPlane {
   #hangs = false;
   #connecting: (() => void)[] = [];
   #told: { path: string; resolve: () => void }[] = [];
+
+  /** @param ports without a policy that a test has set: everybody may use them, or nothing is said of them */
+  constructor(ports: 'open' | 'untold' = 'open') {
+    this.#unnamed = ports === 'open' ? OPEN_POLICY : undefined;
+  }
 
   /** Resolves when somebody has next been told the endpoints of a name. */
   untilTold(path: string): Promise<void> {
@@ -162,7 +168,8 @@ export class FakeControlPlane {
     else if (stream.kind === 'exports') this.#sendExports(stream);
     else if (stream.kind === 'outbound') send(stream, this.#outbound.get(stream.path) ?? NO_POLICY);
     else {
-      send(stream, this.#policies.get(Number(stream.path)) ?? OPEN_POLICY);
+      const policy = this.#policies.get(Number(stream.path)) ?? this.#unnamed;
+      if (policy !== undefined) send(stream, policy);
     }
   }
 
