@@ -264,6 +264,28 @@ describe('a pair of sidecars', () => {
     assert.equal(await connections(), before_);
   });
 
+  test('a request that is under way while its endpoint gets other labels counts in one series from its begin to its end', async () => {
+    const came = Promise.withResolvers<ServerResponse>();
+    const slow = await startApp(mesh, server.ip, (_incoming, response) => came.resolve(response));
+    const count = (name: string, pod: string) =>
+      metricSum(client.ip, name, 'authority="renamed.shop:80"', `dst_pod="${pod}"`);
+    const tell = (pod: string) =>
+      east.controlPlane.setService('renamed.shop:80', [
+        { ...meshedEndpoint(server, slow.port), labels: { pod } },
+      ]);
+    tell('first');
+    const answer = ask(client.ip, 'http://renamed.shop/');
+    const response = await came.promise;
+    const told = east.controlPlane.untilTold('renamed.shop:80');
+    tell('second');
+    await told;
+    response.end();
+    await answer;
+    for (const name of ['request_total', 'response_total', 'response_latency_ms_count']) {
+      assert.deepEqual([await count(name, 'first'), await count(name, 'second')], [1, 0], name);
+    }
+  });
+
   test('clients and apps that stall do not hold others up', async () => {
     const endless: ServerResponse[] = [];
     const slow = await startApp(mesh, server.ip, (incoming, response) => {

@@ -69,7 +69,10 @@ function harness(random: () => number = () => 0.5) {
       open.add(e.key);
       return { upstream: upstream(e.address), key: e.key };
     },
-    relabel: ({ key }, { labels }) => relabelled.push([key, labels]),
+    relabel: (resource, { labels }) => {
+      relabelled.push([resource.key, labels]);
+      return { ...resource };
+    },
     close({ key }) {
       assert.ok(open.delete(key), `${key} closed without being open`);
     },

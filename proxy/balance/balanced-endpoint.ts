@@ -35,7 +35,7 @@ export const REMOVED: Availability = { kind: 'removed' };
 export class BalancedEndpoint<R extends Destination = Destination> implements Candidate, Destination {
   endpoint: Endpoint;
   readonly load: PeakEwma;
-  readonly resource: R;
+  resource: R;
   readonly backOff: BackOff;
   availability: Availability = READY;
   /** Undefined: no policy asks for it. */

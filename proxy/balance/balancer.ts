@@ -33,8 +33,8 @@ export interface BalancerOptions<R extends Destination> {
   random: () => number;
   /** Opens what belongs to a new endpoint. */
   open: (endpoint: Endpoint) => R;
-  /** The endpoint is told with other labels: the resource takes them over. */
-  relabel?: (resource: R, endpoint: Endpoint) => void;
+  /** The endpoint is told with other labels: what takes the place of the resource. */
+  relabel?: (resource: R, endpoint: Endpoint) => R;
   /** Gives it back. Requests in flight there go on. */
   close: (resource: R) => void;
   /** A new picker stands. */
@@ -82,7 +82,7 @@ export class Balancer<R extends Destination> {
         const before = known.endpoint;
         known.endpoint = endpoint;
         if (before !== endpoint && !isDeepStrictEqual(before.labels, endpoint.labels)) {
-          relabel?.(known.resource, endpoint);
+          known.resource = relabel?.(known.resource, endpoint) ?? known.resource;
         }
         continue;
       }

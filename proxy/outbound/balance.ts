@@ -83,10 +83,7 @@ export class Balance extends Dispatch {
       now,
       random,
       open: options.reach,
-      relabel: (reach, one) => {
-        reach.endpoint = one;
-        reach.cells = metrics.reach(one);
-      },
+      relabel: (reach, one) => ({ ...reach, endpoint: one, cells: metrics.reach(one) }),
       close: options.release,
       onPicker: (picker) => {
         const ready = picker.candidates.length;
@@ -187,7 +184,9 @@ export class Balance extends Dispatch {
     chosen.load.inFlight++;
     // Those who wait go by the same connection, and after this one: its stream has a number already.
     if (chosen.availability !== READY) this.#reached(chosen);
-    if (!attempt.x.opaque) reachOf(destination).cells.request();
+    const reach = reachOf(destination);
+    attempt.wentTo = reach;
+    if (!attempt.x.opaque) reach.cells.request();
   }
 
   /** A method of its own, as every request calls `onSent`: what a closure holds is allocated by each call of the function that it stands in. */

@@ -19,7 +19,7 @@ import { Backend, supplyOf } from './backend.ts';
 import { Distribute } from './distribute.ts';
 import { resolveName } from './dns-endpoints.ts';
 import type { Peers } from './peers.ts';
-import { reachOf, type Reach } from './reach.ts';
+import { wentTo, type Reach } from './reach.ts';
 import { TargetMetrics, type TargetMetricsOptions } from './target-metrics.ts';
 
 export interface TargetOptions extends TargetMetricsOptions {
@@ -313,6 +313,5 @@ function cellsOf(x: Exchange): HttpCells | undefined {
 
 function reachedBy(x: Exchange): Reach | undefined {
   if (!(x.endpoint instanceof Attempt)) return undefined;
-  const last = x.endpoint.lastDestination;
-  return last === undefined ? undefined : reachOf(last);
+  return wentTo(x.endpoint);
 }

@@ -49,8 +49,8 @@ export class Attempt implements Waiter {
   judged = false;
   /** ms, monotonic: when the head was given to the connection. */
   sentAt = 0;
-  /** Where it was sent to last. */
-  lastDestination: Destination | undefined = undefined;
+  /** Where it was sent to last, as who knows the destinations had it then: for what is told of it. Written in `onSent`. */
+  wentTo: Destination | undefined = undefined;
   /** Undefined: it can't be sent again. */
   #kept: KeptRequest | undefined = undefined;
   #rarities = NO_RARITIES;

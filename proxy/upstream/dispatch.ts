@@ -110,7 +110,6 @@ export abstract class Dispatch extends DispatchHooks implements RequestSink, Res
     attempt.send(sink);
     attempt.left = false;
     attempt.judged = false;
-    attempt.lastDestination = destination;
     this.prepare(x, head, destination);
     this.onSent(attempt, destination);
     const limit = this.tryLimit(attempt);
@@ -128,7 +127,6 @@ export abstract class Dispatch extends DispatchHooks implements RequestSink, Res
     const { x } = attempt;
     attempt.connect(destination);
     attempt.send(sink);
-    attempt.lastDestination = destination;
     this.prepare(x, head, destination);
     this.onSent(attempt, destination);
     sink.requestHead(x, head, end);
