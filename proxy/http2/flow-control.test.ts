@@ -69,12 +69,14 @@ function server(app: App, transport: Transport = new FakeTransport(), timers = n
   return { connection, feed };
 }
 
-const FULL_FRAME = frame(FrameType.data, 0, 1, Buffer.alloc(16_384));
+/** What one frame carries. */
+const PIECE = 16_384;
+const FULL_FRAME = frame(FrameType.data, 0, 1, Buffer.alloc(PIECE));
 
 function dataFrames(id: number, bytes: number): Buffer[] {
   const list: Buffer[] = [];
-  for (let left = bytes; left > 0; left -= 16_384)
-    list.push(frame(FrameType.data, 0, id, Buffer.alloc(Math.min(left, 16_384))));
+  for (let left = bytes; left > 0; left -= PIECE)
+    list.push(frame(FrameType.data, 0, id, Buffer.alloc(Math.min(left, PIECE))));
   return list;
 }
 
@@ -141,14 +143,69 @@ describe('HTTP/2 flow control: what is received', () => {
       take(x, id);
       return id;
     };
-    const growing = limits.GROWN_WINDOWS / limits.MAX_STREAM_WINDOW;
-    for (let i = 0; i < growing; i++) assert.equal(windows.get(open()), limits.MAX_STREAM_WINDOW);
+    assert.equal(windows.get(open()), limits.MAX_STREAM_WINDOW);
+    const growing = (limits.GROWN_WINDOWS - limits.MAX_STREAM_WINDOW) / limits.GROWN_STREAM_WINDOW;
+    for (let i = 0; i < growing; i++) assert.equal(windows.get(open()), limits.GROWN_STREAM_WINDOW);
     const last = open();
     assert.equal(windows.get(last), limits.STREAM_WINDOW);
     // Who ends gives back what it had.
     for (const id of [1, last]) feed(frame(FrameType.reset, 0, id, Buffer.alloc(4)));
-    assert.equal(windows.get(open()), limits.MAX_STREAM_WINDOW);
+    assert.equal(windows.get(open()), limits.GROWN_STREAM_WINDOW);
     assert.equal(connection.bufferedBytes, 0);
+  });
+
+  test('the window of a receiver for whom bytes wait grows no further than those of many', () => {
+    const app = new App();
+    const transport = new FakeTransport();
+    const { connection, feed } = server(app, transport);
+    feed(requestFrame(1, 4));
+    const [x] = app.exchanges;
+    assert.ok(x !== undefined);
+    // What waits from the beginning on, and stays.
+    const waits = limits.STREAM_WINDOW + PIECE;
+    let allowed = limits.STREAM_WINDOW;
+    const take = (n: number): void => {
+      x.client.requestConsumed(x, n);
+      for (const { type, id, payload } of readFrames(transport.take()))
+        if (type === FrameType.windowUpdate && id === 1) allowed += payload.readUInt32BE(0);
+    };
+    let sent = 0;
+    const takePieces = (waiting: number): void => {
+      for (let i = 0; i < 400; i++) {
+        const n = Math.min(waiting + PIECE - connection.bufferedBytes, allowed - sent);
+        feed(...dataFrames(1, n));
+        sent += n;
+        take(PIECE);
+      }
+    };
+    takePieces(waits);
+    const window = allowed - sent + connection.bufferedBytes;
+    assert.ok(window <= limits.GROWN_STREAM_WINDOW, `window ${window}`);
+    assert.ok(window > limits.GROWN_STREAM_WINDOW - limits.STREAM_CREDIT, `window ${window}`);
+    take(waits);
+    takePieces(0);
+    const quick = allowed - sent;
+    assert.ok(quick > limits.MAX_STREAM_WINDOW - limits.STREAM_CREDIT, `window ${quick}`);
+  });
+
+  test('a large window is credited long before half of it was taken', () => {
+    const app = new App();
+    const transport = new FakeTransport();
+    const { feed } = server(app, transport);
+    feed(requestFrame(1, 4));
+    const [x] = app.exchanges;
+    assert.ok(x !== undefined);
+    const take = (n: number): Buffer => {
+      feed(...dataFrames(1, n));
+      transport.take();
+      x.client.requestConsumed(x, n);
+      return transport.take();
+    };
+    for (let i = 0; i < 400; i++) take(PIECE);
+    // From a credit on.
+    for (let taken = 0; take(PIECE).length === 0; taken += PIECE) assert.ok(taken < limits.STREAM_CREDIT);
+    assert.equal(take(limits.STREAM_CREDIT - 1).length, 0);
+    assert.deepEqual(take(1), wordFrame(FrameType.windowUpdate, 1, limits.STREAM_CREDIT));
   });
 
   test('the windows of so many streams that they fill a network together do not grow', () => {

@@ -4,7 +4,17 @@
  */
 export const STREAM_WINDOW = 64 * 1024;
 /** What the window of a stream grows to whose receiver takes what comes: enough for 200 Mbit/s at 40 ms between clusters. */
-export const MAX_STREAM_WINDOW = 1024 * 1024;
+export const GROWN_STREAM_WINDOW = 1024 * 1024;
+/**
+ * What it grows to where nothing waits for the receiver, so that the window alone holds the sender up: 300 Mbit/s at 100 ms, between continents. Together such windows have half of
+ * `GROWN_WINDOWS`, so that a few long transfers leave the others theirs.
+ */
+export const MAX_STREAM_WINDOW = 4 * 1024 * 1024;
+/**
+ * Bytes of a stream that are credited at the latest when they were taken. Half of a large window would come back in one piece: the sender then sends it in one piece, and has the other
+ * half only a round trip later, for as long as the stream lasts.
+ */
+export const STREAM_CREDIT = 256 * 1024;
 /**
  * Bytes up to which all windows of a connection together may grow: receivers that were quick and stop are bounded by it. Where there are so many streams that they have as much to begin
  * with, none of them grows: together they fill a network as well, and one that stalls holds little.

@@ -5,15 +5,17 @@ import {
   CONNECTION_BUFFER,
   CONNECTION_CREDIT,
   CONNECTION_WINDOW,
+  GROWN_STREAM_WINDOW,
   GROWN_WINDOWS,
   MAX_STREAM_WINDOW,
+  STREAM_CREDIT,
   STREAM_WINDOW,
 } from './limits.ts';
 import type { Stream } from './stream.ts';
 
 /**
  * The receiving half of flow control. The connection's window is credited on receipt, so that a stream whose receiver is slow holds up only itself; a stream's
- * when its bytes were consumed. A stream's window begins small and doubles with each half of it that its receiver has taken.
+ * when its bytes were consumed. A stream's window begins small and doubles with each credit: with each half of it that its receiver has taken.
  */
 export class Receiver {
   readonly #frames: FrameWriter;
@@ -98,7 +100,7 @@ export class Receiver {
 
   #creditStream(stream: Stream, n: number): void {
     stream.uncredited += n;
-    if (stream.remoteEnded || stream.uncredited < stream.window / 2) return;
+    if (stream.remoteEnded || stream.uncredited < Math.min(stream.window / 2, STREAM_CREDIT)) return;
     this.#grow(stream);
     this.#frames.windowUpdate(stream.id, stream.uncredited);
     stream.receiveWindow += stream.uncredited;
@@ -106,9 +108,14 @@ export class Receiver {
   }
 
   #grow(stream: Stream): void {
-    const left = GROWN_WINDOWS - this.#streams.size * STREAM_WINDOW - this.#grown;
+    const isLarge = stream.window >= GROWN_STREAM_WINDOW;
+    // A receiver for whom bytes wait is not quicker for more of them.
+    if (isLarge && stream.unconsumed > STREAM_WINDOW) return;
+    const limit = isLarge ? MAX_STREAM_WINDOW : GROWN_STREAM_WINDOW;
+    const room = isLarge ? GROWN_WINDOWS / 2 : GROWN_WINDOWS;
+    const left = room - this.#streams.size * STREAM_WINDOW - this.#grown;
     if (left <= 0) return;
-    const more = Math.min(stream.window, MAX_STREAM_WINDOW - stream.window, left);
+    const more = Math.min(stream.window, limit - stream.window, left);
     stream.window += more;
     stream.uncredited += more;
     this.#grown += more;
