@@ -65,15 +65,6 @@ describe('HTTP/2: what much of looks like a flood', () => {
     assert.equal(answers, 50_000);
   });
 
-  test('PING without end is one', () => {
-    const transport = new FakeTransport();
-    const { feed } = start(transport);
-    feed(Buffer.concat(Array.from({ length: limits.PING_BURST }, () => PING)));
-    assert.equal(goaway(transport), undefined);
-    feed(PING);
-    assert.equal(goaway(transport), ErrorCode.enhanceYourCalm);
-  });
-
   test('a client may reset a burst of streams, and no more than so many a second', () => {
     const transport = new FakeTransport();
     const { feed, pass } = start(transport);
@@ -100,4 +91,38 @@ describe('HTTP/2: what much of looks like a flood', () => {
     feed(resets(streams + limits.PROXY_RESET_BURST, 1));
     assert.equal(goaway(transport), ErrorCode.enhanceYourCalm);
   });
+
+  const NOTHING = Buffer.alloc(0);
+  const control = { burst: limits.CONTROL_BURST, perSecond: limits.CONTROLS_PER_SECOND };
+  const ofClient = { burst: limits.RESET_BURST, perSecond: limits.RESETS_PER_SECOND };
+  const ofProxy = { burst: limits.PROXY_RESET_BURST, perSecond: limits.PROXY_RESETS_PER_SECOND };
+  const reset = (n: number): Buffer => resets(n, 1);
+  const open = requestFrame(1, 4);
+  for (const [what, { burst, perSecond }, nth, before, encrypted] of [
+    ['PING', { burst: limits.PING_BURST, perSecond: limits.PINGS_PER_SECOND }, () => PING, NOTHING, false],
+    ['SETTINGS', control, () => SETTINGS, NOTHING, false],
+    ['PRIORITY', control, () => frame(FrameType.priority, 0, 1, Buffer.alloc(5)), NOTHING, false],
+    ['frames of an unknown type', control, () => frame(0x16, 0, 0), NOTHING, false],
+    ['DATA without bytes', control, () => frame(FrameType.data, 0, 1), open, false],
+    ['CONTINUATION without bytes', control, () => frame(FrameType.continuation, 0, 1), requestFrame(1, 1), false],
+    ['streams that a client resets', ofClient, reset, NOTHING, false],
+    ['streams that a proxy resets', ofProxy, reset, NOTHING, true],
+  ] as const) {
+    test(`${what}: a burst and no more, then so many a second and no more, however long it was quiet before`, () => {
+      for (const after of [0, 10]) {
+        const transport = Object.assign(new FakeTransport(), { encrypted });
+        const { feed, pass } = start(transport);
+        feed(before);
+        pass(3_600_000);
+        const most = burst + (perSecond * after) / 1_000;
+        for (let i = 0; i < most; i++) {
+          if (i === burst) pass(after);
+          feed(nth(i));
+        }
+        assert.equal(goaway(transport), undefined, `${most} with ${after} ms behind the burst`);
+        feed(nth(most));
+        assert.equal(goaway(transport), ErrorCode.enhanceYourCalm);
+      }
+    });
+  }
 });
