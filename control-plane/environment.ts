@@ -1,4 +1,5 @@
 import { checkNetworks, DEFAULT_CLUSTER_NETWORKS } from '../api/cluster-networks.ts';
+import { DEFAULT_INBOUND_POLICIES, isDefaultInboundPolicy } from '../api/default-policies.ts';
 import {
   controlPlaneEnv as own,
   DEFAULT_CLUSTER_DOMAIN,
@@ -12,11 +13,7 @@ import {
   proxyEnv,
   telemetryEnv,
 } from '../api/names.ts';
-import {
-  DEFAULT_INBOUND_POLICIES,
-  type DestinationSettings,
-  isDefaultInboundPolicy,
-} from '../destination/index.ts';
+import type { DestinationSettings } from '../destination/index.ts';
 import type { InjectionContext, ProxyMode, Quantities, SidecarTelemetry } from '../injector/index.ts';
 import { errorMessage } from '../kubernetes/log.ts';
 

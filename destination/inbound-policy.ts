@@ -1,5 +1,6 @@
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 
+import { type DefaultInboundPolicy, isDefaultInboundPolicy } from '../api/default-policies.ts';
 import { type ProxyProtocolSchema, type Server, ServerSchema } from '../api/proto/gen/linkerd/inbound_pb.js';
 import { annotation } from '../api/names.ts';
 import type { ClusterReader } from './cluster-state.ts';
@@ -8,7 +9,7 @@ import { type AuthzInit, defaultAuthorizations, defaultLabels } from './policy/d
 import { DETECT_TIMEOUT, probeRoutes } from './policy/probe-routes.ts';
 import { serverPolicy } from './policy/server-policy.ts';
 import { mayHaveServer, serverOf } from './policy/server-selection.ts';
-import { type DefaultInboundPolicy, type DestinationSettings, isDefaultInboundPolicy } from './settings.ts';
+import type { DestinationSettings } from './settings.ts';
 import type { WorkloadPod } from './workload-pod.ts';
 
 /** What is to be told of one port of a pod. */

@@ -20,12 +20,7 @@ export { POLICY_KINDS, policyKinds } from './policy/kinds.ts';
 export { findPolicyProblems } from './status/find-problems.ts';
 export type { PolicyService } from './policy-service.ts';
 export type { ServerStream } from './server-stream.ts';
-export {
-  DEFAULT_INBOUND_POLICIES,
-  isDefaultInboundPolicy,
-  type DefaultInboundPolicy,
-  type DestinationSettings,
-} from './settings.ts';
+export type { DestinationSettings } from './settings.ts';
 
 export interface DestinationServices {
   destination: DestinationService;

@@ -1,19 +1,4 @@
-/** The five default inbound policies by Linkerd's names, and its `audit`: everybody passes, and metrics tell that no rule was there for it. */
-export const DEFAULT_INBOUND_POLICIES = [
-  'all-unauthenticated',
-  'all-authenticated',
-  'cluster-unauthenticated',
-  'cluster-authenticated',
-  'deny',
-  'audit',
-] as const;
-
-export type DefaultInboundPolicy = (typeof DEFAULT_INBOUND_POLICIES)[number];
-
-/** True for the name of a default policy. */
-export function isDefaultInboundPolicy(text: string): text is DefaultInboundPolicy {
-  return DEFAULT_INBOUND_POLICIES.some((name) => name === text);
-}
+import type { DefaultInboundPolicy } from '../api/default-policies.ts';
 
 /** What the mesh is set to; the same for every target. */
 export interface DestinationSettings {

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { DEFAULT_INBOUND_POLICIES, type DefaultInboundPolicy } from '../api/default-policies.ts';
 import { LOG_LEVELS } from '../api/log-level.ts';
 import {
   DEFAULT_CLUSTER_DOMAIN,
@@ -22,17 +23,6 @@ import type { AccessLogConfig } from './access-log/access-log.ts';
 import { LOG_FORMATS } from './access-log/log-line.ts';
 import { type AddressBlock, parseBlock } from './policy/address-block.ts';
 import type { TraceConfig } from './trace/tracing.ts';
-
-/** Linkerd's five default policies and its `audit`, for ports that no policy names. */
-export const DEFAULT_POLICIES = [
-  'all-unauthenticated',
-  'all-authenticated',
-  'cluster-unauthenticated',
-  'cluster-authenticated',
-  'deny',
-  'audit',
-] as const;
-export type DefaultPolicy = (typeof DEFAULT_POLICIES)[number];
 
 /** ms; Linkerd's times (reference: its 4.1), apart from the connect time, which here holds TLS as well. */
 export const DEFAULT_TIMES = {
@@ -105,7 +95,7 @@ export interface ProxyConfig extends MeshConfig {
   readonly ingress: boolean;
   /** How apps reach the outbound side. `explicit`: they name their target (absolute form, CONNECT). */
   readonly mode: (typeof MODES)[number];
-  readonly defaultPolicy: DefaultPolicy;
+  readonly defaultPolicy: DefaultInboundPolicy;
   /** What the `cluster-…` policies mean by the cluster. */
   readonly clusterNetworks: readonly AddressBlock[];
   /** Is this port of the pod opaque? */
@@ -140,7 +130,7 @@ export function proxyConfig(env: NodeJS.ProcessEnv): ProxyConfig {
     },
     ingress: read.oneOf(proxyEnv.ingress, FLAGS, 'false') === 'true',
     adminShutdown: read.oneOf(proxyEnv.adminShutdown, FLAGS, 'false') === 'true',
-    defaultPolicy: read.oneOf(proxyEnv.defaultInboundPolicy, DEFAULT_POLICIES, 'all-unauthenticated'),
+    defaultPolicy: read.oneOf(proxyEnv.defaultInboundPolicy, DEFAULT_INBOUND_POLICIES, 'all-unauthenticated'),
     clusterNetworks: read.blocks(proxyEnv.clusterNetworks, CLUSTER_NETWORKS),
     opaquePorts: read.ports(proxyEnv.opaquePorts, DEFAULT_OPAQUE_PORTS),
     appPorts: read.ports(proxyEnv.inboundPorts, []),

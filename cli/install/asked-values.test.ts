@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { DEFAULT_INBOUND_POLICIES } from '../../destination/index.ts';
+import { DEFAULT_INBOUND_POLICIES } from '../../api/default-policies.ts';
 import { UserError } from '../errors.ts';
 import { keptValues, valuesFromFile, valuesFromSet } from './asked-values.ts';
 import { VALUES } from './value-schema.ts';

@@ -1,5 +1,6 @@
 import type { Options } from 'yargs';
-import { GATEWAY_SERVICE_TYPES, INBOUND_POLICIES, LOG_LEVELS, PROXY_MODES } from './values.ts';
+import { DEFAULT_INBOUND_POLICIES } from '../../api/default-policies.ts';
+import { GATEWAY_SERVICE_TYPES, LOG_LEVELS, PROXY_MODES } from './values.ts';
 import { type GivenValues, valuesFromFile, valuesFromSet } from './asked-values.ts';
 
 /** Flags of `install` and `upgrade` that choose values; what they leave out stays as it is. */
@@ -25,7 +26,7 @@ export const valueOptions = {
   },
   'default-inbound-policy': {
     type: 'string',
-    choices: INBOUND_POLICIES,
+    choices: DEFAULT_INBOUND_POLICIES,
     describe: 'What sidecars let in where no policy says otherwise',
   },
   'gateway-replicas': { type: 'string', describe: 'Replicas of the gateway' },

@@ -1,10 +1,10 @@
 import { checkNetworks } from '../../api/cluster-networks.ts';
+import { DEFAULT_INBOUND_POLICIES } from '../../api/default-policies.ts';
 import {
   ACCESS_LOG_FORMATS,
   ANTI_AFFINITIES,
   FAILURE_POLICIES,
   GATEWAY_SERVICE_TYPES,
-  INBOUND_POLICIES,
   LOG_LEVELS,
   PROXY_MODES,
   type ValueOf,
@@ -105,7 +105,10 @@ export const VALUES: { readonly [P in ValuePath]: ValueKind<ValueOf<P>> } = {
     PROXY_MODES,
     "How traffic reaches the sidecar: connections are redirected, or apps use their proxy variables (an embedded cluster's only way)",
   ),
-  defaultInboundPolicy: choice(INBOUND_POLICIES, 'What sidecars let in where no policy says otherwise'),
+  defaultInboundPolicy: choice(
+    DEFAULT_INBOUND_POLICIES,
+    'What sidecars let in where no policy says otherwise',
+  ),
   logLevel: choice(LOG_LEVELS, 'Log level of the components'),
   clusterNetworks: networks('Address blocks that the `cluster-*` policies mean'),
   adoptLinkerd: flag("Heed Linkerd's inject annotations although a Linkerd control plane is in the cluster"),

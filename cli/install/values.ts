@@ -5,17 +5,7 @@ import {
   IMAGE,
 } from '../../api/names.ts';
 import { DEFAULT_CLUSTER_NETWORKS } from '../../api/cluster-networks.ts';
-
-/** How inbound traffic is treated where no policy says otherwise: Linkerd's five, and its `audit`: everybody passes, and metrics tell that no rule was there for it. */
-export const INBOUND_POLICIES = [
-  'all-unauthenticated',
-  'all-authenticated',
-  'cluster-authenticated',
-  'cluster-unauthenticated',
-  'deny',
-  'audit',
-] as const;
-export type InboundPolicy = (typeof INBOUND_POLICIES)[number];
+import type { DefaultInboundPolicy } from '../../api/default-policies.ts';
 
 /** How traffic reaches the sidecar: `redirect`, the pod's connections are turned to it; `explicit`, by the app's proxy environment. */
 export const PROXY_MODES = ['redirect', 'explicit'] as const;
@@ -61,7 +51,7 @@ export interface InstallValues {
   image: string;
   imagePullPolicy: string;
   proxyMode: ProxyMode;
-  defaultInboundPolicy: InboundPolicy;
+  defaultInboundPolicy: DefaultInboundPolicy;
   logLevel: LogLevel;
   /** CIDRs that the `cluster-*` policies mean. */
   clusterNetworks: readonly string[];

@@ -1,8 +1,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 
+import type { DefaultInboundPolicy } from '../../api/default-policies.ts';
 import type { AuthzSchema } from '../../api/proto/gen/linkerd/inbound_pb.js';
 import { defaultMetadata } from '../metadata.ts';
-import type { DefaultInboundPolicy, DestinationSettings } from '../settings.ts';
+import type { DestinationSettings } from '../settings.ts';
 import { EVERYWHERE, networksOf } from './networks.ts';
 
 export type AuthzInit = MessageInitShape<typeof AuthzSchema>;

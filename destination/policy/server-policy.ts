@@ -1,5 +1,6 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 
+import { isDefaultInboundPolicy } from '../../api/default-policies.ts';
 import { POLICY_GROUP, type PolicyServer } from '../../api/policy-types.ts';
 import {
   type ProxyProtocolSchema,
@@ -7,7 +8,7 @@ import {
   ServerSchema,
 } from '../../api/proto/gen/linkerd/inbound_pb.js';
 import type { ClusterReader } from '../cluster-state.ts';
-import { type DestinationSettings, isDefaultInboundPolicy } from '../settings.ts';
+import type { DestinationSettings } from '../settings.ts';
 import type { WorkloadPod } from '../workload-pod.ts';
 import { type AuthzInit, policyAuthorization, targetOf } from './authorization.ts';
 import { defaultAuthorizations } from './default-policy.ts';

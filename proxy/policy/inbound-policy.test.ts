@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type AuthnSchema, ServerSchema } from '../../api/proto/gen/linkerd/inbound_pb.js';
 import { HttpMethod_Registered } from '../../api/proto/gen/linkerd/http_types_pb.js';
-import { DEFAULT_POLICIES, type DefaultPolicy } from '../config.ts';
+import { DEFAULT_INBOUND_POLICIES, type DefaultInboundPolicy } from '../../api/default-policies.ts';
 import type { Head } from '../message/head.ts';
 import { requestHead } from '../testing/request-head.ts';
 import { parseBlock } from './address-block.ts';
@@ -19,7 +19,7 @@ const OUTSIDE = { ...INSIDE, address: '8.8.8.8' };
 const NOBODY = { ...INSIDE, authenticated: false, identity: '', spiffeId: '' };
 const STRANGER = { ...OUTSIDE, authenticated: false, identity: '', spiffeId: '' };
 
-const EXPECTED: Record<DefaultPolicy, [boolean, boolean, boolean, boolean]> = {
+const EXPECTED: Record<DefaultInboundPolicy, [boolean, boolean, boolean, boolean]> = {
   'all-unauthenticated': [true, true, true, true],
   'all-authenticated': [true, true, false, false],
   'cluster-unauthenticated': [true, false, true, false],
@@ -28,7 +28,7 @@ const EXPECTED: Record<DefaultPolicy, [boolean, boolean, boolean, boolean]> = {
   audit: [true, true, true, true],
 };
 
-for (const name of DEFAULT_POLICIES) {
+for (const name of DEFAULT_INBOUND_POLICIES) {
   test(`default policy ${name}`, () => {
     const block = parseBlock('10.0.0.0/8');
     assert.ok(block !== undefined);

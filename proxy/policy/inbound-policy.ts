@@ -1,3 +1,4 @@
+import type { DefaultInboundPolicy } from '../../api/default-policies.ts';
 import type {
   Authn,
   Authz,
@@ -8,7 +9,6 @@ import type {
   Server,
 } from '../../api/proto/gen/linkerd/inbound_pb.js';
 import type { Metadata } from '../../api/proto/gen/linkerd/meta_pb.js';
-import type { DefaultPolicy } from '../config.ts';
 import { addressText } from '../control/address.ts';
 import type { Head } from '../message/head.ts';
 import {
@@ -85,7 +85,7 @@ interface Rule {
 
 /** The rules that hold for a port until the policy API has answered. */
 export function defaultPortPolicy(
-  policy: DefaultPolicy,
+  policy: DefaultInboundPolicy,
   clusterNetworks: readonly AddressBlock[],
   { opaque, probes }: OwnPort,
 ): PortPolicy {
@@ -99,7 +99,7 @@ export function defaultPortPolicy(
   };
   const inCluster = (subject: Subject): boolean =>
     clusterNetworks.some((block) => block.contains(subject.address));
-  const matches: Record<DefaultPolicy, (subject: Subject) => boolean> = {
+  const matches: Record<DefaultInboundPolicy, (subject: Subject) => boolean> = {
     'all-unauthenticated': () => true,
     'all-authenticated': (subject) => subject.authenticated,
     'cluster-unauthenticated': inCluster,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { port as ports } from '../../api/names.ts';
-import { DEFAULT_POLICIES, type DefaultPolicy } from '../../proxy/config.ts';
+import { DEFAULT_INBOUND_POLICIES, type DefaultInboundPolicy } from '../../api/default-policies.ts';
 import { missing } from './namespaces.ts';
 import { TestPods, type App, type Pod } from './pods.ts';
 
@@ -11,7 +11,11 @@ const OPAQUE = 9000;
 const TLS = 8443;
 const PORTS = [HTTP, OPAQUE, TLS] as const;
 type Port = (typeof PORTS)[number];
-const SPOKEN: Readonly<Record<Port, string>> = { [HTTP]: 'HTTP', [OPAQUE]: 'opaque bytes', [TLS]: 'TLS of the app’s own' };
+const SPOKEN: Readonly<Record<Port, string>> = {
+  [HTTP]: 'HTTP',
+  [OPAQUE]: 'opaque bytes',
+  [TLS]: 'TLS of the app’s own',
+};
 const PROBE = '/healthz';
 /** Addresses in the cluster are those below 64. */
 const CLUSTER = '10.77.0.0/26';
@@ -23,7 +27,7 @@ const CLIENTS = ['meshed', 'meshed from outside', 'plain', 'plain from outside',
 type Client = (typeof CLIENTS)[number];
 
 /** Whom each default lets in. West's clients come from the gateway's address, by an identity of their own. */
-const LETS_IN: Readonly<Record<DefaultPolicy, readonly Client[]>> = {
+const LETS_IN: Readonly<Record<DefaultInboundPolicy, readonly Client[]>> = {
   'all-unauthenticated': CLIENTS,
   'all-authenticated': ['meshed', 'meshed from outside', 'of west'],
   'cluster-unauthenticated': ['meshed', 'plain', 'of west'],
@@ -41,7 +45,7 @@ suite('default policies', { skip: skip !== undefined, timeout: 120_000 }, () => 
   let pods: TestPods;
   let apps: Record<Client, App>;
   let meshed: Pod;
-  const servers = new Map<DefaultPolicy, Pod>();
+  const servers = new Map<DefaultInboundPolicy, Pod>();
 
   before(async () => {
     pods = await TestPods.create();
@@ -51,12 +55,12 @@ suite('default policies', { skip: skip !== undefined, timeout: 120_000 }, () => 
       pods.pod('west', 101, { cluster: 'west' }),
       pods.gateway(
         3,
-        DEFAULT_POLICIES.map((name) => ({ namespace: 'shop', name, ports: [...PORTS] })),
+        DEFAULT_INBOUND_POLICIES.map((name) => ({ namespace: 'shop', name, ports: [...PORTS] })),
       ),
     ]);
     meshed = client;
     const certificate = await pods.appCertificate();
-    const startServer = async (word: DefaultPolicy, i: number): Promise<void> => {
+    const startServer = async (word: DefaultInboundPolicy, i: number): Promise<void> => {
       const server = await pods.pod(word, 10 + i, {
         defaultPolicy: word,
         clusterNetworks: [CLUSTER],
@@ -68,8 +72,8 @@ suite('default policies', { skip: skip !== undefined, timeout: 120_000 }, () => 
       await server.app.ask({ do: 'serve-tcp', host: '0.0.0.0', port: OPAQUE, greeting: '' });
       await server.app.ask({ do: 'serve-tls', port: TLS, ...certificate });
     };
-    await Promise.all(DEFAULT_POLICIES.map(startServer));
-    for (const [i, word] of DEFAULT_POLICIES.entries()) {
+    await Promise.all(DEFAULT_INBOUND_POLICIES.map(startServer));
+    for (const [i, word] of DEFAULT_INBOUND_POLICIES.entries()) {
       const server = serverOf(word);
       for (const port of PORTS) {
         const to = { kind: 'service', opaque: false } as const;
@@ -93,17 +97,19 @@ suite('default policies', { skip: skip !== undefined, timeout: 120_000 }, () => 
   });
   after(() => pods?.close());
 
-  const serverOf = (word: DefaultPolicy): Pod => {
+  const serverOf = (word: DefaultInboundPolicy): Pod => {
     const server = servers.get(word);
     assert.ok(server !== undefined);
     return server;
   };
 
   /** Whether a client is let in; throws where it is neither that nor refused as it should be. */
-  async function letsIn(word: DefaultPolicy, client: Client, port: Port): Promise<boolean> {
+  async function letsIn(word: DefaultInboundPolicy, client: Client, port: Port): Promise<boolean> {
     const app = apps[client];
     const host =
-      client === 'of west' ? serviceAddress(DEFAULT_POLICIES.indexOf(word)) : serverOf(word).namespace.ip4;
+      client === 'of west'
+        ? serviceAddress(DEFAULT_INBOUND_POLICIES.indexOf(word))
+        : serverOf(word).namespace.ip4;
     if (port === HTTP) {
       const { status } = await app.get(`http://${host}:${HTTP}/`);
       assert.ok(status === 200 || status === 403, `${status}`);
@@ -121,18 +127,21 @@ suite('default policies', { skip: skip !== undefined, timeout: 120_000 }, () => 
   }
 
   /** How often the sidecar's policy of that name let somebody in and did not, by what its metrics say: of requests, and of opaque streams. */
-  async function counted(word: DefaultPolicy, policy: string): Promise<number[]> {
+  async function counted(word: DefaultInboundPolicy, policy: string): Promise<number[]> {
     const { body } = await apps.plain.get(`http://${serverOf(word).namespace.ip4}:4191/metrics`);
     return ['http_authz_allow', 'http_authz_deny', 'tcp_authz_allow', 'tcp_authz_deny'].map((name) => {
       let sum = 0;
-      for (const [, labels = '', value] of body.matchAll(new RegExp(`^inbound_${name}_total\\{(.*)\\} (\\d+)$`, 'gm')))
-        if (labels.includes(`srv_name="${policy}"`) && !labels.includes('route_name="probe"')) sum += Number(value);
+      for (const [, labels = '', value] of body.matchAll(
+        new RegExp(`^inbound_${name}_total\\{(.*)\\} (\\d+)$`, 'gm'),
+      ))
+        if (labels.includes(`srv_name="${policy}"`) && !labels.includes('route_name="probe"'))
+          sum += Number(value);
       return sum;
     });
   }
 
   /** Everybody tries every port; who got in, by port. */
-  async function everybody(word: DefaultPolicy): Promise<Record<string, Client[]>> {
+  async function everybody(word: DefaultInboundPolicy): Promise<Record<string, Client[]>> {
     const seen: Record<string, Client[]> = {};
     for (const port of PORTS) {
       const tried = await Promise.all(
@@ -151,7 +160,7 @@ suite('default policies', { skip: skip !== undefined, timeout: 120_000 }, () => 
     return [allowed, denied, 2 * allowed, 2 * denied];
   };
 
-  for (const word of DEFAULT_POLICIES) {
+  for (const word of DEFAULT_INBOUND_POLICIES) {
     test(`${word}: lets in ${LETS_IN[word].join(', ') || 'nobody'}, whatever is spoken, and counts each`, async () => {
       assert.deepEqual(await everybody(word), onEachPort(LETS_IN[word]));
       assert.deepEqual(await counted(word, word), countsOf(LETS_IN[word].length));
@@ -162,7 +171,11 @@ suite('default policies', { skip: skip !== undefined, timeout: 120_000 }, () => 
       const open = LETS_IN[word].includes('plain from outside') ? 200 : 403;
       const app = apps['plain from outside'];
       const statuses = [];
-      for (const [method, path] of [['GET', PROBE], ['POST', PROBE], ['GET', `${PROBE}/x`]] as const) {
+      for (const [method, path] of [
+        ['GET', PROBE],
+        ['POST', PROBE],
+        ['GET', `${PROBE}/x`],
+      ] as const) {
         const result = await app.ask({
           do: 'get',
           url: `http://${host}:${HTTP}${path}`,

@@ -1,4 +1,5 @@
-import type { DefaultPolicy, ProxyPorts } from '../../proxy/config.ts';
+import type { DefaultInboundPolicy } from '../../api/default-policies.ts';
+import type { ProxyPorts } from '../../proxy/config.ts';
 import type { FakeEndpoint, FakeExport } from '../../proxy/testing/mesh/fake-control-plane.ts';
 import type { WorkloadNames } from '../../workload-identity/index.ts';
 
@@ -27,7 +28,7 @@ export type ToSidecar =
       readonly ports: ProxyPorts;
       readonly ingress: boolean;
       /** What holds for ports that no policy names; undefined: the control plane says of them that everybody may. */
-      readonly defaultPolicy: DefaultPolicy | undefined;
+      readonly defaultPolicy: DefaultInboundPolicy | undefined;
       readonly clusterNetworks: readonly string[];
     })
   | (Where & { readonly kind: 'start-gateway'; readonly exports: FakeExport[] })

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { component, dnsIdentity, port, PROXY_UID, redirectEnv, spiffeId } from '../../api/names.ts';
-import type { DefaultPolicy } from '../../proxy/config.ts';
+import type { DefaultInboundPolicy } from '../../api/default-policies.ts';
 import type { FakeEndpoint, FakeExport } from '../../proxy/testing/mesh/fake-control-plane.ts';
 import { redirectConfig } from '../../redirect/config.ts';
 import type { WorkloadNames } from '../../workload-identity/index.ts';
@@ -98,7 +98,7 @@ export interface PodOptions {
   /** By default `east`. */
   readonly cluster?: ClusterId;
   /** What holds for ports that no policy names. By default the control plane says that everybody may use them. */
-  readonly defaultPolicy?: DefaultPolicy;
+  readonly defaultPolicy?: DefaultInboundPolicy;
   readonly clusterNetworks?: readonly string[];
 }
 
