@@ -1,10 +1,11 @@
-import type { EndpointSlice, Service, ServicePort, SliceEndpoint } from '../api/kubernetes-types.ts';
+import type { EndpointSlice, Service, SliceEndpoint } from '../api/kubernetes-types.ts';
 import { annotation, label } from '../api/names.ts';
 import type { ClusterReader } from './cluster-state.ts';
 import { type Endpoint, gatewayEndpoint, gatewayOf, plainEndpoint, podEndpoint } from './endpoint.ts';
 import { type EndpointPlace, placeOf, samePlace } from './endpoint-place.ts';
 import { canonicalIp } from './ip-address.ts';
 import { isOpaquePodPort, isOpaqueServicePort } from './opaque-ports.ts';
+import { declaredProtocol, servicePort } from './service-port.ts';
 import type { DestinationSettings } from './settings.ts';
 import type { AddressTarget, ServiceTarget } from './target.ts';
 
@@ -147,8 +148,10 @@ interface ServiceContext {
   cluster: ClusterReader;
   settings: DestinationSettings;
   mirror: boolean;
-  /** The Service's own annotation or its namespace's says so, whatever the pods say. */
+  /** The Service's port, its own annotation or its namespace's says so, whatever the pods say. */
   opaque: boolean;
+  /** Of pods that name none: the mesh's, unless the Service's port is said to be HTTP. */
+  opaquePodPorts: readonly number[];
 }
 
 function serviceEndpoints(
@@ -165,6 +168,7 @@ function serviceEndpoints(
     settings,
     mirror: isMirror(service),
     opaque: isOpaqueServicePort(service, cluster.namespace(namespace), port, settings.opaquePorts),
+    opaquePodPorts: declaredProtocol(service, port) === 'http' ? [] : settings.opaquePorts,
   };
   return slices.flatMap((slice) => {
     const targetPort = slicePort(slice, service, port);
@@ -186,14 +190,10 @@ function primaryFamily(slices: readonly EndpointSlice[], service: Service): Endp
 
 /** The port to dial: the slice says it by the name of the Service's port. A headless Service can be asked for any port, as its DNS name can. */
 function slicePort(slice: EndpointSlice, service: Service, port: number): number | undefined {
-  const servicePort = service.spec?.ports?.find((entry) => entry.port === port && isTcp(entry));
-  if (servicePort === undefined) return service.spec?.clusterIP === 'None' ? port : undefined;
-  const name = servicePort.name ?? '';
+  const named = servicePort(service, port);
+  if (named === undefined) return service.spec?.clusterIP === 'None' ? port : undefined;
+  const name = named.name ?? '';
   return slice.ports?.find((entry) => (entry.name ?? '') === name)?.port;
-}
-
-function isTcp(port: ServicePort): boolean {
-  return (port.protocol ?? 'TCP') === 'TCP';
 }
 
 function sliceEndpoints(
@@ -238,7 +238,7 @@ function sliceEndpoint(
   const pod = slicePod(slice, entry, cluster);
   if (pod === undefined) return plainEndpoint({ ip, port, opaque: context.opaque });
   const namespace = cluster.namespace(pod.namespace);
-  const opaque = context.opaque || isOpaquePodPort(pod, namespace, port, settings.opaquePorts, cluster);
+  const opaque = context.opaque || isOpaquePodPort(pod, namespace, port, context.opaquePodPorts, cluster);
   return podEndpoint(pod, { ip, port, opaque, zone: entry.zone }, settings);
 }
 

@@ -5,6 +5,7 @@ import { untold } from './policy/problems.ts';
 import { isOpaqueProtocol, serverProtocol } from './policy/server-protocol.ts';
 import { serverOf } from './policy/server-selection.ts';
 import { hasPort, parsePortSet, type PortSet } from './port-set.ts';
+import { declaredProtocol, servicePort } from './service-port.ts';
 import type { WorkloadPod } from './workload-pod.ts';
 
 /** Text of an object's own annotation; ours goes before Linkerd's. An empty one counts: it says "no port". */
@@ -23,14 +24,16 @@ function opaquePorts(
   return { ranges: defaults.map((port) => [port, port] as const), names: new Set() };
 }
 
-/** Whether a Service's port is opaque: no protocol detection, bytes as they come. */
+/** Whether a Service's port is opaque: no protocol detection, bytes as they come. What the port itself says goes before lists of ports. */
 export function isOpaqueServicePort(
   service: Service,
   namespace: Namespace | undefined,
   port: number,
   defaults: readonly number[],
 ): boolean {
-  const name = service.spec?.ports?.find((entry) => entry.port === port)?.name;
+  const declared = declaredProtocol(service, port);
+  if (declared !== undefined) return declared === 'opaque';
+  const { name } = servicePort(service, port) ?? {};
   return hasPort(opaquePorts(service.metadata?.annotations, namespace, defaults), port, name);
 }
 
