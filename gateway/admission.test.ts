@@ -3,37 +3,22 @@ import { test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import * as fc from 'fast-check';
 import { ExportedServicesSchema } from '../api/proto/gen/isthmus/control_pb.js';
-import { dnsIdentity, spiffeId } from '../api/names.ts';
+import { spiffeId } from '../api/names.ts';
 import { causes, type MeshClient } from '../proxy/index.ts';
 import type { WorkloadNames } from '../workload-identity/index.ts';
+import { peerIdentity } from '../workload-identity/testing/peer-identity.ts';
+import { workload } from '../workload-identity/testing/test-ca.ts';
 import { admitClient, admitTarget, readTarget } from './admission.ts';
 import { exportTable } from './exports.ts';
 import { cameBy, forwardedElement } from './forwarded.ts';
 
-function names(serviceAccount: string, namespace: string, clusterId: string, trustDomain = 'cluster.local') {
-  return {
-    serviceAccount,
-    namespace,
-    clusterId,
-    trustDomain,
-    meshNamespace: 'isthmus',
-  } satisfies WorkloadNames;
-}
-
-const OWN = names('isthmus-gateway', 'isthmus', 'west');
+const OWN = workload('isthmus-gateway', 'west', 'isthmus');
 
 function client(of: WorkloadNames): MeshClient {
-  const peer = {
-    dnsName: dnsIdentity(of),
-    spiffeId: spiffeId(of),
-    workload: of,
-    fingerprint: '',
-    notAfter: 0,
-  };
-  return { peer, address: '127.0.0.1', port: 40_000 };
+  return { peer: peerIdentity(of), address: '127.0.0.1', port: 40_000 };
 }
 
-const FOREIGN = client(names('client', 'shop', 'east'));
+const FOREIGN = client(workload('client', 'east'));
 const LINKERD: MeshClient = {
   ...FOREIGN,
   peer: { ...FOREIGN.peer, spiffeId: undefined, workload: undefined },
@@ -61,20 +46,20 @@ const CASES: [string, MeshClient, string | undefined, unknown][] = [
   ['no target', FOREIGN, undefined, causes.noSuchTarget],
   [
     'a gateway of another cluster',
-    client(names('isthmus-gateway', 'isthmus', 'east')),
+    client(workload('isthmus-gateway', 'east', 'isthmus')),
     'web.shop.svc.cluster.local:80',
     causes.gatewayLoop,
   ],
   ['itself', client(OWN), 'web.shop.svc.cluster.local:80', causes.gatewayLoop],
   [
     'a workload of the own cluster',
-    client(names('client', 'shop', 'west')),
+    client(workload('client', 'west')),
     'web.shop.svc.cluster.local:80',
     causes.unauthorized,
   ],
   [
     'a workload of another trust domain',
-    client(names('client', 'shop', 'east', 'evil.test')),
+    client({ ...workload('client', 'east'), trustDomain: 'evil.test' }),
     'web.shop.svc.cluster.local:80',
     causes.unauthorized,
   ],

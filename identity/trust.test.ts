@@ -7,10 +7,11 @@ import {
   type TrustBundleAck,
   TrustBundleAckSchema,
 } from '../api/proto/gen/isthmus/control_pb.js';
-import { component, dnsIdentity, object, spiffeId } from '../api/names.ts';
+import { component, object } from '../api/names.ts';
 import { createClient } from '../kubernetes/client.ts';
 import { resources } from '../kubernetes/resources.ts';
 import { type GrpcError, grpcStatus, type PeerIdentity } from '../workload-identity/index.ts';
+import { peerIdentity } from '../workload-identity/testing/peer-identity.ts';
 import { sequenceOf } from './bundle-watch.ts';
 import { createTrustAnchor } from './index.ts';
 import {
@@ -78,13 +79,7 @@ class TestStream {
 }
 
 function peerOf(names: IdentitySuite['web'] = suite.web): PeerIdentity {
-  return {
-    dnsName: dnsIdentity(names),
-    spiffeId: spiffeId(names),
-    workload: names,
-    fingerprint: '00',
-    notAfter: Date.now() + 1_000,
-  };
+  return peerIdentity(names, Date.now() + 1_000);
 }
 
 describe('trust bundles', () => {

@@ -10,6 +10,7 @@ import {
   RENEW_AT_SHARE,
 } from './certificate-manager.ts';
 import { ManualClock } from './testing/manual-clock.ts';
+import { peerIdentity } from './testing/peer-identity.ts';
 import { makeAnchor, makeIssuer, makeLeaf, workload } from './testing/test-ca.ts';
 import { VerifyError } from './types.ts';
 
@@ -26,13 +27,7 @@ const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Names and chain are the verifier's matter; here only time counts. @param notAfter ms */
-const accepted = (notAfter: number) => ({
-  dnsName: dnsIdentity(web),
-  spiffeId: spiffeId(web),
-  workload: web,
-  fingerprint: '00',
-  notAfter,
-});
+const accepted = (notAfter: number) => peerIdentity(web, notAfter);
 
 function managerOf(
   options: Pick<CertificateManagerOptions, 'clock' | 'verify' | 'certifier'> &

@@ -1,48 +1,36 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { dnsIdentity, spiffeId } from '../../api/names.ts';
-import type { PeerIdentity, WorkloadNames } from '../../workload-identity/index.ts';
+import type { PeerIdentity } from '../../workload-identity/index.ts';
+import { peerIdentity } from '../../workload-identity/testing/peer-identity.ts';
+import { workload } from '../../workload-identity/testing/test-ca.ts';
 import { believedClient, clientName, isGateway, isOwnGateway } from './client-identity.ts';
 
-const OWN = names('web', 'shop', 'east');
+const OWN = workload('web', 'east');
 
-function names(serviceAccount: string, namespace: string, clusterId: string, trustDomain = 'cluster.local') {
-  return {
-    serviceAccount,
-    namespace,
-    clusterId,
-    trustDomain,
-    meshNamespace: 'isthmus',
-  } satisfies WorkloadNames;
-}
-
-function peer(of: WorkloadNames): PeerIdentity {
-  return {
-    dnsName: dnsIdentity(of),
-    spiffeId: spiffeId(of),
-    workload: of,
-    fingerprint: '00',
-    notAfter: 0,
-  };
-}
-
-const OWN_GATEWAY = peer(names('isthmus-gateway', 'isthmus', 'east'));
-const FOREIGN = spiffeId(names('client', 'shop', 'west'));
+const OWN_GATEWAY = peerIdentity(workload('isthmus-gateway', 'east', 'isthmus'));
+const FOREIGN = spiffeId(workload('client', 'west'));
 
 test('a client of the own cluster is shown by its DNS identity, one of another by its SPIFFE ID', () => {
-  assert.equal(clientName(peer(names('a', 'b', 'east')), OWN), dnsIdentity(names('a', 'b', 'east')));
-  assert.equal(clientName(peer(names('a', 'b', 'west')), OWN), spiffeId(names('a', 'b', 'west')));
+  assert.equal(
+    clientName(peerIdentity(workload('a', 'east', 'b')), OWN),
+    dnsIdentity(workload('a', 'east', 'b')),
+  );
+  assert.equal(
+    clientName(peerIdentity(workload('a', 'west', 'b')), OWN),
+    spiffeId(workload('a', 'west', 'b')),
+  );
   const dnsName = 'a.b.serviceaccount.identity.linkerd.cluster.local';
   assert.equal(clientName(linkerd(dnsName), OWN), dnsName);
 });
 
 function linkerd(dnsName: string): PeerIdentity {
-  return { ...peer(OWN), dnsName, spiffeId: undefined, workload: undefined };
+  return { ...peerIdentity(OWN), dnsName, spiffeId: undefined, workload: undefined };
 }
 
 for (const dnsName of [
   dnsIdentity(OWN),
-  dnsIdentity(names('admin', 'bank', 'east')),
+  dnsIdentity(workload('admin', 'east', 'bank')),
   'a.b\r\nl5d-client-id: evil',
   'a b',
   'a\0b',
@@ -58,22 +46,26 @@ test("the own cluster's gateway is believed about a workload of another cluster"
 });
 
 const CHEATS: [string, string | undefined, PeerIdentity][] = [
-  ['a sidecar that asserts a client', FOREIGN, peer(names('client', 'shop', 'east'))],
-  ["another cluster's gateway", FOREIGN, peer(names('isthmus-gateway', 'isthmus', 'west'))],
+  ['a sidecar that asserts a client', FOREIGN, peerIdentity(workload('client', 'east'))],
+  ["another cluster's gateway", FOREIGN, peerIdentity(workload('isthmus-gateway', 'west', 'isthmus'))],
   ['a gateway that asserts a workload of the own cluster', spiffeId(OWN), OWN_GATEWAY],
   [
     'a workload named like the gateway in another namespace',
     FOREIGN,
-    peer(names('isthmus-gateway', 'shop', 'east')),
+    peerIdentity(workload('isthmus-gateway', 'east')),
   ],
   [
     'a gateway of another trust domain',
     FOREIGN,
-    peer(names('isthmus-gateway', 'isthmus', 'east', 'evil.test')),
+    peerIdentity({ ...workload('isthmus-gateway', 'east', 'isthmus'), trustDomain: 'evil.test' }),
   ],
-  ['an id of another trust domain', spiffeId(names('a', 'b', 'west', 'evil.test')), OWN_GATEWAY],
+  [
+    'an id of another trust domain',
+    spiffeId({ ...workload('a', 'west', 'b'), trustDomain: 'evil.test' }),
+    OWN_GATEWAY,
+  ],
   ['what is no SPIFFE ID of a workload', 'spiffe://cluster.local/cluster/west', OWN_GATEWAY],
-  ['a DNS identity', dnsIdentity(names('a', 'b', 'west')), OWN_GATEWAY],
+  ['a DNS identity', dnsIdentity(workload('a', 'west', 'b')), OWN_GATEWAY],
   ['an id with a line break', `${FOREIGN}\r\nx: y`, OWN_GATEWAY],
   ['an id with a space', `${FOREIGN} x`, OWN_GATEWAY],
   ['two ids', `${FOREIGN}, ${FOREIGN}`, OWN_GATEWAY],
@@ -95,8 +87,8 @@ for (const [what, asserted, from] of CHEATS) {
 }
 
 test('gateways are known by cluster', () => {
-  const foreign = peer(names('isthmus-gateway', 'isthmus', 'west'));
+  const foreign = peerIdentity(workload('isthmus-gateway', 'west', 'isthmus'));
   assert.deepEqual([isOwnGateway(foreign, OWN), isGateway(foreign, OWN)], [false, true]);
   assert.deepEqual([isOwnGateway(OWN_GATEWAY, OWN), isGateway(OWN_GATEWAY, OWN)], [true, true]);
-  assert.equal(isGateway(peer(names('web', 'isthmus', 'east')), OWN), false);
+  assert.equal(isGateway(peerIdentity(workload('web', 'east', 'isthmus')), OWN), false);
 });

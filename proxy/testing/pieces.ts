@@ -1,3 +1,6 @@
+/** A byte that means nothing in any of our formats. */
+const OVERWRITTEN = 0xa5;
+
 /**
  * Bytes as a network may cut them: `bytes[from, to)` one behind the other, some of them empty.
  * @param splits where to cut, in any order; of a number beyond the end the remainder counts
@@ -17,6 +20,6 @@ export function feedPieces(bytes: Buffer, splits: readonly number[], take: (piec
     if (from === to) continue;
     const piece = Buffer.from(bytes.subarray(from, to));
     take(piece);
-    piece.fill(0);
+    piece.fill(OVERWRITTEN);
   }
 }

@@ -23,16 +23,5 @@ export function cuts(bytes: Buffer): number[][] {
   return [[], small, [place(hash)], [place(hash >>> 8), place(hash >>> 16)].sort((a, b) => a - b)];
 }
 
-/** Calls `take` for each piece, in a buffer of its own that is overwritten afterwards: nothing may refer to it later. */
-export function feed(bytes: Buffer, at: readonly number[], take: (piece: Buffer) => void): void {
-  let from = 0;
-  for (const to of [...at, bytes.length]) {
-    const piece = Buffer.from(bytes.subarray(from, to));
-    if (piece.length > 0) take(piece);
-    piece.fill(0xa5);
-    from = to;
-  }
-}
-
 export const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1');
 export const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/\s/g, ''), 'hex');

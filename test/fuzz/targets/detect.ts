@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Detector, type Protocol } from '../../../proxy/detect/detect.ts';
-import { cuts, feed, hex, latin1, type FuzzTarget } from '../target.ts';
+import { feedPieces } from '../../../proxy/testing/pieces.ts';
+import { cuts, hex, latin1, type FuzzTarget } from '../target.ts';
 
 /** Low, so that small inputs reach it. */
 const LIMIT = 2_048;
@@ -15,7 +16,7 @@ function run(bytes: Buffer, at: readonly number[]): Outcome {
   const detector = new Detector(LIMIT);
   let protocol: Protocol | undefined;
   let came = 0;
-  feed(bytes, at, (piece) => {
+  feedPieces(bytes, at, (piece) => {
     if (protocol !== undefined) return;
     protocol = detector.push(piece, 0, piece.length);
     came += piece.length;

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { Http1ServerConnection } from '../../../proxy/http1/server-connection.ts';
 import { FakeTransport } from '../../../proxy/testing/fake-transport.ts';
+import { feedPieces } from '../../../proxy/testing/pieces.ts';
 import { TimerWheel } from '../../../proxy/transport/timers.ts';
 import { isMessage, readResponse } from '../../testing/http1-reference.ts';
 import { assertOneRequest } from '../one-request.ts';
 import { Http1App, type Relayed } from '../relay.ts';
-import { cuts, feed, latin1, type FuzzTarget } from '../target.ts';
+import { cuts, latin1, type FuzzTarget } from '../target.ts';
 
 interface Outcome {
   readonly seen: readonly Relayed[];
@@ -23,7 +24,7 @@ function run(bytes: Buffer, at: readonly number[]): Outcome {
     route: () => app,
     onRefused: (cause) => refused.push(cause.code),
   });
-  feed(bytes, at, (piece) => connection.onData(piece, 0, piece.length));
+  feedPieces(bytes, at, (piece) => connection.onData(piece, 0, piece.length));
   connection.onClose();
   return { seen: app.seen, answers: transport.text(), refused };
 }

@@ -3,17 +3,13 @@ import type { Cause } from '../../../proxy/errors.ts';
 import { Http1ClientConnection } from '../../../proxy/http1/client-connection.ts';
 import { Http1ServerConnection } from '../../../proxy/http1/server-connection.ts';
 import { FakeTransport } from '../../../proxy/testing/fake-transport.ts';
+import { feedPieces } from '../../../proxy/testing/pieces.ts';
 import { TimerWheel } from '../../../proxy/transport/timers.ts';
 import { assertOneResponse } from '../one-response.ts';
+import { REQUESTS } from '../requests.ts';
 import { ResponseObserver } from '../response-observer.ts';
-import { cuts, feed, latin1, type FuzzTarget } from '../target.ts';
+import { cuts, latin1, type FuzzTarget } from '../target.ts';
 
-const REQUESTS = [
-  'GET / HTTP/1.1\r\nHost: shop\r\n\r\n',
-  'HEAD / HTTP/1.1\r\nHost: shop\r\n\r\n',
-  'GET / HTTP/1.1\r\nHost: shop\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
-  'POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 4\r\n\r\nab',
-].map(latin1);
 /** A first byte from here on: the app closes behind its answer. */
 const CLOSES = 128;
 
@@ -40,7 +36,7 @@ function run(bytes: Buffer, at: readonly number[]): Outcome {
   });
   const request = REQUESTS[choice % REQUESTS.length] ?? latin1('');
   server.onData(Buffer.from(request), 0, request.length);
-  feed(bytes.subarray(1), at, (piece) => {
+  feedPieces(bytes.subarray(1), at, (piece) => {
     if (!app.destroyed) upstream.onData(piece, 0, piece.length);
   });
   if (choice >= CLOSES && !app.destroyed) upstream.onEnd();

@@ -3,17 +3,13 @@ import { Http1ServerConnection } from '../../../proxy/http1/server-connection.ts
 import { Http2Connection } from '../../../proxy/http2/connection.ts';
 import { FakeTransport } from '../../../proxy/testing/fake-transport.ts';
 import { frame, SETTINGS, wordFrame } from '../../../proxy/testing/http2-frames.ts';
+import { feedPieces } from '../../../proxy/testing/pieces.ts';
 import { TimerWheel } from '../../../proxy/transport/timers.ts';
 import { assertOneResponse } from '../one-response.ts';
+import { REQUESTS } from '../requests.ts';
 import { ResponseObserver } from '../response-observer.ts';
-import { cuts, feed, hex, latin1, type FuzzTarget } from '../target.ts';
+import { cuts, hex, latin1, type FuzzTarget } from '../target.ts';
 
-const REQUESTS = [
-  'GET / HTTP/1.1\r\nHost: shop\r\n\r\n',
-  'HEAD / HTTP/1.1\r\nHost: shop\r\n\r\n',
-  'GET / HTTP/1.1\r\nHost: shop\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
-  'POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 4\r\n\r\nab',
-].map(latin1);
 /** A first byte from here on: the server closes at the end. */
 const CLOSES = 128;
 
@@ -37,7 +33,7 @@ function run(bytes: Buffer, at: readonly number[]): Outcome {
     from.onData(Buffer.from(request), 0, request.length);
     return client;
   });
-  feed(bytes.subarray(1), at, (piece) => connection.onData(piece, 0, piece.length));
+  feedPieces(bytes.subarray(1), at, (piece) => connection.onData(piece, 0, piece.length));
   if ((bytes[0] ?? 0) >= CLOSES) {
     connection.onEnd();
     connection.onClose();

@@ -3,11 +3,12 @@ import { Http2Connection } from '../../../proxy/http2/connection.ts';
 import { PREFACE } from '../../../proxy/http2/frames.ts';
 import { FakeTransport } from '../../../proxy/testing/fake-transport.ts';
 import { frame, REQUEST, requestFrame, SETTINGS, wordFrame } from '../../../proxy/testing/http2-frames.ts';
+import { feedPieces } from '../../../proxy/testing/pieces.ts';
 import { TimerWheel } from '../../../proxy/transport/timers.ts';
 import { readSaid, type Said } from '../../testing/http2-reference.ts';
 import { assertOneRequest } from '../one-request.ts';
 import { Http1App, OpaqueApp, type Relayed } from '../relay.ts';
-import { cuts, feed, hex, latin1, type FuzzTarget } from '../target.ts';
+import { cuts, hex, latin1, type FuzzTarget } from '../target.ts';
 
 interface Outcome {
   readonly seen: readonly Relayed[];
@@ -35,7 +36,7 @@ function run(bytes: Buffer, at: readonly number[]): Outcome {
   });
   const begin = (choice & SILENT) === 0 ? Buffer.concat([PREFACE, SETTINGS]) : PREFACE;
   connection.onData(begin, 0, begin.length);
-  feed(bytes.subarray(1), at, (piece) => connection.onData(piece, 0, piece.length));
+  feedPieces(bytes.subarray(1), at, (piece) => connection.onData(piece, 0, piece.length));
   connection.onClose();
   assert.deepEqual([connection.activeStreams, connection.bufferedBytes], [0, 0], 'something is left over');
   assert.equal(opaque.open, 0, 'a stream is left over');

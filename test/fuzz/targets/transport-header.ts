@@ -7,7 +7,8 @@ import {
   TransportHeaderStatus,
   type TransportHeader,
 } from '../../../proxy/detect/transport-header.ts';
-import { cuts, feed, hex, latin1, type FuzzTarget } from '../target.ts';
+import { feedPieces } from '../../../proxy/testing/pieces.ts';
+import { cuts, hex, latin1, type FuzzTarget } from '../target.ts';
 
 const PREFACE = 'transport.l5d.io/v1\r\n\r\n';
 const LENGTH_END = PREFACE.length + 4;
@@ -22,7 +23,7 @@ function run(bytes: Buffer, at: readonly number[]): Outcome {
   const reader = new TransportHeaderReader();
   let end: number = TransportHeaderStatus.more;
   let before = 0;
-  feed(bytes, at, (piece) => {
+  feedPieces(bytes, at, (piece) => {
     if (end !== TransportHeaderStatus.more) return;
     const found = reader.push(piece, 0, piece.length);
     end = found > 0 ? before + found : found;
