@@ -373,6 +373,29 @@ test('a port that the Service does not have leads nowhere; of a headless Service
   assert.deepEqual(brief(get('db-1.db.shop.svc.cluster.local:7000').take()), ['+10.1.0.3:7000']);
 });
 
+test('of a dual-stack Service a pod that has no address of the first family is told by the other', () => {
+  const { state, get } = setUp();
+  state.setService('shop/web', service('web', undefined, { spec: { ipFamilies: ['IPv6', 'IPv4'] } }));
+  const both = slice('web', [{ ip: 'fd00::1', pod: 'a' }], { name: '6', addressType: 'IPv6' });
+  state.setSlice('shop/6', both);
+  state.setSlice(
+    'shop/4',
+    slice('web', [{ ip: '10.1.0.1', pod: 'a' }, { ip: '10.1.0.2', pod: 'b' }, { ip: '10.1.0.3' }], {
+      name: '4',
+    }),
+  );
+  assert.deepEqual(brief(get('web:80').take()), ['+fd00:0:0:0:0:0:0:1:8080', '+10.1.0.2:8080']);
+});
+
+test('a family without endpoints does not hide the other: a gateway that has addresses of IPv6 alone', () => {
+  const { state, get } = setUp();
+  const labels = { [label.mirroredService]: 'true', [label.mirrorCluster]: 'west' };
+  state.setService('shop/web-west', service('web-west', undefined, { labels }));
+  state.setSlice('shop/4', mirrorSlice('web-west', 'web', []));
+  state.setSlice('shop/6', { ...mirrorSlice('web-west', 'web', ['fd00::9']), addressType: 'IPv6' });
+  assert.deepEqual(brief(get('web-west:80').take()), ['+fd00:0:0:0:0:0:0:9:4143']);
+});
+
 test('of a dual-stack Service the first family is told', () => {
   const { state, get } = setUp();
   state.setService('shop/web', service('web', undefined, { spec: { ipFamilies: ['IPv6', 'IPv4'] } }));

@@ -1,22 +1,17 @@
-import type { EndpointSlice, Service, SliceEndpoint } from '../api/kubernetes-types.ts';
+import type { Service } from '../api/kubernetes-types.ts';
 import { annotation, label } from '../api/names.ts';
 import type { ClusterReader } from './cluster-state.ts';
-import { type Endpoint, gatewayEndpoint, gatewayOf, plainEndpoint, podEndpoint } from './endpoint.ts';
-import { type EndpointPlace, placeOf, samePlace } from './endpoint-place.ts';
-import { canonicalIp } from './ip-address.ts';
-import { isOpaquePodPort, isOpaqueServicePort } from './opaque-ports.ts';
-import { declaredProtocol, servicePort } from './service-port.ts';
+import { plainEndpoint, podEndpoint } from './endpoint.ts';
+import { samePlace } from './endpoint-place.ts';
+import { isOpaquePodPort } from './opaque-ports.ts';
+import { isMirror, type Placed, serviceEndpoints } from './service-endpoints.ts';
 import type { DestinationSettings } from './settings.ts';
 import type { AddressTarget, ServiceTarget } from './target.ts';
 
 /** One endpoint of a target. */
-export interface PlacedEndpoint {
-  /** What clients are told of it. */
-  readonly endpoint: Endpoint;
-  /** A text that differs whenever what they are told does. */
+export interface PlacedEndpoint extends Placed {
+  /** A text that differs whenever what clients are told does. */
   readonly fingerprint: string;
-  /** What decides which of them are told. */
-  readonly place: EndpointPlace;
 }
 
 /** Where a target leads now. Immutable. */
@@ -121,10 +116,6 @@ function isNodeLocal(service: Service): boolean {
   return internalTrafficPolicy === 'Local' && clusterIP !== 'None' && !isMirror(service);
 }
 
-function isMirror(service: Service): boolean {
-  return service.metadata?.labels?.[label.mirroredService] === 'true';
-}
-
 function serviceLabels(service: Service): Record<string, string> {
   const { name = '', namespace = '', labels = {}, annotations } = service.metadata ?? {};
   const cluster = labels[label.mirrorCluster];
@@ -138,113 +129,6 @@ function serviceLabels(service: Service): Record<string, string> {
     target_service: targetService,
     target_service_namespace: targetNamespace,
   };
-}
-
-/** An endpoint before it is known whether another slice has it, too. */
-type Placed = Pick<PlacedEndpoint, 'endpoint' | 'place'>;
-
-interface ServiceContext {
-  target: ServiceTarget;
-  cluster: ClusterReader;
-  settings: DestinationSettings;
-  mirror: boolean;
-  /** The Service's port, its own annotation or its namespace's says so, whatever the pods say. */
-  opaque: boolean;
-  /** Of pods that name none: the mesh's, unless the Service's port is said to be HTTP. */
-  opaquePodPorts: readonly number[];
-}
-
-function serviceEndpoints(
-  target: ServiceTarget,
-  service: Service,
-  cluster: ClusterReader,
-  settings: DestinationSettings,
-): Placed[] {
-  const { namespace, name, port } = target;
-  const slices = primaryFamily(cluster.slices(namespace, name), service);
-  const context: ServiceContext = {
-    target,
-    cluster,
-    settings,
-    mirror: isMirror(service),
-    opaque: isOpaqueServicePort(service, cluster.namespace(namespace), port, settings.opaquePorts),
-    opaquePodPorts: declaredProtocol(service, port) === 'http' ? [] : settings.opaquePorts,
-  };
-  return slices.flatMap((slice) => {
-    const targetPort = slicePort(slice, service, port);
-    if (targetPort === undefined) return [];
-    return (slice.endpoints ?? [])
-      .filter(({ hostname }) => target.hostname === undefined || hostname === target.hostname)
-      .flatMap((entry) => sliceEndpoints(slice, entry, targetPort, context));
-  });
-}
-
-/** A dual-stack Service has each pod twice; one family is enough, and the Service's first is the one it prefers. */
-function primaryFamily(slices: readonly EndpointSlice[], service: Service): EndpointSlice[] {
-  const preferred = service.spec?.ipFamilies?.[0] ?? 'IPv4';
-  const other = preferred === 'IPv4' ? 'IPv6' : 'IPv4';
-  const of = (family: string): EndpointSlice[] => slices.filter(({ addressType }) => addressType === family);
-  const chosen = of(preferred);
-  return chosen.length > 0 ? chosen : of(other);
-}
-
-/** The port to dial: the slice says it by the name of the Service's port. A headless Service can be asked for any port, as its DNS name can. */
-function slicePort(slice: EndpointSlice, service: Service, port: number): number | undefined {
-  const named = servicePort(service, port);
-  if (named === undefined) return service.spec?.clusterIP === 'None' ? port : undefined;
-  const name = named.name ?? '';
-  return slice.ports?.find((entry) => (entry.name ?? '') === name)?.port;
-}
-
-function sliceEndpoints(
-  slice: EndpointSlice,
-  entry: SliceEndpoint,
-  port: number,
-  context: ServiceContext,
-): Placed[] {
-  const placed = placeOf(entry);
-  if (placed === undefined) return [];
-  // Another cluster's zones and nodes are its own.
-  const place = context.mirror ? {} : placed;
-  return entry.addresses
-    .map((address) => sliceEndpoint(slice, entry, address, port, context))
-    .filter((endpoint) => endpoint !== undefined)
-    .map((endpoint) => ({ endpoint, place }));
-}
-
-function sliceEndpoint(
-  slice: EndpointSlice,
-  entry: SliceEndpoint,
-  address: string,
-  port: number,
-  context: ServiceContext,
-): Endpoint | undefined {
-  const ip = canonicalIp(address);
-  if (ip === undefined) return undefined;
-  const { cluster, settings, target } = context;
-  if (context.mirror) {
-    const gateway = gatewayOf(slice.metadata?.annotations);
-    // Without the gateway's identity nothing could tell it from an impostor.
-    if (gateway === undefined) return undefined;
-    const { fqName, identity } = gateway;
-    return gatewayEndpoint({
-      ip,
-      port,
-      identity,
-      authority: `${fqName}:${target.port}`,
-      opaque: context.opaque,
-    });
-  }
-  const pod = slicePod(slice, entry, cluster);
-  if (pod === undefined) return plainEndpoint({ ip, port, opaque: context.opaque });
-  const namespace = cluster.namespace(pod.namespace);
-  const opaque = context.opaque || isOpaquePodPort(pod, namespace, port, context.opaquePodPorts, cluster);
-  return podEndpoint(pod, { ip, port, opaque, zone: entry.zone }, settings);
-}
-
-function slicePod(slice: EndpointSlice, entry: SliceEndpoint, cluster: ClusterReader) {
-  const { kind, name, namespace = slice.metadata?.namespace ?? '' } = entry.targetRef ?? {};
-  return kind === 'Pod' && name !== undefined ? cluster.pod(namespace, name) : undefined;
 }
 
 /** An address that two slices name at once (while it moves between them) counts once, as ready where one of them says so. */
