@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 
+import { endpointState } from '../api/endpoint-conditions.ts';
 import type { SliceEndpoint } from '../api/kubernetes-types.ts';
 
 /** What decides which clients are told of an endpoint, and is told to none of them. Absent: nobody has said. */
@@ -15,10 +16,10 @@ export interface EndpointPlace {
 }
 
 /** Where an endpoint of a slice is; undefined where nobody should be sent to it. */
-export function placeOf({ conditions, zone, nodeName, hints }: SliceEndpoint): EndpointPlace | undefined {
-  // Absent means ready (KEP-752).
-  const ready = conditions?.ready !== false;
-  if (!ready && !(conditions.serving === true && conditions.terminating === true)) return undefined;
+export function placeOf(entry: SliceEndpoint): EndpointPlace | undefined {
+  const { zone, nodeName, hints } = entry;
+  const state = endpointState(entry);
+  if (state === undefined) return undefined;
   const forZones = namesOf(hints?.forZones);
   const forNodes = namesOf(hints?.forNodes);
   return {
@@ -26,7 +27,7 @@ export function placeOf({ conditions, zone, nodeName, hints }: SliceEndpoint): E
     ...(nodeName === undefined ? {} : { node: nodeName }),
     ...(forZones.length === 0 ? {} : { forZones }),
     ...(forNodes.length === 0 ? {} : { forNodes }),
-    ...(ready ? {} : { leaving: true }),
+    ...(state === 'ready' ? {} : { leaving: true }),
   };
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import type { EndpointSlice, Service } from '../api/kubernetes-types.ts';
+import type { EndpointSlice, Service, SliceEndpoint } from '../api/kubernetes-types.ts';
 import { CLUSTER_ID_PROPERTY } from '../api/names.ts';
 import { createClient } from '../kubernetes/client.ts';
 import { silentLog } from '../kubernetes/log.ts';
@@ -143,10 +143,14 @@ function exportService(name: string, over: Exported = {}): Service {
 }
 
 function remoteEndpoints(service: string, ready: boolean | undefined, namespace = ns1): void {
+  remoteEndpoint(service, namespace, ready === undefined ? undefined : { ready });
+}
+
+function remoteEndpoint(service: string, namespace: string, conditions: SliceEndpoint['conditions']): void {
   remote.put(endpointSlices, {
     metadata: { name: `${service}-abc`, namespace, labels: { 'kubernetes.io/service-name': service } },
     addressType: 'IPv4',
-    endpoints: [{ addresses: ['10.1.1.1'], ...(ready === undefined ? {} : { conditions: { ready } }) }],
+    endpoints: [{ addresses: ['10.1.1.1'], ...(conditions === undefined ? {} : { conditions }) }],
   });
 }
 
@@ -203,13 +207,24 @@ test('an exported service gets its mirror and a slice that leads to the gateway'
 
 test('labels and annotations follow the copy rules', async () => {
   exportService('svc', {
-    labels: { keep: '1', evil: '2', 'evil.linkerd/a': '3', 'mirror.linkerd.io/other': '4' },
+    labels: {
+      keep: '1',
+      evil: '2',
+      'evil.linkerd/a': '3',
+      'mirror.linkerd.io/other': '4',
+      'app.kubernetes.io/instance': 'shop',
+      'argocd.argoproj.io/instance': 'shop',
+      'kustomize.toolkit.fluxcd.io/name': 'shop',
+      'service.kubernetes.io/service-proxy-name': 'own',
+    },
     annotations: {
       keep: '1',
       evil: '2',
       'evil.linkerd/a': '3',
       'service.kubernetes.io/topology-mode': 'auto',
       'service.kubernetes.io/topology-aware-hints': 'auto',
+      'argocd.argoproj.io/tracking-id': 'shop:/Service:shop/svc',
+      'meta.helm.sh/release-name': 'shop',
       'config.linkerd.io/opaque-ports': '555',
     },
   });
@@ -224,9 +239,10 @@ test('labels and annotations follow the copy rules', async () => {
   assert.equal(labels?.['mirror.linkerd.io/other'], undefined);
   assert.equal(annotations?.['keep'], '1');
   assert.equal(annotations?.['config.linkerd.io/opaque-ports'], '555');
-  for (const gone of ['evil', 'evil.linkerd/a', 'service.kubernetes.io/topology-mode']) {
-    assert.equal(annotations?.[gone], undefined);
-  }
+  assert.deepEqual(
+    Object.keys(annotations ?? {}).filter((k) => !k.startsWith('mirror.linkerd.io/')),
+    ['keep', 'config.linkerd.io/opaque-ports'],
+  );
 });
 
 for (const [name, selector] of [
@@ -282,6 +298,16 @@ test('without a ready endpoint in the target the slice is empty, for this servic
   remoteEndpoints('svc', true);
   await local.until(() => endpointsOf(sliceOf('svc'))?.length === 1);
   remote.remove(endpointSlices, ns1, 'svc-abc');
+  await local.until(() => endpointsOf(sliceOf('svc'))?.length === 0);
+});
+
+test('an endpoint that is being ended and still answers is one: the gateway sends to it while there is no other', async () => {
+  exportService('svc');
+  remoteEndpoint('svc', ns1, { ready: false, serving: true, terminating: true });
+  start();
+  await reported(isSynced);
+  assert.deepEqual(endpointsOf(sliceOf('svc')), [['198.18.0.127', true]]);
+  remoteEndpoint('svc', ns1, { ready: false, serving: false, terminating: true });
   await local.until(() => endpointsOf(sliceOf('svc'))?.length === 0);
 });
 

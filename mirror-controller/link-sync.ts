@@ -1,3 +1,4 @@
+import { endpointState } from '../api/endpoint-conditions.ts';
 import type { EndpointSlice, KubernetesObject, Namespace, Service } from '../api/kubernetes-types.ts';
 import {
   annotation,
@@ -161,8 +162,7 @@ export class LinkSync {
       remote: {
         trusted: () => this.#trusted(),
         service: (key) => this.#remoteServices?.get(key),
-        hasReadyEndpoints: (key) =>
-          (this.#remoteSlices?.byIndex(BY_SERVICE, key) ?? []).some(hasReadyEndpoint),
+        hasEndpoints: (key) => (this.#remoteSlices?.byIndex(BY_SERVICE, key) ?? []).some(hasEndpoint),
       },
       local: {
         mirror: (namespace, name) => this.#localServices.get(keyOf(namespace, name)),
@@ -350,7 +350,7 @@ function sliceService({ metadata }: EndpointSlice): string[] {
   return service === undefined ? [] : [keyOf(metadata?.namespace, service)];
 }
 
-/** Of a target's slices only whether anything is ready matters; a large service has hundreds of endpoints in each. */
+/** Of a target's slices only whether there is anything to send to matters; a large service has hundreds of endpoints in each. */
 function slimSlice(slice: EndpointSlice): EndpointSlice {
   const service = slice.metadata?.labels?.[label.sliceServiceName];
   return {
@@ -359,13 +359,13 @@ function slimSlice(slice: EndpointSlice): EndpointSlice {
       ...(service === undefined ? {} : { labels: { [label.sliceServiceName]: service } }),
     },
     addressType: slice.addressType,
-    endpoints: hasReadyEndpoint(slice) ? [{ addresses: [], conditions: { ready: true } }] : [],
+    endpoints: hasEndpoint(slice) ? [{ addresses: [], conditions: { ready: true } }] : [],
   };
 }
 
-/** Absent means ready (the API's own rule). */
-function hasReadyEndpoint(slice: EndpointSlice): boolean {
-  return (slice.endpoints ?? []).some((e) => e.conditions?.ready !== false);
+/** Endpoints that are being ended and still answer count: the gateway sends to them while there is no ready one. */
+function hasEndpoint(slice: EndpointSlice): boolean {
+  return (slice.endpoints ?? []).some((entry) => endpointState(entry) !== undefined);
 }
 
 function slimNamespace({ metadata, status }: Namespace): Namespace {

@@ -72,12 +72,12 @@ export function desiredService(remote: Service, settings: LinkSettings): Service
       name: mirrorServiceName(name, settings.target),
       namespace,
       labels: {
-        ...copied(labels, settings.excludedLabels, isMirrorLabel),
+        ...copied(labels, [...NEVER_COPIED, ...settings.excludedLabels]),
         ...OWN_LABELS,
         [label.mirrorCluster]: settings.target,
       },
       annotations: {
-        ...copied(annotations, settings.excludedAnnotations, (key) => LOCAL_ANNOTATIONS.has(key)),
+        ...copied(annotations, [...NEVER_COPIED, ...settings.excludedAnnotations]),
         ...opaquePorts(annotations),
         [annotation.remoteFqName]: remoteFqName(name, namespace, settings),
         [annotation.remoteResourceVersion]: resourceVersion,
@@ -87,7 +87,7 @@ export function desiredService(remote: Service, settings: LinkSettings): Service
   };
 }
 
-/** The EndpointSlices that a mirror should have: one for each address family in use. `hasEndpoints`: some endpoint of the remote service is ready. */
+/** The EndpointSlices that a mirror should have: one for each address family in use. `hasEndpoints`: the remote service has an endpoint that answers. */
 export function desiredSlices(
   mirror: Service,
   settings: LinkSettings,
@@ -152,30 +152,32 @@ export function remoteFqName(name: string, namespace: string, settings: LinkSett
   return `${name}.${namespace}.svc.${settings.targetDomain}`;
 }
 
-/** About how traffic is spread inside the target; means nothing here. */
-const LOCAL_ANNOTATIONS: ReadonlySet<string> = new Set([
-  'service.kubernetes.io/topology-aware-hints',
-  'service.kubernetes.io/topology-mode',
-]);
+/**
+ * Labels and annotations that are no other cluster's affair: how the target's own nodes serve the Service; and by which mark a tool there knows what it has deployed, as the same tool here would
+ * delete the mirror as one of its own that it has no manifest for, and the controller make it again, without end.
+ */
+const NEVER_COPIED: readonly string[] = [
+  'mirror.linkerd.io/*',
+  'service.kubernetes.io/*',
+  'app.kubernetes.io/instance',
+  'argocd.argoproj.io/*',
+  'kustomize.toolkit.fluxcd.io/*',
+  'helm.toolkit.fluxcd.io/*',
+  'meta.helm.sh/*',
+];
 
-function isMirrorLabel(key: string): boolean {
-  return key.startsWith('mirror.linkerd.io');
-}
-
-function copied(
-  all: Record<string, string>,
-  excluded: readonly string[],
-  never: (key: string) => boolean,
-): Record<string, string> {
+/** @param excluded keys, or all below `prefix/*` */
+function copied(all: Record<string, string>, excluded: readonly string[]): Record<string, string> {
   const isExcluded = (key: string): boolean =>
     excluded.some((e) => (e.endsWith('/*') ? key.startsWith(e.slice(0, -1)) : key === e));
-  return Object.fromEntries(Object.entries(all).filter(([key]) => !never(key) && !isExcluded(key)));
+  return Object.fromEntries(Object.entries(all).filter(([key]) => !isExcluded(key)));
 }
 
 /** Always copied: without them a proxy would wait for a server that speaks first. */
 function opaquePorts(annotations: Record<string, string>): Record<string, string> {
-  const value = annotations[annotation.opaquePorts];
-  return value === undefined ? {} : { [annotation.opaquePorts]: value };
+  const isOne = (key: string): boolean =>
+    key === annotation.opaquePorts || key === annotation.isthmusOpaquePorts;
+  return Object.fromEntries(Object.entries(annotations).filter(([key]) => isOne(key)));
 }
 
 function copiedPort(port: ServicePort): ServicePort {

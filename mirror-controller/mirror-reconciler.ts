@@ -25,7 +25,7 @@ export interface RemoteView {
   trusted(): boolean;
   /** An exported service. */
   service(key: string): Service | undefined;
-  hasReadyEndpoints(key: string): boolean;
+  hasEndpoints(key: string): boolean;
 }
 
 /** What is known of this cluster's own objects. */
@@ -99,7 +99,7 @@ export class MirrorReconciler {
       const message = `the Service "${name}" exists here already and is not a mirror of this link; rename or delete it`;
       return { reason: 'NameConflict', message };
     }
-    await this.#ensureSlices(mirror, this.#options.remote.hasReadyEndpoints(key));
+    await this.#ensureSlices(mirror, this.#options.remote.hasEndpoints(key));
     return undefined;
   }
 
