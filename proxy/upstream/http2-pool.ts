@@ -37,7 +37,8 @@ interface Member {
   readonly timer: Timer;
   readonly bornAt: number;
   readonly maxAgeMs: number;
-  idleSince: number;
+  /** The wheel's tick at which it was last seen to be of use. */
+  usedAt: number;
 }
 
 /** The shared HTTP/2 connections to one peer proxy under one expected identity, or to one server. */
@@ -67,6 +68,7 @@ export class Http2Pool implements Upstream {
   take(x: Exchange): RequestSink | undefined {
     const best = this.#leastLoaded();
     if (best === undefined) return undefined;
+    best.usedAt = this.#options.timers.ticks;
     if (best.connection.activeStreams >= STREAMS_BEFORE_NEXT) this.#grow();
     return best.connection.open(x) ? best.connection : undefined;
   }
@@ -185,7 +187,7 @@ export class Http2Pool implements Upstream {
     const member: Member = {
       connection,
       bornAt: timers.now(),
-      idleSince: timers.now(),
+      usedAt: timers.ticks,
       maxAgeMs: MAX_AGE_MS * (1 - random() / 5),
       timer: new Timer(() => this.#look(member)),
     };
@@ -197,15 +199,15 @@ export class Http2Pool implements Upstream {
   /** Old or unused for long: let go. */
   #look(member: Member): void {
     const { timers } = this.#options;
-    const now = timers.now();
     const { connection } = member;
-    if (connection.activeStreams > 0) member.idleSince = now;
-    if (now - member.bornAt >= member.maxAgeMs || now - member.idleSince >= IDLE_MS) {
+    if (connection.activeStreams > 0) member.usedAt = timers.ticks;
+    const idleMs = timers.msOf(timers.ticks - member.usedAt);
+    if (timers.now() - member.bornAt >= member.maxAgeMs || idleMs >= IDLE_MS) {
       this.#remove(member);
       connection.drain();
       return;
     }
-    timers.arm(member.timer, IDLE_MS);
+    timers.arm(member.timer, IDLE_MS - idleMs);
   }
 
   #remove(member: Member): void {
