@@ -10,6 +10,7 @@ import {
   type WeightedAddr,
   WeightedAddrSchema,
 } from '../api/proto/gen/linkerd/destination_pb.js';
+import type { ServicePort } from '../api/kubernetes-types.ts';
 import type { TcpAddress } from '../api/proto/gen/linkerd/net_pb.js';
 import { annotation } from '../api/names.ts';
 import { createDestinationService } from './destination-service.ts';
@@ -45,21 +46,67 @@ function key(addr: TcpAddress | undefined): string {
   return `${ipText(addr?.ip)}:${addr?.port}`;
 }
 
+/** From a node whose zone changes, too. */
+const ASKED = { path: 'web.shop.svc:80', contextToken: '{"ns":"shop","nodeName":"n1"}' };
+
 type Change = (state: ReturnType<typeof testDeps>['views']['state']) => void;
 
 const index = fc.integer({ min: 1, max: 5 });
 
+/** Undefined: it is deleted. */
+const web = fc.option(
+  fc.record({
+    ports: fc.constantFrom<ServicePort[][]>(
+      [{ name: 'http', port: 80 }],
+      [{ name: 'web', port: 80 }],
+      [{ name: 'http', port: 80, appProtocol: 'linkerd.io/opaque' }],
+      [{ name: 'http', port: 81 }],
+    ),
+    spec: fc.record({
+      internalTrafficPolicy: fc.constantFrom('Cluster', 'Local'),
+      ipFamilies: fc.constantFrom<string[][]>(['IPv4'], ['IPv6', 'IPv4']),
+    }),
+  }),
+  { nil: undefined },
+);
+
+const zone = fc.constantFrom('a', 'b');
+
+const place = fc.record(
+  {
+    leaving: fc.boolean(),
+    node: fc.constantFrom('n1', 'n2'),
+    zone,
+    forZones: fc.uniqueArray(zone),
+    forNodes: fc.constant(['n1']),
+  },
+  { requiredKeys: [] },
+);
+
 const change: fc.Arbitrary<Change> = fc.oneof(
-  fc.boolean().map(
-    (there): Change =>
+  web.map(
+    (made): Change =>
       (state) =>
-        state.setService('shop/web', there ? service('web') : undefined),
+        state.setService('shop/web', made && service('web', made.ports, { spec: made.spec })),
+  ),
+  fc.option(zone, { nil: undefined }).map(
+    (name): Change =>
+      (state) =>
+        state.setZone('n1', name),
   ),
   fc
-    .tuple(fc.constantFrom('a', 'b'), fc.uniqueArray(index), fc.boolean())
-    .map(([name, ends, ready]): Change => (state) => {
-      const endpoints = ends.map((n) => ({ ip: `10.1.0.${n}`, pod: `p${n}`, ready }));
-      state.setSlice(`shop/${name}`, slice('web', endpoints, { name }));
+    .tuple(
+      fc.constantFrom('a', 'b'),
+      fc.uniqueArray(fc.tuple(index, place), { selector: ([n]) => n }),
+      fc.record({
+        portName: fc.constantFrom('http', 'http', 'web'),
+        addressType: fc.constantFrom('IPv4', 'IPv4', 'IPv6'),
+      }),
+    )
+    .map(([name, ends, more]): Change => (state) => {
+      const net = more.addressType === 'IPv4' ? '10.1.0.' : 'fd00::';
+      const endpoints = ends.map(([n, where]) => ({ ip: `${net}${n}`, pod: `p${n}`, ...where }));
+      state.setSlice(`shop/${name}`, slice('web', endpoints, { name, ...more }));
     }),
   fc.constantFrom('a', 'b').map(
     (name): Change =>
@@ -98,7 +145,7 @@ test('whatever changes and whenever the client reads, the sum of the differences
       const deps = testDeps();
       deps.views.state.setService('shop/web', service('web'));
       const destination = createDestinationService(deps, settings);
-      const request = create(GetDestinationSchema, { path: 'web.shop.svc:80' });
+      const request = create(GetDestinationSchema, ASKED);
       const open = (): TestStream<Update> => {
         const stream = new TestStream<Update>();
         destination.get(request, stream);
@@ -132,7 +179,7 @@ test('the picture that a computation keeps is the one that a new computation has
       const deps = testDeps();
       deps.views.state.setService('shop/web', service('web'));
       const destination = createDestinationService(deps, settings);
-      const request = create(GetDestinationSchema, { path: 'web.shop.svc:80' });
+      const request = create(GetDestinationSchema, ASKED);
       const kept = new TestStream<Update>();
       destination.get(request, kept);
       const picture = new Picture();
