@@ -35,6 +35,8 @@ export interface BalanceOptions {
   /** The route of a request that came before it was known: the request may be handed over to another backend. */
   late: (attempt: Attempt) => void;
   release: (reach: Reach) => void;
+  /** What the control plane says of an endpoint has changed. */
+  relabelled: (endpoint: Endpoint) => void;
   /** Requests by endpoint, endpoints, retries, ejections. The cells of the latter two are asked for when there are any, as most targets have none. */
   metrics: Pick<TargetMetrics, 'reach' | 'endpoints' | 'queued' | 'queue' | 'retries' | 'ejections'>;
   /** ms that requests wait for an endpoint before all of them fail, where no policy says. */
@@ -83,7 +85,10 @@ export class Balance extends Dispatch {
       now,
       random,
       open: options.reach,
-      relabel: (reach, one) => ({ ...reach, endpoint: one, cells: metrics.reach(one) }),
+      relabel: (reach, one) => {
+        options.relabelled(one);
+        return { ...reach, endpoint: one, cells: metrics.reach(one) };
+      },
       close: options.release,
       onPicker: (picker) => {
         const ready = picker.candidates.length;

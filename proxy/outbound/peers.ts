@@ -11,6 +11,7 @@ import { ResponseDispatcher } from '../upstream/response-dispatcher.ts';
 import { MeshPeer, type PeerTarget } from '../upstream/mesh-peer.ts';
 import { ServerConnections } from '../upstream/server-connections.ts';
 import type { Upstream } from '../upstream/upstream.ts';
+import { connectionLabels } from './destination-labels.ts';
 
 export interface PeersOptions {
   identity: WorkloadIdentity;
@@ -30,7 +31,41 @@ export interface PeersOptions {
 
 interface Shared {
   readonly upstream: MeshPeer | ServerConnections;
+  readonly counting: Counting;
   users: number;
+}
+
+/** Counts connections to an endpoint; its series begin with the first. */
+class Counting {
+  readonly #tcp: TcpMetrics;
+  readonly #tracker: ConnectionTracker;
+  /** As a target has named it last: what the control plane says of it may change. */
+  #endpoint: Endpoint;
+  #cells: TcpCells | undefined = undefined;
+
+  constructor(tcp: TcpMetrics, tracker: ConnectionTracker, endpoint: Endpoint) {
+    this.#tcp = tcp;
+    this.#tracker = tracker;
+    this.#endpoint = endpoint;
+  }
+
+  /** Labels of connections from here on. */
+  tell(endpoint: Endpoint): void {
+    if (endpoint.labels !== this.#endpoint.labels) this.#cells = undefined;
+    this.#endpoint = endpoint;
+  }
+
+  connected(transport: Transport): void {
+    const { address, dialPort } = this.#endpoint;
+    this.#cells ??= this.#tcp.cells({
+      direction: 'outbound',
+      peer: 'dst',
+      ...targetLabels(address, dialPort),
+      ...tlsLabels(this.#endpoint),
+      ...connectionLabels(this.#endpoint),
+    });
+    this.#tracker.track(transport, this.#cells);
+  }
 }
 
 /**
@@ -59,16 +94,23 @@ export class Peers {
     let shared = this.#shared.get(key);
     if (shared === undefined) {
       const onUnused = (): void => this.#forget(key);
+      const { tcp, tracker } = this.#options;
+      const counting = new Counting(tcp, tracker, endpoint);
       const upstream =
         endpoint.identity === undefined
-          ? this.#plain(endpoint, onUnused)
-          : this.#peer(endpoint, endpoint.identity, onUnused);
-      shared = { upstream, users: 0 };
+          ? this.#plain(endpoint, counting, onUnused)
+          : this.#peer(endpoint, endpoint.identity, counting, onUnused);
+      shared = { upstream, counting, users: 0 };
       this.#shared.set(key, shared);
-    }
+    } else shared.counting.tell(endpoint);
     shared.users++;
     const { upstream } = shared;
     return upstream instanceof MeshPeer ? upstream.way(targetOf(endpoint)) : upstream;
+  }
+
+  /** What the control plane says of an endpoint has changed: connections from here on are counted by it. */
+  relabelled(endpoint: Endpoint): void {
+    this.#shared.get(keyOf(endpoint))?.counting.tell(endpoint);
   }
 
   release(endpoint: Endpoint): void {
@@ -88,7 +130,7 @@ export class Peers {
     if (shared !== undefined && shared.users === 0 && shared.upstream.unused) this.#shared.delete(key);
   }
 
-  #peer(endpoint: Endpoint, expected: EndpointIdentity, onUnused: () => void): MeshPeer {
+  #peer(endpoint: Endpoint, expected: EndpointIdentity, counting: Counting, onUnused: () => void): MeshPeer {
     const { timers, random, connectMs, identity, wrap, localAddress, alpn, log } = this.#options;
     const dial = peerDialer(
       {
@@ -98,7 +140,7 @@ export class Peers {
         alpn,
         timeoutMs: connectMs,
         log,
-        onConnected: this.#counting(endpoint),
+        onConnected: (transport) => counting.connected(transport),
       },
       endpoint.address,
       endpoint.dialPort,
@@ -108,7 +150,7 @@ export class Peers {
     return new MeshPeer({ dial, dialPort, timers, random, responses: this.#responses, onUnused });
   }
 
-  #plain(endpoint: Endpoint, onUnused: () => void): ServerConnections {
+  #plain(endpoint: Endpoint, counting: Counting, onUnused: () => void): ServerConnections {
     const { timers, random, connectMs, wrap, localAddress } = this.#options;
     const connect = plainDialer({
       host: endpoint.address,
@@ -116,7 +158,7 @@ export class Peers {
       localAddress,
       timeoutMs: connectMs,
       wrap,
-      onConnected: this.#counting(endpoint),
+      onConnected: (transport) => counting.connected(transport),
     });
     return new ServerConnections({
       connect,
@@ -127,21 +169,6 @@ export class Peers {
       random,
       onUnused,
     });
-  }
-
-  /** Counts connections to an endpoint; its series begin with the first. */
-  #counting(endpoint: Endpoint): (transport: Transport) => void {
-    const { tcp, tracker } = this.#options;
-    let cells: TcpCells | undefined;
-    return (transport) => {
-      cells ??= tcp.cells({
-        direction: 'outbound',
-        peer: 'dst',
-        ...targetLabels(endpoint.address, endpoint.dialPort),
-        ...tlsLabels(endpoint),
-      });
-      tracker.track(transport, cells);
-    };
   }
 }
 

@@ -4,6 +4,7 @@ import type { HttpCells, HttpMetrics } from '../telemetry/http-metrics.ts';
 import type { Counter, Family, Gauge } from '../telemetry/registry.ts';
 import type { RetryCells, RouteCells, RouteMetrics } from '../telemetry/route-metrics.ts';
 import { targetLabels } from '../telemetry/target-labels.ts';
+import { destinationLabels } from './destination-labels.ts';
 import { tlsLabels } from './peers.ts';
 
 export interface TargetMetricsOptions {
@@ -133,11 +134,4 @@ function parentLabels(authority: string): Record<string, string> {
     parent_name: name,
     parent_port: port,
   };
-}
-
-/** Linkerd's `dst_…` labels. */
-function destinationLabels(one: Endpoint): Record<string, string> {
-  const labels: Record<string, string> = {};
-  for (const [name, value] of Object.entries(one.labels)) labels[`dst_${name}`] = value;
-  return labels;
 }

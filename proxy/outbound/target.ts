@@ -25,7 +25,7 @@ import { TargetMetrics, type TargetMetricsOptions } from './target-metrics.ts';
 export interface TargetOptions extends TargetMetricsOptions {
   discovery: DiscoveryOptions;
   policy: OutboundPolicyOptions;
-  peers: Pick<Peers, 'acquire' | 'release'>;
+  peers: Pick<Peers, 'acquire' | 'release' | 'relabelled'>;
   timers: TimerWheel;
   /** Fine enough for tens of ms. */
   deadlines: TimerWheel;
@@ -94,6 +94,7 @@ export class Target {
       reach: (one) => this.#reach(one, this.#metrics),
       late: (attempt) => this.#late(attempt),
       release: ({ endpoint: one }) => options.peers.release(one),
+      relabelled: (one) => options.peers.relabelled(one),
     });
     this.#discovery = new Discovery(authority, options.discovery, (found) => this.#onFound(found));
     this.#policy = new OutboundPolicyWatch(
@@ -241,6 +242,7 @@ export class Target {
       ...this.#options,
       reach: (one, metrics) => this.#reach(one, metrics),
       release: ({ endpoint: one }) => peers.release(one),
+      relabelled: (one) => peers.relabelled(one),
     });
     if (this.#rules !== undefined) made.configure(this.#rules);
     made.balance.setOuter(this.#distribute ?? this.#limits);

@@ -39,6 +39,7 @@ function harness() {
         return NOWHERE;
       },
       release: ({ key }) => void held.delete(key),
+      relabelled() {},
     },
     http: new HttpMetrics(registry),
     endpoints: registry.gauge('endpoints', 'endpoints'),

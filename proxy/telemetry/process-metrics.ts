@@ -14,6 +14,7 @@ export function registerProcessMetrics(registry: Registry): void {
     .cell();
   start.set(Math.round(Date.now() / 1000 - process.uptime()));
   const cpu = registry.counter('process_cpu_seconds_total', 'CPU time, user and system').cell();
+  const virtual = registry.gauge('process_virtual_memory_bytes', 'Virtual memory').cell();
   const resident = registry.gauge('process_resident_memory_bytes', 'Resident memory').cell();
   const heap = registry.gauge('process_heap_bytes', 'Heap in use').cell();
   const fds = registry.gauge('process_open_fds', 'Open file descriptors').cell();
@@ -22,6 +23,7 @@ export function registerProcessMetrics(registry: Registry): void {
     const { user, system } = process.cpuUsage();
     cpu.add((user + system) / 1e6 - cpu.value);
     const memory = process.memoryUsage();
+    virtual.set(virtualMemory());
     resident.set(memory.rss);
     heap.set(memory.heapUsed);
     fds.set(openDescriptors());
@@ -42,6 +44,16 @@ export function registerIdentityMetrics(registry: Registry, metrics: () => Ident
       gauge?.set(now.value);
       counter?.add(now.value - counter.value);
     });
+  }
+}
+
+function virtualMemory(): number {
+  try {
+    const [, kib] = /^VmSize:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'latin1')) ?? [];
+    return kib === undefined ? 0 : Number(kib) * 1024;
+  } catch {
+    // Not Linux, or no descriptor is left to ask with.
+    return 0;
   }
 }
 
