@@ -35,7 +35,7 @@ export abstract class BaseTransport implements Transport, CarrierOwner {
   scheduled = false;
   eager = true;
   readonly encrypted: boolean;
-  /** Bytes of the write under way: given to the socket, which has not told yet that it is done with them. */
+  /** Bytes of the write under way: given to the socket, which is not known to be done with them. */
   protected inFlight = 0;
   /** The kernel has taken them all the same: TLS tells it only at the end of the turn. */
   protected inFlightTaken = false;
@@ -65,7 +65,7 @@ export abstract class BaseTransport implements Transport, CarrierOwner {
     carrier.attach(this);
   }
 
-  /** Gives `buffer[0, length)` to the socket. When it is not taken at once, `inFlight` counts it and `written` follows. */
+  /** Gives `buffer[0, length)` to the socket. When it is not taken at once, `inFlight` counts it, and `written` follows; where the kernel has it, perhaps only if `stillWriting` says so. */
   protected abstract send(buffer: Buffer, length: number): void;
   abstract pause(): void;
   abstract resume(): void;
@@ -115,7 +115,7 @@ export abstract class BaseTransport implements Transport, CarrierOwner {
 
   flush(): void {
     // One write at a time: a second one into TLS before the first has completed aborts the process, and for TCP it would only queue.
-    if (this.dead || this.inFlight > 0) return;
+    if (this.dead || this.#isWriting()) return;
     const length = this.output.length;
     if (length > 0) this.send(this.output.take(), length);
     this.#shutWhenDone();
@@ -144,6 +144,11 @@ export abstract class BaseTransport implements Transport, CarrierOwner {
   /** Of the bytes in flight, those that the kernel has not taken; all of them where that is not known. */
   protected get unsent(): number {
     return this.inFlightTaken ? 0 : this.inFlight;
+  }
+
+  /** Whether the write under way, which `inFlight` counts, really is still. Then `written` will follow, and else `inFlight` is 0. */
+  protected stillWriting(): boolean {
+    return true;
   }
 
   /** A write was taken by the kernel. */
@@ -218,8 +223,13 @@ export abstract class BaseTransport implements Transport, CarrierOwner {
     this.handler.onDrain();
   }
 
+  /** Who has to know it when a write has ended asks here: nobody else may be told. */
+  #isWriting(): boolean {
+    return this.inFlight > 0 && this.stillWriting();
+  }
+
   #shutWhenDone(): void {
-    if (!this.#ending || this.#shut || this.dead || this.output.length + this.inFlight > 0) return;
+    if (!this.#ending || this.#shut || this.dead || this.output.length > 0 || this.#isWriting()) return;
     this.#shut = true;
     this.#carrier.finish();
   }

@@ -3,7 +3,7 @@ import { test, type TestContext } from 'node:test';
 import { TLSSocket } from 'node:tls';
 import { tryTransport } from './choose.ts';
 import { handleWrap } from './handle-transport.ts';
-import { rawBinding } from './stream-bindings.ts';
+import { rawBinding, type WriteRequest } from './stream-bindings.ts';
 import { wrapStream } from './stream-transport.ts';
 import type { TcpHandle } from './tcp-bindings.ts';
 import { TcpConnection, type Connection } from './tcp-connection.ts';
@@ -59,6 +59,12 @@ function handlesWithout(method: string | undefined): object {
         Object.defineProperty(methods, name, { value: () => 0, configurable: true });
   return Object.assign(() => undefined, { prototype: methods });
 }
+
+test('where requests of writes have no number, public streams take over', async (t) => {
+  const WriteWrap = function (): void {};
+  withBindings(t, (name, raw) => (name === 'stream_wrap' ? { ...raw, WriteWrap } : raw));
+  await assertRefused();
+});
 
 for (const method of [
   'onread',
@@ -121,18 +127,35 @@ const CHANGES: readonly Change[] = [
   ],
 ];
 
+/** Has each write's request changed when it has begun. */
+function withRequests(handle: Driven, change: (request: WriteRequest) => void): void {
+  const write = handle.writeBuffer.bind(handle);
+  handle.writeBuffer = (request, bytes) => {
+    const answer = write(request, bytes);
+    change(request);
+    return answer;
+  };
+}
+
 /** On plain TCP the kernel may take all of the self-test's bytes at once, so that nothing is left to complete. */
-const NEVER_COMPLETED: Change = [
-  'a write is never completed',
-  (handle) => {
-    const write = handle.writeBuffer.bind(handle);
-    handle.writeBuffer = (request, bytes) => {
-      const answer = write(request, bytes);
-      Object.defineProperty(request, 'oncomplete', { get: () => () => undefined, set() {} });
-      return answer;
-    };
-  },
-  /did not answer/,
+const NEVER_COMPLETED: readonly Change[] = [
+  [
+    'a write is never completed',
+    (handle) =>
+      withRequests(handle, (request) =>
+        Object.defineProperty(request, 'oncomplete', {
+          get: () => () => undefined,
+          set() {},
+          configurable: true,
+        }),
+      ),
+    /did not answer/,
+  ],
+  [
+    'a write always says that it is under way',
+    (handle) => withRequests(handle, (request) => (request.getAsyncId = () => 1)),
+    /did not answer/,
+  ],
 ];
 
 /** The self-test's three seconds are a tenth of one here, for what is never told. */
@@ -150,7 +173,7 @@ function drivenOf(connection: Connection): Driven {
 }
 
 for (const kind of ['plain TCP', 'TLS'] as const)
-  for (const [name, change, told] of kind === 'TLS' ? [...CHANGES, NEVER_COMPLETED] : CHANGES)
+  for (const [name, change, told] of kind === 'TLS' ? [...CHANGES, ...NEVER_COMPLETED] : CHANGES)
     test(`where on ${kind} ${name}, public streams take over`, async (t) => {
       const handles = handleWrap(wrapStream);
       assert.ok(handles !== undefined);

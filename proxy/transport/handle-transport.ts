@@ -17,8 +17,10 @@ import type { Transport, Wrap } from './transport.ts';
 const READ_BUFFER_BYTES = 64 * 1024;
 /** Bytes that are read at once where the other side has not taken all of the last read: what it does not take is held for it. */
 const CAREFUL_READ_BYTES = 16 * 1024;
-/** The request object of a write that the kernel took at once, which does not need it: for the next write of whichever connection, so that it is in the processor's cache. */
+/** The request object of a write that the kernel took at once, which does not need it: for the next write of whichever connection without TLS, so that it is in the processor's cache. */
 let spareRequest: WriteRequest | undefined;
+/** A request whose write is under way has been seen to say so. Until then its silence says nothing: two writes by one request abort the process. */
+let requestsTell = false;
 let readBuffers: { readonly whole: Buffer; readonly careful: Buffer } | undefined;
 
 /** libuv's code for an orderly end of the stream. */
@@ -37,6 +39,11 @@ class HandleTransport extends BaseTransport {
   /** It is noted for the end of the turn. */
   #late = false;
   #writing: Buffer | undefined = undefined;
+  /**
+   * Of the last write into TLS, when the kernel has taken it: for the next one. The runtime would tell of its end in a callback, which in a turn with one request is a twentieth of the work; who
+   * has to know asks.
+   */
+  #untold: WriteRequest | undefined = undefined;
   /** One for all writes, since there is one at a time: from the first that the kernel does not take at once. */
   #onComplete: ((status: number) => void) | undefined = undefined;
   #paused = false;
@@ -156,8 +163,7 @@ class HandleTransport extends BaseTransport {
   }
 
   protected override send(buffer: Buffer, length: number): void {
-    const request = spareRequest ?? new this.#bindings.WriteWrap();
-    spareRequest = undefined;
+    const request = this.#takeRequest();
     const error = this.#handle.writeBuffer(request, buffer.subarray(0, length));
     if (error !== 0) {
       this.noteError(errorName(error));
@@ -171,15 +177,43 @@ class HandleTransport extends BaseTransport {
       return;
     }
     this.inFlight = length;
-    request.oncomplete = this.#onComplete ?? this.#makeOnComplete();
     if (this.encrypted) {
       // It has been encrypted into memory of the runtime's: the next one to write finds ours in the cache.
       recycle(buffer);
       this.inFlightTaken = this.#handle._parent?.writeQueueSize === 0;
+      if (this.inFlightTaken && canBeAsked(request)) {
+        this.#untold = request;
+        return;
+      }
     } else {
       // TCP keeps pointing at our memory until it completes.
       this.#writing = buffer;
     }
+    this.#tellOf(request);
+  }
+
+  #takeRequest(): WriteRequest {
+    const request = this.encrypted ? this.#untold : spareRequest;
+    if (this.encrypted) this.#untold = undefined;
+    else spareRequest = undefined;
+    return request ?? new this.#bindings.WriteWrap();
+  }
+
+  #tellOf(request: WriteRequest): void {
+    request.oncomplete = this.#onComplete ?? this.#makeOnComplete();
+  }
+
+  protected override stillWriting(): boolean {
+    const request = this.#untold;
+    if (request === undefined) return true;
+    if (request.getAsyncId() >= 0) {
+      this.#untold = undefined;
+      this.#tellOf(request);
+      return true;
+    }
+    this.inFlight = 0;
+    this.inFlightTaken = false;
+    return false;
   }
 
   /** A method of its own: what a closure holds is allocated by each call of the function that it stands in, which here would be each write. */
@@ -225,6 +259,12 @@ class HandleTransport extends BaseTransport {
     if (this.#stopped) this.#handle.readStop();
     else this.#handle.readStart();
   }
+}
+
+/** @param request of a write that has just begun */
+function canBeAsked(request: WriteRequest): boolean {
+  requestsTell ||= request.getAsyncId() >= 0;
+  return requestsTell;
 }
 
 function buffers(): { readonly whole: Buffer; readonly careful: Buffer } {

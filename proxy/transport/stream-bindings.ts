@@ -1,9 +1,12 @@
 import type { Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 
-/** A write under way. */
+/** A write under way, which may serve again when it is over. */
 export interface WriteRequest {
+  /** Called when it is over. It may be set as long as that is not the case; where it is not, nobody is called. */
   oncomplete: (status: number) => void;
+  /** The number of the write that is under way by it; below 0: none is. */
+  getAsyncId(): number;
 }
 
 /** The part of a socket's handle that we drive. */
@@ -43,6 +46,8 @@ export function streamBindings(): StreamBindings | undefined {
   if (raw === undefined) return undefined;
   const { WriteWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync } = raw;
   if (typeof WriteWrap !== 'function' || !(streamBaseState instanceof Int32Array)) return undefined;
+  const { prototype } = WriteWrap as { prototype?: Partial<WriteRequest> };
+  if (typeof prototype?.getAsyncId !== 'function') return undefined;
   if (typeof kReadBytesOrError !== 'number' || typeof kLastWriteWasAsync !== 'number') return undefined;
   return {
     WriteWrap: WriteWrap as new () => WriteRequest,
