@@ -27,7 +27,10 @@ function fakeProcess() {
       return this.mib * MIB;
     },
     leaveFilePages() {},
-    releaseLockGraph() {},
+    graphs: 0,
+    releaseLockGraph() {
+      this.graphs++;
+    },
     release() {},
     collect() {
       this.mib -= 5;
@@ -68,6 +71,18 @@ test('a process that nobody waits for collects before it gives back, and grows f
   memory.mib = 30.9;
   spare.look();
   assert.equal(memory.given, 1);
+});
+
+test('the table of locks is released when nobody waits for the process, or later where somebody always does, and once', () => {
+  const memory = fakeProcess();
+  const spare = new SpareMemory(memory);
+  spare.settle();
+  assert.equal(memory.graphs, 1);
+  spare.releaseLockGraph();
+  assert.equal(memory.graphs, 1);
+  const busy = fakeProcess();
+  new SpareMemory(busy).releaseLockGraph();
+  assert.equal(busy.graphs, 1);
 });
 
 /** What a part goes through, and how often. */

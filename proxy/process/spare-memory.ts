@@ -65,6 +65,8 @@ export class SpareMemory {
   #cpuMs = 0;
   /** The same of `events`. */
   #events = 0;
+  /** Whether the table of locks has been looked for: to read through it takes some ms, and there is nothing to find a second time. */
+  #lockGraph: 'kept' | 'released' = 'kept';
   /** Undefined: there is none, or it is under way. */
   #rehearsal: (() => Promise<void>) | undefined;
 
@@ -88,9 +90,19 @@ export class SpareMemory {
     });
   }
 
-  /** To be called when nothing of the start is under way any more and nobody waits for the process. */
+  /** To be called when nothing of the start is under way any more and nobody waits for the process: what is slow the first time is done now, and not beside the first requests. */
   settle(): void {
+    this.releaseLockGraph();
     this.#try(() => this.#collect());
+    // Counted from here: the next look asks whether the process has been quiet since, and not what its start took.
+    this.#try(() => void this.#isQuiet());
+  }
+
+  /** To be called when the process may pause for some ms; again, it does nothing. */
+  releaseLockGraph(): void {
+    if (this.#lockGraph === 'released') return;
+    this.#lockGraph = 'released';
+    this.#memory.releaseLockGraph();
   }
 
   /** @param again makes an object of each kind that requests need, as the code of now makes it, and keeps them until it is called again */
@@ -153,7 +165,8 @@ export async function giveSpareMemoryBack(): Promise<SpareMemory | undefined> {
   onForgottenBuffer((buffer) => memory.release(buffer));
   const spare = new SpareMemory(memory);
   setInterval(() => spare.look(), LOOK_MS).unref();
-  setTimeout(() => memory.releaseLockGraph(), LOOK_MS).unref();
+  // Of one that has had requests from the start on, and so has never settled.
+  setTimeout(() => spare.releaseLockGraph(), SAVE_AFTER_MS).unref();
   if (process.env[env.keepCompiled] === undefined)
     setTimeout(() => memory.collectEarlier(), SAVE_AFTER_MS).unref();
   return spare;
