@@ -54,7 +54,9 @@ export class WarmUpControlPlane implements Channel {
   close(): void {}
 
   #answer(path: string): object | undefined {
-    if (path === methods.getProfile.path) return {};
+    if (path === methods.getProfile.path) return PROFILE;
+    // Nothing particular, which clients have to read all the same.
+    if (path === methods.watchOutbound.path) return {};
     if (path === methods.getEndpoints.path) return this.#endpoints();
     if (path === methods.watchPort.path) return everybody();
     return path === methods.watchExports.path ? exported() : undefined;
@@ -64,6 +66,7 @@ export class WarmUpControlPlane implements Channel {
     const { address, port, inboundPort, spiffeId, dnsName, authorityOverride } = this.#endpoint;
     const ip = address.split('.').reduce((n, part) => n * 256 + Number(part), 0);
     const addr = {
+      weight: WEIGHT,
       addr: { port, ip: { ip: { case: 'ipv4' as const, value: ip } } },
       protocolHint: { opaqueTransport: { inboundPort } },
       tlsIdentity: {
@@ -75,6 +78,10 @@ export class WarmUpControlPlane implements Channel {
     return { update: { case: 'add', value: { addrs: [addr] } } };
   }
 }
+
+/** As our control plane says it of a Service, and of each of its endpoints: what reads the rest is else compiled while the first requests wait. */
+const PROFILE = { fullyQualifiedName: `${WARM_UP_SERVICE.name}.${WARM_UP_SERVICE.namespace}` };
+const WEIGHT = 10_000;
 
 function exported(): object {
   const { name, namespace, port } = WARM_UP_SERVICE;
