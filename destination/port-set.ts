@@ -5,8 +5,6 @@ export interface PortSet {
   readonly names: ReadonlySet<string>;
 }
 
-export const EMPTY_PORT_SET: PortSet = { ranges: [], names: new Set() };
-
 /** RFC 6335 service name, as Kubernetes takes for a port's name. */
 const PORT_NAME = /^(?=.*[a-z])[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$/;
 

@@ -121,7 +121,7 @@ export function checkTrustAnchor(
 }
 
 /** The first certificate of a PEM text; throws an error that names `what`. */
-export function parsePem(pem: string, what: string): X509Certificate {
+function parsePem(pem: string, what: string): X509Certificate {
   try {
     return new X509Certificate(pem);
   } catch (error) {

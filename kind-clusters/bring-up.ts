@@ -24,7 +24,7 @@ export async function bringUp(site: Site): Promise<void> {
 }
 
 /** Makes the clusters that are absent and starts those that were stopped. */
-export async function bringUpClusters({ clusters, output, signal }: Site): Promise<void> {
+async function bringUpClusters({ clusters, output, signal }: Site): Promise<void> {
   await inParallel(atOnce(), clusters, async (cluster) => {
     const { name } = cluster;
     const state = await nodeState(name);
@@ -36,7 +36,7 @@ export async function bringUpClusters({ clusters, output, signal }: Site): Promi
 }
 
 /** Loads the images and installs the mesh. */
-export async function bringUpMesh({ clusters, output, signal }: Site): Promise<void> {
+async function bringUpMesh({ clusters, output, signal }: Site): Promise<void> {
   await ensureTrust();
   await inParallel(atOnce(), clusters, async (cluster) => {
     await step(output, `load the images into ${cluster.name}`, () => loadImages(cluster.name));

@@ -27,7 +27,7 @@ export function inClusterConfig(env: NodeJS.ProcessEnv = process.env): ClientCon
 }
 
 /** The pod's ServiceAccount folder: `token`, `ca.crt`, `namespace`. */
-export function serviceAccountFolder(env: NodeJS.ProcessEnv = process.env): string {
+function serviceAccountFolder(env: NodeJS.ProcessEnv = process.env): string {
   return `${env[VOLUME_ROOT] ?? ''}${paths.serviceAccount}`;
 }
 

@@ -148,7 +148,7 @@ export function writtenReadiness(slices: readonly EndpointSlice[]): boolean | un
 }
 
 /** `svc.ns.svc.<target's domain>`. */
-export function remoteFqName(name: string, namespace: string, settings: LinkSettings): string {
+function remoteFqName(name: string, namespace: string, settings: LinkSettings): string {
   return `${name}.${namespace}.svc.${settings.targetDomain}`;
 }
 

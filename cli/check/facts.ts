@@ -250,7 +250,7 @@ export async function found<T>(reading: Promise<T>): Promise<T | undefined> {
 }
 
 /** Neither finished nor on its way out. */
-export function takesPart(pod: Pod): boolean {
+function takesPart(pod: Pod): boolean {
   const phase = pod.status?.phase;
   return pod.metadata?.deletionTimestamp === undefined && phase !== 'Succeeded' && phase !== 'Failed';
 }

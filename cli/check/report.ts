@@ -4,7 +4,7 @@ import { type CheckResult, succeeded } from './run.ts';
 /** Where each check's cause and cure stand, under its id. */
 const HINTS = 'docs/checks.md';
 
-export function hintOf({ check }: CheckResult): string {
+function hintOf({ check }: CheckResult): string {
   return `${HINTS}#${check.id}`;
 }
 

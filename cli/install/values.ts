@@ -11,6 +11,7 @@ import type { DefaultInboundPolicy } from '../../api/default-policies.ts';
 export const PROXY_MODES = ['redirect', 'explicit'] as const;
 export type ProxyMode = (typeof PROXY_MODES)[number];
 
+/** Of our processes' levels those that are of use for a whole mesh. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 

@@ -9,7 +9,7 @@ export function serverOf(pod: WorkloadPod, port: number, cluster: ClusterReader)
 }
 
 /** All Servers that select a pod's port, the one that counts first. */
-export function serversOf(pod: WorkloadPod, port: number, cluster: ClusterReader): PolicyServer[] {
+function serversOf(pod: WorkloadPod, port: number, cluster: ClusterReader): PolicyServer[] {
   return cluster
     .policies('servers', pod.namespace)
     .filter((server) => selectsPod(server, pod) && selectsPort(server, port, pod))

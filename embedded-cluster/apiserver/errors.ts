@@ -134,7 +134,7 @@ export function invalid(kind: string, group: string, name: string, errors: reado
 }
 
 /** 410: the resourceVersion has left the window of kept events. */
-export function expired(message: string): ApiError {
+function expired(message: string): ApiError {
   return failure(410, 'Expired', message);
 }
 

@@ -69,7 +69,7 @@ export function toStorage(object: StoredObject, type: ServedType): StoredObject 
 }
 
 /** `v1` before `v2beta1` before `v1beta1` before `v1alpha1` before anything else (Kubernetes' version priority: GA first, then higher numbers). */
-export function compareVersions(a: string, b: string): number {
+function compareVersions(a: string, b: string): number {
   const rank = (version: string): [number, number, number] => {
     const match = /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(version);
     if (match === null) return [0, 0, 0];

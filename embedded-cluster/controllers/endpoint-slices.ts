@@ -140,7 +140,7 @@ function isCurrent(
  * The slices that a service is to have: one for each set of resolved ports, an empty one when it has no pods.
  * @param zoneOf the zone of a node
  */
-export function desiredSlices(
+function desiredSlices(
   service: Service,
   pods: readonly Pod[],
   zoneOf: (nodeName: string) => string | undefined,

@@ -1,12 +1,5 @@
 import { readFileSync, readdirSync } from 'node:fs';
 
-/** One process of this boot: a pid alone would name a stranger after a while. */
-export interface ProcessIdentity {
-  pid: number;
-  /** Clock ticks after boot (proc(5), field 22 of `stat`). */
-  startTime: string;
-}
-
 /** In the environment of everything that runs in a container, and inherited by what that starts. */
 const MARK_VARIABLE = 'ISTHMUS_CONTAINER_MARK';
 
@@ -15,7 +8,10 @@ export function markEnvironment(mark: string): Record<string, string> {
   return { [MARK_VARIABLE]: mark };
 }
 
-/** When a process began, in clock ticks after boot; undefined when there is none, or only a zombie. */
+/**
+ * When a process began, in clock ticks after boot (proc(5), field 22 of `stat`); undefined when there is none, or only a zombie. With its pid it names one process of
+ * this boot: a pid alone would name a stranger after a while.
+ */
 export function startTimeOf(pid: number): string | undefined {
   return readStat(pid)?.startTime;
 }

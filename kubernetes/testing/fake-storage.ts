@@ -184,7 +184,7 @@ function asServed(object: Stored): Stored {
 }
 
 /** The key of a stored object. */
-export function keyOfStored(object: Stored): string {
+function keyOfStored(object: Stored): string {
   return keyOf(object.metadata.namespace, object.metadata.name ?? '');
 }
 

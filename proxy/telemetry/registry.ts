@@ -26,7 +26,7 @@ export abstract class Cell {
 }
 
 /** `{a="1"}` or nothing. */
-export function braces(labels: string, extra = ''): string {
+function braces(labels: string, extra = ''): string {
   if (labels === '') return extra === '' ? '' : `{${extra}}`;
   return extra === '' ? `{${labels}}` : `{${labels},${extra}}`;
 }

@@ -63,7 +63,7 @@ export async function transportPair(
 }
 
 /** TLS options of a server that demands a certificate of the same authority. */
-export function serverTls(c: TestCertificates, alpn: readonly string[]) {
+function serverTls(c: TestCertificates, alpn: readonly string[]) {
   return {
     secureContext: createSecureContext(c),
     requestCert: true,
@@ -73,7 +73,7 @@ export function serverTls(c: TestCertificates, alpn: readonly string[]) {
 }
 
 /** TLS options of a client with that identity. */
-export function clientTls(c: TestCertificates, alpn: readonly string[]) {
+function clientTls(c: TestCertificates, alpn: readonly string[]) {
   return {
     secureContext: createSecureContext(c),
     rejectUnauthorized: true,

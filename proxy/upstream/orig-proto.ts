@@ -13,7 +13,7 @@ const HTTP1 = Buffer.from('HTTP/1.1');
 const HOST = Buffer.from('host');
 
 /** The message was HTTP/1.1 before it came into HTTP/2. */
-export function carriesHttp1(head: Head): boolean {
+function carriesHttp1(head: Head): boolean {
   for (let i = head.find(FieldId.l5dOther); i >= 0; i = head.find(FieldId.l5dOther, i + 1))
     if (isOrigProto(head.nameBuffer[i], head.nameStart[i] ?? 0, head.nameEnd[i] ?? 0)) return true;
   return false;

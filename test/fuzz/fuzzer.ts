@@ -85,7 +85,7 @@ function choose(pool: readonly Buffer[], random: Random): Buffer {
   return pool[late + random.below(pool.length - late)] ?? Buffer.alloc(0);
 }
 
-export function failureOf(target: FuzzTarget, bytes: Buffer): Failure | undefined {
+function failureOf(target: FuzzTarget, bytes: Buffer): Failure | undefined {
   try {
     target.fuzz(Buffer.from(bytes));
     return undefined;

@@ -66,7 +66,7 @@ export async function loadStats(cluster: TestCluster, namespace: string): Promis
 }
 
 /** Runs a command in a container and answers its standard output. */
-export async function exec(
+async function exec(
   cluster: TestCluster,
   namespace: string,
   pod: string,

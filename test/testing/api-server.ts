@@ -32,7 +32,7 @@ export async function apiServerUnderTest(): Promise<RunningApiServer> {
 }
 
 /** An embedded cluster in this process, with nothing in it. */
-export async function embeddedApiServer(): Promise<RunningApiServer> {
+async function embeddedApiServer(): Promise<RunningApiServer> {
   const { startCluster } = await import('../../embedded-cluster/index.ts');
   const dir = await mkdtemp(join(tmpdir(), 'isthmus-test-api-'));
   const cluster = await startCluster({ name: 'test', dataDir: join(dir, 'data'), images: {} });

@@ -85,7 +85,7 @@ function parseWatchVersion(text: string): number {
 }
 
 /** 0 for absent; throws 400. */
-export function parseResourceVersion(text: string): number {
+function parseResourceVersion(text: string): number {
   if (text === '') return 0;
   if (!/^\d{1,15}$/.test(text)) {
     throw badRequest(

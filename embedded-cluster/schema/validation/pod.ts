@@ -51,7 +51,7 @@ export function validatePodTemplate(template: PodTemplateSpec | undefined, path:
   return errors;
 }
 
-export function validatePodSpec(spec: PodSpec, path: string): FieldError[] {
+function validatePodSpec(spec: PodSpec, path: string): FieldError[] {
   const errors = validateVolumes(spec.volumes ?? [], `${path}.volumes`);
   const volumes = new Set((spec.volumes ?? []).map(({ name }) => name));
   const names = new Set<string>();

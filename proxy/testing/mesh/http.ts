@@ -100,7 +100,7 @@ export function causeOf(answer: Answer): string | undefined {
 }
 
 /** Reads one metric's series from the admin port: text of labels -> value. */
-export async function metric(ip: string, name: string): Promise<Map<string, number>> {
+async function metric(ip: string, name: string): Promise<Map<string, number>> {
   const response = await fetch(`http://${ip}:${port.admin}/metrics`);
   const found = new Map<string, number>();
   for (const line of (await response.text()).split('\n')) {

@@ -11,7 +11,7 @@ export interface Wire {
   rest(): Promise<string>;
 }
 
-export function wire(socket: Socket): Wire {
+function wire(socket: Socket): Wire {
   let bytes = '';
   let state: 'open' | 'ended' | 'broken' = 'open';
   let look = (): void => {};
