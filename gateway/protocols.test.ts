@@ -1,39 +1,20 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:http2';
 import { after, describe, test } from 'node:test';
-import { alpn, port } from '../api/names.ts';
-import type { FakeEndpoint } from '../proxy/testing/mesh/fake-control-plane.ts';
+import { port } from '../api/names.ts';
 import { ask, startApp } from '../proxy/testing/mesh/http.ts';
 import { http2Through, startHttp2App } from '../proxy/testing/mesh/http2.ts';
 import { ask2 } from '../proxy/testing/mesh/mesh-client.ts';
-import { meshedEndpoint, mirrorEndpoint } from '../proxy/testing/mesh/test-mesh.ts';
 import { dialWire, startWireApp } from '../proxy/testing/mesh/wire.ts';
-import { twoClusters } from './testing/two-clusters.ts';
+import { startWay, WAYS } from './testing/ways.ts';
 
 const END = '\r\n\r\n';
 
 /** What apps of one cluster speak is what apps of the other get, whichever way their sidecar and the gateway speak to each other. */
-for (const { name, protocols, hinted } of [
-  { name: 'isthmus/1', protocols: [alpn.isthmus], hinted: false },
-  { name: "Linkerd's way", protocols: [alpn.linkerd], hinted: false },
-  { name: "Linkerd's way, HTTP/1.1 in HTTP/2", protocols: [alpn.linkerd], hinted: true },
-]) {
-  const { mesh, east, west, client, server, gateway } = await twoClusters({
-    config: (part, fast) => (part === 'client' ? fast : {}),
-    client: { alpn: protocols },
-  });
-  describe(`through a gateway by ${name}`, () => {
+for (const way of WAYS) {
+  const { mesh, client, server, exported } = await startWay(way);
+  describe(`through a gateway by ${way.name}`, () => {
     after(() => mesh.close());
-
-    /** Exports what listens on a port of the server as `<name>:80`; its mirror is `<name>-west.shop`. */
-    function exported(service: string, appPort: number): string {
-      const target = `${service}.shop.svc.cluster.local:80`;
-      west.controlPlane.setExports([{ namespace: 'shop', name: service, ports: [80] }]);
-      west.controlPlane.setService(target, [meshedEndpoint(server, appPort)]);
-      const mirror: FakeEndpoint = { ...mirrorEndpoint(gateway, target), http2: hinted };
-      east.controlPlane.setService(`${service}-west.shop:80`, [mirror]);
-      return `${service}-west.shop`;
-    }
 
     test('HTTP/1.1', async () => {
       const app = await startApp(mesh, server.ip, (incoming, response) =>
