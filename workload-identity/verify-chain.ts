@@ -5,7 +5,7 @@ import { VerifyError } from './types.ts';
 /** Certificates looked at beside the leaf; real chains have one or two. */
 export const MAX_PRESENTED = 8;
 /** CA certificates in a chain, the anchor included. */
-const MAX_CHAIN = 4;
+export const MAX_CHAIN = 4;
 
 /** ecdsa-with-SHA256/384/512, sha256/384/512WithRSAEncryption, RSASSA-PSS, Ed25519. Nothing older signs in a mesh. */
 const SIGNATURE_ALGORITHMS = new Set([

@@ -20,6 +20,7 @@ import {
   workload,
 } from './testing/test-ca.ts';
 import { type PeerIdentity, type TrustSnapshot, VerifyError, type VerifyReason } from './types.ts';
+import { MAX_CHAIN, MAX_PRESENTED } from './verify-chain.ts';
 import { PeerVerifier } from './verify-peer.ts';
 
 const DAY_MS = 86_400_000;
@@ -65,6 +66,32 @@ describe('a leaf of our own issuer', () => {
     const stranger = await makeAnchor('stranger');
     const west = await makeIssuer(anchor, 'west');
     assertAccepted(judge(leaf, [anchor, stranger, west, leaf, issuer]));
+  });
+
+  test('is found among so many certificates beside it, and no more are looked at', async () => {
+    const leaf = await makeLeaf(issuer, web);
+    const strangers = await Promise.all(
+      Array.from({ length: MAX_PRESENTED }, (_, i) => makeAnchor(`stranger ${i}`)),
+    );
+    assertAccepted(judge(leaf, [...strangers.slice(1), issuer]));
+    assertRefused(judge(leaf, [...strangers, issuer]), 'unknown-anchor');
+  });
+
+  test('chains to its anchor by so many CA certificates, and by no more', async () => {
+    // The anchor, what stands between, and the issuer.
+    for (const [between, accepted] of [
+      [MAX_CHAIN - 2, true],
+      [MAX_CHAIN - 1, false],
+    ] as const) {
+      const root = await makeCertificate({ subject: 'CN=root', ca: true });
+      const chain = [root];
+      for (let i = 0; i < between; i++)
+        chain.unshift(await makeCertificate({ subject: `CN=between ${i}`, ca: true, issuer: chain[0] ?? root }));
+      const last = await makeIssuer(chain[0] ?? root, 'east');
+      const judged = judge(await makeLeaf(last, web), [last, ...chain], [root]);
+      if (accepted) assertAccepted(judged);
+      else assertRefused(judged, 'unknown-anchor');
+    }
   });
 
   test('is accepted under any of several anchors, and no longer when its own is gone', async () => {

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import fc from 'fast-check';
-import { Detector, detectSocket } from './detect.ts';
+import { DETECT_LIMIT, Detector, detectSocket } from './detect.ts';
 import type { Protocol } from './detect.ts';
 import { listenLoopback, recorder } from '../testing/loopback.ts';
 import { Recorder } from '../testing/loopback.ts';
@@ -110,6 +110,13 @@ describe('protocol detection', () => {
     const detector = new Detector(100);
     const path = Buffer.from(`GET /${'a'.repeat(200)}`);
     assert.deepEqual(detector.push(path, 0, path.length), { kind: 'opaque', reason: 'limit' });
+  });
+
+  test('a request line may be as long as the limit', () => {
+    const line = Buffer.from(`GET /${'a'.repeat(DETECT_LIMIT)}`);
+    const detector = new Detector();
+    assert.equal(detector.push(line, 0, DETECT_LIMIT - 1), undefined);
+    assert.deepEqual(detector.push(line, DETECT_LIMIT - 1, DETECT_LIMIT), { kind: 'opaque', reason: 'limit' });
   });
 });
 

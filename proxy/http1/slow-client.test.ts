@@ -9,7 +9,7 @@ import { handleWrap } from '../transport/handle-transport.ts';
 import { wrapStream } from '../transport/stream-transport.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
-import { BODY_STALL_MS, HALF_CLOSED_MS, HEAD_TIMEOUT_MS, IDLE_MS, LINGER_MS } from './limits.ts';
+import { BODY_STALL_MS, DISCARD_LIMIT, HALF_CLOSED_MS, HEAD_TIMEOUT_MS, IDLE_MS, LINGER_MS } from './limits.ts';
 import { Http1ServerConnection } from './server-connection.ts';
 
 /** Keeps what a client asked for; answers when told to, or at once with `body`. */
@@ -86,6 +86,22 @@ describe('HTTP/1: a client that is slow', () => {
     pass(1_000 + LATE);
     assert.match(transport.text(), /^HTTP\/1.1 408 Request Timeout\r\nl5d-proxy-error: stalled\r\n/);
     assert.equal(transport.ended, true);
+  });
+
+  test('what comes behind an early answer is dropped up to a limit, and the next request served; beyond, the connection ends', () => {
+    for (const [bytes, goesOn] of [
+      [DISCARD_LIMIT, true],
+      [DISCARD_LIMIT + 1, false],
+    ] as const) {
+      const transport = new FakeTransport();
+      const app = new App(Buffer.from('early'));
+      const { feed } = start(app, transport);
+      feed(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${bytes + 1}\r\n\r\n`);
+      feed('x'.repeat(bytes));
+      assert.equal(transport.ended, !goesOn, `${bytes} bytes`);
+      feed(`x${GET}`);
+      assert.equal(app.exchanges.length, goesOn ? 2 : 1);
+    }
   });
 
   test('a body that stops is answered 408 and its request reset; one that moves is not', () => {

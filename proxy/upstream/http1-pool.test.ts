@@ -7,7 +7,7 @@ import { NOBODY } from '../testing/nobody.ts';
 import { requestHead } from '../testing/request-head.ts';
 import { type Timer, TimerWheel } from '../transport/timers.ts';
 import type { Connected } from './connect.ts';
-import { Http1Pool, IDLE_MS, STARVED_MS } from './http1-pool.ts';
+import { Http1Pool, IDLE_MS, MAX_CONNECTIONS, MAX_WAITING, STARVED_MS } from './http1-pool.ts';
 import type { Waiter } from './upstream.ts';
 
 const ANSWER = Buffer.from('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
@@ -142,4 +142,23 @@ test('a connection that nobody uses is closed on time, however often others are 
   await pass(IDLE_MS / 2);
   assert.equal(transports[1]?.destroyed, true);
   pool.destroy();
+});
+
+test('so many connections are made to a server; beyond, requests wait for one, and so many', async () => {
+  const { left, pool, told, transports, wait, pass } = harness();
+  left.free = Infinity;
+  for (let i = 0; i < MAX_CONNECTIONS + MAX_WAITING; i++) wait('one');
+  await pass(50);
+  assert.deepEqual([transports.length, told.length], [MAX_CONNECTIONS, MAX_CONNECTIONS]);
+  const late = wait('late');
+  await pass(50);
+  assert.deepEqual(told.slice(MAX_CONNECTIONS), ['late overloaded']);
+  pool.cancel(late);
+  // One that comes free is taken by who waits; one that breaks makes room for another.
+  answer(transports, 0);
+  assert.equal(told.at(-1), 'one goes');
+  transports[1]?.handler.onClose();
+  await pass(50);
+  assert.equal(transports.length, MAX_CONNECTIONS + 1);
+  assert.equal(told.filter((one) => one === 'one goes').length, MAX_CONNECTIONS + 2);
 });
