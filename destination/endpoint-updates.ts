@@ -12,11 +12,35 @@ type Endpoints = Extract<EndpointSet, { kind: 'endpoints' }>;
  */
 const MAX_ADDRESSES = 1_000;
 
+/** The last step that was made from a set. Clients of a place share their sets, and go through a change one after the other: with the last of them the set, and this, is gone. */
+const steps = new WeakMap<Endpoints, { readonly after: Endpoints; readonly updates: readonly Update[] }>();
+
+/** All of a set, for streams that begin. Held weakly: it is a kilobyte for each endpoint, and needed again only where many begin at once, as behind a start of the control plane. */
+const beginnings = new WeakMap<Endpoints, WeakRef<readonly Update[]>>();
+
 /**
  * The messages that lead a proxy from one set to another; from nothing (a new stream) to the full set. Additions go before removals, so that
  * a target whose endpoints are all exchanged is never without one. An empty set is always said, by NoEndpoints, which empties the proxy's.
+ * The same messages for all that make the same step.
  */
-export function endpointUpdates(before: Endpoints | undefined, after: Endpoints): Update[] {
+export function endpointUpdates(before: Endpoints | undefined, after: Endpoints): readonly Update[] {
+  if (before === undefined) return beginning(after);
+  const step = steps.get(before);
+  if (step?.after === after) return step.updates;
+  const updates = updatesBetween(before, after);
+  steps.set(before, { after, updates });
+  return updates;
+}
+
+function beginning(set: Endpoints): readonly Update[] {
+  const known = beginnings.get(set)?.deref();
+  if (known !== undefined) return known;
+  const updates = updatesBetween(undefined, set);
+  beginnings.set(set, new WeakRef(updates));
+  return updates;
+}
+
+function updatesBetween(before: Endpoints | undefined, after: Endpoints): Update[] {
   if (after.endpoints.size === 0) {
     const said = before !== undefined && before.endpoints.size === 0 && before.exists === after.exists;
     return said ? [] : [update({ case: 'noEndpoints', value: { exists: after.exists } })];

@@ -134,6 +134,21 @@ test('hints that change are told to those alone whose endpoints they change', ()
   assert.deepEqual([inA.told(), inB.told(), inC.told()], [[], ['+10.1.0.1 remote'], []]);
 });
 
+test('clients of a zone are told by the same messages, which are made once', () => {
+  const { state, on, flush } = setUp(HINTED.map(without));
+  for (const node of ['n1', 'n2', 'n3']) state.setZone(node, node === 'n3' ? 'b' : 'a');
+  const streams = ['n1', 'n2', 'n3'].map((node) => on(node).stream);
+  const [begun, alsoBegun] = streams.map((stream) => stream.take());
+  assert.ok(begun?.[0] !== undefined);
+  assert.equal(alsoBegun?.[0], begun[0]);
+  state.setSlice('shop/web-1', slice('web', [...HINTED.map(without), { ip: '10.1.0.3', zone: 'a' }]));
+  flush();
+  const [first, second, other] = streams.map((stream) => stream.take());
+  assert.ok(first?.[0] !== undefined);
+  assert.equal(second?.[0], first[0]);
+  assert.deepEqual([other?.length, other?.[0] === first[0]], [1, false]);
+});
+
 test('what runs for a client ends with its stream', () => {
   const { views, on } = setUp(HINTED);
   const { stream } = on('n1');
