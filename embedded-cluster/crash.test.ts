@@ -7,12 +7,13 @@ import { it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { silentLog } from '../log/index.ts';
 import type { Container, Pod } from '../api/kubernetes-types.ts';
+import { temporaryFolder } from '../test/testing/cleaner.ts';
 import { createApiServer } from './apiserver/index.ts';
 import { claimNetwork } from './node/network.ts';
 import { startTimeOf } from './node/process-table.ts';
 import { call, eventually, fileShows, startClusterProcess } from './testing/cluster-process.ts';
 import type { ClusterProcess } from './testing/cluster-process.ts';
-import { isPodReady, lines, scriptImages, temporaryDir } from './testing/running-cluster.ts';
+import { isPodReady, lines, scriptImages } from './testing/running-cluster.ts';
 
 const NAMESPACE = '/api/v1/namespaces/default';
 const PODS = `${NAMESPACE}/pods`;
@@ -46,14 +47,14 @@ async function post(cluster: ClusterProcess, path: string, object: object): Prom
 }
 
 async function configured(t: TestContext): Promise<{ dir: string; config: string }> {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   const config = join(dir, 'config.json');
   writeFileSync(config, JSON.stringify({ name: 'crash', dataDir: join(dir, 'data'), images: scriptImages }));
   return { dir, config };
 }
 
 await it('puts right what an earlier run has left before anybody can connect', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   const network = await claimNetwork();
   t.after(() => network.release());
   const refused = async (): Promise<string> => {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { it } from 'node:test';
+import { temporaryFolder } from '../test/testing/cleaner.ts';
 import { lockDataDir } from './data-lock.ts';
-import { temporaryDir } from './testing/running-cluster.ts';
 
 const LOCK = new URL('data-lock.ts', import.meta.url).href;
 /** Says whether it has got the lock, and holds it until it is ended. */
@@ -13,7 +13,7 @@ const SCRIPT = `
   process.stdin.resume();`;
 
 await it('is held by one at a time and names the holder', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   const release = lockDataDir(dir);
   assert.throws(() => lockDataDir(dir), new RegExp(`in use by the cluster with process id ${process.pid}:`));
   release();
@@ -21,7 +21,7 @@ await it('is held by one at a time and names the holder', async (t) => {
 });
 
 await it('goes to exactly one of several that start together after its holder was killed', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   const start = async (): Promise<{ answer: string; kill: () => Promise<unknown> }> => {
     const child = spawn(process.execPath, ['--input-type=module', '-e', SCRIPT, dir], {
       stdio: ['pipe', 'pipe', 'inherit'],
@@ -43,7 +43,7 @@ await it('goes to exactly one of several that start together after its holder wa
 });
 
 await it('is got and let go where nothing can be written', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   // Files may not grow: a full disk, without one.
   const args = [
     '-c',

@@ -4,9 +4,10 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
+import { temporaryFolder } from '../test/testing/cleaner.ts';
 import { startTimeOf } from './node/process-table.ts';
 import { call, CLUSTER_MAIN, eventually, fileShows, startClusterProcess } from './testing/cluster-process.ts';
-import { lines, scriptImages, temporaryDir } from './testing/running-cluster.ts';
+import { lines, scriptImages } from './testing/running-cluster.ts';
 
 /** The pids that stand in a file which a pod writes, one for each run, as soon as there are so many. */
 async function runs(path: string, count: number): Promise<number[]> {
@@ -16,7 +17,7 @@ async function runs(path: string, count: number): Promise<number[]> {
 }
 
 await it('comes up again after kill -9 with what it had acknowledged, replaces its pods, and ends cleanly', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   const config = join(dir, 'config.json');
   const pids = join(dir, 'pids');
   writeFileSync(
@@ -71,7 +72,7 @@ await it('comes up again after kill -9 with what it had acknowledged, replaces i
 });
 
 await it('refuses a configuration that is wrong, naming what', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   const config = join(dir, 'config.json');
   writeFileSync(config, JSON.stringify({ name: 'x', dataDir: dir, images: { web: { command: [] } } }));
   const child = spawn(process.execPath, [CLUSTER_MAIN, '--config', config], {

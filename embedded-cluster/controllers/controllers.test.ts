@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import type {
   Deployment,
   EndpointSlice,
@@ -9,8 +9,9 @@ import type {
   ReplicaSet,
   Service,
 } from '../../api/kubernetes-types.ts';
+import { suiteCleaner, temporaryFolder } from '../../test/testing/cleaner.ts';
 import type { EmbeddedCluster } from '../index.ts';
-import { isPodReady, pod, runningCluster, temporaryDir, until } from '../testing/running-cluster.ts';
+import { isPodReady, pod, runningCluster, until } from '../testing/running-cluster.ts';
 import { listAs } from '../typed-client.ts';
 import type { StoredObject } from '../types.ts';
 
@@ -56,15 +57,11 @@ function isRolledOut(object: StoredObject | undefined): boolean {
 }
 
 await describe('controllers of a running cluster', async () => {
-  const cleanups: (() => Promise<void>)[] = [];
-  const cleaner = { after: (work: () => Promise<void>) => void cleanups.unshift(work) };
+  const cleaner = suiteCleaner();
   let cluster: EmbeddedCluster;
 
   before(async () => {
-    cluster = await runningCluster(cleaner, join(await temporaryDir(cleaner), 'data'));
-  });
-  after(async () => {
-    for (const cleanup of cleanups) await cleanup();
+    cluster = await runningCluster(cleaner, join(await temporaryFolder(cleaner), 'data'));
   });
 
   const conditionOf = (name: string, type: string): string | undefined => {

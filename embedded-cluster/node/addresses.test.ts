@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import { silentLog } from '../../log/index.ts';
 import type { CoreEvent, Pod } from '../../api/kubernetes-types.ts';
+import { temporaryFolder } from '../../test/testing/cleaner.ts';
 import { createEventRecorder } from '../events.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { MemoryApi } from '../testing/memory-api.ts';
-import { isPodReady, pod, scriptImages, temporaryDir, until } from '../testing/running-cluster.ts';
+import { isPodReady, pod, scriptImages, until } from '../testing/running-cluster.ts';
 import { listAs } from '../typed-client.ts';
 import type { StoredObject } from '../types.ts';
 import { AddressPool } from './addresses.ts';
@@ -30,7 +31,7 @@ await it('gives 253 addresses, says that there are no more, and gives one again 
 });
 
 await it('tells a pod that there is no address, and starts it when another pod goes', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   const api = new MemoryApi();
   const clock = new FakeClock();
   const addresses = new AddressPool('127.64.9');

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import type {
   Container,
   ContainerStatus,
@@ -11,25 +11,22 @@ import type {
   KubernetesObject,
   Pod,
 } from '../../api/kubernetes-types.ts';
+import { suiteCleaner, temporaryFolder } from '../../test/testing/cleaner.ts';
 import type { EmbeddedCluster } from '../index.ts';
-import { isPodReady, lines, pod, runningCluster, temporaryDir, until } from '../testing/running-cluster.ts';
+import { isPodReady, lines, pod, runningCluster, until } from '../testing/running-cluster.ts';
 import { listAs } from '../typed-client.ts';
 import { MAX_LOG_BYTES } from './log-file.ts';
 import { allProcesses, startTimeOf } from './process-table.ts';
 import type { StoredObject } from '../types.ts';
 
 await describe('pods to which something happens', async () => {
-  const cleanups: (() => Promise<void>)[] = [];
-  const cleaner = { after: (work: () => Promise<void>) => void cleanups.unshift(work) };
+  const cleaner = suiteCleaner();
   let dir = '';
   let cluster: EmbeddedCluster;
 
   before(async () => {
-    dir = await temporaryDir(cleaner);
+    dir = await temporaryFolder(cleaner);
     cluster = await runningCluster(cleaner, join(dir, 'data'));
-  });
-  after(async () => {
-    for (const cleanup of cleanups) await cleanup();
   });
 
   const create = (name: string, main: Partial<Container>, spec: Partial<Pod['spec']> = {}) =>

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import type { Pod } from '../../api/kubernetes-types.ts';
+import { suiteCleaner, temporaryFolder } from '../../test/testing/cleaner.ts';
 import type { EmbeddedCluster } from '../index.ts';
-import { isPodReady, lines, pod, runningCluster, temporaryDir, until } from '../testing/running-cluster.ts';
+import { isPodReady, lines, pod, runningCluster, until } from '../testing/running-cluster.ts';
 
 /** A script that says what happens to it in the file $LOG, and lives until SIGTERM. */
 function living(name: string): string {
@@ -12,17 +13,13 @@ function living(name: string): string {
 }
 
 await describe('pods as processes', async () => {
-  const cleanups: (() => Promise<void>)[] = [];
-  const cleaner = { after: (work: () => Promise<void>) => void cleanups.unshift(work) };
+  const cleaner = suiteCleaner();
   let dir = '';
   let cluster: EmbeddedCluster;
 
   before(async () => {
-    dir = await temporaryDir(cleaner);
+    dir = await temporaryFolder(cleaner);
     cluster = await runningCluster(cleaner, join(dir, 'data'));
-  });
-  after(async () => {
-    for (const cleanup of cleanups) await cleanup();
   });
 
   const log = (name: string): { path: string; read: () => string[] } => {

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import fc from 'fast-check';
-import { temporaryDir } from '../testing/running-cluster.ts';
+import { temporaryFolder } from '../../test/testing/cleaner.ts';
 import { LogWriter, rotatedPath } from './log-file.ts';
 import { readLogLines } from './log-reader.ts';
 import type { LogSelection } from './log-reader.ts';
@@ -18,7 +18,7 @@ async function text(path: string, selection: LogSelection = {}, now = NOW): Prom
 }
 
 await it('gives back what was written, however it was cut into pieces', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   let file = 0;
   await fc.assert(
     fc.asyncProperty(
@@ -43,7 +43,7 @@ await it('gives back what was written, however it was cut into pieces', async (t
 });
 
 await it('has the CRI format, cuts long lines into parts and puts them together again', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   const log = new LogWriter(join(dir, 'a.log'), { now: () => NOW });
   log.write('stderr', Buffer.from('hm\n'));
   log.write('stdout', Buffer.from(`${'x'.repeat(20_000)}\nno end`));
@@ -56,7 +56,7 @@ await it('has the CRI format, cuts long lines into parts and puts them together 
 });
 
 await it('selects by tail, time and size', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   let now = NOW;
   const log = new LogWriter(join(dir, 'a.log'), { now: () => now });
   for (let i = 0; i < 5; i += 1) {
@@ -82,7 +82,7 @@ await it('loses output rather than the container when the disk is full', () => {
 });
 
 await it('never takes more than two files of its limit, and follows over the rotation to the end', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   const log = new LogWriter(join(dir, 'a.log'), { now: () => NOW, maxBytes: 2000 });
   log.write('stdout', Buffer.from('start\n'));
   const seen: string[] = [];
@@ -101,7 +101,7 @@ await it('never takes more than two files of its limit, and follows over the rot
 });
 
 await it('follows over any number of rotations between two reads', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   const log = new LogWriter(join(dir, 'a.log'), { now: () => NOW, maxBytes: 2000 });
   const follow = (selection: LogSelection): AsyncGenerator<string> =>
     readLogLines(log.path, { follow: true, ...selection }, { now: NOW, writer: log });
@@ -136,7 +136,7 @@ await it('follows over any number of rotations between two reads', async (t) => 
 });
 
 await it('keeps no more than some files for a follower that does not read', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   const log = new LogWriter(join(dir, 'a.log'), { now: () => NOW, maxBytes: 200 });
   log.write('stdout', Buffer.from('start\n'));
   const lagging = readLogLines(log.path, { follow: true }, { now: NOW, writer: log });
@@ -159,7 +159,7 @@ function linkOf(fd: string): string {
 }
 
 await it('writes whole lines or none when there is no more room', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   const path = join(dir, 'a.log');
   const script = `
     const { LogWriter } = await import(${JSON.stringify(new URL('log-file.ts', import.meta.url).href)});
@@ -180,7 +180,7 @@ await it('writes whole lines or none when there is no more room', async (t) => {
 });
 
 await it('takes a flood of short lines within its two files', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   const maxBytes = 200_000;
   const log = new LogWriter(join(dir, 'a.log'), { now: () => NOW, maxBytes });
   // Short lines grow twentyfold: two such chunks fill a file.
@@ -192,7 +192,7 @@ await it('takes a flood of short lines within its two files', async (t) => {
 });
 
 await it('begins at a time', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   let now = NOW;
   const log = new LogWriter(join(dir, 'a.log'), { now: () => now });
   for (let i = 0; i < 3; i += 1) {

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { temporaryDir } from '../testing/running-cluster.ts';
+import { temporaryFolder } from '../../test/testing/cleaner.ts';
 import { createContainerRoot } from './mounts.ts';
 
 await it('leads paths and flags with paths to the mounts, and no other text', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   writeFileSync(join(dir, 'a.txt'), 'from the volume');
   const volumeMounts = [
     { name: 'settings', mountPath: '/etc/app' },

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import type { TestContext } from 'node:test';
-import { temporaryDir } from '../testing/running-cluster.ts';
+import { temporaryFolder } from '../../test/testing/cleaner.ts';
 import { ProcessRecords } from './process-records.ts';
 import { markEnvironment, startTimeOf } from './process-table.ts';
 
@@ -31,7 +31,7 @@ async function run(
 }
 
 async function records(t: TestContext): Promise<{ dir: string; records: ProcessRecords }> {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   return { dir, records: new ProcessRecords(dir) };
 }
 

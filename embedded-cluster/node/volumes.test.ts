@@ -3,9 +3,9 @@ import { existsSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import type { KubernetesObject, Pod, Volume } from '../../api/kubernetes-types.ts';
+import { temporaryFolder } from '../../test/testing/cleaner.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { MemoryApi } from '../testing/memory-api.ts';
-import { temporaryDir } from '../testing/running-cluster.ts';
 import { MountError, PodVolumes } from './volumes.ts';
 
 const place = { podIp: '127.64.0.2', hostIp: '127.64.0.1', nodeCpu: 2, nodeMemoryBytes: 2 ** 30 };
@@ -22,7 +22,7 @@ function object(name: string, data: Record<string, string>): KubernetesObject {
 }
 
 await it('renews a token at 80 % of its life and shows it in place', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   const api = new MemoryApi();
   const clock = new FakeClock();
   api.now = () => clock.now();
@@ -45,7 +45,7 @@ await it('renews a token at 80 % of its life and shows it in place', async (t) =
 });
 
 await it('replaces all files of a volume at once and drops those that are gone', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   const api = new MemoryApi();
   await api.seed('configmaps', object('m', { a: '1', b: '1' }));
   const volumes = new PodVolumes(dir, api, new FakeClock());
@@ -64,7 +64,7 @@ await it('replaces all files of a volume at once and drops those that are gone',
 });
 
 await it('says what is missing, and takes no path out of the volume', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   const api = new MemoryApi();
   const volumes = new PodVolumes(dir, api, new FakeClock());
   await assert.rejects(
@@ -78,7 +78,7 @@ await it('says what is missing, and takes no path out of the volume', async (t) 
 });
 
 await it('projects several sources and the downward API', async (t) => {
-  const dir = await temporaryDir({ after: (work) => t.after(work) });
+  const dir = await temporaryFolder(t);
   const api = new MemoryApi();
   await api.seed('configmaps', object('m', { a: '1' }));
   await api.seed('secrets', object('s', { k: Buffer.from('geheim').toString('base64') }));

@@ -1,22 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { KubernetesObject, Pod } from '../../api/kubernetes-types.ts';
+import type { Cleaner } from '../../test/testing/cleaner.ts';
 import { startCluster } from '../index.ts';
 import type { EmbeddedCluster, LocalImages } from '../index.ts';
 import type { LoopbackClient, StoredObject } from '../types.ts';
-
-/** Where a test's clean-up goes: `test.after` and a test's own context have it. */
-export interface Cleaner {
-  after(work: () => Promise<void>): void;
-}
-
-/** A directory that is gone after the test. */
-export async function temporaryDir(cleaner: Cleaner): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'isthmus-cluster-'));
-  cleaner.after(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }));
-  return dir;
-}
 
 /** Images whose command is a shell or Node script given by the pod. */
 export const scriptImages: LocalImages = {

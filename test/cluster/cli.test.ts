@@ -2,21 +2,15 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, suite, test } from 'node:test';
+import { before, suite, test } from 'node:test';
 import * as yaml from 'js-yaml';
 import type { KubernetesObject } from '../../api/kubernetes-types.ts';
 import { annotation, component, DEFAULT_MESH_NAMESPACE, label, object } from '../../api/names.ts';
 import type { ClusterAccess } from '../../cli/cluster-access.ts';
 import { resources } from '../../kubernetes/resources.ts';
 import { KubernetesError, type Resource } from '../../kubernetes/types.ts';
-import {
-  type Cleaner,
-  type CommandResult,
-  eventually,
-  isthmus,
-  startCluster,
-  temporaryFolder,
-} from './harness.ts';
+import { suiteCleaner, temporaryFolder } from '../testing/cleaner.ts';
+import { type CommandResult, eventually, isthmus, startCluster } from './harness.ts';
 
 const NAMESPACE = DEFAULT_MESH_NAMESPACE;
 const isMissing = (error: unknown): boolean => error instanceof KubernetesError && error.code === 404;
@@ -28,8 +22,7 @@ interface Kubeconfig {
 }
 
 suite('isthmus with two clusters', () => {
-  const cleanups: (() => Promise<void>)[] = [];
-  const cleaner: Cleaner = { after: (work) => void cleanups.unshift(work) };
+  const cleaner = suiteCleaner();
   let dir = '';
   let east: ClusterAccess;
   let west: ClusterAccess;
@@ -56,9 +49,6 @@ suite('isthmus with two clusters', () => {
     assert.deepEqual([first.code, second.code], [0, 0], first.stderr + second.stderr);
     const installed = await Promise.all([install('east', 'trust'), install('west', 'trust')]);
     for (const result of installed) assert.equal(result.code, 0, result.stderr);
-  });
-  after(async () => {
-    for (const cleanup of cleanups) await cleanup();
   });
 
   const cli = (args: readonly string[], more: Record<string, string> = {}): Promise<CommandResult> =>

@@ -10,14 +10,8 @@ import * as yaml from 'js-yaml';
 import { openCluster } from '../../cli/cluster-access.ts';
 import { readProcess } from '../../cli/clusters/process-table.ts';
 import { resources } from '../../kubernetes/resources.ts';
-import {
-  type Cleaner,
-  type CommandResult,
-  eventually,
-  isthmus,
-  launcher,
-  temporaryFolder,
-} from './harness.ts';
+import { type Cleaner, temporaryFolder } from '../testing/cleaner.ts';
+import { type CommandResult, eventually, isthmus, launcher } from './harness.ts';
 
 suite('isthmus cluster', { concurrency: true }, () => {
   async function setting(cleaner: Cleaner) {

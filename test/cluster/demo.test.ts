@@ -9,7 +9,8 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DemoResult } from '../../cli/demo/traffic.ts';
 import { processesOf } from '../testing/processes-of.ts';
-import { type Cleaner, isthmus, launcher, temporaryFolder } from './harness.ts';
+import { type Cleaner, temporaryFolder } from '../testing/cleaner.ts';
+import { isthmus, launcher } from './harness.ts';
 
 async function dataDir(cleaner: Cleaner): Promise<string> {
   const dir = join(await temporaryFolder(cleaner), 'demo');

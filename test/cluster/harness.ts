@@ -1,7 +1,4 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ClusterAccess } from '../../cli/cluster-access.ts';
 import {
@@ -10,12 +7,8 @@ import {
   startEmbeddedCluster,
   stopProcess,
 } from '../../cli/clusters/embedded.ts';
+import type { Cleaner } from '../testing/cleaner.ts';
 import { becomes } from '../testing/eventually.ts';
-
-/** Something to be taken down again: a test's context or a suite's own list. */
-export interface Cleaner {
-  after(work: () => Promise<void>): void;
-}
 
 /** What a finished command left. */
 export interface CommandResult {
@@ -25,13 +18,6 @@ export interface CommandResult {
 }
 
 export const launcher = fileURLToPath(new URL('../../cli/bin/isthmus.mjs', import.meta.url));
-
-/** A folder that is gone after the test. */
-export async function temporaryFolder(cleaner: Cleaner): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'isthmus-test-'));
-  cleaner.after(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }));
-  return dir;
-}
 
 /** An embedded cluster as its own process, ended after the test; also when the test's process dies. */
 export async function startCluster(

@@ -1,16 +1,10 @@
 /** A stock kubectl against the embedded cluster, as a person uses it. Skipped where there is no kubectl. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { after, before, suite, test } from 'node:test';
+import { before, suite, test } from 'node:test';
 import { EXAMPLE_IMAGE } from '../../api/names.ts';
-import {
-  type CommandResult,
-  type Cleaner,
-  eventually,
-  run,
-  startCluster,
-  temporaryFolder,
-} from './harness.ts';
+import { suiteCleaner, temporaryFolder } from '../testing/cleaner.ts';
+import { type CommandResult, eventually, run, startCluster } from './harness.ts';
 
 const KUBECTL = process.env['KUBECTL'] ?? 'kubectl';
 const hasKubectl = spawnSync(KUBECTL, ['version', '--client']).status === 0;
@@ -63,8 +57,7 @@ spec:
 `;
 
 suite('kubectl on the embedded cluster', { skip: hasKubectl ? false : `${KUBECTL} is not here` }, () => {
-  const cleanups: (() => Promise<void>)[] = [];
-  const cleaner: Cleaner = { after: (work) => void cleanups.unshift(work) };
+  const cleaner = suiteCleaner();
   let kubeconfig = '';
 
   before(async () => {
@@ -74,9 +67,6 @@ suite('kubectl on the embedded cluster', { skip: hasKubectl ? false : `${KUBECTL
       'the default ServiceAccount',
       async () => (await kubectl(['get', 'sa', 'default'])).code === 0,
     );
-  });
-  after(async () => {
-    for (const cleanup of cleanups) await cleanup();
   });
 
   function kubectl(args: readonly string[], input = ''): Promise<CommandResult> {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, suite, test } from 'node:test';
+import { before, suite, test } from 'node:test';
 import * as yaml from 'js-yaml';
 import type { Link } from '../../api/isthmus-types.ts';
 import type { Condition, KubernetesObject, Pod, Service } from '../../api/kubernetes-types.ts';
@@ -27,7 +27,8 @@ import { KubernetesError } from '../../kubernetes/types.ts';
 import { linkerdWebhook } from '../install/linkerd.ts';
 import { readAuditLog } from '../rights/audit.ts';
 import { refusedRequests, rightsOf, unusedRights } from '../rights/rights.ts';
-import { type Cleaner, eventually, startCluster, temporaryFolder } from './harness.ts';
+import { suiteCleaner, temporaryFolder } from '../testing/cleaner.ts';
+import { eventually, startCluster } from './harness.ts';
 
 const silent: Output = { out: () => undefined, err: () => undefined, interactive: false };
 const NAMESPACE = DEFAULT_MESH_NAMESPACE;
@@ -39,8 +40,7 @@ interface TestCluster {
 }
 
 suite('two linked clusters', () => {
-  const cleanups: (() => Promise<void>)[] = [];
-  const cleaner: Cleaner = { after: (work) => void cleanups.unshift(work) };
+  const cleaner = suiteCleaner();
   let clustersDir = '';
   let east: TestCluster;
   let west: TestCluster;
@@ -55,9 +55,6 @@ suite('two linked clusters', () => {
     );
     await applyLink(await plan());
     await Promise.all([deploy(west, 'web.yaml'), deploy(east, 'client.yaml')]);
-  });
-  after(async () => {
-    for (const cleanup of cleanups) await cleanup();
   });
 
   async function cluster(name: string): Promise<TestCluster> {

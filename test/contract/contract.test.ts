@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { serverKind } from '../testing/api-server.ts';
+import { suiteCleaner } from '../testing/cleaner.ts';
 import { skipped } from './exceptions.ts';
 import { loadRecording, RECORDED_VERSION, type Recording, saveRecording } from './recordings.ts';
 import { Scenario, type Theme } from './scenario.ts';
@@ -17,12 +18,9 @@ const CONCURRENT_SCENARIOS = 4;
 
 describe(`the API contract (${serverKind})`, () => {
   let server: ContractServer;
-  const cleanups: (() => Promise<void>)[] = [];
+  const cleaner = suiteCleaner();
   before(async () => {
-    server = await openServer({ after: (work) => cleanups.push(work) });
-  });
-  after(async () => {
-    for (const cleanup of cleanups.reverse()) await cleanup();
+    server = await openServer(cleaner);
   });
   for (const theme of themes) describeTheme(theme, () => server);
 });

@@ -4,8 +4,9 @@ import { startEmbeddedCluster, stopProcess } from '../../cli/clusters/embedded.t
 // Compaction comes by time and by number of writes; a test has neither, and compacts the stopped server's database itself.
 import { Store } from '../../embedded-cluster/apiserver/store/store.ts';
 import type { ClientConfig } from '../../kubernetes/types.ts';
-import { type Cleaner, run, temporaryFolder } from '../cluster/harness.ts';
+import { run } from '../cluster/harness.ts';
 import { realKubeconfig, serverKind } from '../testing/api-server.ts';
+import { type Cleaner, temporaryFolder } from '../testing/cleaner.ts';
 import { Client } from './client.ts';
 import { stringAt } from './json.ts';
 

@@ -40,9 +40,10 @@ import { createTrustFolder } from '../../cli/trust/trust-folder.ts';
 import { injectPod } from '../../injector/index.ts';
 import { resources } from '../../kubernetes/resources.ts';
 import type { Resource } from '../../kubernetes/types.ts';
-import { eventually, temporaryFolder } from '../cluster/harness.ts';
+import { eventually } from '../cluster/harness.ts';
 import { apiServerUnderTest, type RunningApiServer, serverKind } from '../testing/api-server.ts';
 import { becomes, type Patience } from '../testing/eventually.ts';
+import { suiteCleaner, temporaryFolder } from '../testing/cleaner.ts';
 import { clusterContents, differences } from './cluster-contents.ts';
 import { linkerdObjects } from './linkerd.ts';
 
@@ -61,10 +62,10 @@ suite(`an installation in the API (${serverKind})`, () => {
   let other = '';
   /** Namespaces of suites before this one, on their way out. */
   let leaving: ReadonlySet<string> = new Set();
-  const cleanups: (() => Promise<void>)[] = [];
+  const cleaner = suiteCleaner();
 
   before(async () => {
-    const dir = await temporaryFolder({ after: (work) => void cleanups.unshift(work) });
+    const dir = await temporaryFolder(cleaner);
     [trust, other] = [join(dir, 'trust'), join(dir, 'other')];
     await Promise.all([createTrustFolder(trust), createTrustFolder(other)]);
     server = await apiServerUnderTest();
@@ -78,7 +79,6 @@ suite(`an installation in the API (${serverKind})`, () => {
   after(async () => {
     await cluster.client.close();
     await server.stop();
-    for (const cleanup of cleanups) await cleanup();
   });
   afterEach(async () => {
     await uninstall(cluster, NAMESPACE, silentOutput).catch((error: unknown) => {

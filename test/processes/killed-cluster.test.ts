@@ -4,8 +4,9 @@ import { once } from 'node:events';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { launcher, temporaryFolder } from '../cluster/harness.ts';
+import { launcher } from '../cluster/harness.ts';
 import { processesOf, processesRunning } from '../testing/processes-of.ts';
+import { temporaryFolder } from '../testing/cleaner.ts';
 
 test('a demo of which a cluster was killed leaves no process and no file', async (t) => {
   const dir = join(await temporaryFolder(t), 'demo');
