@@ -202,6 +202,25 @@ test('all of a large service are away: few are tried at once, and each has its t
   assert.equal(ready().length, n);
 });
 
+test('a try that fails makes no new picker', () => {
+  const { balancer, time, trying, tell } = harness();
+  balancer.update([at(1), at(2)]);
+  const [first] = balancer.picker.candidates;
+  assert.ok(first !== undefined);
+  balancer.failed(first);
+  const { picker } = balancer;
+  const { address } = first.endpoint;
+  for (let i = 0; i < 3; i++) {
+    time.advance(60_000);
+    assert.ok(trying.has(address));
+    tell(address, causes.connectFailed);
+    assert.equal(balancer.picker, picker);
+  }
+  time.advance(60_000);
+  tell(address);
+  assert.equal(balancer.picker.candidates.length, 2);
+});
+
 test('while nobody asks nobody is tried; who is due is tried at once when somebody does', () => {
   const { balancer, time, trying } = harness();
   balancer.update([at(1), at(2)]);

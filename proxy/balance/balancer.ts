@@ -202,7 +202,10 @@ export class Balancer<R extends Destination> {
     const timer = this.#options.clock.after(endpoint.backOff.next(), () => {
       if (endpoint.availability.kind === 'away') this.#becomesDue(endpoint);
     });
-    this.#enter(endpoint, { kind: 'away', timer });
+    const wasReady = endpoint.availability.kind === 'ready';
+    endpoint.availability = { kind: 'away', timer };
+    // A try that fails changes nothing for requests, and a picker is made of all endpoints: of a large service that is away there are thousands of both.
+    if (wasReady) this.#publish();
   }
 
   #becomesDue(endpoint: BalancedEndpoint<R>): void {
