@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
-import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
 import * as yaml from 'js-yaml';
 import { CredentialsError, inlineCredentials } from '../kubernetes/credentials.ts';
 import type { ClientConfig } from '../kubernetes/types.ts';
 import { UserError } from './errors.ts';
+import { homeFolder } from './home-folder.ts';
 import { tokenFromFile } from './token-file.ts';
 
 /** A kubeconfig file of the user, as it was read. */
@@ -253,7 +253,7 @@ function isPem(value: unknown): value is string | Buffer {
 function kubeconfigPaths(flag: string | undefined): string[] {
   if (flag !== undefined) return [flag];
   const fromEnv = (process.env['KUBECONFIG'] ?? '').split(delimiter).filter((p) => p !== '');
-  return fromEnv.length > 0 ? fromEnv : [join(homedir(), '.kube', 'config')];
+  return fromEnv.length > 0 ? fromEnv : [join(homeFolder(), '.kube', 'config')];
 }
 
 function isMissing(error: unknown): boolean {

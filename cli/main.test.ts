@@ -25,6 +25,12 @@ function kubeconfig(t: TestContext, content: string): string {
   return file;
 }
 
+test('who has no home is told where things are looked for, and not the folder that one is in', () => {
+  const { status, stdout } = isthmus(['check'], { HOME: '' });
+  assert.equal(status, 1);
+  assert.match(stdout, /no kubeconfig at \/\.kube\/config$/m);
+});
+
 test('the version of the client needs no cluster', () => {
   assert.deepEqual(isthmus(['version', '--client', '-o', 'json']), {
     status: 0,

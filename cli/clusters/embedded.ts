@@ -1,10 +1,10 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { access, readdir, readFile, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { linkCredentials } from '../../kubernetes/credentials.ts';
 import { cliClient, type ClusterAccess } from '../cluster-access.ts';
 import { UserError } from '../errors.ts';
+import { homeFolder } from '../home-folder.ts';
 import { makeFolder } from '../make-folder.ts';
 import { dataFolder, launchCluster } from './launch.ts';
 import { readProcess, stopProcess } from './process-table.ts';
@@ -29,7 +29,7 @@ export interface EmbeddedClusterState {
 export function defaultClustersDir(): string {
   const home = process.env['ISTHMUS_HOME'];
   if (home !== undefined && home !== '') return join(home, 'clusters');
-  const data = process.env['XDG_DATA_HOME'] || join(homedir(), '.local', 'share');
+  const data = process.env['XDG_DATA_HOME'] || join(homeFolder(), '.local', 'share');
   return join(data, 'isthmus', 'clusters');
 }
 

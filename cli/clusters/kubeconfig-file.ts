@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as yaml from 'js-yaml';
 import { UserError } from '../errors.ts';
+import { homeFolder } from '../home-folder.ts';
 import { makeFolder } from '../make-folder.ts';
 
 interface Named {
@@ -34,7 +34,7 @@ const LOCK_TIMEOUT_MS = 5_000;
 /** The file that is written: `--kubeconfig`, the first of $KUBECONFIG, or ~/.kube/config, as kubectl chooses. */
 function targetFile(flag: string | undefined): string {
   const first = (process.env['KUBECONFIG'] ?? '').split(delimiter).find((path) => path !== '');
-  return flag ?? first ?? join(homedir(), '.kube', 'config');
+  return flag ?? first ?? join(homeFolder(), '.kube', 'config');
 }
 
 /**

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import {
   anchorFile,
@@ -9,12 +8,13 @@ import {
   writeTrustAnchor,
 } from '../../identity/index.ts';
 import { UserError } from '../errors.ts';
+import { homeFolder } from '../home-folder.ts';
 import { makeFolder } from '../make-folder.ts';
 import type { InstallValues, TrustMaterial } from '../install/values.ts';
 
 /** Where the trust anchor lies when nobody names a folder (XDG base directory specification). */
 export function defaultTrustDir(): string {
-  return join(process.env['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'isthmus', 'trust');
+  return join(process.env['XDG_CONFIG_HOME'] || join(homeFolder(), '.config'), 'isthmus', 'trust');
 }
 
 /** The anchor's key lies in it. */
