@@ -46,11 +46,11 @@ export class Exchange {
   /** What the answer's head said of gRPC, and whether the exchange has been counted. */
   grpcStatus = 0;
   counted = false;
-  /** Slots of the layers, typed where they are used: who follows the request, the route and its running limits, the balancer's endpoint, the policy's verdict. */
+  /** Slots of the layers, typed where they are used: who follows the request, the route and its running limits, the attempt to send it, the policy's verdict. */
   observed: unknown = undefined;
   route: unknown = undefined;
   limits: unknown = undefined;
-  endpoint: unknown = undefined;
+  attempt: unknown = undefined;
   verdict: unknown = undefined;
   /** Who is at the other end of the connection (what a gateway's observers tell of it), and the client that a gateway asserted (believed or absent). */
   peer: unknown = undefined;

@@ -72,7 +72,7 @@ export class Distribute extends StackLayer {
 
 /** The balance that has the request; undefined: none has it. */
 function sinkOf(x: Exchange): RequestSink | undefined {
-  return x.endpoint instanceof Attempt ? x.endpoint.owner : undefined;
+  return x.attempt instanceof Attempt ? x.attempt.owner : undefined;
 }
 
 function planOf(x: Exchange): Plan | undefined {

@@ -314,6 +314,6 @@ function cellsOf(x: Exchange): HttpCells | undefined {
 }
 
 function reachedBy(x: Exchange): Reach | undefined {
-  if (!(x.endpoint instanceof Attempt)) return undefined;
-  return wentTo(x.endpoint);
+  if (!(x.attempt instanceof Attempt)) return undefined;
+  return wentTo(x.attempt);
 }

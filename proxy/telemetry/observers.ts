@@ -167,7 +167,7 @@ class Observer implements RequestObserver {
     const { line, attributes } = stack.client(x);
     record.status = outcome.status;
     record.totalMs = outcome.latencyMs;
-    const attempt = x.endpoint instanceof Attempt ? x.endpoint : undefined;
+    const attempt = x.attempt instanceof Attempt ? x.attempt : undefined;
     if (record.traced) {
       const endpoint = stack.endpoint(x);
       record.kind = stack.kind;

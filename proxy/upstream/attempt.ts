@@ -246,6 +246,6 @@ export class Attempt implements Waiter {
 
 /** The attempt of an exchange that came through a `Dispatch`. */
 export function attemptOf(x: Exchange): Attempt {
-  if (x.endpoint instanceof Attempt) return x.endpoint;
+  if (x.attempt instanceof Attempt) return x.attempt;
   throw new Error(`an exchange without an attempt: ${causes.internal.code}`);
 }

@@ -17,7 +17,7 @@ const MAX_INFORMED_BYTES = MAX_HEAD_BYTES;
  * The innermost layer of a stack: chooses a destination, holds the request until a connection stands, and sends it again
  * - once and at once to another destination, when nothing of it was processed (no connection, or the peer refused the stream),
  * - after a back-off, when the route's policy wants that for the answer or failure that came.
- * Keeps an `Attempt` in the slot `x.endpoint`.
+ * Keeps an `Attempt` in the slot `x.attempt`.
  */
 export abstract class Dispatch extends DispatchHooks implements RequestSink, ResponseSink {
   #outer: ResponseSink | undefined;
@@ -41,7 +41,7 @@ export abstract class Dispatch extends DispatchHooks implements RequestSink, Res
 
   requestHead(x: Exchange, head: Head, end: boolean): void {
     const attempt = new Attempt(x, this);
-    x.endpoint = attempt;
+    x.attempt = attempt;
     const choice = this.choose(x, head, undefined);
     if (isDestination(choice) && !this.keeps(x)) {
       const sink = choice.upstream.take(x);
