@@ -108,6 +108,23 @@ describe('transport header', () => {
     });
   }
 
+  test('it may have so many bytes, and its name as many as one of DNS', () => {
+    const varint = (n: number): number[] => (n < 128 ? [n] : [(n & 127) | 128, n >> 7]);
+    const field = (number: number, n: number): Buffer =>
+      Buffer.from([(number << 3) | 2, ...varint(n), ...Buffer.alloc(n, 'a')]);
+    // A field of later versions, which is skipped.
+    const padded = (bytes: number): Buffer =>
+      Buffer.concat([Buffer.from([0x08, 80]), field(15, bytes - 2 - 3)]);
+    const named = (length: number): Buffer => Buffer.concat([Buffer.from([0x08, 80]), field(2, length)]);
+    for (const [fits, tooMuch] of [
+      [padded(MAX_TRANSPORT_HEADER), padded(MAX_TRANSPORT_HEADER + 1)],
+      [named(253), named(254)],
+    ] as const) {
+      assert.equal(read(frame(fits)).reader.header?.port, 80);
+      assert.equal(read(frame(tooMuch)).last, TransportHeaderStatus.malformed);
+    }
+  });
+
   test('no bytes make it throw', () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 60 }), (body) => void read(frame(Buffer.from(body)))));
   });

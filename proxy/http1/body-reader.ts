@@ -14,9 +14,9 @@ export type BodyKind = 'none' | 'length' | 'chunked' | 'close';
 export type BodyEvent = 'more' | 'data' | 'end' | 'trailers' | 'malformed';
 
 /** Bytes of one line with a chunk's size and extensions: extensions mean nothing to anybody, so little room is left for them. */
-const MAX_CHUNK_LINE = 256;
+export const MAX_CHUNK_LINE = 256;
 /** Hexadecimal digits of a chunk's size: below 2^52, exact in a number. */
-const MAX_SIZE_DIGITS = 13;
+export const MAX_SIZE_DIGITS = 13;
 
 const CR = 13;
 const LF = 10;

@@ -7,6 +7,8 @@ import { spanText } from '../bytes/span.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
 import { feedPieces } from '../testing/pieces.ts';
 import { TimerWheel } from '../transport/timers.ts';
+import { MAX_CHUNK_LINE, MAX_SIZE_DIGITS } from './body-reader.ts';
+import { MAX_HEAD_BYTES } from './head-reader.ts';
 import { Http1ServerConnection } from './server-connection.ts';
 import { HEAD_TIMEOUT_MS } from './limits.ts';
 
@@ -178,6 +180,25 @@ describe('HTTP/1: what two implementations could read in two ways is refused', (
     );
     for (const answer of answers) assert.match(answer, /^HTTP\/1.1 431 /);
     assert.match(run(get('X: 1\r\n'.repeat(MAX_FIELDS))).answer, /^HTTP\/1.1 204 /);
+  });
+
+  test('a head may have so many bytes, a chunk’s extensions and its size so many characters, however they are cut', () => {
+    const head = (bytes: number): string => get(`X: ${'a'.repeat(bytes - get('X: \r\n').length)}\r\n`);
+    const chunked = (line: string): string =>
+      post('Transfer-Encoding: chunked\r\n', `${line}\r\nhello\r\n0\r\n\r\n`);
+    // The line's end counts, too.
+    const extension = (more: number): string => chunked(`5;${'a'.repeat(MAX_CHUNK_LINE - 1 + more)}`);
+    const size = (digits: number): string => chunked('5'.padStart(digits, '0'));
+    for (const [fits, tooMuch, status] of [
+      [head(MAX_HEAD_BYTES), head(MAX_HEAD_BYTES + 1), 431],
+      [extension(0), extension(1), 400],
+      [size(MAX_SIZE_DIGITS), size(MAX_SIZE_DIGITS + 1), 400],
+    ] as const) {
+      for (const splits of [[], [5], [fits.length - 1], [70, 80, 300]]) {
+        assert.match(run(fits, splits).answer, /^HTTP\/1.1 204 /);
+        assert.match(run(tooMuch, splits).answer, new RegExp(`^HTTP/1.1 ${status} `));
+      }
+    }
   });
 
   test('a head that does not come to its end is answered after its time', () => {
