@@ -23,7 +23,10 @@ for (const way of WAYS) {
     /** An app that is served byte by byte, and a connection of a client whose requests go to it by the path that is added. */
     async function wires(name: string, serve: (app: Wire) => Promise<void>): Promise<[Wire, string]> {
       const mirror = exported(name, await startWireApp(mesh, server.ip, serve));
-      return [await dialWire(mesh, client.ip, port.outbound), `http://${mirror}/ HTTP/1.1\r\nHost: ${mirror}\r\n`];
+      return [
+        await dialWire(mesh, client.ip, port.outbound),
+        `http://${mirror}/ HTTP/1.1\r\nHost: ${mirror}\r\n`,
+      ];
     }
 
     /** A stream of HTTP/2, and the app's end of it. */
@@ -32,7 +35,10 @@ for (const way of WAYS) {
       const app = await startHttp2App(mesh, server.ip, (...stream) => arrived.resolve(stream));
       const mirror = exported(name, app.port);
       const session = await http2Through(mesh, client.ip, `${mirror}:80`);
-      const stream = session.request({ ':method': 'POST', ':path': '/', ...headers }, { endStream: false, waitForTrailers: true });
+      const stream = session.request(
+        { ':method': 'POST', ':path': '/', ...headers },
+        { endStream: false, waitForTrailers: true },
+      );
       stream.on('error', () => {});
       const [served, seen] = await arrived.promise;
       return { stream, served, seen };
@@ -59,7 +65,9 @@ for (const way of WAYS) {
         app.socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n');
         app.socket.write('2\r\nok\r\n0\r\nx-sum: 2\r\n\r\n');
       });
-      wire.socket.write(`POST ${request}TE: trailers\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n`);
+      wire.socket.write(
+        `POST ${request}TE: trailers\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n`,
+      );
       wire.socket.write('4\r\nbody\r\n0\r\nx-sum: 1\r\n\r\n');
       assert.match(await wire.until(`x-sum: 2${END}`), /2\r\nok\r\n0\r\n/);
       assert.match(await heard.promise, /4\r\nbody\r\n0\r\n/);
@@ -176,7 +184,10 @@ for (const way of WAYS) {
       const call = { 'content-type': 'application/grpc', te: 'trailers' };
       const failing = await streams('fails', call);
       const answered = once(failing.stream, 'response');
-      failing.served.respond({ ':status': 200, 'grpc-status': '5', 'grpc-message': 'gone' }, { endStream: true });
+      failing.served.respond(
+        { ':status': 200, 'grpc-status': '5', 'grpc-message': 'gone' },
+        { endStream: true },
+      );
       const [answer] = (await answered) as [IncomingHttpHeaders];
       assert.deepEqual([answer['grpc-status'], answer['grpc-message']], ['5', 'gone']);
 
