@@ -3,19 +3,11 @@ import { test } from 'node:test';
 import { Head } from '../message/head.ts';
 import { Exchange } from '../message/message.ts';
 import { NOBODY } from '../testing/nobody.ts';
+import { Nowhere } from '../testing/nowhere.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import { Attempt } from './attempt.ts';
-import { Dispatch } from './dispatch.ts';
 
 const BODY = Buffer.alloc(20);
-
-/** Knows no destination. */
-class Nowhere extends Dispatch {
-  protected override choose(): undefined {}
-  protected override unplaced(): void {}
-  protected override abandoned(): void {}
-  protected override prepare(): void {}
-}
 
 function keptAttempt(): Attempt {
   const attempt = new Attempt(new Exchange(NOBODY), new Nowhere(new TimerWheel()));
