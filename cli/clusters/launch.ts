@@ -93,9 +93,17 @@ interface ReadyLine {
 
 /** What the machine refuses, as Node names it. */
 const REFUSED = /\b(?:ENOSPC|EDQUOT|EROFS|EACCES|EPERM|EMFILE|ENFILE|ENOMEM): [^"\\\n]+/;
+/** As the lock of a cluster's folder tells it. */
+const TAKEN = /\bdata directory [^"\n]+ is in use by the cluster with process id [^":\n]+/;
 
 /** Why a cluster did not start: what its log says of the machine is the user's to mend, all else is ours. */
 export function startFailure(what: string, log: string, text: string): Error {
+  const taken = TAKEN.exec(text)?.[0];
+  if (taken !== undefined)
+    return new UserError(
+      `${what}: ${taken}`,
+      'Another command has started it: `isthmus cluster list` shows it.',
+    );
   const refused = REFUSED.exec(text)?.[0];
   if (refused === undefined) return new Error(`${what}; log:\n${text}`);
   return new UserError(`${what}: ${refused}`, `Its folder is ${dirname(log)}.`);
