@@ -86,7 +86,9 @@ describe('a leaf of our own issuer', () => {
       const root = await makeCertificate({ subject: 'CN=root', ca: true });
       const chain = [root];
       for (let i = 0; i < between; i++)
-        chain.unshift(await makeCertificate({ subject: `CN=between ${i}`, ca: true, issuer: chain[0] ?? root }));
+        chain.unshift(
+          await makeCertificate({ subject: `CN=between ${i}`, ca: true, issuer: chain[0] ?? root }),
+        );
       const last = await makeIssuer(chain[0] ?? root, 'east');
       const judged = judge(await makeLeaf(last, web), [last, ...chain], [root]);
       if (accepted) assertAccepted(judged);

@@ -116,7 +116,10 @@ describe('protocol detection', () => {
     const line = Buffer.from(`GET /${'a'.repeat(DETECT_LIMIT)}`);
     const detector = new Detector();
     assert.equal(detector.push(line, 0, DETECT_LIMIT - 1), undefined);
-    assert.deepEqual(detector.push(line, DETECT_LIMIT - 1, DETECT_LIMIT), { kind: 'opaque', reason: 'limit' });
+    assert.deepEqual(detector.push(line, DETECT_LIMIT - 1, DETECT_LIMIT), {
+      kind: 'opaque',
+      reason: 'limit',
+    });
   });
 });
 

@@ -9,7 +9,14 @@ import { handleWrap } from '../transport/handle-transport.ts';
 import { wrapStream } from '../transport/stream-transport.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
-import { BODY_STALL_MS, DISCARD_LIMIT, HALF_CLOSED_MS, HEAD_TIMEOUT_MS, IDLE_MS, LINGER_MS } from './limits.ts';
+import {
+  BODY_STALL_MS,
+  DISCARD_LIMIT,
+  HALF_CLOSED_MS,
+  HEAD_TIMEOUT_MS,
+  IDLE_MS,
+  LINGER_MS,
+} from './limits.ts';
 import { Http1ServerConnection } from './server-connection.ts';
 
 /** Keeps what a client asked for; answers when told to, or at once with `body`. */

@@ -104,7 +104,13 @@ describe('HTTP/2: what much of looks like a flood', () => {
     ['PRIORITY', control, () => frame(FrameType.priority, 0, 1, Buffer.alloc(5)), NOTHING, false],
     ['frames of an unknown type', control, () => frame(0x16, 0, 0), NOTHING, false],
     ['DATA without bytes', control, () => frame(FrameType.data, 0, 1), open, false],
-    ['CONTINUATION without bytes', control, () => frame(FrameType.continuation, 0, 1), requestFrame(1, 1), false],
+    [
+      'CONTINUATION without bytes',
+      control,
+      () => frame(FrameType.continuation, 0, 1),
+      requestFrame(1, 1),
+      false,
+    ],
     ['streams that a client resets', ofClient, reset, NOTHING, false],
     ['streams that a proxy resets', ofProxy, reset, NOTHING, true],
   ] as const) {

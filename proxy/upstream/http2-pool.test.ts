@@ -140,14 +140,22 @@ test('a connection in which much waits for slow receivers gets no new streams wh
   /** The answers of so many streams, of which nobody takes a byte. */
   const answer = (from: number, to: number): void => {
     for (let id = 2 * from + 1; id < 2 * to + 1; id += 2)
-      feed(slow, frame(FrameType.headers, 4, id, ANSWERED), frame(FrameType.data, 0, id, Buffer.alloc(STREAM_WINDOW)));
+      feed(
+        slow,
+        frame(FrameType.headers, 4, id, ANSWERED),
+        frame(FrameType.data, 0, id, Buffer.alloc(STREAM_WINDOW)),
+      );
   };
   // To the byte: what is at the bound is not above it. The other connection has more streams by then.
   answer(0, stalled);
   for (let i = 0; i < stalled + 3; i++) ask();
   const [full = 0] = streams();
   assert.ok(full > (before[0] ?? 0), 'at the bound it is taken');
-  feed(slow, frame(FrameType.headers, 4, 2 * stalled + 1, ANSWERED), frame(FrameType.data, 0, 2 * stalled + 1, 'x'));
+  feed(
+    slow,
+    frame(FrameType.headers, 4, 2 * stalled + 1, ANSWERED),
+    frame(FrameType.data, 0, 2 * stalled + 1, 'x'),
+  );
   const [sent = 0] = streams();
   for (let i = 0; i < STREAMS_BEFORE_NEXT; i++) ask();
   assert.equal(streams()[0], sent);
