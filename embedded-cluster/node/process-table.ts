@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 /** In the environment of everything that runs in a container, and inherited by what that starts. */
 const MARK_VARIABLE = 'ISTHMUS_CONTAINER_MARK';
 
-/** The variable by which `markedProcesses` finds a process and its descendants. */
+/** The variable by which a process and its descendants are found (`isMarked`, `killMarked`). */
 export function markEnvironment(mark: string): Record<string, string> {
   return { [MARK_VARIABLE]: mark };
 }

@@ -6,8 +6,8 @@ export const STREAM_WINDOW = 64 * 1024;
 /** What the window of a stream grows to whose receiver takes what comes: enough for 200 Mbit/s at 40 ms between clusters. */
 export const GROWN_STREAM_WINDOW = 1024 * 1024;
 /**
- * What it grows to where nothing waits for the receiver, so that the window alone holds the sender up: 300 Mbit/s at 100 ms, between continents. Together such windows have half of
- * `GROWN_WINDOWS`, so that a few long transfers leave the others theirs.
+ * What it grows to where nothing waits for the receiver, so that the window alone holds the sender up: 300 Mbit/s at 100 ms, between continents. Only while all windows of the connection
+ * have less than half of `GROWN_WINDOWS`, so that a few long transfers leave the others theirs.
  */
 export const MAX_STREAM_WINDOW = 4 * 1024 * 1024;
 /**

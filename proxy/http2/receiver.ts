@@ -15,7 +15,8 @@ import type { Stream } from './stream.ts';
 
 /**
  * The receiving half of flow control. The connection's window is credited on receipt, so that a stream whose receiver is slow holds up only itself; a stream's
- * when its bytes were consumed. A stream's window begins small and doubles with each credit: with each half of it that its receiver has taken.
+ * when its bytes were consumed. A stream's window begins small and may double with each credit, which comes when half of it, or `STREAM_CREDIT`, was taken:
+ * to `GROWN_STREAM_WINDOW`, and beyond only while hardly anything waits for the receiver.
  */
 export class Receiver {
   readonly #frames: FrameWriter;

@@ -1,6 +1,6 @@
 /**
  * Metrics by interned cells: a layer asks for its cell once, when its stack is put together, and recording is one addition. Label text is made once a series.
- * A series that nothing was recorded on for `retainIdleMs` leaves the exposition; a cell that is still held then finds its way back by itself.
+ * A series that nothing was recorded on for `RETAIN_IDLE_MS` leaves the exposition; a cell that is still held then finds its way back by itself.
  */
 
 /** Most series of one family: label values come from peers and apps, so their number must have an end. What comes later is counted in one overflow series. */
