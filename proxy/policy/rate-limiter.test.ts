@@ -105,3 +105,24 @@ test('a limit that changes goes on with what was used up', () => {
   assert.equal(passed(without, 'a', 9, 0), 0);
   assert.equal(passed(without, 'a', 9, 5_000), 2);
 });
+
+test('beyond so many clients those are forgotten that have used nothing up, and are looked for once a second', () => {
+  const limits = limiter({ identity: { requestsPerSecond: 2 } });
+  const kept: number[] = [];
+  const ask = (name: string, now: number): void => {
+    limits.exceeded(name, now);
+    kept.push(limits.clients);
+  };
+  limits.exceeded('long ago', 0);
+  for (let i = 0; i < 9_998; i++) limits.exceeded(`client ${i}`, 5_000);
+  ask('the last that fits', 5_000);
+  ask('one more: of the others all but one have used something up', 5_000);
+  assert.deepEqual(kept, [10_000, 10_000]);
+  // Since half a second later all of these are paid for: who looked now would forget them.
+  ask('before the next look', 5_999);
+  assert.equal(kept.at(-1), 10_001);
+  ask('at the next look', 6_000);
+  assert.equal(kept.at(-1), 2, 'the two that came last');
+  assert.equal(limits.exceeded('before the next look', 6_000), undefined, 'the other half of its second');
+  assert.equal(limits.exceeded('before the next look', 6_000), 'identity');
+});

@@ -51,6 +51,8 @@ export class RateLimiter {
   readonly #perClient: number;
   readonly #overrides = new Map<string, RateLimit>();
   readonly #clients: Map<string, RateLimit>;
+  /** ms, monotonic: those who have used nothing up are not looked for before. */
+  #forgetsFrom = 0;
 
   /** @param before what held until now */
   constructor({ metadata, total, identity, overrides }: HttpLocalRateLimit, before?: RateLimiter) {
@@ -65,6 +67,11 @@ export class RateLimiter {
       if (shared !== undefined) for (const name of names) this.#overrides.set(name, shared);
     }
     this.#clients = this.#clientsAfter(before);
+  }
+
+  /** Clients whose limits are kept, but for those that an override names. */
+  get clients(): number {
+    return this.#clients.size;
   }
 
   /** What is kept of a client. */
@@ -102,14 +109,16 @@ export class RateLimiter {
     if (this.#perClient === 0) return undefined;
     let limit = this.#clients.get(identity);
     if (limit === undefined) {
-      if (this.#clients.size >= MAX_CLIENTS) this.#forget(now);
+      if (this.#clients.size >= MAX_CLIENTS && now >= this.#forgetsFrom) this.#forget(now);
       limit = new RateLimit(this.#perClient);
       this.#clients.set(identity, limit);
     }
     return limit;
   }
 
+  /** Looks at all. Once in the time that pays for everything is enough: beyond MAX_CLIENTS come those who are new within it, and each costs no walk. */
   #forget(now: number): void {
+    this.#forgetsFrom = now + BURST_MS;
     for (const [identity, limit] of this.#clients) if (limit.isFull(now)) this.#clients.delete(identity);
   }
 }
