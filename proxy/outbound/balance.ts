@@ -28,7 +28,7 @@ import type { TargetMetrics } from './target-metrics.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
 /** Requests that wait for an endpoint: Linkerd's queue capacity. */
-export const QUEUE_CAPACITY = 10_000;
+const QUEUE_CAPACITY = 10_000;
 
 export interface BalanceOptions {
   reach: (endpoint: Endpoint) => Reach;
