@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { encodeFrame, FrameReader, MAX_MESSAGE_BYTES } from './grpc-frames.ts';
+import { GrpcError, grpcStatus } from './grpc-error.ts';
+import { encodeFrame, FrameReader } from './grpc-frames.ts';
 
 test('frames come out whole wherever the bytes are cut', () => {
   fc.assert(
@@ -25,5 +26,17 @@ test('frames come out whole wherever the bytes are cut', () => {
       },
     ),
   );
-  assert.ok(MAX_MESSAGE_BYTES >= 1024 * 1024);
+});
+
+test('a message of 4 MiB is taken; of a longer one the length is enough to refuse it', () => {
+  const lengths: number[] = [];
+  const most = 4 * 1024 * 1024;
+  new FrameReader().push(encodeFrame(Buffer.alloc(most)), (message) => lengths.push(message.length));
+  assert.deepEqual(lengths, [most]);
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(most + 1, 1);
+  assert.throws(
+    () => new FrameReader().push(prefix, () => assert.fail('nothing of it is there')),
+    (error) => error instanceof GrpcError && error.code === grpcStatus.resourceExhausted,
+  );
 });

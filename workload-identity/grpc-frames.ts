@@ -4,7 +4,7 @@ import { GrpcError, grpcStatus } from './grpc-error.ts';
 const PREFIX_BYTES = 5;
 
 /** The largest message that is taken; gRPC's usual default. The longest we know, a bundle or an endpoint set, is far smaller. */
-export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
 /** One message with its prefix. */
 export function encodeFrame(message: Uint8Array): Buffer {

@@ -56,7 +56,12 @@ describe('protocol detection', () => {
     ['SSH-2.0-OpenSSH\r\n', opaque],
     ['*1\r\n$4\r\nPING\r\n', opaque],
     ['averyveryverylongwordwithoutanyspace', opaque],
+    [`${'M'.repeat(24)} / HTTP/1.1\r\n`, { kind: 'http1' }],
+    [`${'M'.repeat(25)} / HTTP/1.1\r\n`, opaque],
     ['\x16\x03\x01\x00\x05\x02aaaa', opaque],
+    // RFC 8446 section 5.1: a record has up to 2^14 bytes.
+    ['\x16\x03\x01\x40\x00', undefined],
+    ['\x16\x03\x01\x40\x01', opaque],
     ['\x16\x02\x01\x00\x05', opaque],
     ['GE', undefined],
     ['GET /aaa', undefined],

@@ -84,6 +84,12 @@ export const FRAME_CASES: readonly Case[] = [
   { section: '6.5.2', what: 'MAX_FRAME_SIZE below 2^14', sends: [setting(5, 16_383)], verdict: protocol },
   {
     section: '6.5.2',
+    what: 'MAX_FRAME_SIZE of 2^24 - 1',
+    sends: [setting(5, 2 ** 24 - 1), whole()],
+    verdict: ok,
+  },
+  {
+    section: '6.5.2',
     what: 'MAX_FRAME_SIZE above 2^24 - 1',
     sends: [setting(5, 2 ** 24)],
     verdict: protocol,
