@@ -268,6 +268,27 @@ test('what was remembered is forgotten with the anchors, and with time', async (
   );
 });
 
+test('beyond so many leaves the one that was remembered first is judged again', async () => {
+  const leaves = [await makeLeaf(issuer, web), await makeLeaf(issuer, web), await makeLeaf(issuer, web)];
+  const trust: TrustSnapshot = { version: 1, sequence: 1n, anchors: [anchor.x509] };
+  const verifier = new PeerVerifier({
+    trustDomain: TRUST_DOMAIN,
+    trust: () => trust,
+    now: Date.now,
+    cacheEntries: 2,
+  });
+  const judged: number[] = [];
+  for (const i of [0, 1, 0, 2, 1, 0]) {
+    const { x509 } = leaves[i] ?? assert.fail('no such leaf');
+    const presented = (): X509Certificate[] => {
+      judged.push(i);
+      return [issuer.x509];
+    };
+    assertAccepted(verifier.verify(x509, presented));
+  }
+  assert.deepEqual(judged, [0, 1, 2, 0]);
+});
+
 describe('over a real handshake', () => {
   async function handshake(
     client: Made | undefined,

@@ -31,14 +31,22 @@ export class PeerVerifier {
   readonly #trustDomain: string;
   readonly #trust: () => TrustSnapshot | undefined;
   readonly #now: () => number;
+  readonly #cacheEntries: number;
   readonly #cache = new Map<string, Remembered>();
   #cacheVersion = 0;
   #anchors: ParsedCertificate[] = [];
 
-  constructor(options: { trustDomain: string; trust: () => TrustSnapshot | undefined; now: () => number }) {
+  /** @param options `cacheEntries`: leaves remembered at most; default 4,096 */
+  constructor(options: {
+    trustDomain: string;
+    trust: () => TrustSnapshot | undefined;
+    now: () => number;
+    cacheEntries?: number;
+  }) {
     this.#trustDomain = options.trustDomain;
     this.#trust = options.trust;
     this.#now = options.now;
+    this.#cacheEntries = options.cacheEntries ?? CACHE_ENTRIES;
   }
 
   /** The peer of a finished handshake. */
@@ -106,7 +114,7 @@ export class PeerVerifier {
   }
 
   #remember(fingerprint: string, entry: Remembered): void {
-    if (this.#cache.size >= CACHE_ENTRIES) {
+    if (this.#cache.size >= this.#cacheEntries) {
       const oldest = this.#cache.keys().next();
       if (oldest.done !== true) this.#cache.delete(oldest.value);
     }
