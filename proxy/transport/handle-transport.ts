@@ -91,7 +91,7 @@ class HandleTransport extends BaseTransport {
       next = this.encrypted ? this.#recordArrived(n) : this.#arrived(n);
     } else {
       this.deliver();
-      if (n === UV_EOF) {
+      if (n === UV_EOF && this.errorCode === '') {
         this.receivedEnd();
       } else if (n < 0) {
         this.noteError(errorName(n));
@@ -176,20 +176,31 @@ class HandleTransport extends BaseTransport {
       recycle(buffer);
       return;
     }
-    this.inFlight = length;
     if (this.encrypted) {
       // It has been encrypted into memory of the runtime's: the next one to write finds ours in the cache.
       recycle(buffer);
+      this.inFlight = length;
+      const underWay = request.getAsyncId() >= 0;
+      requestsTell ||= underWay;
+      // One that goes well is never over before the turn is.
+      if (requestsTell && !underWay) return this.#broke();
       this.inFlightTaken = this.#handle._parent?.writeQueueSize === 0;
-      if (this.inFlightTaken && canBeAsked(request)) {
+      if (this.inFlightTaken && requestsTell) {
         this.#untold = request;
         return;
       }
     } else {
+      this.inFlight = length;
       // TCP keeps pointing at our memory until it completes.
       this.#writing = buffer;
     }
     this.#tellOf(request);
+  }
+
+  /** The runtime tells nobody of such a write's end, and has taken the socket's error with it. What has come before the break is still read; the end behind it is no orderly one. */
+  #broke(): void {
+    this.noteError('ECONNRESET');
+    if (this.#paused) this.destroy();
   }
 
   #takeRequest(): WriteRequest {
@@ -259,12 +270,6 @@ class HandleTransport extends BaseTransport {
     if (this.#stopped) this.#handle.readStop();
     else this.#handle.readStart();
   }
-}
-
-/** @param request of a write that has just begun */
-function canBeAsked(request: WriteRequest): boolean {
-  requestsTell ||= request.getAsyncId() >= 0;
-  return requestsTell;
 }
 
 function buffers(): { readonly whole: Buffer; readonly careful: Buffer } {

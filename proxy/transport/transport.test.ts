@@ -160,6 +160,33 @@ for (const [maker, wrap] of [
           assert.deepEqual([there.ended, to.errorCode], [false, 'ECONNRESET']);
         });
 
+      test('a reset that a write meets before it is read is no orderly end', async () => {
+        const { client, server } = await pair();
+        const [a, b] = [recorder(client), recorder(server)];
+        client.write(pattern, 0, 100);
+        client.flush();
+        await b.until(() => b.length === 100);
+        server.reset();
+        client.write(pattern, 0, 100);
+        client.flush();
+        await a.until(() => a.closed || a.ended);
+        assert.deepEqual([a.ended, client.errorCode], [false, 'ECONNRESET']);
+      });
+
+      test('a reset that a write meets ends also who does not read', async () => {
+        const { client, server } = await pair();
+        const [a, b] = [recorder(client), recorder(server)];
+        client.pause();
+        client.write(pattern, 0, 100);
+        client.flush();
+        await b.until(() => b.length === 100);
+        server.reset();
+        client.write(pattern, 0, 100);
+        client.flush();
+        await a.until(() => a.closed);
+        assert.deepEqual([a.ended, client.errorCode], [false, 'ECONNRESET']);
+      });
+
       test('a reset behind an end loses nothing of what was sent before, and closes', async () => {
         const { client, server } = await pair();
         const [a, b] = [recorder(client), recorder(server)];
