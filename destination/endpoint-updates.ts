@@ -12,8 +12,16 @@ type Endpoints = Extract<EndpointSet, { kind: 'endpoints' }>;
  */
 const MAX_ADDRESSES = 1_000;
 
-/** The last step that was made from a set. Clients of a place share their sets, and go through a change one after the other: with the last of them the set, and this, is gone. */
-const steps = new WeakMap<Endpoints, { readonly after: Endpoints; readonly updates: readonly Update[] }>();
+interface Step {
+  readonly after: Endpoints;
+  readonly updates: readonly Update[];
+}
+
+/**
+ * The last step that was made from a set, for the clients of its place that make the same, in the same turn mostly. Held weakly: a client that does not read keeps the set that it was told last, and
+ * with that would keep the one behind it, the step from there, and so all since, messages included.
+ */
+const steps = new WeakMap<Endpoints, WeakRef<Step>>();
 
 /** All of a set, for streams that begin. Held weakly: it is a kilobyte for each endpoint, and needed again only where many begin at once, as behind a start of the control plane. */
 const beginnings = new WeakMap<Endpoints, WeakRef<readonly Update[]>>();
@@ -21,15 +29,15 @@ const beginnings = new WeakMap<Endpoints, WeakRef<readonly Update[]>>();
 /**
  * The messages that lead a proxy from one set to another; from nothing (a new stream) to the full set. Additions go before removals, so that
  * a target whose endpoints are all exchanged is never without one. An empty set is always said, by NoEndpoints, which empties the proxy's.
- * The same messages for all that make the same step.
+ * The same messages for all that make the same step in a turn.
  */
 export function endpointUpdates(before: Endpoints | undefined, after: Endpoints): readonly Update[] {
   if (before === undefined) return beginning(after);
-  const step = steps.get(before);
-  if (step?.after === after) return step.updates;
-  const updates = updatesBetween(before, after);
-  steps.set(before, { after, updates });
-  return updates;
+  const known = steps.get(before)?.deref();
+  if (known?.after === after) return known.updates;
+  const step = { after, updates: updatesBetween(before, after) };
+  steps.set(before, new WeakRef(step));
+  return step.updates;
 }
 
 function beginning(set: Endpoints): readonly Update[] {
