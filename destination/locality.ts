@@ -43,7 +43,7 @@ function clientNode({ namespace, pod, nodeName }: WorkloadContext, cluster: Clus
  *
  * - those of the client's node alone, where the Service wants that; all, where it is not known on which node the client is;
  * - of these the ready ones; where there is none, those that are being ended and still answer;
- * - of these those that the cluster's hints mean for the client's node, else for its zone; all, where one has no such hint, or none is meant for it.
+ * - of these, where it was not the node that chose, those that the cluster's hints mean for the client's node, else for its zone; all, where one has no such hint, or none is meant for it.
  *
  * The same object for the same arguments.
  */
@@ -54,7 +54,7 @@ export function endpointsForClient(set: EndpointSet, client: ClientPlace): Endpo
   const key = of.byNode ? `${client.zone ?? ''} ${client.node ?? ''}` : (client.zone ?? '');
   let result = of.sets.get(key);
   if (result === undefined) {
-    const chosen = hinted(ready(onNode(set, client)), client);
+    const chosen = chosenFor(set, client);
     result = { ...set, endpoints: new Map(chosen.map((entry) => labelled(entry, client))) };
     of.sets.set(key, result);
   }
@@ -67,9 +67,10 @@ function nodesCount({ nodeLocal, endpoints }: Endpoints): boolean {
   return nodeLocal || endpoints.values().some(({ place }) => place.forNodes !== undefined);
 }
 
-function onNode({ nodeLocal, endpoints }: Endpoints, { node }: ClientPlace): Entry[] {
+function chosenFor({ nodeLocal, endpoints }: Endpoints, client: ClientPlace): Entry[] {
   const entries = [...endpoints];
-  return nodeLocal && node !== undefined ? entries.filter(([, { place }]) => place.node === node) : entries;
+  if (!nodeLocal || client.node === undefined) return hinted(ready(entries), client);
+  return ready(entries.filter(([, { place }]) => place.node === client.node));
 }
 
 function ready(entries: Entry[]): Entry[] {

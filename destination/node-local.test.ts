@@ -70,6 +70,18 @@ test('Local goes before the hints for zones', () => {
   assert.deepEqual(on('n1').told(), ['+10.1.0.1 remote']);
 });
 
+test('Local: hints of zones do not choose between the endpoints of the own node', () => {
+  const { state, on } = webClients(
+    [
+      { ip: '10.1.0.1', node: 'n1', zone: 'a', forZones: ['a'] },
+      { ip: '10.1.0.2', node: 'n1', zone: 'a', forZones: ['b'] },
+    ],
+    LOCAL,
+  );
+  state.setZone('n1', 'a');
+  assert.deepEqual(on('n1').told(), ['+10.1.0.1 local', '+10.1.0.2 local']);
+});
+
 test('Local holds for the ClusterIP, too, and not for a pod that is asked for by its address', () => {
   const { state, on } = webClients(TWO, LOCAL);
   state.setPod('shop/w', pod('w', '10.1.0.2', { spec: { nodeName: 'n2' } }));
