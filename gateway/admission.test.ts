@@ -8,7 +8,7 @@ import { causes, type MeshClient } from '../proxy/index.ts';
 import type { WorkloadNames } from '../workload-identity/index.ts';
 import { peerIdentity } from '../workload-identity/testing/peer-identity.ts';
 import { workload } from '../workload-identity/testing/test-ca.ts';
-import { admitClient, admitTarget, readTarget } from './admission.ts';
+import { admitClient, admitTarget, claimOf, readTarget } from './admission.ts';
 import { exportTable } from './exports.ts';
 import { cameBy, forwardedElement } from './forwarded.ts';
 
@@ -71,6 +71,21 @@ for (const [what, from, target, expected] of CASES) {
     assert.equal(admitClient(from, OWN) ?? admitTarget(target, TABLE), expected);
   });
 }
+
+test('what a client may take of the last places', () => {
+  const prober = workload('isthmus-mirror-controller', 'east', 'isthmus');
+  const cases = [
+    [client(prober), 'any'],
+    [client({ ...prober, clusterId: 'west' }), 'any'],
+    [client({ ...prober, namespace: 'shop' }), 'gives-way'],
+    [client({ ...prober, trustDomain: 'evil.test' }), 'none'],
+    [FOREIGN, 'gives-way'],
+    [client(workload('client', 'west')), 'none'],
+    [client(workload('isthmus-gateway', 'east', 'isthmus')), 'none'],
+    [LINKERD, 'none'],
+  ] as const;
+  for (const [from, expected] of cases) assert.equal(claimOf(from, OWN), expected);
+});
 
 test('targets are read strictly', () => {
   assert.equal(readTarget('Web.Shop.svc.cluster.local:80'), 'web.shop.svc.cluster.local:80');

@@ -5,6 +5,7 @@ import {
   isGateway,
   readAuthority,
   type Cause,
+  type Claim,
   type Head,
   type MeshClient,
 } from '../proxy/index.ts';
@@ -42,9 +43,15 @@ function isForeign(client: MeshClient, own: WorkloadNames): boolean {
 }
 
 /**
- * A mirror controller of any cluster of the set: a gateway that is full but does not answer it would be taken for dead, and all of its cluster's clients would be sent elsewhere.
+ * What a client may take of the last places of a gateway that is full. A mirror controller of any cluster of the set any: a gateway that does not answer it would be taken for dead, and all of its
+ * cluster's clients would be sent elsewhere. To one that would be refused whatever it asks for nobody gives way.
  */
-export function isProber(client: MeshClient['peer']['workload'], own: WorkloadNames): boolean {
+export function claimOf(client: MeshClient, own: WorkloadNames): Claim {
+  if (isProber(client.peer.workload, own)) return 'any';
+  return admitClient(client, own) === undefined ? 'gives-way' : 'none';
+}
+
+function isProber(client: MeshClient['peer']['workload'], own: WorkloadNames): boolean {
   return (
     client !== undefined &&
     client.trustDomain === own.trustDomain &&

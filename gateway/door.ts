@@ -18,7 +18,7 @@ import {
   type Transport,
   type TransportHeader,
 } from '../proxy/index.ts';
-import { admitClient, admitTarget, isLoop, isProber, readTarget } from './admission.ts';
+import { admitClient, admitTarget, claimOf, isLoop, readTarget } from './admission.ts';
 import { Asked } from './asked.ts';
 import type { ExportWatch } from './exports.ts';
 import { Probe } from './probe.ts';
@@ -59,7 +59,7 @@ export class Door {
       ...runtime,
       handshakeMs: runtime.config.times.handshakeMs,
       maxHandshakes: runtime.config.limits.maxHandshakes,
-      lastPlaces: ({ workload }) => isProber(workload, runtime.config.workload),
+      claim: (client) => claimOf(client, runtime.config.workload),
       isthmus: (client) => this.route(client),
       linkerd: (client, header, transport, rest) => this.#linkerd(client, header, transport, rest),
     });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
-import { Admission, type Place } from './admission.ts';
+import { Admission, FREE, type Place } from './admission.ts';
 import { Registry } from './telemetry/registry.ts';
 import { silentLog } from '../log/index.ts';
 
@@ -29,13 +29,13 @@ test('what a process has descriptors for is taken; what is beyond is closed and 
   };
   const count = (reason: string): number => refused.cell({ reason }).value;
   const [taken, last, turnedAway] = [
-    ['free', false],
-    ['last', false],
+    [FREE, false],
+    [{ kind: 'last', of: 4 }, false],
     [undefined, true],
   ];
-  assert.deepEqual([at(10), at(72)], [taken, taken]);
+  assert.deepEqual([at(10), at(70)], [taken, taken]);
   assert.deepEqual(told, []);
-  assert.deepEqual([at(73), at(74)], [last, last]);
+  assert.deepEqual([at(71), at(74)], [last, last]);
   assert.deepEqual(told.splice(0), [{ reason: 'few-places' }]);
   assert.deepEqual([at(75), at(99)], [turnedAway, turnedAway]);
   assert.equal(count('too-few-descriptors'), 2);
@@ -46,11 +46,11 @@ test('what a process has descriptors for is taken; what is beyond is closed and 
   now += 60_000;
   at(75);
   assert.equal(told.length, 3);
-  assert.deepEqual(at(72), taken, 'there is room again');
+  assert.deepEqual(at(70), taken, 'there is room again');
 });
 
-test('the last places of a listener: two in a hundred, and two at least', () => {
-  const firstOfLast = (maxConnections: number): number => {
+test('the last places of a listener: two in a hundred, and four at least', () => {
+  const firstOfLast = (maxConnections: number): [number, number] => {
     const refused = new Registry().counter('refused', 'refused');
     const admission = new Admission({
       maxConnections,
@@ -59,9 +59,17 @@ test('the last places of a listener: two in a hundred, and two at least', () => 
       now: () => 0,
       limit: () => Infinity,
     });
-    for (let open = 1; ; open++) if (admission.admit(connection(3).socket, open) === 'last') return open;
+    for (let open = 1; ; open++) {
+      const place = admission.admit(connection(3).socket, open);
+      if (place?.kind === 'last') return [open, place.of];
+    }
   };
-  assert.deepEqual([5, 100, 1_000].map(firstOfLast), [4, 99, 981]);
+  const expected = [
+    [2, 4],
+    [97, 4],
+    [981, 20],
+  ];
+  assert.deepEqual([5, 100, 1_000].map(firstOfLast), expected);
 });
 
 test('the limit is asked of the kernel', () => {
@@ -71,6 +79,6 @@ test('the limit is asked of the kernel', () => {
     log: silentLog,
     now: () => 0,
   });
-  assert.equal(admission.admit(connection(3).socket, 1), 'free');
+  assert.equal(admission.admit(connection(3).socket, 1), FREE);
   assert.equal(admission.admit(connection(2 ** 31 - 1).socket, 1), undefined);
 });

@@ -7,26 +7,32 @@ import type { Connection } from './transport/tcp-connection.ts';
 /** Share of the process's descriptors up to which connections are accepted: those that stand need an app's or a peer's connection each, and probes and metrics must be answered. */
 const ACCEPTED_SHARE = 0.75;
 /**
- * Share of the places of a listener, and of the process, that are its last ones: who comes then finds a place if another gives way, or if it is of those who must be answered also by a process that is full.
- * As many may come while the first that has to go is on its way out.
+ * Share of the places of a listener, and of the process, that are its last ones. At a gateway who comes then finds a place if another gives way, or if it is of those who must be answered also by a
+ * process that is full; as many may come while the first that has to go is on its way out. A sidecar only tells that they are being taken: nothing gives way there.
  */
 const LAST_SHARE = 0.02;
-/** At least so many: one is taken by a handshake that comes to nothing, while another is for whom they are there for. */
-const LEAST_LAST = 2;
+/** At least so many: half of them are for handshakes, and one that has just begun is not to end as soon as the next comes. */
+const LEAST_LAST = 4;
 /** ms between two lines about the same lack. */
 const TELL_EVERY_MS = 60_000;
 
-/** Where a connection has been taken in: `last`: little is left. */
-export type Place = 'free' | 'last';
+/** Where a connection has been taken in: `last`: little is left. `of`: so many last places there are. */
+export type Place = { readonly kind: 'free' } | { readonly kind: 'last'; readonly of: number };
 
-/** Why there is no room: label `reason`. `few-places`: there is, but little. */
-type Lack = 'too-many-connections' | 'too-few-descriptors' | 'few-places';
+/** There is room enough. */
+export const FREE: Place = { kind: 'free' };
 
-const WHAT: Readonly<Record<Lack, string>> = {
+/** Why there is no room: label `reason`. */
+type Lack = 'too-many-connections' | 'too-few-descriptors';
+
+/** What the log tells. `few-places`: there is room, but little. */
+type Told = Lack | 'few-places';
+
+const WHAT: Readonly<Record<Told, string>> = {
   'too-many-connections': 'connections are closed as they come: as many are open as the proxy takes',
   'too-few-descriptors':
     'connections are closed as they come: the process may open too few files, raise its limit (ulimit -n)',
-  'few-places': 'nearly as many connections are open as the proxy takes',
+  'few-places': 'nearly as many connections are open as the proxy takes: what comes beyond that is closed',
 };
 
 export interface AdmissionOptions {
@@ -48,7 +54,7 @@ export class Admission {
   readonly #options: AdmissionOptions;
   /** From this number on a descriptor is one too many. */
   #full: number | undefined = undefined;
-  readonly #toldAt = new Map<Lack, number>();
+  readonly #toldAt = new Map<Told, number>();
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
@@ -67,11 +73,14 @@ export class Admission {
       this.#turnedAway('too-few-descriptors');
       return undefined;
     }
-    if (open <= beforeTheLast(this.#options.maxConnections) && taken <= beforeTheLast(this.#full)) {
-      return 'free';
+    const { maxConnections } = this.#options;
+    const [last, lastOfProcess] = [lastOf(maxConnections), lastOf(this.#full)];
+    // Where descriptors are without limit, the difference is no number, and nothing is above it.
+    if (open > maxConnections - last || taken > this.#full - lastOfProcess) {
+      this.#tell('few-places');
+      return { kind: 'last', of: Math.min(last, lastOfProcess) };
     }
-    this.#tell('few-places');
-    return 'last';
+    return FREE;
   }
 
   /** The listener has closed one beyond its number. */
@@ -82,7 +91,7 @@ export class Admission {
     this.#tell(reason);
   }
 
-  #tell(reason: Lack): void {
+  #tell(reason: Told): void {
     const { log, now } = this.#options;
     const toldAt = this.#toldAt.get(reason);
     if (toldAt !== undefined && now() - toldAt < TELL_EVERY_MS) return;
@@ -91,6 +100,6 @@ export class Admission {
   }
 }
 
-function beforeTheLast(places: number): number {
-  return Math.min(places - LEAST_LAST, Math.floor(places * (1 - LAST_SHARE)));
+function lastOf(places: number): number {
+  return Math.max(LEAST_LAST, Math.ceil(places * LAST_SHARE));
 }

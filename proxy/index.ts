@@ -9,7 +9,7 @@ export type { Cause } from './errors.ts';
 export { AuthzMetrics } from './inbound/authorize.ts';
 export { isGateway } from './inbound/client-identity.ts';
 export { MeshAcceptor } from './inbound/mesh-acceptor.ts';
-export type { MeshClient } from './inbound/mesh-acceptor.ts';
+export type { Claim, MeshClient } from './inbound/mesh-acceptor.ts';
 export { serveConnection } from './inbound/serve-connection.ts';
 export { FieldId } from './message/field-id.ts';
 export { Head } from './message/head.ts';

@@ -13,7 +13,7 @@ import {
   type Resolve,
   type WorkloadIdentity,
 } from '../workload-identity/index.ts';
-import { Admission, type Place } from './admission.ts';
+import { Admission, FREE, type Place } from './admission.ts';
 import type { MeshConfig } from './config.ts';
 import { http2Connect } from './control/http2-session.ts';
 import { ConnectionTracker } from './telemetry/connections.ts';
@@ -239,7 +239,7 @@ export function listenOn(
   { admission, ...by }: Listening,
 ): Promise<Listener> {
   const take: ListenOptions['onConnection'] = (connection, open) => {
-    const place = admission === undefined ? 'free' : admission.admit(connection, open);
+    const place = admission === undefined ? FREE : admission.admit(connection, open);
     if (place !== undefined) onConnection(connection, place);
   };
   return new Promise((resolve, reject) => {

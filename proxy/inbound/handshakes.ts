@@ -1,35 +1,54 @@
 import type { Socket } from 'node:net';
+import type { Place } from '../admission.ts';
+
+/** Share of the last places that handshakes may hold: whoever can connect can begin one, and the places are there for those who prove who they are. */
+const SHARE_OF_LAST = 0.5;
 
 /**
  * Holds the handshakes of one listener to their number. Beyond it the oldest makes room if its client has not said a word; else who comes does not get one: what has been
  * spent on those who speak is not thrown away.
+ *
+ * In the last places the oldest makes room, whatever it has said: a byte costs a stranger nothing, and with the newcomer closed some dozen of them would keep out a probe for as long as a handshake
+ * may take. So a handshake comes to its end there if fewer than those places begin while it runs.
  */
 export class Handshakes {
   readonly #max: number;
   /** By age. */
   readonly #pending = new Set<Socket>();
+  /** Those of them that were taken in at one of the last places, by age. */
+  readonly #inLast = new Set<Socket>();
 
   constructor(max: number) {
     this.#max = max;
   }
 
   /** @returns whether the handshake may begin */
-  begin(socket: Socket): boolean {
+  begin(socket: Socket, place: Place): boolean {
+    if (place.kind === 'last' && this.#inLast.size >= place.of * SHARE_OF_LAST) {
+      const [oldest] = this.#inLast;
+      if (oldest !== undefined) this.#cut(oldest);
+    }
     if (this.#pending.size >= this.#max && !this.#makeRoom()) return false;
     this.#pending.add(socket);
+    if (place.kind === 'last') this.#inLast.add(socket);
     return true;
   }
 
   /** It is over, however it went. @returns false: it had to make room */
   end(socket: Socket): boolean {
+    this.#inLast.delete(socket);
     return this.#pending.delete(socket);
   }
 
   #makeRoom(): boolean {
     const [oldest] = this.#pending;
     if (oldest === undefined || oldest.bytesRead > 0) return false;
-    this.#pending.delete(oldest);
-    oldest.destroy();
+    this.#cut(oldest);
     return true;
+  }
+
+  #cut(socket: Socket): void {
+    this.end(socket);
+    socket.destroy();
   }
 }

@@ -6,7 +6,7 @@ import {
   type PeerIdentity,
   type WorkloadIdentity,
 } from '../../workload-identity/index.ts';
-import type { Place } from '../admission.ts';
+import { FREE, type Place } from '../admission.ts';
 import { Http2Connection, type Http2Options } from '../http2/connection.ts';
 import type { ConnectionTracker } from '../telemetry/connections.ts';
 import type { Counter, Family } from '../telemetry/registry.ts';
@@ -29,6 +29,9 @@ export interface MeshClient {
   readonly port: number;
 }
 
+/** What a client may take of the last places: `none`, one for which an idle connection `gives-way`, or `any`. */
+export type Claim = 'none' | 'gives-way' | 'any';
+
 export interface MeshAcceptorOptions {
   identity: WorkloadIdentity;
   wrap: Wrap;
@@ -45,8 +48,8 @@ export interface MeshAcceptorOptions {
   /** Connections that were closed before they said what they want, by reason. */
   refused: Family<Counter>;
   log: Logger;
-  /** Whom the last places are for, if no other connection gives way. */
-  lastPlaces?: (peer: PeerIdentity) => boolean;
+  /** Asked of a client that came at one of the last places, before any connection gives way to it. Default: `gives-way`. */
+  claim?: (client: MeshClient) => Claim;
   /** Streams of `isthmus/1`. */
   isthmus(client: MeshClient): Http2Options['route'];
   /** A connection of `transport.l5d.io/v1` after its header. `rest`: bytes behind the header. */
@@ -74,7 +77,7 @@ export class MeshAcceptor {
   }
 
   /** @param place `last`: a connection that is idle gives way to it */
-  accept(accepted: Connection, place: Place = 'free'): void {
+  accept(accepted: Connection, place: Place = FREE): void {
     const { identity, handshakeMs } = this.#options;
     const tls = identity.serverOptions({ alpn: this.#options.alpn });
     if (tls === undefined) {
@@ -83,16 +86,19 @@ export class MeshAcceptor {
     }
     const { remoteAddress: address = '', remotePort: port = 0 } = accepted;
     const raw = socketOf(accepted);
-    if (!this.#handshakes.begin(raw)) return this.#refuse(raw, 'too-many-handshakes', undefined);
+    if (!this.#handshakes.begin(raw, place)) return this.#refuse(raw, 'too-many-handshakes', undefined);
     acceptTls(raw, { tls, timeoutMs: handshakeMs }, (error, socket) => {
       const wasWanted = this.#handshakes.end(raw);
       if (socket === undefined)
         return this.#refuse(raw, wasWanted ? 'handshake' : 'too-many-handshakes', error);
       const peer = identity.verifyPeer(socket);
       if (peer instanceof VerifyError) return this.#refuse(socket, peer.reason, peer);
-      if (place === 'last' && !this.#mayStay(peer))
+      if (socket.alpnProtocol !== alpn.isthmus && socket.alpnProtocol !== alpn.linkerd)
+        return this.#refuse(socket, 'no-protocol', undefined);
+      const client = { peer, address, port };
+      if (place.kind === 'last' && !this.#mayStay(client))
         return this.#refuse(socket, 'too-many-connections', undefined);
-      this.#open(socket, { peer, address, port });
+      this.#open(socket, client);
     });
   }
 
@@ -102,11 +108,13 @@ export class MeshAcceptor {
     for (const connection of this.#connections) connection.drain();
   }
 
-  /** Whom the last places are for takes one in any case; the idle connection that gives way makes it free again. */
-  #mayStay(peer: PeerIdentity): boolean {
+  /** The idle connection that gives way makes the place free again, also one that is taken in any case. */
+  #mayStay(client: MeshClient): boolean {
+    const claim = this.#options.claim?.(client) ?? 'gives-way';
+    if (claim === 'none') return false;
     const idle = quietest(this.#connections);
     idle?.drain();
-    return idle !== undefined || this.#options.lastPlaces?.(peer) === true;
+    return idle !== undefined || claim === 'any';
   }
 
   #open(socket: TLSSocket, client: MeshClient): void {
@@ -122,7 +130,6 @@ export class MeshAcceptor {
       }),
     );
     if (socket.alpnProtocol === alpn.isthmus) return this.#isthmus(transport, client);
-    if (socket.alpnProtocol !== alpn.linkerd) return this.#refuse(socket, 'no-protocol', undefined);
     transport.handler = new TransportHeaderHandler(transport, timers, handshakeMs, {
       header: (header, rest) => this.#options.linkerd(client, header, transport, rest),
       refused: (reason) => this.#options.refused.cell({ reason }).add(),
