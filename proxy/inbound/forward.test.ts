@@ -4,15 +4,12 @@ import { causes } from '../errors.ts';
 import { InFlight } from '../in-flight.ts';
 import { Exchange } from '../message/message.ts';
 import { defaultPortPolicy, type PortPolicy } from '../policy/inbound-policy.ts';
-import { ConnectionTracker } from '../telemetry/connections.ts';
 import { HttpMetrics } from '../telemetry/http-metrics.ts';
 import { Registry } from '../telemetry/registry.ts';
-import { TcpMetrics } from '../telemetry/tcp-metrics.ts';
+import { loopbackApps } from '../testing/loopback-apps.ts';
 import { NOBODY } from '../testing/nobody.ts';
 import { requestHead } from '../testing/request-head.ts';
-import { wrapStream } from '../transport/stream-transport.ts';
 import { TimerWheel } from '../transport/timers.ts';
-import { Apps } from './apps.ts';
 import { Authorizer, AuthzMetrics } from './authorize.ts';
 import { Forward } from './forward.ts';
 
@@ -41,15 +38,7 @@ function makeForward() {
     new HttpMetrics(registry),
     {},
   );
-  const apps = new Apps({
-    podIp: '127.0.0.1',
-    connectMs: 1_000,
-    wrap: wrapStream,
-    timers,
-    tcp: new TcpMetrics(registry),
-    tracker: new ConnectionTracker(registry, () => 0),
-    random: () => 0.5,
-  });
+  const apps = loopbackApps(registry, timers);
   const forward = new Forward(apps, PORT, authorizer, new InFlight(100_000), timers);
   const told: string[] = [];
   return {

@@ -6,17 +6,14 @@ import { InboundPolicies } from '../control/inbound-policies.ts';
 import { InFlight } from '../in-flight.ts';
 import { Exchange } from '../message/message.ts';
 import { defaultPortPolicy } from '../policy/inbound-policy.ts';
-import { ConnectionTracker } from '../telemetry/connections.ts';
 import { ControlMetrics } from '../telemetry/control-metrics.ts';
 import { HttpMetrics } from '../telemetry/http-metrics.ts';
 import { Registry } from '../telemetry/registry.ts';
-import { TcpMetrics } from '../telemetry/tcp-metrics.ts';
 import { FakeControlPlane } from '../testing/mesh/fake-control-plane.ts';
+import { loopbackApps } from '../testing/loopback-apps.ts';
 import { NOBODY } from '../testing/nobody.ts';
 import { requestHead } from '../testing/request-head.ts';
-import { wrapStream } from '../transport/stream-transport.ts';
 import { TimerWheel } from '../transport/timers.ts';
-import { Apps } from './apps.ts';
 import { AuthzMetrics } from './authorize.ts';
 import { Inbound } from './inbound.ts';
 
@@ -41,15 +38,7 @@ test('of one connection the ways to 256 ports are kept; with one more all are ma
     metrics: new ControlMetrics(registry, () => 0).cells('policy'),
   });
   t.after(() => policies.stop());
-  const apps = new Apps({
-    podIp: '127.0.0.1',
-    connectMs: 1_000,
-    wrap: wrapStream,
-    timers,
-    tcp: new TcpMetrics(registry),
-    tracker: new ConnectionTracker(registry, () => 0),
-    random: () => 0.5,
-  });
+  const apps = loopbackApps(registry, timers);
   const inbound = new Inbound({
     own: OWN,
     podIp: '127.0.0.1',
