@@ -1,26 +1,28 @@
 import { port } from '../api/names.ts';
 import type { WorkloadIdentity } from '../workload-identity/index.ts';
 import {
+  createInFlight,
   createPeers,
   createRuntime,
-  discoveryOptions,
-  InFlight,
+  createTargets,
+  cutRest,
   listening,
   listenOn,
-  outboundPolicyOptions,
-  adminHost,
-  startAdmin,
+  Readiness,
   startObserving,
-  Targets,
-  cutRest,
+  startPartAdmin,
   untilIdle,
+  type Admin,
+  type Listener,
   type MeshConfig,
   type Observers,
+  type Observing,
   type Peers,
   type ProxyPorts,
   type Registry,
   type Runtime,
   type RuntimeOptions,
+  type Targets,
 } from '../proxy/index.ts';
 import { Door } from './door.ts';
 import { ExportWatch } from './exports.ts';
@@ -53,79 +55,113 @@ export async function startGateway(
   ports: GatewayPorts = port,
 ): Promise<Gateway> {
   const runtime = await createRuntime(config, options);
-  const { ip } = config.pod;
   const exports = new ExportWatch(runtime);
   const peers = createPeers(runtime);
   const observing = startObserving(runtime);
-  const targets = createTargets(runtime, peers, observing.observers);
-  let draining = false;
-  const unready = (): string | undefined => {
-    if (draining) return 'draining';
-    if (runtime.identity.state.kind !== 'certified') return 'the identity is not certified';
-    return exports.known ? undefined : 'the control plane has not told what is exported';
-  };
+  const targets = createOwnTargets(runtime, peers, observing.observers);
+  const readiness = new Readiness(runtime.identity, () =>
+    exports.known ? undefined : 'the control plane has not told what is exported',
+  );
+  const { unready } = readiness;
   const door = new Door(runtime, targets, exports, observing.observers, unready);
   const listener = await listenOn(
-    ip,
+    config.pod.ip,
     ports.inbound,
     (accepted, place) => door.acceptor.accept(accepted, place),
     listening(runtime),
   );
-  const admin = await startAdmin({
-    host: adminHost(ip),
-    port: ports.admin,
-    registry: runtime.registry,
-    unready,
-    env: process.env,
-    wrap: runtime.wrap,
-    timers: runtime.timers,
-    ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
+  const admin = await startPartAdmin(runtime, options, { port: ports.admin, unready });
+  runtime.log.info({ pod: config.pod.name, address: config.pod.ip }, 'gateway started');
+  return new RunningGateway({
+    runtime,
+    exports,
+    peers,
+    observing,
+    targets,
+    readiness,
+    door,
+    listener,
+    admin,
   });
-  runtime.log.info({ pod: config.pod.name, address: ip }, 'gateway started');
-  return {
-    registry: runtime.registry,
-    identity: runtime.identity,
-    certified: runtime.identity.ready,
-    told: exports.told,
-    get busy() {
-      return targets.size > 0;
-    },
-    unready,
-    stopListening() {
-      listener.close();
-      admin.close();
-    },
-    async drain() {
-      draining = true;
-      listener.close();
-      door.drain();
-      const busy = (): boolean => targets.active + door.acceptor.connections > 0;
-      const clean = await untilIdle(runtime.timers, busy, config.times.graceMs);
-      if (clean) runtime.log.info({}, 'drained');
-      else runtime.log.warn({ active: targets.active }, 'the grace is over: what is still under way is cut');
-      exports.stop();
-      targets.close();
-      peers.destroy();
-      await cutRest(runtime);
-      admin.close();
-      await observing.close();
-      runtime.close();
-    },
-  };
 }
 
 /** Only what the own cluster runs: a name that is no Service leads nowhere, and an endpoint in a third cluster is refused (508). */
-function createTargets(runtime: Runtime, peers: Peers, observers: Observers | undefined): Targets {
-  return new Targets({
-    ...runtime,
-    peers,
-    discovery: discoveryOptions(runtime),
-    policy: outboundPolicyOptions(runtime),
-    inFlight: new InFlight(runtime.config.limits.maxInFlight),
-    failFastMs: runtime.config.times.failFastMs,
+function createOwnTargets(runtime: Runtime, peers: Peers, observers: Observers | undefined): Targets {
+  return createTargets(runtime, peers, {
     beyond: { kind: 'refuse' },
-    opaquePorts: new Set(),
+    inFlight: createInFlight(runtime),
     observer: (authority, endpoint) => observers?.gateway(authority, endpoint),
+    opaquePorts: new Set(),
     throughGateways: false,
   });
+}
+
+/** What a gateway is made of when it has started. */
+interface GatewayParts {
+  readonly runtime: Runtime;
+  readonly exports: ExportWatch;
+  readonly peers: Peers;
+  readonly observing: Observing;
+  readonly targets: Targets;
+  readonly readiness: Readiness;
+  readonly door: Door;
+  readonly listener: Listener;
+  readonly admin: Admin;
+}
+
+class RunningGateway implements Gateway {
+  readonly registry: Registry;
+  readonly identity: WorkloadIdentity;
+  readonly certified: Promise<void>;
+  readonly told: Promise<void>;
+  readonly unready: () => string | undefined;
+  readonly #parts: GatewayParts;
+
+  constructor(parts: GatewayParts) {
+    const { runtime, exports, readiness } = parts;
+    this.registry = runtime.registry;
+    this.identity = runtime.identity;
+    this.certified = runtime.identity.ready;
+    this.told = exports.told;
+    this.unready = readiness.unready;
+    this.#parts = parts;
+  }
+
+  get busy(): boolean {
+    return this.#parts.targets.size > 0;
+  }
+
+  stopListening(): void {
+    this.#parts.listener.close();
+    this.#parts.admin.close();
+  }
+
+  async drain(): Promise<void> {
+    this.#parts.readiness.drain();
+    await this.#letEnd();
+    await this.#closeAll();
+  }
+
+  /** Within the grace. */
+  async #letEnd(): Promise<void> {
+    const { runtime, listener, door, targets } = this.#parts;
+    const { timers, log, config } = runtime;
+    listener.close();
+    door.drain();
+    const busy = (): boolean => targets.active + door.acceptor.connections > 0;
+    const clean = await untilIdle(timers, busy, config.times.graceMs);
+    if (clean) log.info({}, 'drained');
+    else log.warn({ active: targets.active }, 'the grace is over: what is still under way is cut');
+  }
+
+  async #closeAll(): Promise<void> {
+    const { runtime, exports, targets, peers, admin, observing } = this.#parts;
+    exports.stop();
+    targets.close();
+    peers.destroy();
+    await cutRest(runtime);
+    admin.close();
+    await observing.close();
+    runtime.close();
+  }
 }

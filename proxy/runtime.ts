@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { alpn, component, dnsIdentity, spiffeId } from '../api/names.ts';
 import type { LowestLevel } from '../log/index.ts';
 import {
@@ -13,7 +14,6 @@ import {
   type Resolve,
   type WorkloadIdentity,
 } from '../workload-identity/index.ts';
-import { Admission, FREE, type Place } from './admission.ts';
 import type { MeshConfig } from './config.ts';
 import { http2Connect } from './control/http2-session.ts';
 import { ConnectionTracker } from './telemetry/connections.ts';
@@ -26,26 +26,19 @@ import { RouteMetrics } from './telemetry/route-metrics.ts';
 import { TcpMetrics } from './telemetry/tcp-metrics.ts';
 import { TRIM_EVERY_MS, trimBuffers } from './transport/buffers.ts';
 import { chooseTransport, type ChosenTransport } from './transport/choose.ts';
-import { listen, type Listener, type ListenOptions } from './transport/listen.ts';
 import { wrapStream } from './transport/stream-transport.ts';
-import type { Connection } from './transport/tcp-connection.ts';
 import { Timer, TimerWheel } from './transport/timers.ts';
 import type { Wrap } from './transport/transport.ts';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** ms between sweeps for idle metrics. */
 const SWEEP_MS = 60_000;
 /** ms a tick of the wheel that requests' own times are kept in: they are told in tens of ms. */
 const DEADLINE_TICK_MS = 10;
 /**
- * ms from the first certificate to the connections to the control plane. The first request, which needs them, is to find them: it would wait for two handshakes and four round trips. Whoever asks
- * whether the process is ready is answered before.
+ * ms from the first certificate to the connections to the control plane. They are made ahead of the first request, which
+ * would wait for two handshakes and four round trips, but behind the answer to whoever asks whether the process is ready.
  */
 export const CONNECT_AFTER_MS = 50;
-/** ms between looks at what a drain still waits for. */
-const DRAIN_LOOK_MS = 20;
-/** Turns of the event loop in which closes are told: handles' behind the one that they were closed in, sockets' one later. */
-const CLOSING_TURNS = 3;
 
 /** What a proxy and a gateway are made of below their layers. */
 export interface Runtime {
@@ -83,6 +76,7 @@ export interface Runtime {
   close(): void;
 }
 
+/** What a process hands to its runtime, and what tests put in place of its parts. */
 export interface RuntimeOptions {
   log: Logger;
   /** Default: certified by the identity service of the configuration. */
@@ -115,44 +109,14 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
   const resolve = options.resolve ?? createResolver();
   const timers = new TimerWheel();
   timers.start();
-  // The way to the first certificate is the longest of the start: it begins at once, by streams, and the choice is made meanwhile.
-  let wrap = wrapStream;
-  const connect = http2Connect((socket) => wrap(socket), timers);
-  const identity = options.identity ?? ownIdentity(config, log, connect);
-  // Dialled, it waits for the network: there is time for the rest.
-  await nextTurn();
-  const chosen = await chooseTransport(options.transport);
-  wrap = chosen.wrap;
-  const line = { transport: chosen.kind, reason: chosen.reason };
-  if (chosen.kind === 'handle') log.info(line, 'transport chosen');
-  else log.warn(line, 'this process uses public streams: it works, and takes more CPU');
-  const triedTls = tryTls(chosen, identity, log);
-  // Who comes with an identity, as a warm-up does, may send at once.
-  if (options.identity?.state.kind === 'certified') await triedTls;
+  const certifying = await startCertifying(config, options, timers);
+  const { identity, wrap } = certifying;
   const deadlines = new TimerWheel(undefined, DEADLINE_TICK_MS);
   deadlines.startResting();
   const now = (): number => timers.now();
-  const registry = new Registry();
-  registerProcessMetrics(registry);
-  registerIdentityMetrics(registry, () => identity.metrics());
-  const grpc = (address: string): Channel =>
-    createChannel({
-      address,
-      resolve,
-      tls: () => identity.clientOptions({ alpn: ['h2'], expect: controlPlane(config) }),
-      localAddress: config.pod.ip,
-      connect,
-      logger: log,
-    });
-  const channel = options.channel ?? grpc;
-  const destination = channel(config.destinationAddress);
-  const policy = channel(config.policyAddress);
-  const connecting = new Timer(() => {
-    destination.connect();
-    policy.connect();
-  });
-  void identity.ready.then(() => timers.arm(connecting, CONNECT_AFTER_MS));
-  repeat(timers, SWEEP_MS, () => registry.sweep(now()));
+  const metrics = createMetrics(identity, now);
+  const { destination, policy } = createControlPlaneChannels(config, options, certifying, resolve, timers);
+  repeat(timers, SWEEP_MS, () => metrics.registry.sweep(now()));
   repeat(timers, TRIM_EVERY_MS, trimBuffers);
   return {
     config,
@@ -166,21 +130,7 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
     random: Math.random,
     alpn: options.alpn ?? [alpn.isthmus, alpn.linkerd],
     now,
-    registry,
-    http: new HttpMetrics(registry),
-    tcp: new TcpMetrics(registry),
-    detections: new DetectMetrics(registry),
-    tracker: new ConnectionTracker(registry, now),
-    endpoints: registry.gauge(
-      'outbound_http_balancer_endpoints',
-      'Endpoints of a target, by whether they can be asked now',
-    ),
-    refused: registry.counter(
-      'inbound_connections_refused_total',
-      'Connections closed before a request, by reason',
-    ),
-    routes: new RouteMetrics(registry),
-    control: new ControlMetrics(registry, now),
+    ...metrics,
     destination,
     policy,
     contextToken: JSON.stringify({
@@ -198,6 +148,43 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
   };
 }
 
+/** An identity that is there or on its way, and what it came by. */
+interface Certifying {
+  readonly identity: WorkloadIdentity;
+  readonly connect: Http2Connect;
+  readonly wrap: Wrap;
+}
+
+/**
+ * Begins the way to the first certificate, the longest of the start, and chooses the transport meanwhile. Where the
+ * identity is given, TLS has been tried when this resolves: who has one, as a warm-up does, may send at once.
+ */
+async function startCertifying(
+  config: MeshConfig,
+  options: RuntimeOptions,
+  timers: TimerWheel,
+): Promise<Certifying> {
+  const { log } = options;
+  // Nothing is chosen yet, and streams always work.
+  let wrap = wrapStream;
+  const connect = http2Connect((socket) => wrap(socket), timers);
+  const identity = options.identity ?? ownIdentity(config, log, connect);
+  // Dialled, it waits for the network: there is time for the rest.
+  await nextTurn();
+  const chosen = await chooseTransport(options.transport);
+  wrap = chosen.wrap;
+  tellTransport(chosen, log);
+  const triedTls = tryTls(chosen, identity, log);
+  if (options.identity?.state.kind === 'certified') await triedTls;
+  return { identity, connect, wrap };
+}
+
+function tellTransport(chosen: ChosenTransport, log: Logger): void {
+  const line = { transport: chosen.kind, reason: chosen.reason };
+  if (chosen.kind === 'handle') log.info(line, 'transport chosen');
+  else log.warn(line, 'this process uses public streams: it works, and takes more CPU');
+}
+
 /** Not before there is an identity, hence TLS: the start is waited for. Never rejects. */
 async function tryTls(chosen: ChosenTransport, identity: WorkloadIdentity, log: Logger): Promise<void> {
   await identity.ready;
@@ -212,63 +199,66 @@ function ownIdentity(config: MeshConfig, logger: Logger, connect: Http2Connect):
   return createWorkloadIdentity({ ...config.identity, connect, logger });
 }
 
+/** All that is counted in a process of the data plane. */
+type Metrics = Pick<
+  Runtime,
+  'registry' | 'http' | 'tcp' | 'detections' | 'tracker' | 'endpoints' | 'refused' | 'routes' | 'control'
+>;
+
+function createMetrics(identity: WorkloadIdentity, now: () => number): Metrics {
+  const registry = new Registry();
+  registerProcessMetrics(registry);
+  registerIdentityMetrics(registry, () => identity.metrics());
+  return {
+    registry,
+    http: new HttpMetrics(registry),
+    tcp: new TcpMetrics(registry),
+    detections: new DetectMetrics(registry),
+    tracker: new ConnectionTracker(registry, now),
+    endpoints: registry.gauge(
+      'outbound_http_balancer_endpoints',
+      'Endpoints of a target, by whether they can be asked now',
+    ),
+    refused: registry.counter(
+      'inbound_connections_refused_total',
+      'Connections closed before a request, by reason',
+    ),
+    routes: new RouteMetrics(registry),
+    control: new ControlMetrics(registry, now),
+  };
+}
+
+/** The channels to the control plane. They connect soon after the first certificate, without waiting for a call. */
+function createControlPlaneChannels(
+  config: MeshConfig,
+  options: RuntimeOptions,
+  { identity, connect }: Certifying,
+  resolve: Resolve,
+  timers: TimerWheel,
+): Pick<Runtime, 'destination' | 'policy'> {
+  const grpc = (address: string): Channel =>
+    createChannel({
+      address,
+      resolve,
+      tls: () => identity.clientOptions({ alpn: ['h2'], expect: controlPlane(config) }),
+      localAddress: config.pod.ip,
+      connect,
+      logger: options.log,
+    });
+  const channel = options.channel ?? grpc;
+  const destination = channel(config.destinationAddress);
+  const policy = channel(config.policyAddress);
+  const connecting = new Timer(() => {
+    destination.connect();
+    policy.connect();
+  });
+  void identity.ready.then(() => timers.arm(connecting, CONNECT_AFTER_MS));
+  return { destination, policy };
+}
+
 /** Who answers at the control plane's ports. */
 function controlPlane(config: MeshConfig): ExpectedPeer {
   const { workload } = config;
   const names = { ...workload, serviceAccount: component.controlPlane, namespace: workload.meshNamespace };
   return { dnsName: dnsIdentity(names), spiffeId: spiffeId(names) };
-}
-
-/** By what means a listener accepts, and how many connections it holds; what comes beyond is closed, and counted. */
-export interface Listening extends Required<Pick<ListenOptions, 'maxConnections' | 'onDropped' | 'tcp'>> {
-  /** Absent: what comes is taken, as long as the process can. */
-  admission?: Admission;
-}
-
-export function listening({ config, refused, wrap, log, now }: Runtime): Listening {
-  const { maxConnections } = config.limits;
-  const admission = new Admission({ maxConnections, refused, log, now });
-  return { maxConnections, onDropped: admission.dropped, tcp: wrap.tcp, admission };
-}
-
-/** Binds a port of the pod. Rejects with an error that names the address. */
-export function listenOn(
-  host: string,
-  port: number,
-  onConnection: (connection: Connection, place: Place) => void,
-  { admission, ...by }: Listening,
-): Promise<Listener> {
-  const take: ListenOptions['onConnection'] = (connection, open) => {
-    const place = admission === undefined ? FREE : admission.admit(connection, open);
-    if (place !== undefined) onConnection(connection, place);
-  };
-  return new Promise((resolve, reject) => {
-    listen({ host, port, onConnection: take, ...by }, (error, listener) => {
-      if (listener === undefined) reject(error ?? new Error(`${host}:${port} cannot be bound`));
-      else resolve(listener);
-    });
-  });
-}
-
-/** Waits until nothing is under way, at most `graceMs`. @returns whether all ended in time */
-export function untilIdle(timers: TimerWheel, busy: () => boolean, graceMs: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const end = timers.now() + graceMs;
-    const timer = new Timer(() => look());
-    const look = (): void => {
-      if (!busy()) resolve(true);
-      else if (timers.now() >= end) resolve(false);
-      else timers.arm(timer, DRAIN_LOOK_MS);
-    };
-    look();
-  });
-}
-
-/**
- * Closes what is left of a drain, when connections to apps and peers have been destroyed. These tell of their close some turns later, sockets of the runtime's last: clients whose answers break off by it
- * see that, where an end in the same turn would pass for that of a whole answer.
- */
-export async function cutRest({ tracker }: Runtime): Promise<void> {
-  for (let turn = 0; turn < CLOSING_TURNS; turn++) await nextTurn();
-  tracker.destroyAll();
 }

@@ -1,4 +1,4 @@
-import { listenOn } from '../runtime.ts';
+import { listenOn } from '../listening.ts';
 import { connectPlain } from '../transport/connect.ts';
 import type { Listener } from '../transport/listen.ts';
 import type { Transport, Wrap } from '../transport/transport.ts';
