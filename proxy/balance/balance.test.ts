@@ -147,6 +147,7 @@ test('labels that change reach what the owner keeps, once, and the endpoint stay
   const labels = { zone_locality: 'remote' };
   balancer.update([{ ...at(1), labels }, at(2)]);
   const before = balancer.picker.candidates;
+  for (const { resource } of before) assert.ok(resource !== undefined);
   balancer.update([{ ...at(1), labels: { ...labels } }, at(2)]);
   assert.deepEqual(relabelled, []);
   balancer.update([{ ...at(1), labels: { zone_locality: 'local' } }, at(2)]);
@@ -258,9 +259,27 @@ test('an endpoint that stays keeps its measurements through updates', () => {
   assert.ok(balancer.picker.candidates.includes(before));
 });
 
-test('any history of updates and failures: resources match the endpoints, none is closed twice, no timer is left', () => {
+test('an endpoint’s resource is opened when it is first of use, from what is told of it then, and closed only where it was', () => {
+  const { balancer, open, relabelled } = harness();
+  balancer.update(Array.from({ length: 1_000 }, (_, i) => at(i)));
+  assert.deepEqual([...open], []);
+  const [first, second] = balancer.picker.candidates;
+  assert.ok(first !== undefined && second !== undefined);
+  assert.equal(first.resource, first.resource);
+  assert.deepEqual([...open], [first.endpoint.key]);
+  balancer.update([
+    { ...first.endpoint, labels: { zone_locality: 'local' } },
+    { ...second.endpoint, labels: { a: 'b' } },
+  ]);
+  assert.deepEqual(relabelled, [[first.endpoint.key, { zone_locality: 'local' }]]);
+  balancer.update([second.endpoint]);
+  assert.deepEqual([...open], []);
+});
+
+test('any history of updates and failures: resources are those of endpoints, none is closed twice, no timer is left', () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant('set' as const), set: fc.uniqueArray(fc.integer({ min: 1, max: 6 })) }),
+    fc.record({ kind: fc.constant('use' as const), n: fc.nat(5) }),
     fc.record({ kind: fc.constant('fail' as const), n: fc.nat(5) }),
     fc.record({ kind: fc.constant('succeed' as const), n: fc.nat(5) }),
     fc.record({ kind: fc.constant('time' as const), ms: fc.nat(500) }),
@@ -283,13 +302,14 @@ test('any history of updates and failures: resources match the endpoints, none i
           if (first !== undefined) tell(first, s.kind === 'miss' ? causes.connectFailed : undefined);
         } else if (s.kind === 'rest') balancer.rest();
         else if (s.kind === 'wake') balancer.wake();
+        else if (s.kind === 'use') void balancer.picker.candidates[s.n]?.resource;
         else {
           const e = seen[s.n];
           if (e === undefined) continue;
           if (s.kind === 'fail') balancer.failed(e);
           else balancer.succeeded(e);
         }
-        assert.equal(open.size, wanted.length);
+        for (const key of open) assert.ok(wanted.some((n) => at(n).key === key));
         for (const address of trying.keys()) assert.ok(wanted.includes(Number(address.slice(7))));
         for (const address of ready()) assert.ok(wanted.includes(Number(address.slice(7))));
       }

@@ -31,30 +31,50 @@ export const PROBATION: Availability = { kind: 'probation' };
 export const PROBING: Availability = { kind: 'probing' };
 export const REMOVED: Availability = { kind: 'removed' };
 
-/** An endpoint as one balancer sees it. @typeParam R what the owner keeps beside it: its connections, its metrics */
+/**
+ * An endpoint as one balancer sees it. What belongs to it is opened when it is first of use: of thousands that are told, few are chosen soon, and all together they would hold requests up.
+ * @typeParam R what the owner keeps beside it: its connections, its metrics
+ */
 export class BalancedEndpoint<R extends Destination = Destination> implements Candidate, Destination {
   endpoint: Endpoint;
   readonly load: PeakEwma;
-  resource: R;
-  readonly backOff: BackOff;
+  /** Undefined: it has not been of use yet. Written by the `Balancer` from then on. */
+  opened: R | undefined = undefined;
   availability: Availability = READY;
   /** Undefined: no policy asks for it. */
   accrual: FailureAccrual | undefined = undefined;
   /** How often it has been ejected since it last came back. */
   ejections = 0;
+  /** Undefined: it has always been reached. */
+  #backOff: BackOff | undefined = undefined;
+  readonly #open: (endpoint: Endpoint) => R;
 
-  constructor(endpoint: Endpoint, resource: R, now: number, random: () => number) {
+  constructor(endpoint: Endpoint, open: (endpoint: Endpoint) => R, now: number) {
     this.endpoint = endpoint;
-    this.resource = resource;
     this.load = new PeakEwma(now);
-    this.backOff = createBackOff(MIN_BACK_OFF_MS, MAX_BACK_OFF_MS, random);
+    this.#open = open;
   }
 
   get weight(): number {
     return this.endpoint.weight;
   }
 
+  get resource(): R {
+    return (this.opened ??= this.#open(this.endpoint));
+  }
+
   get upstream(): Upstream {
     return this.resource.upstream;
+  }
+
+  /** ms to the next try to reach it: each time more. @param random a number in [0, 1) */
+  nextBackOff(random: () => number): number {
+    this.#backOff ??= createBackOff(MIN_BACK_OFF_MS, MAX_BACK_OFF_MS, random);
+    return this.#backOff.next();
+  }
+
+  /** It was reached: the next back-off is the shortest again. */
+  resetBackOff(): void {
+    this.#backOff?.reset();
   }
 }

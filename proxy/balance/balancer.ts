@@ -31,7 +31,7 @@ export interface BalancerOptions<R extends Destination> {
   now: () => number;
   /** A number in [0, 1). */
   random: () => number;
-  /** Opens what belongs to a new endpoint. */
+  /** Opens what belongs to an endpoint, when it is first chosen or tried. */
   open: (endpoint: Endpoint) => R;
   /** The endpoint is told with other labels: what takes the place of the resource. */
   relabel?: (resource: R, endpoint: Endpoint) => R;
@@ -73,23 +73,19 @@ export class Balancer<R extends Destination> {
 
   /** Takes the whole set of endpoints. What stays keeps its measurements and connections. */
   update(endpoints: Iterable<Endpoint>): void {
-    const wanted = new Map([...endpoints].map((endpoint) => [endpoint.key, endpoint]));
-    for (const [key, known] of this.#endpoints) if (!wanted.has(key)) this.#remove(key, known);
-    const { now, random, open, relabel } = this.#options;
-    for (const [key, endpoint] of wanted) {
-      const known = this.#endpoints.get(key);
-      if (known !== undefined) {
-        const before = known.endpoint;
-        known.endpoint = endpoint;
-        if (before !== endpoint && !isDeepStrictEqual(before.labels, endpoint.labels)) {
-          known.resource = relabel?.(known.resource, endpoint) ?? known.resource;
-        }
-        continue;
+    const { now, open } = this.#options;
+    const wanted = new Set<string>();
+    for (const endpoint of endpoints) {
+      wanted.add(endpoint.key);
+      const known = this.#endpoints.get(endpoint.key);
+      if (known !== undefined) this.#retell(known, endpoint);
+      else {
+        const added = new BalancedEndpoint(endpoint, open, now());
+        added.accrual = this.#newAccrual();
+        this.#endpoints.set(endpoint.key, added);
       }
-      const added = new BalancedEndpoint(endpoint, open(endpoint), now(), random);
-      added.accrual = this.#newAccrual();
-      this.#endpoints.set(key, added);
     }
+    for (const [key, known] of this.#endpoints) if (!wanted.has(key)) this.#remove(key, known);
     this.#publish();
   }
 
@@ -124,7 +120,7 @@ export class Balancer<R extends Destination> {
 
   /** The endpoint was reached. */
   succeeded(endpoint: BalancedEndpoint<R>): void {
-    endpoint.backOff.reset();
+    endpoint.resetBackOff();
     if (!isUnreached(endpoint.availability)) return;
     this.#cancel(endpoint);
     this.#enter(endpoint, READY);
@@ -199,7 +195,7 @@ export class Balancer<R extends Destination> {
   }
 
   #sendAway(endpoint: BalancedEndpoint<R>): void {
-    const timer = this.#options.clock.after(endpoint.backOff.next(), () => {
+    const timer = this.#options.clock.after(endpoint.nextBackOff(this.#options.random), () => {
       if (endpoint.availability.kind === 'away') this.#becomesDue(endpoint);
     });
     const wasReady = endpoint.availability.kind === 'ready';
@@ -227,7 +223,7 @@ export class Balancer<R extends Destination> {
     const giveUp = endpoint.upstream.reach((failure) => {
       this.#trying.delete(endpoint);
       if (failure === undefined) {
-        endpoint.backOff.reset();
+        endpoint.resetBackOff();
         this.#enter(endpoint, READY);
       } else {
         this.#sendAway(endpoint);
@@ -247,11 +243,20 @@ export class Balancer<R extends Destination> {
     this.#trying.delete(endpoint);
   }
 
+  /** The control plane says it anew, with another weight maybe, or other labels. */
+  #retell(known: BalancedEndpoint<R>, endpoint: Endpoint): void {
+    const before = known.endpoint;
+    if (before === endpoint) return;
+    known.endpoint = endpoint;
+    if (known.opened === undefined || isDeepStrictEqual(before.labels, endpoint.labels)) return;
+    known.opened = this.#options.relabel?.(known.opened, endpoint) ?? known.opened;
+  }
+
   #remove(key: string, known: BalancedEndpoint<R>): void {
     this.#cancel(known);
     known.availability = REMOVED;
     this.#endpoints.delete(key);
-    this.#options.close(known.resource);
+    if (known.opened !== undefined) this.#options.close(known.opened);
   }
 
   #enter(endpoint: BalancedEndpoint<R>, availability: Availability): void {

@@ -2,17 +2,21 @@ import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { test } from 'node:test';
 import { ManualClock } from '../../workload-identity/testing/manual-clock.ts';
+import { causes } from '../errors.ts';
 import { InFlight } from '../in-flight.ts';
+import { Exchange } from '../message/message.ts';
 import { ControlMetrics } from '../telemetry/control-metrics.ts';
 import { HttpMetrics } from '../telemetry/http-metrics.ts';
 import { MAX_SERIES, Registry, RETAIN_IDLE_MS } from '../telemetry/registry.ts';
 import { RouteMetrics } from '../telemetry/route-metrics.ts';
 import { FakeControlPlane } from '../testing/mesh/fake-control-plane.ts';
 import { testLog } from '../testing/mesh/test-mesh.ts';
+import { NOBODY } from '../testing/nobody.ts';
+import { requestHead } from '../testing/request-head.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { MAX_TARGETS, TARGET_IDLE_MS, Targets } from './targets.ts';
-import type { TargetOptions } from './target.ts';
+import type { Target, TargetOptions } from './target.ts';
 
 const NOWHERE: Upstream = { take: () => undefined, wait() {}, cancel() {}, reach: () => () => {} };
 const LOOK_MS = 5_000;
@@ -65,10 +69,21 @@ function harness() {
   return { targets, controlPlane, registry, held, pass };
 }
 
-function ask(targets: Targets, controlPlane: FakeControlPlane, n: number): void {
-  for (let i = 0; i < n; i++) {
+function ask(targets: Targets, controlPlane: FakeControlPlane, n: number): Target[] {
+  return Array.from({ length: n }, (_, i) => {
     controlPlane.setService(`s${i}.shop:80`, [{ address: `10.0.${i >> 8}.${i & 255}`, port: 80 }]);
-    assert.ok(targets.get(`s${i}.shop:80`) !== undefined);
+    const target = targets.get(`s${i}.shop:80`);
+    assert.ok(target !== undefined);
+    return target;
+  });
+}
+
+/** A request to each, whose client leaves at once. */
+function request(of: readonly Target[]): void {
+  for (const { stack } of of) {
+    const x = new Exchange(NOBODY);
+    stack.requestHead(x, requestHead(), true);
+    stack.requestReset(x, causes.clientGone);
   }
 }
 
@@ -78,8 +93,10 @@ async function settle(): Promise<void> {
 
 test('a thousand targets: idle ones give back streams and connections, their series go, and they come back', async () => {
   const { targets, controlPlane, registry, held, pass } = harness();
-  ask(targets, controlPlane, 1_000);
+  const all = ask(targets, controlPlane, 1_000);
   await settle();
+  assert.equal(held.size, 0, 'nobody has asked for an endpoint');
+  request(all);
   assert.deepEqual([controlPlane.streams, held.size], [STREAMS * 1_000, 1_000]);
   const series = (): number => registry.families.find(({ name }) => name === 'endpoints')?.size ?? 0;
   assert.equal(series(), MAX_SERIES);
@@ -89,6 +106,7 @@ test('a thousand targets: idle ones give back streams and connections, their ser
   assert.equal(series(), 0);
   assert.ok(targets.get('s7.shop:80') !== undefined);
   await settle();
+  request(all.slice(7, 8));
   assert.deepEqual([controlPlane.streams, held.size], [STREAMS, 1]);
   // A series that was dropped comes back with the next sweep.
   pass(LOOK_MS);
@@ -98,8 +116,9 @@ test('a thousand targets: idle ones give back streams and connections, their ser
 
 test('more names than may be known: the least recently used idle one is forgotten', async () => {
   const { targets, controlPlane, held } = harness();
-  ask(targets, controlPlane, MAX_TARGETS + 10);
+  const all = ask(targets, controlPlane, MAX_TARGETS + 10);
   await settle();
+  request(all.slice(10));
   assert.deepEqual([controlPlane.streams, held.size], [STREAMS * MAX_TARGETS, MAX_TARGETS]);
   targets.close();
   assert.deepEqual([controlPlane.streams, held.size], [0, 0]);
