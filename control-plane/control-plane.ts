@@ -6,9 +6,11 @@ import { backoffMs, sleep, systemClock } from '../kubernetes/clock.ts';
 import { type AdminServer, startAdmin } from '../kubernetes/http-admin.ts';
 import { errorMessage, type Log } from '../kubernetes/log.ts';
 import type { KubernetesClient } from '../kubernetes/types.ts';
+import { descriptorLimit } from '../log/index.ts';
 import type { WorkloadIdentity } from '../workload-identity/index.ts';
 import type { ControlPlaneSettings } from './environment.ts';
 import { createOwnIdentity } from './own-identity.ts';
+import { Places, SERVED, type Served } from './places.ts';
 import type { RpcServer } from './rpc-server.ts';
 import { createServers, type Servers } from './services.ts';
 import { makeServingCertificate } from './serving-certificate.ts';
@@ -55,6 +57,7 @@ export async function startControlPlane(deps: {
   const running = new RunningControlPlane({
     settings,
     log,
+    places: new Places({ descriptors: descriptorLimit(), registry, clock: systemClock, log }),
     identityServices,
     destination: createDestinationServices({
       client,
@@ -83,24 +86,23 @@ export async function startControlPlane(deps: {
 interface Parts {
   settings: ControlPlaneSettings;
   log: Log;
+  places: Places;
   identityServices: IdentityServices;
   destination: DestinationServices;
   identity: WorkloadIdentity;
   injector: Injector;
 }
 
-const SERVED = ['identity', 'destination', 'policy'] as const;
-
 class RunningControlPlane implements ControlPlane {
   readonly #parts: Parts;
   readonly #servers: Servers;
-  readonly #listening: { identity?: number; destination?: number; policy?: number } = {};
+  readonly #listening: Partial<Record<Served, number>> = {};
   readonly #stopping = new AbortController();
   #admin: AdminServer | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#servers = createServers(parts.identityServices, parts.destination, parts.log);
+    this.#servers = createServers(parts.identityServices, parts.destination, parts.places, parts.log);
   }
 
   get ports() {
@@ -148,7 +150,7 @@ class RunningControlPlane implements ControlPlane {
     await this.#admin?.close();
   }
 
-  async #listen(name: (typeof SERVED)[number], server: RpcServer, ready: Promise<unknown>): Promise<void> {
+  async #listen(name: Served, server: RpcServer, ready: Promise<unknown>): Promise<void> {
     const { settings, identity, log } = this.#parts;
     await ready;
     for (let attempt = 1; !this.#stopping.signal.aborted; attempt += 1) {

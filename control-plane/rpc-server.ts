@@ -24,6 +24,7 @@ import {
   type PeerIdentity,
   type WorkloadIdentity,
 } from '../workload-identity/index.ts';
+import type { Places, Served } from './places.ts';
 import { listenTls, type SecureConnection, type TlsListener } from './tls-listener.ts';
 
 /** Streams of one connection at a time. A proxy has three a target. */
@@ -61,6 +62,8 @@ export interface RequestStream<M> {
  * gRPC on one port of the mesh. Handlers throw GrpcError for a status; anything else that they throw is logged and answered as Internal, without its text.
  */
 export class RpcServer {
+  readonly #service: Served;
+  readonly #places: Places;
   readonly #log: Log;
   readonly #server = new Server({
     'grpc.max_concurrent_streams': MAX_STREAMS,
@@ -75,7 +78,9 @@ export class RpcServer {
   readonly #streams = new Set<ServerStream<never>>();
   #listener: TlsListener | undefined;
 
-  constructor(log: Log) {
+  constructor(service: Served, places: Places, log: Log) {
+    this.#service = service;
+    this.#places = places;
     this.#log = log;
   }
 
@@ -141,6 +146,8 @@ export class RpcServer {
     this.#listener = await listenTls({
       host,
       port,
+      service: this.#service,
+      places: this.#places,
       identity,
       log: this.#log,
       onConnection: (connection) => this.#accept(connection),

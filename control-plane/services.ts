@@ -7,38 +7,38 @@ import type { DestinationServices } from '../destination/index.ts';
 import type { IdentityServices } from '../identity/index.ts';
 import type { Log } from '../kubernetes/log.ts';
 import { GrpcError, grpcStatus } from '../workload-identity/index.ts';
+import type { Places, Served } from './places.ts';
 import { type Call, RpcServer } from './rpc-server.ts';
 
 /** One server for each port, with its services. */
-export interface Servers {
-  identity: RpcServer;
-  destination: RpcServer;
-  policy: RpcServer;
-}
+export type Servers = Record<Served, RpcServer>;
 
 /** Puts the services on their ports (ARCHITECTURE.md 3). */
 export function createServers(
   identity: IdentityServices,
   destination: DestinationServices,
+  places: Places,
   log: Log,
 ): Servers {
   return {
-    identity: identityServer(identity, log),
-    destination: destinationServer(identity, destination, log),
-    policy: policyServer(destination, log),
+    identity: identityServer(new RpcServer('identity', places, log), identity),
+    destination: destinationServer(new RpcServer('destination', places, log), identity, destination),
+    policy: policyServer(new RpcServer('policy', places, log), destination),
   };
 }
 
 /** Open to clients without a certificate: they come for their first one, and show a token. */
-function identityServer(identity: IdentityServices, log: Log): RpcServer {
-  const server = new RpcServer(log);
+function identityServer(server: RpcServer, identity: IdentityServices): RpcServer {
   server.unary(Identity.method.certify, (request) => identity.certify(request));
   return server;
 }
 
 /** For workloads of the mesh. */
-function destinationServer(identity: IdentityServices, services: DestinationServices, log: Log): RpcServer {
-  const server = new RpcServer(log);
+function destinationServer(
+  server: RpcServer,
+  identity: IdentityServices,
+  services: DestinationServices,
+): RpcServer {
   const { destination, exports } = services;
   server.serverStreaming(Destination.method.get, (request, stream, call) => {
     requireMember(call);
@@ -59,8 +59,7 @@ function destinationServer(identity: IdentityServices, services: DestinationServ
  * Open to clients without a certificate, as Linkerd's is: a proxy asks for the policy of its ports before it has one, and lets everyone in when it gets
  * no answer.
  */
-function policyServer({ policy }: DestinationServices, log: Log): RpcServer {
-  const server = new RpcServer(log);
+function policyServer(server: RpcServer, { policy }: DestinationServices): RpcServer {
   server.unary(InboundServerPolicies.method.getPort, (request) => policy.getPort(request));
   server.serverStreaming(InboundServerPolicies.method.watchPort, (request, stream) =>
     policy.watchPort(request, stream),

@@ -2,6 +2,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Log } from '../kubernetes/log.ts';
 import { type PeerIdentity, VerifyError, type WorkloadIdentity } from '../workload-identity/index.ts';
+import type { Places, Served } from './places.ts';
 
 /** Milliseconds that a client may take for its handshake; a slow link needs a few round trips. */
 const HANDSHAKE_MS = 10_000;
@@ -33,21 +34,31 @@ export interface TlsListener {
 export async function listenTls(options: {
   host: string;
   port: number;
+  service: Served;
+  places: Pick<Places, 'take' | 'leave' | 'refuse'>;
   identity: Pick<WorkloadIdentity, 'serverOptions' | 'verifyPeer'>;
   log: Log;
   onConnection: (connection: SecureConnection) => void;
 }): Promise<TlsListener> {
-  const { host, port, identity, log, onConnection } = options;
+  const { host, port, service, places, identity, log, onConnection } = options;
   const handshakes = new Set<Socket>();
   const server = createServer({ keepAlive: true, noDelay: true }, (raw) => {
+    if (!places.take(service)) {
+      raw.destroy();
+      return;
+    }
     handshakes.add(raw);
-    raw.once('close', () => handshakes.delete(raw));
+    raw.once('close', () => {
+      handshakes.delete(raw);
+      places.leave();
+    });
     shakeHands(raw, identity, log, (connection) => {
       handshakes.delete(raw);
       onConnection(connection);
     });
   });
   server.maxConnections = MAX_CONNECTIONS;
+  server.on('drop', () => places.refuse(service, 'too-many-connections'));
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => {
       reject(new Error(`can not listen on ${host}:${port}: ${cause.message}`, { cause }));

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { Counter, Registry } from 'prom-client';
 import { startAdmin } from './http-admin.ts';
@@ -29,4 +31,21 @@ test('a port in use is an error that names it', async (t) => {
     startAdmin({ ...options, port: first.port }),
     new RegExp(`127\\.0\\.0\\.1:${first.port}.*EADDRINUSE`),
   );
+});
+
+test('a crowd that says nothing keeps no probe out: its oldest connections are closed', async (t) => {
+  const crowd = 70;
+  const registry = new Registry();
+  const admin = await startAdmin({ host: '127.0.0.1', port: 0, registry, ready: () => undefined });
+  const sockets = Array.from({ length: crowd }, () => connect(admin.port, '127.0.0.1').resume());
+  t.after(async () => {
+    for (const socket of sockets) socket.destroy();
+    await admin.close();
+  });
+  const closed = sockets.map((socket) => once(socket, 'close'));
+  for (const socket of sockets) socket.on('error', () => {});
+  const probe = await fetch(`http://127.0.0.1:${admin.port}/live`);
+  assert.equal(probe.status, 200);
+  await Promise.all(closed.slice(0, crowd - 64));
+  assert.equal(sockets.at(-1)?.closed, false);
 });

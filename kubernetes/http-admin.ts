@@ -1,7 +1,10 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import type { Registry } from 'prom-client';
+
+/** Connections at once: kubelets, scrapers and people have a few. Beyond it the oldest is closed, so that a crowd that says nothing keeps no probe out and takes no descriptors from the rest. */
+const MAX_CONNECTIONS = 64;
 
 export interface AdminOptions {
   host: string;
@@ -30,6 +33,7 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
     });
     server.listen(options.port, options.host, resolve);
   });
+  keepRoom(server);
   return {
     port: (server.address() as AddressInfo).port,
     close: () =>
@@ -38,6 +42,16 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
         server.closeAllConnections();
       }),
   };
+}
+
+function keepRoom(server: Server): void {
+  const open = new Set<Socket>();
+  server.on('connection', (socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+    const [oldest] = open;
+    if (open.size > MAX_CONNECTIONS) oldest?.destroy();
+  });
 }
 
 async function answer(

@@ -1,4 +1,5 @@
 /** What a process writes line by line: bounded, and holding nobody up. */
+export { descriptorLimit } from './descriptor-limit.ts';
 export { type JsonLog, LowestLevel, silentLog } from './json-log.ts';
 export { LogOutput, toDescriptorAtOnce, type WriteBytes } from './log-output.ts';
 export { openLog, type LogTarget } from './log-target.ts';

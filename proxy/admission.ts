@@ -1,6 +1,6 @@
+import { descriptorLimit } from '../log/index.ts';
 import type { Logger } from '../workload-identity/index.ts';
 import { descriptorOf } from './detect/original-destination.ts';
-import { descriptorLimit } from './telemetry/process-metrics.ts';
 import type { Counter, Family } from './telemetry/registry.ts';
 import type { Connection } from './transport/tcp-connection.ts';
 

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { VERSION } from '../../api/names.ts';
+import { descriptorLimit } from '../../log/index.ts';
 import type { IdentityMetric } from '../../workload-identity/index.ts';
 import type { Registry } from './registry.ts';
 
@@ -63,16 +64,5 @@ function openDescriptors(): number {
   } catch {
     // Not Linux.
     return 0;
-  }
-}
-
-/** What the kernel lets this process open; Infinity where it does not say. */
-export function descriptorLimit(): number {
-  try {
-    const [, limit] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
-    return limit === undefined ? Infinity : Number(limit);
-  } catch {
-    // Not Linux, or no descriptor is left to ask with.
-    return Infinity;
   }
 }
