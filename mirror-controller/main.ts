@@ -4,7 +4,14 @@ import { component, env } from '../api/names.ts';
 import { inClusterConfig, serviceAccountTokenFile } from '../kubernetes/in-cluster.ts';
 import { errorMessage } from '../kubernetes/log.ts';
 import { registerReadings } from '../kubernetes/metrics.ts';
-import { createOwnLog, endProcess, EXIT_CONFIG, EXIT_FAILED, hearSignals } from '../log/index.ts';
+import {
+  createOwnLog,
+  endProcess,
+  EXIT_CONFIG,
+  EXIT_FAILED,
+  hearSignals,
+  outliveFaults,
+} from '../log/index.ts';
 import {
   createResolver,
   createWorkloadIdentity,
@@ -15,6 +22,7 @@ import { startMirrorController } from './mirror-controller.ts';
 
 const ownLog = createOwnLog({ component: component.mirrorController }, process.env[env.logLevel] ?? 'info');
 const { log: logger } = ownLog;
+outliveFaults(logger);
 
 const settings = await orEnd(EXIT_CONFIG, readEnvironment);
 await orEnd(EXIT_FAILED, () => run(settings));

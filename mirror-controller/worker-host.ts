@@ -70,11 +70,24 @@ export class WorkerHost {
   }
 
   #launch(): void {
-    const { clock, heapMiB } = this.#options;
-    const worker = new Worker(this.#options.entry ?? new URL('link-worker.ts', import.meta.url), {
-      workerData: this.#options.data(),
+    try {
+      this.#run(this.#newThread());
+    } catch (error) {
+      // The system gives no more threads. Later it may.
+      this.#backOff(errorMessage(error), 0);
+    }
+  }
+
+  #newThread(): Worker {
+    const { data, heapMiB, entry = new URL('link-worker.ts', import.meta.url) } = this.#options;
+    return new Worker(entry, {
+      workerData: data(),
       resourceLimits: { maxOldGenerationSizeMb: heapMiB },
     });
+  }
+
+  #run(worker: Worker): void {
+    const { clock } = this.#options;
     let why = 'the thread ended';
     worker.on('message', (message: FromWorker) => {
       this.#heardAt = clock.now();
@@ -107,9 +120,14 @@ export class WorkerHost {
 
   #exited(worker: Worker, why: string): void {
     if (!this.#isCurrent(worker) || this.#state.kind !== 'running') return;
-    const { clock, random, logger, backoff = DEFAULT_BACKOFF } = this.#options;
     this.#watchdog?.cancel();
-    this.#crashes = clock.now() - this.#state.since >= HEALTHY_MS ? 1 : this.#crashes + 1;
+    this.#backOff(why, this.#options.clock.now() - this.#state.since);
+  }
+
+  /** @param ranMs so long the thread ran */
+  #backOff(why: string, ranMs: number): void {
+    const { clock, random, logger, backoff = DEFAULT_BACKOFF } = this.#options;
+    this.#crashes = ranMs >= HEALTHY_MS ? 1 : this.#crashes + 1;
     const ms = backoffMs(this.#crashes, backoff, random);
     const timer = clock.after(ms, () => this.#launch());
     this.#state = { kind: 'backing-off', timer };
