@@ -529,7 +529,7 @@ test('a client that has stalled for long loses its stream, and no other does', (
   assert.equal(views.size, 2);
 });
 
-test('a set of thousands goes in messages that a client takes', () => {
+test('a set of thousands goes in messages that a client takes between two requests', () => {
   const { get, state } = setUp();
   state.setService('shop/web', service('web'));
   const ips = Array.from({ length: 2_500 }, (_, i) => ({ ip: `10.2.${i >> 8}.${i & 255}` }));
@@ -537,6 +537,6 @@ test('a set of thousands goes in messages that a client takes', () => {
   const updates = get('web:80').take();
   assert.deepEqual(
     updates.map(({ update }) => update.case === 'add' && update.value.addrs.length),
-    [1000, 1000, 500],
+    [...Array.from({ length: 12 }, () => 200), 100],
   );
 });

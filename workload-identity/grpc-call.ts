@@ -2,6 +2,7 @@ import type { Clock, Timer } from './clock.ts';
 import type { Connection } from './grpc-connection.ts';
 import { GrpcError, grpcStatus } from './grpc-error.ts';
 import { FrameReader } from './grpc-frames.ts';
+import type { Inbox } from './grpc-inbox.ts';
 import { type Outcome, outcomeOfEnd, outcomeOfHead, outcomeOfTrailers } from './grpc-outcome.ts';
 import type { Call, CallOptions, StreamHandlers } from './grpc-types.ts';
 import type { Http2Session, Http2Stream, RequestHead, StreamEnd } from './http2.ts';
@@ -19,6 +20,7 @@ type CallState =
 export class RunningCall implements Call {
   readonly #head: RequestHead;
   readonly #handlers: StreamHandlers<Buffer>;
+  readonly #inbox: Inbox;
   readonly #reader = new FrameReader();
   readonly #deadline: Timer | undefined;
   #state: CallState = { kind: 'connecting', queue: [], sendClosed: false };
@@ -28,12 +30,14 @@ export class RunningCall implements Call {
   constructor(
     connection: Connection,
     clock: Clock,
+    inbox: Inbox,
     head: RequestHead,
     { deadlineMs }: CallOptions,
     handlers: StreamHandlers<Buffer>,
   ) {
     this.#head = head;
     this.#handlers = handlers;
+    this.#inbox = inbox;
     if (deadlineMs !== undefined) {
       this.#deadline = clock.after(deadlineMs, () =>
         this.#end(new GrpcError(grpcStatus.deadlineExceeded, `no answer within ${deadlineMs} ms`)),
@@ -76,7 +80,7 @@ export class RunningCall implements Call {
         const told = outcomeOfTrailers(fields);
         this.#status = told === 'ok' ? (this.#status ?? told) : told;
       },
-      closed: (end) => this.#onClosed(end),
+      closed: (end) => this.#inbox.put(() => this.#onClosed(end)),
     });
     this.#state = { kind: 'open', stream };
     for (const frame of queue) stream.write(frame);
@@ -86,17 +90,18 @@ export class RunningCall implements Call {
   #onData(chunk: Buffer): void {
     if (this.#status instanceof GrpcError) return;
     try {
-      this.#reader.push(chunk, (bytes) => {
-        if (this.#state.kind === 'open') this.#handlers.message(bytes);
-      });
+      this.#reader.push(chunk, (bytes) => this.#inbox.put(() => this.#onMessage(bytes)));
     } catch (error) {
-      this.#end(
-        error instanceof GrpcError
-          ? error
-          : new GrpcError(grpcStatus.internal, `a message could not be taken: ${String(error)}`, {
-              cause: error,
-            }),
-      );
+      this.#inbox.put(() => this.#end(asRefusal(error)));
+    }
+  }
+
+  #onMessage(bytes: Buffer): void {
+    if (this.#state.kind !== 'open') return;
+    try {
+      this.#handlers.message(bytes);
+    } catch (error) {
+      this.#end(asRefusal(error));
     }
   }
 
@@ -114,6 +119,13 @@ export class RunningCall implements Call {
     if (before.kind === 'open') before.stream.cancel();
     this.#handlers.end(error);
   }
+}
+
+/** Why a message that has come ends the call. */
+function asRefusal(error: unknown): GrpcError {
+  if (error instanceof GrpcError) return error;
+  const text = `a message could not be taken: ${String(error)}`;
+  return new GrpcError(grpcStatus.internal, text, { cause: error });
 }
 
 function asGrpcError(error: unknown): GrpcError {

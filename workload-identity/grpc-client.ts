@@ -5,6 +5,7 @@ import { Complaints } from './grpc-complaints.ts';
 import { Connection } from './grpc-connection.ts';
 import { GrpcError, grpcStatus } from './grpc-error.ts';
 import { encodeFrame } from './grpc-frames.ts';
+import { Inbox } from './grpc-inbox.ts';
 import type { CallOptions, Channel, ChannelOptions, StreamHandlers } from './grpc-types.ts';
 
 /** Makes a channel. */
@@ -12,6 +13,7 @@ export function createChannel(options: ChannelOptions): Channel {
   const clock = options.clock ?? systemClock;
   const complaints = new Complaints(options.address, options.logger, clock);
   const connection = new Connection(options, complaints);
+  const inbox = new Inbox(clock);
   const running = new Set<RunningCall>();
 
   function start<I extends object, O extends object>(
@@ -22,6 +24,7 @@ export function createChannel(options: ChannelOptions): Channel {
     const call = new RunningCall(
       connection,
       clock,
+      inbox,
       requestHead(method.path, options.address, callOptions),
       callOptions,
       {

@@ -6,6 +6,7 @@ import { methods } from '../../api/proto/methods.ts';
 import { silentLog } from '../../log/index.ts';
 import { systemClock } from '../clock.ts';
 import { encodeFrame } from '../grpc-frames.ts';
+import { TURN_MS } from '../grpc-inbox.ts';
 import { type GrpcError, grpcStatus } from '../grpc-error.ts';
 import type { Logger } from '../types.ts';
 import {
@@ -46,6 +47,44 @@ export function streams(channelTo: ChannelTo): void {
       assert.equal((await ended.promise)?.code, grpcStatus.permissionDenied);
       call.send(create(TrustBundleAckSchema, { sequence: 2n }));
       await closed.promise;
+    });
+
+    test('whose messages take their time leaves turns between them, and tells its end behind the last', async () => {
+      const frame = encodeFrame(Buffer.alloc(0));
+      const { port } = await rawServer((stream) =>
+        respond(stream, Buffer.concat([frame, frame, frame]), { 'grpc-status': '0' }),
+      );
+      let now = 0;
+      const channel = channelTo(port, { clock: { ...systemClock, monotonic: () => now } });
+      /** Each message takes as long as a turn gives. What happens, in its order, and where others had their time. */
+      const ask = async (message: (told: string[], cancel: () => void) => void): Promise<string[]> => {
+        const told: string[] = [];
+        const { promise, resolve } = Promise.withResolvers<void>();
+        const call = channel.serverStream(
+          methods.getProfile,
+          { path: 'web:80' },
+          {
+            message: () => {
+              now += TURN_MS;
+              queueMicrotask(() => told.push('others'));
+              message(told, () => call.cancel());
+            },
+            end: (error) => {
+              told.push(`end ${error?.code ?? 0}`);
+              resolve();
+            },
+          },
+        );
+        await promise;
+        return told;
+      };
+      const whole = await ask((told) => told.push('message'));
+      assert.deepEqual(whole, ['message', 'others', 'message', 'others', 'message', 'others', 'end 0']);
+      const cancelled = await ask((told, cancel) => {
+        told.push('message');
+        cancel();
+      });
+      assert.deepEqual(cancelled, ['message', `end ${grpcStatus.cancelled}`, 'others']);
     });
 
     test('that tells nonsense ends each time, and one line a minute says so', async () => {
