@@ -19,6 +19,7 @@ export interface Source {
   keys(object: StoredObject): readonly string[];
 }
 
+/** A controller: what it looks at, and what it does about it. */
 export interface ControllerSpec {
   name: string;
   sources: readonly Source[];
@@ -26,6 +27,7 @@ export interface ControllerSpec {
   reconcile(key: string): Promise<{ againAfterMs: number } | undefined | void>;
 }
 
+/** A controller that runs. */
 export interface RunningController {
   /** Looks at a key again, as if something had changed. */
   enqueue(key: string): void;
@@ -38,83 +40,102 @@ const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 60_000;
 
 /**
- * Runs a level-triggered controller: one reconcile at a time, a key that changes while it waits is looked at once, a key that fails is retried with
- * exponential back-off and jitter until it succeeds.
+ * Runs a level-triggered controller: one reconcile at a time, a key that changes while it waits is looked at once, a key
+ * that fails is retried with exponential back-off and jitter until it succeeds.
  */
 export function runController(context: ControllerContext, spec: ControllerSpec): RunningController {
-  const { client, clock } = context;
-  const queue = new Set<string>();
-  const failures = new Map<string, number>();
-  const timers = new Map<string, () => void>();
-  let running: Promise<void> | undefined;
-  let stopped = false;
+  return new Controller(context, spec);
+}
 
-  const enqueue = (key: string): void => {
-    if (stopped) return;
-    queue.add(key);
-    running ??= drain();
-  };
+class Controller implements RunningController {
+  readonly #context: ControllerContext;
+  readonly #spec: ControllerSpec;
+  readonly #queue = new Set<string>();
+  /** Failures in a row, by key. */
+  readonly #failures = new Map<string, number>();
+  /** What cancels a later look, by key. */
+  readonly #later = new Map<string, () => void>();
+  readonly #watches: readonly { close(): void }[];
+  #running: Promise<void> | undefined;
+  #stopped = false;
 
-  const enqueueAfter = (key: string, ms: number): void => {
-    timers.get(key)?.();
-    if (stopped) return;
-    const cancel = clock.after(ms, () => {
-      timers.delete(key);
-      enqueue(key);
+  constructor(context: ControllerContext, spec: ControllerSpec) {
+    this.#context = context;
+    this.#spec = spec;
+    this.#watches = spec.sources.map((source) => this.#follow(source));
+  }
+
+  enqueue(key: string): void {
+    if (this.#stopped) return;
+    this.#queue.add(key);
+    this.#running ??= this.#drain();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const watch of this.#watches) watch.close();
+    for (const cancel of this.#later.values()) cancel();
+    await this.#running;
+  }
+
+  #follow(source: Source): { close(): void } {
+    const { client } = this.#context;
+    const { resource, options } = source;
+    const look = (object: StoredObject): void => {
+      for (const key of source.keys(object)) this.enqueue(key);
+    };
+    const { items, resourceVersion } = client.list(resource, options);
+    for (const item of items) look(item);
+    return client.watch(resource, { ...options, resourceVersion }, (event) => {
+      if (event.type !== 'BOOKMARK') look(event.object);
     });
-    timers.set(key, cancel);
-  };
+  }
 
-  const one = async (key: string): Promise<void> => {
-    try {
-      const again = await spec.reconcile(key);
-      failures.delete(key);
-      if (again !== undefined) enqueueAfter(key, again.againAfterMs);
-    } catch (error) {
-      const count = (failures.get(key) ?? 0) + 1;
-      failures.set(key, count);
-      const delay = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (count - 1)) * (0.5 + Math.random() / 2);
-      // A conflict only says that somebody else wrote first: the next look settles it.
-      const level = error instanceof ApiError && error.code === 409 ? 'debug' : 'warn';
-      const retryMs = Math.round(delay);
-      context.logger[level](
-        { controller: spec.name, key, error: errorText(error), retryMs },
-        'reconcile failed',
-      );
-      enqueueAfter(key, delay);
-    }
-  };
-
-  const drain = async (): Promise<void> => {
+  async #drain(): Promise<void> {
     // Watch handlers run inside somebody's write: never reconcile in there.
     await new Promise<void>((resolve) => {
       setImmediate(resolve);
     });
-    for (const key of queue) {
-      if (stopped) break;
-      queue.delete(key);
-      await one(key);
+    for (const key of this.#queue) {
+      if (this.#stopped) break;
+      this.#queue.delete(key);
+      await this.#look(key);
     }
-    running = undefined;
-  };
+    this.#running = undefined;
+  }
 
-  const watches = spec.sources.map((source) => {
-    const { items, resourceVersion } = client.list(source.resource, source.options);
-    for (const item of items) for (const key of source.keys(item)) enqueue(key);
-    return client.watch(source.resource, { ...source.options, resourceVersion }, (event) => {
-      if (event.type !== 'BOOKMARK') for (const key of source.keys(event.object)) enqueue(key);
+  async #look(key: string): Promise<void> {
+    try {
+      const again = await this.#spec.reconcile(key);
+      this.#failures.delete(key);
+      if (again !== undefined) this.#enqueueAfter(key, again.againAfterMs);
+    } catch (error) {
+      this.#retry(key, error);
+    }
+  }
+
+  #retry(key: string, error: unknown): void {
+    const count = (this.#failures.get(key) ?? 0) + 1;
+    this.#failures.set(key, count);
+    const delay = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (count - 1)) * (0.5 + Math.random() / 2);
+    // A conflict only says that somebody else wrote first: the next look settles it.
+    const level = error instanceof ApiError && error.code === 409 ? 'debug' : 'warn';
+    this.#context.logger[level](
+      { controller: this.#spec.name, key, error: errorText(error), retryMs: Math.round(delay) },
+      'reconcile failed',
+    );
+    this.#enqueueAfter(key, delay);
+  }
+
+  #enqueueAfter(key: string, ms: number): void {
+    this.#later.get(key)?.();
+    if (this.#stopped) return;
+    const cancel = this.#context.clock.after(ms, () => {
+      this.#later.delete(key);
+      this.enqueue(key);
     });
-  });
-
-  return {
-    enqueue,
-    async stop() {
-      stopped = true;
-      for (const watch of watches) watch.close();
-      for (const cancel of timers.values()) cancel();
-      await running;
-    },
-  };
+    this.#later.set(key, cancel);
+  }
 }
 
 /** Looks once at every key that the sources have now, following nothing. A key that fails is told and left to the running controller. */
@@ -152,6 +173,7 @@ export async function ignoring(reasons: readonly string[], call: () => Promise<u
   }
 }
 
+/** The message of an error; the text of whatever else was thrown. */
 export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,232 +1,117 @@
-import type { OwnerReference } from '../../api/kubernetes-types.ts';
 import type { LoopbackClient, ResourceType, StoredObject } from '../types.ts';
+import { at, collect, finishDeletion, formatPlace, parsePlace, resourceName } from './collect.ts';
 import { runController } from './controller.ts';
 import type { ControllerContext, RunningController } from './controller.ts';
-import { ignoring } from './controller.ts';
+import { OwnerGraph } from './owner-graph.ts';
 
-const FOREGROUND = 'foregroundDeletion';
-const ORPHAN = 'orphan';
 const CRDS = 'customresourcedefinitions.apiextensions.k8s.io';
 /** A new kind is served a moment after its definition is stored. */
 const NEW_KIND_DELAY_MS = 200;
 
-/** Where an object stands: its key in the collector's queue. */
-interface Place {
-  resource: string;
-  namespace: string | undefined;
-  name: string;
-}
-
 /**
- * Owner references: what has lost its last owner is deleted, dangling references are taken off, `foregroundDeletion` waits for the dependents that block it,
- * `orphan` lets them go. Follows every resource that is served, custom ones as they come and go.
+ * Owner references: what has lost its last owner is deleted, dangling references are taken off, `foregroundDeletion` waits
+ * for the dependents that block it, `orphan` lets them go. Follows every resource that is served, custom ones as they
+ * come and go.
  */
 export function runGarbageCollector(context: ControllerContext): RunningController {
   const { client, clock } = context;
-  /** Owner's uid -> keys of what names it as an owner. */
-  const dependents = new Map<string, Set<string>>();
-  const ownersOf = new Map<string, string[]>();
-  const watches = new Map<string, { close(): void }>();
-
-  const index = (key: string, owners: string[]): void => {
-    for (const uid of ownersOf.get(key) ?? []) dependents.get(uid)?.delete(key);
-    if (owners.length === 0) ownersOf.delete(key);
-    else ownersOf.set(key, owners);
-    for (const uid of owners) {
-      const set = dependents.get(uid) ?? new Set();
-      dependents.set(uid, set.add(key));
-    }
-  };
-
-  const see = (resource: string, object: StoredObject, deleted: boolean): void => {
-    const { namespace, name = '', uid = '', ownerReferences = [] } = object.metadata;
-    const key = formatPlace({ resource, namespace, name });
-    for (const owner of ownersOf.get(key) ?? []) collector.enqueue(ownerKey(owner));
-    index(key, deleted ? [] : ownerReferences.map((owner) => owner.uid));
-    places.set(uid, key);
-    if (deleted) {
-      places.delete(uid);
-      for (const dependent of dependents.get(uid) ?? []) collector.enqueue(dependent);
-      if (dependents.get(uid)?.size === 0) dependents.delete(uid);
-    } else if (ownerReferences.length > 0 || object.metadata.deletionTimestamp !== undefined) {
-      collector.enqueue(key);
-    }
-  };
-
-  /** Own places of everything, to find an owner that waits for its dependents. */
-  const places = new Map<string, string>();
-  const ownerKey = (uid: string): string => places.get(uid) ?? '';
-
-  const follow = (): void => {
-    const served = new Set<string>();
-    for (const type of client.resources()) {
-      const resource = resourceName(type);
-      if (!isCollected(type)) continue;
-      served.add(resource);
-      if (watches.has(resource)) continue;
-      const { items, resourceVersion } = client.list(resource);
-      watches.set(
-        resource,
-        client.watch(resource, { resourceVersion }, (event) => {
-          if (event.type !== 'BOOKMARK') see(resource, event.object, event.type === 'DELETED');
-        }),
-      );
-      for (const item of items) see(resource, item, false);
-    }
-    for (const [resource, watch] of watches)
-      if (!served.has(resource)) {
-        watch.close();
-        watches.delete(resource);
-      }
-  };
-
-  const reconcile = async (key: string): Promise<void> => {
-    if (key === '') return;
-    const place = parsePlace(key);
-    const object = client.get(place.resource, place.namespace, place.name);
-    if (object === undefined) return;
-    const uid = object.metadata.uid ?? '';
-    if (object.metadata.deletionTimestamp !== undefined)
-      await finishDeletion(client, place, object, [...(dependents.get(uid) ?? [])].map(parsePlace));
-    else if ((object.metadata.ownerReferences ?? []).length > 0) await collect(client, place, object);
-  };
-
+  const graph = new OwnerGraph();
   const collector = runController(context, {
     name: 'garbage-collector',
     sources: [],
-    reconcile,
+    reconcile: (key) => reconcile(client, graph, key),
   });
-  follow();
-  const definitions = client.resources().some((type) => resourceName(type) === CRDS)
-    ? client.watch(CRDS, { resourceVersion: client.list(CRDS).resourceVersion }, (event) => {
-        if (event.type !== 'BOOKMARK') clock.after(NEW_KIND_DELAY_MS, follow);
-      })
-    : undefined;
-
+  const followed = new FollowedResources(client, (resource, object, deleted) => {
+    for (const key of note(graph, resource, object, deleted)) collector.enqueue(key);
+  });
+  followed.follow();
+  const definitions = onNewKinds(client, () => clock.after(NEW_KIND_DELAY_MS, () => followed.follow()));
   return {
-    enqueue: (key) => {
-      collector.enqueue(key);
-    },
+    enqueue: (key) => collector.enqueue(key),
     async stop() {
       definitions?.close();
-      for (const watch of watches.values()) watch.close();
+      followed.close();
       await collector.stop();
     },
   };
 }
 
+/** Brings what is seen of an object into the graph. @returns the keys that are to be looked at for it */
+function note(graph: OwnerGraph, resource: string, object: StoredObject, deleted: boolean): string[] {
+  const { namespace, name = '', uid = '', ownerReferences = [], deletionTimestamp } = object.metadata;
+  const key = formatPlace({ resource, namespace, name });
+  // Those that it named until now may have waited for it.
+  const owners = graph.ownersOf(key);
+  if (deleted) {
+    graph.remove(key, uid);
+    return [...owners, ...graph.dependentsOf(uid)];
+  }
+  graph.put(
+    key,
+    uid,
+    ownerReferences.map((owner) => owner.uid),
+  );
+  const concerned = ownerReferences.length > 0 || deletionTimestamp !== undefined;
+  return concerned ? [...owners, key] : [...owners];
+}
+
+async function reconcile(client: LoopbackClient, graph: OwnerGraph, key: string): Promise<void> {
+  const place = parsePlace(key);
+  const object = at(client, place);
+  if (object === undefined) return;
+  const { uid = '', deletionTimestamp, ownerReferences = [] } = object.metadata;
+  if (deletionTimestamp !== undefined)
+    await finishDeletion(client, place, object, graph.dependentsOf(uid).map(parsePlace));
+  else if (ownerReferences.length > 0) await collect(client, place, object);
+}
+
+/** The definitions of custom kinds, where this cluster serves them. */
+function onNewKinds(client: LoopbackClient, changed: () => void): { close(): void } | undefined {
+  if (!client.resources().some((type) => resourceName(type) === CRDS)) return undefined;
+  return client.watch(CRDS, { resourceVersion: client.list(CRDS).resourceVersion }, (event) => {
+    if (event.type !== 'BOOKMARK') changed();
+  });
+}
+
+type Seen = (resource: string, object: StoredObject, deleted: boolean) => void;
+
+/** Watches on every resource whose objects are collected. */
+class FollowedResources {
+  readonly #client: LoopbackClient;
+  readonly #seen: Seen;
+  readonly #watches = new Map<string, { close(): void }>();
+
+  constructor(client: LoopbackClient, seen: Seen) {
+    this.#client = client;
+    this.#seen = seen;
+  }
+
+  /** Begins with what is served now and is not followed yet, and ends with what is served no more. */
+  follow(): void {
+    const served = new Set(this.#client.resources().filter(isCollected).map(resourceName));
+    for (const resource of served) if (!this.#watches.has(resource)) this.#begin(resource);
+    for (const [resource, watch] of this.#watches) {
+      if (served.has(resource)) continue;
+      watch.close();
+      this.#watches.delete(resource);
+    }
+  }
+
+  close(): void {
+    for (const watch of this.#watches.values()) watch.close();
+  }
+
+  #begin(resource: string): void {
+    const { items, resourceVersion } = this.#client.list(resource);
+    const watch = this.#client.watch(resource, { resourceVersion }, (event) => {
+      if (event.type !== 'BOOKMARK') this.#seen(resource, event.object, event.type === 'DELETED');
+    });
+    this.#watches.set(resource, watch);
+    for (const item of items) this.#seen(resource, item, false);
+  }
+}
+
 /** Events own nothing, are owned by nothing, and come by the hundred. */
 function isCollected(type: ResourceType): boolean {
   return type.plural !== 'events' && type.verbs.includes('watch') && type.verbs.includes('delete');
-}
-
-/** An object with owners: goes when none is left, otherwise loses the references to those that are gone. */
-async function collect(client: LoopbackClient, place: Place, object: StoredObject): Promise<void> {
-  const { ownerReferences = [], uid, resourceVersion } = object.metadata;
-  const states = ownerReferences.map((owner) => ownerState(client, place, owner));
-  const solid = ownerReferences.filter((_, i) => states[i] === 'there');
-  const waiting = states.includes('waiting');
-  if (solid.length === 0) {
-    const propagationPolicy =
-      waiting || object.metadata.finalizers?.includes(FOREGROUND) ? 'Foreground' : 'Background';
-    await ignoring(['NotFound', 'Conflict'], () =>
-      client.delete(place.resource, place.namespace, place.name, {
-        propagationPolicy,
-        ...(uid === undefined ? {} : { preconditions: { uid } }),
-      }),
-    );
-  } else if (solid.length < ownerReferences.length) {
-    await ignoring(['NotFound'], () =>
-      client.patch(place.resource, place.namespace, place.name, {
-        metadata: { resourceVersion, ownerReferences: solid },
-      }),
-    );
-  }
-}
-
-/** `waiting`: the owner is being deleted in the foreground and this dependent is to go before it. */
-function ownerState(
-  client: LoopbackClient,
-  dependent: Place,
-  reference: OwnerReference,
-): 'there' | 'gone' | 'waiting' {
-  const [group = '', version] = reference.apiVersion.includes('/')
-    ? reference.apiVersion.split('/')
-    : ['', reference.apiVersion];
-  const type = client.resources().find((t) => t.group === group && t.kind === reference.kind);
-  // A kind that is not served can't be judged: the real collector waits for it, too.
-  if (type === undefined || version === undefined) return 'there';
-  const namespace = type.namespaced ? dependent.namespace : undefined;
-  const owner = client.get(resourceName(type), namespace, reference.name);
-  if (owner === undefined || owner.metadata.uid !== reference.uid) return 'gone';
-  const foreground =
-    owner.metadata.deletionTimestamp !== undefined &&
-    owner.metadata.finalizers?.includes(FOREGROUND) === true;
-  return foreground ? 'waiting' : 'there';
-}
-
-async function finishDeletion(
-  client: LoopbackClient,
-  place: Place,
-  object: StoredObject,
-  dependents: readonly Place[],
-): Promise<void> {
-  const { finalizers = [], uid = '' } = object.metadata;
-  if (finalizers.includes(ORPHAN)) {
-    for (const dependent of dependents) await release(client, dependent, uid);
-    await removeFinalizer(client, place, object, ORPHAN);
-  } else if (finalizers.includes(FOREGROUND)) {
-    const live = dependents
-      .map((dependent) => ({
-        dependent,
-        object: client.get(dependent.resource, dependent.namespace, dependent.name),
-      }))
-      .filter((d) => d.object !== undefined);
-    for (const d of live)
-      if (d.object?.metadata.deletionTimestamp === undefined && d.object !== undefined)
-        await collect(client, d.dependent, d.object);
-    const blocking = dependents.some((dependent) => {
-      const now = client.get(dependent.resource, dependent.namespace, dependent.name);
-      return (
-        now?.metadata.ownerReferences?.some((o) => o.uid === uid && o.blockOwnerDeletion === true) === true
-      );
-    });
-    if (!blocking) await removeFinalizer(client, place, object, FOREGROUND);
-  }
-}
-
-async function release(client: LoopbackClient, dependent: Place, ownerUid: string): Promise<void> {
-  const object = client.get(dependent.resource, dependent.namespace, dependent.name);
-  if (object === undefined) return;
-  const ownerReferences = (object.metadata.ownerReferences ?? []).filter((owner) => owner.uid !== ownerUid);
-  await ignoring(['NotFound'], () =>
-    client.patch(dependent.resource, dependent.namespace, dependent.name, { metadata: { ownerReferences } }),
-  );
-}
-
-async function removeFinalizer(
-  client: LoopbackClient,
-  place: Place,
-  object: StoredObject,
-  finalizer: string,
-): Promise<void> {
-  const finalizers = (object.metadata.finalizers ?? []).filter((f) => f !== finalizer);
-  await ignoring(['NotFound'], () =>
-    client.patch(place.resource, place.namespace, place.name, {
-      metadata: { resourceVersion: object.metadata.resourceVersion, finalizers },
-    }),
-  );
-}
-
-function resourceName(type: ResourceType): string {
-  return type.group === '' ? type.plural : `${type.plural}.${type.group}`;
-}
-
-function formatPlace(place: Place): string {
-  return `${place.resource}|${place.namespace ?? ''}|${place.name}`;
-}
-
-function parsePlace(key: string): Place {
-  const [resource = '', namespace = '', name = ''] = key.split('|');
-  return { resource, namespace: namespace === '' ? undefined : namespace, name };
 }

@@ -12,80 +12,81 @@ interface NodeObject extends KubernetesObject {
   spec?: { unschedulable?: boolean };
 }
 
+const DEFAULT_SCHEDULER = 'default-scheduler';
+const POD = { apiVersion: 'v1', kind: 'Pod' };
+
 /** Binds pods to the cluster's one node, where their nodeSelector and the node's own state allow it. */
 export function scheduler(context: ControllerContext): ControllerSpec {
-  const { client, clock, events } = context;
-
-  const unbound = (): string[] =>
-    client
-      .list('pods')
-      .items.filter((pod) => (pod as Pod).spec?.nodeName === undefined)
-      .map(keyOf);
-
-  const refuse = async (pod: Pod, message: string): Promise<void> => {
-    const { name = '', namespace } = pod.metadata ?? {};
-    events.record(referenceTo(pod, POD), 'Warning', 'FailedScheduling', message);
-    const others = (pod.status?.conditions ?? []).filter((c) => c.type !== 'PodScheduled');
-    const condition = {
-      type: 'PodScheduled',
-      status: 'False',
-      reason: 'Unschedulable',
-      message,
-      lastProbeTime: null,
-      lastTransitionTime: metaTime(clock.now()),
-    };
-    const status = { phase: 'Pending', conditions: [...others, condition] };
-    await client.patch('pods', namespace, name, { status }, { subresource: 'status' });
-  };
-
+  const { client } = context;
   return {
     name: 'scheduler',
     sources: [
-      { resource: 'pods', keys: (pod) => ((pod as Pod).spec?.nodeName === undefined ? [keyOf(pod)] : []) },
-      { resource: 'nodes', keys: unbound },
+      { resource: 'pods', keys: (pod) => (isBound(pod) ? [] : [keyOf(pod)]) },
+      {
+        resource: 'nodes',
+        keys: () =>
+          client
+            .list('pods')
+            .items.filter((pod) => !isBound(pod))
+            .map(keyOf),
+      },
     ],
     async reconcile(key) {
       const { namespace, name } = splitKey(key);
       const pod = client.get('pods', namespace, name) as Pod | undefined;
-      if (
-        pod === undefined ||
-        pod.spec?.nodeName !== undefined ||
-        isEnding(pod) ||
-        isGated(pod) ||
-        !isOurs(pod)
-      )
+      if (pod === undefined || isBound(pod) || isEnding(pod) || isGated(pod) || !isOurs(pod))
         return undefined;
       const nodes = client.list('nodes').items as NodeObject[];
       const reasons = nodes.map((node) => unfit(node, pod.spec?.nodeSelector ?? {}));
       const fits = nodes[reasons.indexOf(undefined)];
-      if (fits === undefined) {
-        const why = nodes.length === 0 ? 'no nodes available to schedule pods' : summary(reasons);
-        if (scheduledMessage(pod) !== why) await refuse(pod, why);
-        return { againAfterMs: RETRY_MS };
+      if (fits !== undefined) {
+        await bind(context, pod, fits.metadata?.name ?? '');
+        return undefined;
       }
-      const target = fits.metadata?.name ?? '';
-      const binding = {
-        apiVersion: 'v1',
-        kind: 'Binding',
-        metadata: { name, namespace, ...(pod.metadata?.uid === undefined ? {} : { uid: pod.metadata.uid }) },
-        target: { kind: 'Node', name: target },
-      };
-      await ignoring(['NotFound', 'Conflict'], () =>
-        client.create('pods', binding, { subresource: 'binding' }),
-      );
-      events.record(
-        referenceTo(pod, POD),
-        'Normal',
-        'Scheduled',
-        `Successfully assigned ${key} to ${target}`,
-      );
-      return undefined;
+      const why = nodes.length === 0 ? 'no nodes available to schedule pods' : summary(reasons);
+      if (scheduledMessage(pod) !== why) await refuse(context, pod, why);
+      return { againAfterMs: RETRY_MS };
     },
   };
 }
 
-const DEFAULT_SCHEDULER = 'default-scheduler';
-const POD = { apiVersion: 'v1', kind: 'Pod' };
+async function bind({ client, events }: ControllerContext, pod: Pod, node: string): Promise<void> {
+  const { name = '', namespace = '', uid } = pod.metadata ?? {};
+  const binding = {
+    apiVersion: 'v1',
+    kind: 'Binding',
+    metadata: { name, namespace, ...(uid === undefined ? {} : { uid }) },
+    target: { kind: 'Node', name: node },
+  };
+  await ignoring(['NotFound', 'Conflict'], () => client.create('pods', binding, { subresource: 'binding' }));
+  const message = `Successfully assigned ${namespace}/${name} to ${node}`;
+  events.record(referenceTo(pod, POD), 'Normal', 'Scheduled', message);
+}
+
+/** Tells that the pod fits nowhere, as an event and a condition. */
+async function refuse(
+  { client, clock, events }: ControllerContext,
+  pod: Pod,
+  message: string,
+): Promise<void> {
+  const { name = '', namespace } = pod.metadata ?? {};
+  events.record(referenceTo(pod, POD), 'Warning', 'FailedScheduling', message);
+  const others = (pod.status?.conditions ?? []).filter((c) => c.type !== 'PodScheduled');
+  const condition = {
+    type: 'PodScheduled',
+    status: 'False',
+    reason: 'Unschedulable',
+    message,
+    lastProbeTime: null,
+    lastTransitionTime: metaTime(clock.now()),
+  };
+  const status = { phase: 'Pending', conditions: [...others, condition] };
+  await client.patch('pods', namespace, name, { status }, { subresource: 'status' });
+}
+
+function isBound(pod: KubernetesObject): boolean {
+  return (pod as Pod).spec?.nodeName !== undefined;
+}
 
 function isEnding(pod: Pod): boolean {
   return pod.metadata?.deletionTimestamp !== undefined;
