@@ -15,6 +15,7 @@ import { TrustBundleStatus } from './trust-bundle-status.ts';
 import { TrustRootsController } from './trust-roots-controller.ts';
 import { watchIdentity } from './watched.ts';
 
+/** What the identity part does for the control plane's process. */
 export interface IdentityServices {
   /** `Identity.Certify`; throws a `GrpcError`. */
   certify(request: CertifyRequest): Promise<CertifyResponse>;
@@ -31,6 +32,7 @@ export interface IdentityServices {
   stop(): Promise<void>;
 }
 
+/** What the identity part works with. */
 export interface IdentityDeps {
   client: KubernetesClient;
   settings: IdentitySettings;
@@ -48,6 +50,15 @@ export interface IdentityDeps {
 
 /** See `createIdentityServices` of the index. */
 export function startIdentityServices(deps: IdentityDeps): IdentityServices {
+  const parts = createParts(deps);
+  void startParts(parts);
+  return servicesOf(parts, deps);
+}
+
+type Parts = ReturnType<typeof createParts>;
+
+/** Puts the parts together. Nothing is read or written yet. */
+function createParts(deps: IdentityDeps) {
   const {
     client,
     settings,
@@ -59,31 +70,20 @@ export function startIdentityServices(deps: IdentityDeps): IdentityServices {
     reportPeriodMs,
   } = deps;
   const { meshNamespace } = settings;
-  const timing = kubernetesClock === undefined ? {} : { clock: kubernetesClock };
-  const reflect = { logger: log, ...timing };
+  const reflect = { logger: log, ...(kubernetesClock === undefined ? {} : { clock: kubernetesClock }) };
   const events = createEventRecorder(client, {
     component: component.identity,
     instance: replica,
     ...reflect,
   });
-
   const watched = watchIdentity(client, meshNamespace, reflect);
   const { secrets, bundles, namespaces, configMaps, meshedPods, replicaPods } = watched;
   const bundle = new BundleWatch(bundles, log);
   const issuer = new IssuerWatch({ secrets, bundle, meshNamespace, names: settings, events, log, clock });
-  const { counted } = registerMetrics(registry, {
-    issuer: () => issuer.state,
-    bundle,
-    now: () => clock.now(),
-  });
-  const certify = new CertifyService({
-    client,
-    issuer: () => issuer.state,
-    settings,
-    events,
-    clock,
-    counted,
-  });
+  const issuerState = (): IssuerState => issuer.state;
+  const now = (): number => clock.now();
+  const { counted } = registerMetrics(registry, { issuer: issuerState, bundle, now });
+  const certify = new CertifyService({ client, issuer: issuerState, settings, events, clock, counted });
   const trustBundles = new TrustBundleService({
     bundle,
     clusterId: settings.clusterId,
@@ -104,7 +104,7 @@ export function startIdentityServices(deps: IdentityDeps): IdentityServices {
     meshNamespace,
     replica,
     log,
-    wallNow: () => clock.now(),
+    wallNow: now,
     clock: kubernetesClock,
     reportPeriodMs,
   });
@@ -118,18 +118,31 @@ export function startIdentityServices(deps: IdentityDeps): IdentityServices {
     log,
     clock: kubernetesClock,
   });
+  return {
+    reflectors: Object.values(watched),
+    events,
+    bundle,
+    issuer,
+    certify,
+    trustBundles,
+    status,
+    trustRoots,
+    now,
+  };
+}
 
-  const reflectors = Object.values(watched);
+/** Controllers begin when everything has been read: one that acts on half a picture would write what it must take back. */
+async function startParts({ reflectors, status, trustRoots }: Parts): Promise<void> {
   for (const reflector of reflectors) reflector.start();
-  // A controller that acts on half a picture would write what it must take back.
-  void startSynced();
-  async function startSynced(): Promise<void> {
-    await Promise.all(reflectors.map((reflector) => reflector.synced));
-    status.start();
-    trustRoots.start();
-  }
+  await Promise.all(reflectors.map((reflector) => reflector.synced));
+  status.start();
+  trustRoots.start();
+}
 
-  const ownNames = { ...settings, namespace: meshNamespace, serviceAccount: component.controlPlane };
+function servicesOf(parts: Parts, { settings }: IdentityDeps): IdentityServices {
+  const { reflectors, events, bundle, issuer, certify, trustBundles, status, trustRoots, now } = parts;
+  const serviceAccount = component.controlPlane;
+  const ownNames = { ...settings, namespace: settings.meshNamespace, serviceAccount };
   return {
     certify: (request) => certify.certify(request),
     syncTrustBundles: (acks, stream, peer) => trustBundles.sync(acks, stream, peer),
@@ -148,19 +161,17 @@ export function startIdentityServices(deps: IdentityDeps): IdentityServices {
     get issuer() {
       return issuer.state;
     },
-    notReady: () => {
-      if (issuer.state.kind === 'waiting') return issuer.state.reason;
-      return clock.now() > issuer.state.material.signer.notAfter ? 'the issuer has expired' : undefined;
-    },
+    notReady: () => whyNoCertificates(issuer.state, now()),
     async stop() {
       issuer.stop();
       trustBundles.stop();
-      await Promise.all([
-        status.stop(),
-        trustRoots.stop(),
-        events.stop(),
-        ...reflectors.map((r) => r.stop()),
-      ]);
+      const reflecting = reflectors.map((reflector) => reflector.stop());
+      await Promise.all([status.stop(), trustRoots.stop(), events.stop(), ...reflecting]);
     },
   };
+}
+
+function whyNoCertificates(issuer: IssuerState, now: number): string | undefined {
+  if (issuer.kind === 'waiting') return issuer.reason;
+  return now > issuer.material.signer.notAfter ? 'the issuer has expired' : undefined;
 }
