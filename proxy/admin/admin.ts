@@ -1,15 +1,20 @@
 import { adminAnswer, type AdminAnswers, isInside } from './admin-answers.ts';
 import { AdminExchange } from './admin-exchange.ts';
+import { descriptorLimit } from '../../log/index.ts';
 import { Http1ServerConnection } from '../http1/server-connection.ts';
 import { listen, type Listener } from '../transport/listen.ts';
 import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport, Wrap } from '../transport/transport.ts';
 
 /**
- * Connections to the admin port at once: kubelets, scrapers and people have a few. More would be at the cost of the apps' descriptors. Whoever comes beyond takes the place of the oldest on which
- * nobody waits for an answer: a crowd that says nothing must not keep a probe from its own.
+ * Connections to the admin port at once: kubelets, scrapers and people have a few. Whoever comes beyond takes the place of the oldest on which nobody waits for an answer: a crowd that says nothing
+ * must not keep a probe from its own.
  */
 const MAX_CONNECTIONS = 1_000;
+/** Nor at the cost of the apps: of the process's descriptors they have this share at most. */
+const DESCRIPTOR_SHARE = 1 / 16;
+/** However few that is: a kubelet, a scraper and a person at once. */
+const LEAST_CONNECTIONS = 4;
 
 /** All addresses of both families, where the kernel has both. */
 const ANY_ADDRESS = '::';
@@ -28,7 +33,7 @@ export interface AdminOptions extends AdminAnswers {
   port: number;
   wrap: Wrap;
   timers: TimerWheel;
-  /** Connections at once. Default 1,000. */
+  /** Connections at once. Default 1,000, or a sixteenth of the process's descriptors where these are fewer. */
   maxConnections?: number;
 }
 
@@ -58,7 +63,8 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
 }
 
 function listening(options: AdminOptions, open: Open): Promise<Listener> {
-  const { host, port, wrap, timers, maxConnections = MAX_CONNECTIONS } = options;
+  const { host, port, wrap, timers } = options;
+  let { maxConnections } = options;
   const { promise, resolve, reject } = Promise.withResolvers<Listener>();
   const listened = (error: Error | undefined, listener: Listener | undefined): void => {
     if (listener !== undefined) return resolve(listener);
@@ -72,6 +78,7 @@ function listening(options: AdminOptions, open: Open): Promise<Listener> {
       tcp: wrap.tcp,
       onConnection(connection) {
         const { remoteAddress } = connection;
+        maxConnections ??= mostConnections(descriptorLimit());
         if (open.size >= maxConnections) makeRoom(open);
         const transport = wrap(connection);
         const exchange = new AdminExchange((request) => adminAnswer(request, remoteAddress, options));
@@ -86,6 +93,10 @@ function listening(options: AdminOptions, open: Open): Promise<Listener> {
     listened,
   );
   return promise;
+}
+
+function mostConnections(descriptors: number): number {
+  return Math.min(MAX_CONNECTIONS, Math.max(LEAST_CONNECTIONS, Math.floor(descriptors * DESCRIPTOR_SHARE)));
 }
 
 /** Closes the oldest connection on which nobody waits for an answer, else the oldest. */

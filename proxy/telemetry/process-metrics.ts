@@ -23,11 +23,13 @@ export function registerProcessMetrics(registry: Registry): void {
   registry.onCollect(() => {
     const { user, system } = process.cpuUsage();
     cpu.add((user + system) / 1e6 - cpu.value);
-    const memory = process.memoryUsage();
-    virtual.set(virtualMemory());
-    resident.set(memory.rss);
-    heap.set(memory.heapUsed);
-    fds.set(openDescriptors());
+    whileReadable(() => {
+      const { rss, heapUsed } = process.memoryUsage();
+      resident.set(rss);
+      heap.set(heapUsed);
+    });
+    whileReadable(() => virtual.set(virtualMemory()));
+    whileReadable(() => fds.set(readdirSync('/proc/self/fd').length));
     const limit = descriptorLimit();
     if (limit !== Infinity) most.set(limit);
   });
@@ -48,21 +50,16 @@ export function registerIdentityMetrics(registry: Registry, metrics: () => Ident
   }
 }
 
-function virtualMemory(): number {
+/** What the system tells takes a descriptor to read. Where none is left, or the system is not Linux, the last values stay, and the other metrics are told all the same. */
+function whileReadable(read: () => void): void {
   try {
-    const [, kib] = /^VmSize:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'latin1')) ?? [];
-    return kib === undefined ? 0 : Number(kib) * 1024;
+    read();
   } catch {
-    // Not Linux, or no descriptor is left to ask with.
-    return 0;
+    // As above.
   }
 }
 
-function openDescriptors(): number {
-  try {
-    return readdirSync('/proc/self/fd').length;
-  } catch {
-    // Not Linux.
-    return 0;
-  }
+function virtualMemory(): number {
+  const [, kib = 0] = /^VmSize:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'latin1')) ?? [];
+  return Number(kib) * 1024;
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { Agent } from 'node:http';
 import { connect, type Socket } from 'node:net';
@@ -92,6 +93,16 @@ describe('a sidecar with fewer descriptors than there are clients', () => {
       async () => (await metricSum(client.ip, 'process_open_fds')) < LIMIT / 2,
       SOON,
     );
+    const before = await refused();
+    assert.equal(await status(), 200);
+    assert.equal(await refused(), before);
+  });
+
+  test('a crowd at the admin port takes no descriptor from the apps', async () => {
+    const crowd = Array.from({ length: STRANGERS }, () => connect(port.admin, client.ip).resume());
+    strangers.push(...crowd);
+    for (const socket of crowd) socket.on('error', () => {});
+    await Promise.all(crowd.map((socket) => once(socket, 'connect')));
     const before = await refused();
     assert.equal(await status(), 200);
     assert.equal(await refused(), before);
