@@ -31,6 +31,24 @@ test('small output of a turn that read something waits for one more turn, and al
   assert.equal(output.scheduled, false);
 });
 
+test('a fault of one output keeps no other from leaving', async () => {
+  const [late, faulty, after] = [new Output(), new Output(), new Output()];
+  faulty.flush = () => {
+    throw new Error('a fault');
+  };
+  assert.throws(() => {
+    inCallback(() => {
+      flushLate(late);
+      flushEager(faulty);
+      flushEager(after);
+    });
+  }, /a fault/);
+  assert.equal(after.flushes, 1);
+  await endOfTurn();
+  await endOfTurn();
+  assert.equal(late.flushes, 1);
+});
+
 test('it waits no longer, whatever comes: what is written then waits by itself', async () => {
   const [first, second] = [new Output(), new Output()];
   inCallback(() => flushLate(first));

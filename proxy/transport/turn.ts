@@ -32,19 +32,25 @@ class TurnList<T> {
     this.#items[this.#length++] = x;
   }
 
-  /** Takes everyone out; `each` may add again. */
+  /** Takes everyone out; `each` may add again. A fault of one is thrown when all have had their turn: the others are of other connections, and would wait for good. */
   empties(each: (x: T) => void): void {
     const items = this.#items;
     const length = this.#length;
     this.#items = this.#spare;
     this.#spare = [];
     this.#length = 0;
+    let fault: { readonly error: unknown } | undefined;
     for (let i = 0; i < length; i++) {
       const x = items[i];
       items[i] = undefined;
-      if (x !== undefined) each(x);
+      try {
+        if (x !== undefined) each(x);
+      } catch (error) {
+        fault ??= { error };
+      }
     }
     this.#spare = items;
+    if (fault !== undefined) throw fault.error;
   }
 }
 
@@ -142,14 +148,24 @@ function flushOrWait(x: Flushable): void {
 function endTurn(): void {
   crowded = reads >= CROWD;
   reads = 0;
-  if (!held.empty) deliverHeld();
+  try {
+    if (!held.empty) deliverHeld();
+  } finally {
+    writeLate();
+  }
+}
+
+function writeLate(): void {
   looking = callbackRan && !looking;
   callbackRan = false;
   ending.set = false;
-  late.empties(looking ? flushBulk : flushNow);
-  if (late.empty) looking = false;
-  // The loop asks for what has come without waiting for it, and is here again at the end of the next turn.
-  else atEndOfTurn();
+  try {
+    late.empties(looking ? flushBulk : flushNow);
+  } finally {
+    if (late.empty) looking = false;
+    // The loop asks for what has come without waiting for it, and is here again at the end of the next turn.
+    else atEndOfTurn();
+  }
 }
 
 /** What is worth a write does not wait: more of it would leave the processor's cache. */
@@ -161,8 +177,11 @@ function flushBulk(x: Flushable): void {
 /** All in one: nothing comes between them. */
 function deliverHeld(): void {
   beginCallback();
-  held.empties(deliver);
-  endCallback();
+  try {
+    held.empties(deliver);
+  } finally {
+    endCallback();
+  }
 }
 
 function deliver(x: HeldRead): void {
