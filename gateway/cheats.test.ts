@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import type { Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { connect as connectTls } from 'node:tls';
-import { alpn, port } from '../api/names.ts';
+import { port } from '../api/names.ts';
 import { identitiesPolicy } from '../proxy/testing/mesh/fake-control-plane.ts';
 import { metricSum, startApp, type TestApp } from '../proxy/testing/mesh/http.ts';
 import { dialIsthmus, type RawAnswer } from '../proxy/testing/mesh/isthmus-client.ts';
 import type { TestCluster, TestPod } from '../proxy/testing/mesh/test-mesh.ts';
 import { makeIssuer, makeLeaf, privateKeyPem } from '../workload-identity/testing/test-ca.ts';
+import { refusedLeaf } from './testing/refused-leaf.ts';
 import { TARGET, twoClusters } from './testing/two-clusters.ts';
 
 type Fields = readonly (readonly [string, string])[];
@@ -243,24 +241,9 @@ describe('cheats', () => {
       const { dnsName } = mesh.pod(west, 'friend');
       for (const recipe of [{ uri: [] }, { dns: [foreign.dnsName, dnsName] }, { ca: true }]) {
         const leaf = await makeLeaf(east.issuer, foreign.names, recipe);
-        for (const to of [server, gateway]) await isClosed(await privateKeyPem(leaf), leaf.pem, to);
+        for (const to of [server, gateway]) await refusedLeaf(leaf, east.issuer, to);
       }
       assert.ok((await metricSum(server.ip, 'inbound_connections_refused_total')) >= 3);
     });
   });
-
-  /** The connection is closed without an answer. */
-  async function isClosed(key: string, cert: string, to: TestPod): Promise<void> {
-    const socket: Socket = connectTls({
-      host: to.ip,
-      port: port.inbound,
-      key,
-      cert: cert + east.issuer.pem,
-      rejectUnauthorized: false,
-      ALPNProtocols: [alpn.isthmus],
-    });
-    socket.on('error', () => {});
-    socket.resume();
-    await once(socket, 'close');
-  }
 });

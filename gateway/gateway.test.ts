@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { alpn, port } from '../api/names.ts';
@@ -9,7 +9,8 @@ import { ask, causeOf, metricSum } from '../proxy/testing/mesh/http.ts';
 import { meshedEndpoint, mirrorEndpoint, TestMesh, type TestPod } from '../proxy/testing/mesh/test-mesh.ts';
 import { encodeTransportHeader } from '../proxy/detect/transport-header.ts';
 import type { WorkloadIdentity } from '../workload-identity/index.ts';
-import { makeLeaf, privateKeyPem } from '../workload-identity/testing/test-ca.ts';
+import { makeLeaf } from '../workload-identity/testing/test-ca.ts';
+import { closed, refusedLeaf } from './testing/refused-leaf.ts';
 import { gatewayIn, TARGET, twoClusters } from './testing/two-clusters.ts';
 
 const EXPORTS = [
@@ -188,15 +189,7 @@ describe('a gateway between two clusters', () => {
   test('a leaf that names another cluster than its issuer is refused', async () => {
     const forged = mesh.pod(west, 'forged');
     const leaf = await makeLeaf(east.issuer, forged.names);
-    const socket = connectTls({
-      host: gateway.ip,
-      port: port.inbound,
-      key: await privateKeyPem(leaf),
-      cert: leaf.pem + east.issuer.pem,
-      rejectUnauthorized: false,
-      ALPNProtocols: [alpn.isthmus],
-    });
-    await closed(socket);
+    await refusedLeaf(leaf, east.issuer, gateway);
     assert.ok((await metricSum(gateway.ip, 'inbound_connections_refused_total', 'issuer-cluster')) >= 1);
   });
 
@@ -263,14 +256,6 @@ async function dial(identity: WorkloadIdentity, to: TestPod, protocols: string[]
 }
 
 /** Resolves when the other side has closed the connection, in whatever way. */
-function closed(socket: Socket): Promise<void> {
-  socket.on('error', () => {});
-  socket.resume();
-  return new Promise((resolve) => {
-    socket.once('close', () => resolve());
-  });
-}
-
 async function readText(socket: TLSSocket): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of socket) chunks.push(chunk as Buffer);

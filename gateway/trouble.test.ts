@@ -8,8 +8,9 @@ import { SETTINGS } from '../proxy/testing/http2-frames.ts';
 import { metricSum } from '../proxy/testing/mesh/http.ts';
 import { meshedEndpoint, mirrorEndpoint, type TestPod } from '../proxy/testing/mesh/test-mesh.ts';
 import type { WorkloadIdentity } from '../workload-identity/index.ts';
-import { makeLeaf, privateKeyPem } from '../workload-identity/testing/test-ca.ts';
+import { makeLeaf } from '../workload-identity/testing/test-ca.ts';
 import { load } from './testing/load.ts';
+import { refusedLeaf } from './testing/refused-leaf.ts';
 import { twoClusters } from './testing/two-clusters.ts';
 
 const FROZEN = 'frozen.shop.svc.cluster.local:80';
@@ -76,17 +77,7 @@ describe('a gateway in trouble', () => {
     const before = await metricSum(gateway.ip, 'inbound_connections_refused_total', reason);
     const names = { ...mesh.pod(east, 'stranger').names, trustDomain: 'elsewhere.example' };
     const leaf = await makeLeaf(east.issuer, names, { uri: [spiffeId(names)] });
-    const socket = connectTls({
-      host: gateway.ip,
-      port: port.inbound,
-      key: await privateKeyPem(leaf),
-      cert: leaf.pem + east.issuer.pem,
-      rejectUnauthorized: false,
-      ALPNProtocols: [alpn.isthmus],
-    });
-    socket.on('error', () => {});
-    socket.resume();
-    await once(socket, 'close');
+    await refusedLeaf(leaf, east.issuer, gateway);
     assert.equal(await metricSum(gateway.ip, 'inbound_connections_refused_total', reason), before + 1);
   });
 

@@ -9,7 +9,8 @@ import { DEFAULT_LIMITS } from './config.ts';
 import { MAX_KEPT_BYTES } from './route/retry-policy.ts';
 import { ask, causeOf, metricSum, startApp, type Answer, type TestApp } from './testing/mesh/http.ts';
 import { duration, trafficPolicy } from './testing/mesh/outbound-policy.ts';
-import { meshedEndpoint, TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
+import { clientMesh } from './testing/mesh/client-mesh.ts';
+import { meshedEndpoint, type TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
 
 /** Statuses that are retried. */
 const ON_5XX = { conditions: { statusRanges: [{ start: 500, end: 599 }] } };
@@ -29,10 +30,7 @@ describe('guards of the outbound side', () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 16 });
 
   before(async () => {
-    mesh = await TestMesh.create();
-    east = await mesh.cluster('east');
-    client = mesh.pod(east, 'client');
-    await mesh.sidecar(east, client);
+    ({ mesh, east, client } = await clientMesh());
   });
   after(async () => {
     agent.destroy();

@@ -4,7 +4,8 @@ import { Agent } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { ask, causeOf, metricSum, startApp, type TestApp } from './testing/mesh/http.ts';
-import { meshedEndpoint, TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
+import { clientMesh } from './testing/mesh/client-mesh.ts';
+import { meshedEndpoint, type TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
 
 describe('apps that leave before anybody is told', () => {
   let mesh: TestMesh;
@@ -13,10 +14,7 @@ describe('apps that leave before anybody is told', () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 
   before(async () => {
-    mesh = await TestMesh.create();
-    east = await mesh.cluster('east');
-    client = mesh.pod(east, 'client');
-    await mesh.sidecar(east, client, mesh.fast(client));
+    ({ mesh, east, client } = await clientMesh('fast'));
   });
   after(async () => {
     agent.destroy();

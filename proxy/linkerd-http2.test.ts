@@ -11,7 +11,8 @@ import { ask } from './testing/mesh/http.ts';
 import { http2Through } from './testing/mesh/http2.ts';
 import { startLinkerdPeer } from './testing/mesh/linkerd-peer.ts';
 import { ask2 } from './testing/mesh/mesh-client.ts';
-import { TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
+import { clientMesh } from './testing/mesh/client-mesh.ts';
+import { type TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
 import { encodeTransportHeader, type TransportHeader } from './detect/transport-header.ts';
 
 /** `:status 200`, and the field of Linkerd's proxies that says that the app answered by HTTP/1.1. */
@@ -28,10 +29,7 @@ describe("HTTP/2 towards Linkerd's proxies", () => {
   let client: TestPod;
 
   before(async () => {
-    mesh = await TestMesh.create();
-    east = await mesh.cluster('east');
-    client = mesh.pod(east, 'client');
-    await mesh.sidecar(east, client, mesh.fast(client));
+    ({ mesh, east, client } = await clientMesh('fast'));
   });
   after(() => mesh.close());
 

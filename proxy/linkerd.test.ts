@@ -6,7 +6,8 @@ import { alpn, port } from '../api/names.ts';
 import type { FakeEndpoint } from './testing/mesh/fake-control-plane.ts';
 import { ask, causeOf, startApp } from './testing/mesh/http.ts';
 import { startLinkerdPeer, type LinkerdConnection } from './testing/mesh/linkerd-peer.ts';
-import { meshedEndpoint, TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
+import { clientMesh } from './testing/mesh/client-mesh.ts';
+import { meshedEndpoint, type TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
 
 const PREFACE = 'transport.l5d.io/v1\r\n\r\n';
 const ANSWER = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
@@ -24,10 +25,7 @@ describe("outbound to Linkerd's proxies", () => {
   let client: TestPod;
 
   before(async () => {
-    mesh = await TestMesh.create();
-    east = await mesh.cluster('east');
-    client = mesh.pod(east, 'client');
-    await mesh.sidecar(east, client, mesh.fast(client));
+    ({ mesh, east, client } = await clientMesh('fast'));
   });
   after(() => mesh.close());
 

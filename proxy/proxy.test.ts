@@ -8,6 +8,7 @@ import { methods } from '../api/proto/methods.ts';
 import type { Channel } from '../workload-identity/index.ts';
 import { identitiesPolicy } from './testing/mesh/fake-control-plane.ts';
 import { ask, causeOf, metricSum, startApp, type TestApp } from './testing/mesh/http.ts';
+import { clientMesh } from './testing/mesh/client-mesh.ts';
 import { meshedEndpoint, TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
 import { freshAddress } from '../test/testing/addresses.ts';
 import type { Proxy } from './proxy.ts';
@@ -335,10 +336,7 @@ describe('endpoints that change and fail', () => {
   let client: TestPod;
 
   before(async () => {
-    mesh = await TestMesh.create();
-    east = await mesh.cluster('east');
-    client = mesh.pod(east, 'client');
-    await mesh.sidecar(east, client, mesh.fast(client));
+    ({ mesh, east, client } = await clientMesh('fast'));
   });
   after(() => mesh.close());
 

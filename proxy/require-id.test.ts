@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { ask, causeOf, metricSum, startApp, type Answer, type TestApp } from './testing/mesh/http.ts';
-import { meshedEndpoint, TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
+import { clientMesh } from './testing/mesh/client-mesh.ts';
+import { meshedEndpoint, type TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
 
 describe('l5d-require-id', () => {
   let mesh: TestMesh;
@@ -13,11 +14,8 @@ describe('l5d-require-id', () => {
   let seen: string | string[] | undefined;
 
   before(async () => {
-    mesh = await TestMesh.create();
-    east = await mesh.cluster('east');
-    client = mesh.pod(east, 'client');
+    ({ mesh, east, client } = await clientMesh('fast'));
     server = mesh.pod(east, 'server');
-    await mesh.sidecar(east, client, mesh.fast(client));
     await mesh.sidecar(east, server);
     app = await startApp(mesh, server.ip, (incoming, response) => {
       asked++;

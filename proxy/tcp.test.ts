@@ -7,7 +7,8 @@ import { port } from '../api/names.ts';
 import { makeCertificates } from './testing/certificates.ts';
 import { identitiesPolicy } from './testing/mesh/fake-control-plane.ts';
 import { metricSum, startApp } from './testing/mesh/http.ts';
-import { meshedEndpoint, TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
+import { clientMesh } from './testing/mesh/client-mesh.ts';
+import { meshedEndpoint, type TestMesh, type TestCluster, type TestPod } from './testing/mesh/test-mesh.ts';
 
 /** Opens a tunnel through a sidecar. Resolves with the socket after the proxy's 200, or with the status line of a refusal. */
 async function tunnel(ip: string, authority: string): Promise<{ status: string; socket: Socket }> {
@@ -41,11 +42,8 @@ describe('opaque TCP through a pair of sidecars', () => {
   let server: TestPod;
 
   before(async () => {
-    mesh = await TestMesh.create();
-    east = await mesh.cluster('east');
-    client = mesh.pod(east, 'client');
+    ({ mesh, east, client } = await clientMesh());
     server = mesh.pod(east, 'server');
-    await mesh.sidecar(east, client);
     await mesh.sidecar(east, server);
   });
   after(() => mesh.close());

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Cause } from '../errors.ts';
+import { causes } from '../errors.ts';
 import { Head } from '../message/head.ts';
-import type { Exchange, RequestSink } from '../message/message.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
 import { recorder, transportPair } from '../testing/loopback.ts';
 import { handleWrap } from '../transport/handle-transport.ts';
 import { wrapStream } from '../transport/stream-transport.ts';
+import { AppSink } from '../testing/app-sink.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
 import {
@@ -19,38 +19,8 @@ import {
 } from './limits.ts';
 import { Http1ServerConnection } from './server-connection.ts';
 
-/** Keeps what a client asked for; answers when told to, or at once with `body`. */
-class App implements RequestSink {
-  readonly exchanges: Exchange[] = [];
-  readonly resets: string[] = [];
-  consumed = 0;
-  readonly #body: Buffer | undefined;
-  constructor(body?: Buffer) {
-    this.#body = body;
-  }
-  requestHead(x: Exchange): void {
-    this.exchanges.push(x);
-    if (this.#body !== undefined) this.answer(x, this.#body);
-  }
-  answer(x: Exchange, body: Buffer): void {
-    const head = new Head();
-    head.status = 200;
-    head.contentLength = body.length;
-    x.client.responseHead(x, head, body.length === 0);
-    if (body.length > 0) x.client.responseData(x, body, 0, body.length, true);
-  }
-  requestData(): void {}
-  requestTrailers(): void {}
-  requestReset(_x: Exchange, cause: Cause): void {
-    this.resets.push(cause.code);
-  }
-  responseConsumed(_x: Exchange, n: number): void {
-    this.consumed += n;
-  }
-}
-
 /** A connection whose clock the test moves. */
-function start(app: App, transport: Transport) {
+function start(app: AppSink, transport: Transport) {
   let now = 0;
   const timers = new TimerWheel(() => now);
   const closed = Promise.withResolvers<void>();
@@ -84,7 +54,7 @@ const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 describe('HTTP/1: a client that is slow', () => {
   test('a head that trickles in is answered 408 at its time, however often a byte comes', () => {
     const transport = new FakeTransport();
-    const { feed, pass } = start(new App(), transport);
+    const { feed, pass } = start(new AppSink(), transport);
     for (let i = 0; i < 10; i++) {
       feed(GET.charAt(i));
       pass(HEAD_TIMEOUT_MS / 10 - 100);
@@ -101,7 +71,7 @@ describe('HTTP/1: a client that is slow', () => {
       [DISCARD_LIMIT + 1, false],
     ] as const) {
       const transport = new FakeTransport();
-      const app = new App(Buffer.from('early'));
+      const app = new AppSink(Buffer.from('early'));
       const { feed } = start(app, transport);
       feed(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${bytes + 1}\r\n\r\n`);
       feed('x'.repeat(bytes));
@@ -113,7 +83,7 @@ describe('HTTP/1: a client that is slow', () => {
 
   test('a body that stops is answered 408 and its request reset; one that moves is not', () => {
     const transport = new FakeTransport();
-    const app = new App();
+    const app = new AppSink();
     const { feed, pass } = start(app, transport);
     feed(POST);
     for (const byte of 'ab') {
@@ -122,13 +92,13 @@ describe('HTTP/1: a client that is slow', () => {
     }
     assert.deepEqual([app.resets, transport.text()], [[], '']);
     pass(BODY_STALL_MS + LATE);
-    assert.deepEqual(app.resets, ['stalled']);
+    assert.deepEqual(app.resets, [causes.stalled]);
     assert.match(transport.text(), /^HTTP\/1.1 408 /);
   });
 
   test('a body that we do not read does not count as stalled', () => {
     const transport = new FakeTransport();
-    const app = new App();
+    const app = new AppSink();
     const { feed, pass } = start(app, transport);
     feed(POST.replace('3', '600000'));
     feed('x'.repeat(300_000));
@@ -140,12 +110,12 @@ describe('HTTP/1: a client that is slow', () => {
     x.client.requestConsumed(x, 300_000);
     assert.equal(transport.paused, false);
     pass(2 * BODY_STALL_MS);
-    assert.deepEqual(app.resets, ['stalled']);
+    assert.deepEqual(app.resets, [causes.stalled]);
   });
 
   test('an app may take its time; an unused connection is closed after the idle time, from its last response on', () => {
     const transport = new FakeTransport();
-    const app = new App();
+    const app = new AppSink();
     const { feed, pass } = start(app, transport);
     pass(IDLE_MS / 2);
     feed(GET);
@@ -163,7 +133,7 @@ describe('HTTP/1: a client that is slow', () => {
 
   test('a response that is on its way when the connection is to close gets its time as long as it moves', () => {
     const transport = new FakeTransport();
-    const { feed, pass } = start(new App(Buffer.alloc(100)), transport);
+    const { feed, pass } = start(new AppSink(Buffer.alloc(100)), transport);
     transport.pendingBytes = 50_000;
     feed(GET.replace('Host', 'Connection: close\r\nHost'));
     assert.equal(transport.ended, true);
@@ -179,21 +149,21 @@ describe('HTTP/1: a client that is slow', () => {
 
   test('one that has ended its side and hears nothing has given up: its request is taken back', () => {
     const transport = new FakeTransport();
-    const app = new App();
+    const app = new AppSink();
     const { connection, feed, pass } = start(app, transport);
     feed(GET + GET);
     connection.onEnd();
     pass(HALF_CLOSED_MS - LATE);
     assert.deepEqual(app.resets, []);
     pass(2 * LATE);
-    assert.deepEqual(app.resets, ['client-gone']);
+    assert.deepEqual(app.resets, [causes.clientGone]);
     assert.equal(transport.destroyed, true);
     assert.equal(app.exchanges.length, 1);
   });
 
   test('one that has only half-closed gets all its answers, as long as they go on', () => {
     const transport = new FakeTransport();
-    const app = new App();
+    const app = new AppSink();
     const { connection, feed, pass } = start(app, transport);
     feed(GET + GET);
     connection.onEnd();
@@ -222,7 +192,7 @@ describe('HTTP/1: a client that is slow', () => {
       const seen = recorder(client);
       client.pause();
       // More than the kernel's buffers take, so that bytes stay with us.
-      const { feed, pass, closed } = start(new App(Buffer.alloc(16_000_000)), server);
+      const { feed, pass, closed } = start(new AppSink(Buffer.alloc(16_000_000)), server);
       feed(GET);
       await new Promise((resolve) => setImmediate(resolve));
       assert.ok(server.pendingBytes > 0);
@@ -239,7 +209,7 @@ describe('HTTP/1: a client that is slow', () => {
 
   test('a client that asks and asks without reading gets no further request served until it does', () => {
     const transport = new FakeTransport();
-    const app = new App(Buffer.alloc(10));
+    const app = new AppSink(Buffer.alloc(10));
     const { connection, feed } = start(app, transport);
     transport.room = false;
     feed(GET.repeat(5));

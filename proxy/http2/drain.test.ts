@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Head } from '../message/head.ts';
-import type { Exchange, RequestSink } from '../message/message.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
-import { frame, readFrames, requestFrame, SETTINGS } from '../testing/http2-frames.ts';
+import { frame, readFrames, requestFrame } from '../testing/http2-frames.ts';
+import { fedServer } from '../testing/http2-server.ts';
+import { AppSink } from '../testing/app-sink.ts';
 import { TimerWheel } from '../transport/timers.ts';
-import { Http2Connection } from './connection.ts';
-import { ErrorCode, Flag, FrameType, MAX_WINDOW, PREFACE } from './frames.ts';
+import { ErrorCode, Flag, FrameType, MAX_WINDOW } from './frames.ts';
 import { DRAIN_GRACE_MS } from './limits.ts';
 
 const TICK_MS = 100;
@@ -16,25 +15,9 @@ function draining() {
   let now = 0;
   const timers = new TimerWheel(() => now);
   const transport = new FakeTransport();
-  const under: Exchange[] = [];
-  const app: RequestSink = {
-    requestHead: (x) => void under.push(x),
-    requestData() {},
-    requestTrailers() {},
-    requestReset() {},
-    responseConsumed() {},
-  };
-  const connection = new Http2Connection(transport, {
-    side: 'server',
-    timers,
-    isthmus: false,
-    route: () => app,
-  });
-  const feed = (...frames: Buffer[]): void => {
-    const bytes = Buffer.concat(frames);
-    connection.onData(bytes, 0, bytes.length);
-  };
-  feed(PREFACE, SETTINGS, requestFrame(1));
+  const app = new AppSink();
+  const { connection, feed } = fedServer(app, transport, timers);
+  feed(requestFrame(1));
   transport.take();
   connection.drain();
   return {
@@ -48,11 +31,7 @@ function draining() {
     },
     /** Every request has its answer. */
     answerAll: (): void => {
-      for (const x of under.splice(0)) {
-        const head = new Head();
-        head.status = 204;
-        x.client.responseHead(x, head, true);
-      }
+      for (const x of app.exchanges.splice(0)) app.answer(x, Buffer.alloc(0));
     },
     /** What was said since the last call: GOAWAY with the last stream that is answered, resets with stream and code, streams that are answered. */
     said: (): string[] =>

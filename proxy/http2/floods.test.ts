@@ -1,33 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { RequestSink } from '../message/message.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
 import { SETTINGS, frame, readFrames, requestFrame, wordFrame } from '../testing/http2-frames.ts';
+import { fedServer } from '../testing/http2-server.ts';
+import { AppSink } from '../testing/app-sink.ts';
 import { TimerWheel } from '../transport/timers.ts';
-import { Http2Connection } from './connection.ts';
-import { ErrorCode, FrameType, PREFACE } from './frames.ts';
+import { ErrorCode, FrameType } from './frames.ts';
 import * as limits from './limits.ts';
 
-const NO_APP: RequestSink = {
-  requestHead() {},
-  requestData() {},
-  requestTrailers() {},
-  requestReset() {},
-  responseConsumed() {},
-};
-
-/** A server's connection whose clock the test moves. */
+/** A server's connection whose clock the test moves, and whose app never answers. */
 function start(transport: FakeTransport) {
   let now = 0;
-  const timers = new TimerWheel(() => now);
-  const connection = new Http2Connection(transport, {
-    side: 'server',
-    timers,
-    isthmus: false,
-    route: () => NO_APP,
-  });
-  const feed = (bytes: Buffer): void => connection.onData(bytes, 0, bytes.length);
-  feed(Buffer.concat([PREFACE, SETTINGS]));
+  const { feed } = fedServer(new AppSink(), transport, new TimerWheel(() => now));
   transport.take();
   return { feed, pass: (ms: number) => (now += ms) };
 }

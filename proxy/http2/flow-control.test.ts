@@ -1,72 +1,34 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { causes } from '../errors.ts';
-import type { Cause } from '../errors.ts';
-import { Head } from '../message/head.ts';
-import type { Exchange, RequestSink } from '../message/message.ts';
+import type { Exchange } from '../message/message.ts';
 import { FakeTransport } from '../testing/fake-transport.ts';
-import { SETTINGS, frame, readFrames, requestFrame, wordFrame } from '../testing/http2-frames.ts';
+import { frame, readFrames, requestFrame, wordFrame } from '../testing/http2-frames.ts';
+import { fedServer, type FedServer } from '../testing/http2-server.ts';
 import { Recorder, transportPair } from '../testing/loopback.ts';
+import { AppSink } from '../testing/app-sink.ts';
 import { TRANSPORTS } from '../testing/transports.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
-import { Http2Connection } from './connection.ts';
 import {
   DEFAULT_FRAME_SIZE,
   ErrorCode,
   FrameType,
   LARGEST_FRAME,
   MAX_WINDOW,
-  PREFACE,
   Setting,
 } from './frames.ts';
 import { FrameWriter } from './frame-writer.ts';
 import * as limits from './limits.ts';
 import { Receiver } from './receiver.ts';
 
-/** The app's side of a server: answers with `body` at once and takes request bytes only when told to. */
-class App implements RequestSink {
-  readonly exchanges: Exchange[] = [];
-  readonly resets: Cause[] = [];
-  consumed = 0;
-  readonly #body: Buffer | undefined;
-
-  /** Without a body it does not answer. */
-  constructor(body?: Buffer) {
-    this.#body = body;
-  }
-  requestHead(x: Exchange): void {
-    this.exchanges.push(x);
-    if (this.#body === undefined) return;
-    const head = new Head();
-    head.status = 200;
-    x.client.responseHead(x, head, false);
-    x.client.responseData(x, this.#body, 0, this.#body.length, true);
-  }
-  requestData(): void {}
-  requestTrailers(): void {}
-  requestReset(_x: Exchange, cause: Cause): void {
-    this.resets.push(cause);
-  }
-  responseConsumed(_x: Exchange, n: number): void {
-    this.consumed += n;
-  }
-}
-
-/** A server's connection that has had preface and SETTINGS, on a transport whose bytes the test reads. */
-function server(app: App, transport: Transport = new FakeTransport(), timers = new TimerWheel(() => 0)) {
-  const connection = new Http2Connection(transport, {
-    side: 'server',
-    timers,
-    isthmus: false,
-    route: () => app,
-  });
-  const feed = (...frames: Buffer[]): void => {
-    const bytes = Buffer.concat(frames);
-    connection.onData(bytes, 0, bytes.length);
-  };
-  feed(PREFACE, SETTINGS);
-  return { connection, feed };
+/** A server's connection that has had preface and SETTINGS, whose clock stands still unless the test has one. */
+function server(
+  app: AppSink,
+  transport: Transport = new FakeTransport(),
+  timers = new TimerWheel(() => 0),
+): FedServer {
+  return fedServer(app, transport, timers);
 }
 
 /** What one frame carries. */
@@ -83,7 +45,7 @@ function dataFrames(id: number, bytes: number): Buffer[] {
 describe('HTTP/2 flow control: what is received', () => {
   test('bytes beyond a stream window reset that stream with FLOW_CONTROL_ERROR; the connection goes on', () => {
     const transport = new FakeTransport();
-    const app = new App();
+    const app = new AppSink();
     const { connection, feed } = server(app, transport);
     feed(requestFrame(1, 4), ...dataFrames(1, limits.STREAM_WINDOW));
     assert.equal(connection.bufferedBytes, limits.STREAM_WINDOW);
@@ -106,7 +68,7 @@ describe('HTTP/2 flow control: what is received', () => {
 
   test('a stream is credited when half of its window was consumed, which then is twice as large; the connection on receipt', () => {
     const transport = new FakeTransport();
-    const app = new App();
+    const app = new AppSink();
     const { feed } = server(app, transport);
     feed(requestFrame(1, 4), ...dataFrames(1, limits.STREAM_WINDOW));
     transport.take();
@@ -120,7 +82,7 @@ describe('HTTP/2 flow control: what is received', () => {
 
   test('windows of receivers that take what comes grow up to the limit; all of a connection together no further than theirs', () => {
     const transport = new FakeTransport();
-    const app = new App();
+    const app = new AppSink();
     const { connection, feed } = server(app, transport);
     const windows = new Map<number, number>();
     const take = (x: Exchange, id: number): void => {
@@ -155,7 +117,7 @@ describe('HTTP/2 flow control: what is received', () => {
   });
 
   test('the window of a receiver for whom bytes wait grows no further than those of many', () => {
-    const app = new App();
+    const app = new AppSink();
     const transport = new FakeTransport();
     const { connection, feed } = server(app, transport);
     feed(requestFrame(1, 4));
@@ -189,7 +151,7 @@ describe('HTTP/2 flow control: what is received', () => {
   });
 
   test('a large window is credited long before half of it was taken', () => {
-    const app = new App();
+    const app = new AppSink();
     const transport = new FakeTransport();
     const { feed } = server(app, transport);
     feed(requestFrame(1, 4));
@@ -210,7 +172,7 @@ describe('HTTP/2 flow control: what is received', () => {
 
   test('the windows of so many streams that they fill a network together do not grow', () => {
     const transport = new FakeTransport();
-    const app = new App();
+    const app = new AppSink();
     const { feed } = server(app, transport);
     const many = limits.GROWN_WINDOWS / limits.STREAM_WINDOW;
     const ids = Array.from({ length: many }, (_, i) => 2 * i + 1);
@@ -231,7 +193,7 @@ describe('HTTP/2 flow control: what is received', () => {
 
   test('more bytes in all than a connection may hold: the streams that have been stuck longest make room, one at a time', () => {
     let now = 0;
-    const app = new App();
+    const app = new AppSink();
     const transport = new FakeTransport();
     const { connection, feed } = server(app, transport, new TimerWheel(() => now));
     const fitting = limits.CONNECTION_BUFFER / limits.STREAM_WINDOW;
@@ -267,7 +229,7 @@ describe('HTTP/2 flow control: what is sent', () => {
 
   test('streams that wait for the output take turns, a frame each', () => {
     const transport = new FakeTransport();
-    const app = new App(Buffer.alloc(40_000));
+    const app = new AppSink(Buffer.alloc(40_000));
     const { connection, feed } = server(app, transport);
     feed(wordFrame(FrameType.windowUpdate, 0, MAX_WINDOW - 65_535));
     transport.room = false;
@@ -289,7 +251,7 @@ describe('HTTP/2 flow control: what is sent', () => {
       [1_000_000, LARGEST_FRAME],
     ] as const) {
       const transport = new FakeTransport();
-      const { feed } = server(new App(Buffer.alloc(100_000)), transport);
+      const { feed } = server(new AppSink(Buffer.alloc(100_000)), transport);
       const words = Buffer.alloc(12);
       words.writeUInt16BE(Setting.initialWindowSize, 0);
       words.writeUInt32BE(100_000, 2);
@@ -311,7 +273,7 @@ describe('HTTP/2 flow control: what is sent', () => {
 
   test('a stream without window does not hold up the others, and goes on with its WINDOW_UPDATE', () => {
     const transport = new FakeTransport();
-    const app = new App(Buffer.alloc(70_000));
+    const app = new AppSink(Buffer.alloc(70_000));
     const { connection, feed } = server(app, transport);
     feed(wordFrame(FrameType.windowUpdate, 0, MAX_WINDOW - 65_535), requestFrame(1), requestFrame(3));
     assert.equal(app.consumed, 2 * 65_535);
@@ -344,7 +306,7 @@ describe('HTTP/2 flow control: what is sent', () => {
     ] as const) {
       test(`${whose}: it waits for more`, () => {
         const transport = new FakeTransport();
-        const { feed } = server(new App(Buffer.alloc(100_000)), transport);
+        const { feed } = server(new AppSink(Buffer.alloc(100_000)), transport);
         feed(more, requestFrame(1));
         assert.deepEqual(sizes(transport), WHOLE);
         feed(credit(id, 1), credit(id, limits.LEAST_PART - 2));
@@ -357,7 +319,7 @@ describe('HTTP/2 flow control: what is sent', () => {
         let now = 0;
         const transport = new FakeTransport();
         const timers = new TimerWheel(() => now);
-        const { feed } = server(new App(Buffer.alloc(100_000)), transport, timers);
+        const { feed } = server(new AppSink(Buffer.alloc(100_000)), transport, timers);
         feed(more, requestFrame(1), credit(id, 1));
         assert.deepEqual(sizes(transport), WHOLE);
         now = limits.CRUMB_MS;
@@ -369,7 +331,7 @@ describe('HTTP/2 flow control: what is sent', () => {
 
       test(`${whose}: what is all that waits goes out at once`, () => {
         const transport = new FakeTransport();
-        const { connection, feed } = server(new App(Buffer.alloc(65_535 + 5)), transport);
+        const { connection, feed } = server(new AppSink(Buffer.alloc(65_535 + 5)), transport);
         feed(more, requestFrame(1), credit(id, 5));
         assert.deepEqual(sizes(transport), [...WHOLE, 5]);
         assert.equal(connection.activeStreams, 0);
@@ -378,7 +340,7 @@ describe('HTTP/2 flow control: what is sent', () => {
 
     test('a stream that waits for more does not hold up the others', () => {
       const transport = new FakeTransport();
-      const { feed } = server(new App(Buffer.alloc(100_000)), transport);
+      const { feed } = server(new AppSink(Buffer.alloc(100_000)), transport);
       feed(credit(0, MAX_WINDOW - 65_535), requestFrame(1), requestFrame(3));
       transport.take();
       feed(credit(1, 1), credit(3, 2_000));
@@ -387,7 +349,7 @@ describe('HTTP/2 flow control: what is sent', () => {
 
     test('a peer that begins with small windows gets what it asks for', () => {
       const transport = new FakeTransport();
-      const { feed } = server(new App(Buffer.alloc(250)), transport);
+      const { feed } = server(new AppSink(Buffer.alloc(250)), transport);
       feed(initialWindow(100), requestFrame(1), credit(1, 1), credit(1, 200));
       assert.deepEqual(sizes(transport), [100, 1, 149]);
     });
@@ -395,7 +357,7 @@ describe('HTTP/2 flow control: what is sent', () => {
 
   test('a peer that asks and asks without reading the answers is given up', () => {
     const transport = new FakeTransport();
-    const { connection, feed } = server(new App(), transport);
+    const { connection, feed } = server(new AppSink(), transport);
     transport.pendingBytes = limits.MAX_OUTPUT + 1;
     transport.take();
     feed(frame(FrameType.ping, 0, 0, Buffer.alloc(8)));
@@ -413,7 +375,7 @@ describe('HTTP/2 flow control: what is sent', () => {
       pair.client.handler = peer;
       pair.client.pause();
       const timers = new TimerWheel(() => 0);
-      const { connection, feed } = server(new App(Buffer.alloc(60_000, 1)), pair.server, timers);
+      const { connection, feed } = server(new AppSink(Buffer.alloc(60_000, 1)), pair.server, timers);
       // Fill the kernel's buffers, so that the answers are still on their way when the error comes.
       while (pair.server.write(FULL_FRAME, 0, FULL_FRAME.length));
       assert.ok(pair.server.pendingBytes > 0);

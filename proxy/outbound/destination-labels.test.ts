@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { endpoint } from '../balance/endpoint.ts';
 import { ask, metricSum, startApp, type TestApp } from '../testing/mesh/http.ts';
-import { meshedEndpoint, TestMesh, type TestCluster, type TestPod } from '../testing/mesh/test-mesh.ts';
+import { clientMesh } from '../testing/mesh/client-mesh.ts';
+import { meshedEndpoint, type TestMesh, type TestCluster, type TestPod } from '../testing/mesh/test-mesh.ts';
 import { connectionLabels } from './destination-labels.ts';
 
 const POD = { deployment: 'web', pod: 'web-1', serviceaccount: 'web' };
@@ -17,11 +18,8 @@ describe('labels of connections to other pods', () => {
   let hold: Promise<void> | undefined;
 
   before(async () => {
-    mesh = await TestMesh.create();
-    east = await mesh.cluster('east');
-    client = mesh.pod(east, 'client');
+    ({ mesh, east, client } = await clientMesh());
     server = mesh.pod(east, 'server');
-    await mesh.sidecar(east, client);
     await mesh.sidecar(east, server);
     app = await startApp(mesh, server.ip, (_incoming, response) => {
       if (hold === undefined) response.end();
