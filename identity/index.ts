@@ -2,18 +2,15 @@
 import type { IdentityDeps, IdentityServices } from './services.ts';
 
 export {
-  ANCHOR_LIFETIME_MS,
   anchorFile,
   type CertificateAndKey,
-  checkTrustAnchor,
   createTrustAnchor,
   readTrustAnchor,
   writeTrustAnchor,
 } from './trust-anchor.ts';
-export { createIssuer, ISSUER_LIFETIME_MS } from './issuer.ts';
+export { createIssuer } from './issuer.ts';
 export { readIssuer } from './issuer-material.ts';
 export { CLOCK_SKEW_MS } from './leaf.ts';
-export { checkClusterId, checkTrustDomain } from './names-check.ts';
 export type { Bundle } from './bundle-watch.ts';
 export type { IdentitySettings } from './certify-service.ts';
 export type { IssuerState } from './issuer-watch.ts';

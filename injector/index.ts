@@ -4,12 +4,5 @@ export type { Quantities } from './proxy-config.ts';
 export { injectPod, type InjectionResult, type JsonPatchOperation } from './inject-pod.ts';
 export { injectManifest, type WorkloadReport, type WorkloadTransform } from './inject-workload.ts';
 export { lacksSidecar } from './lacks-sidecar.ts';
-export {
-  shouldInject,
-  type InjectionSettings,
-  type InjectionDecision,
-  type SkipCode,
-  type Skipped,
-} from './should-inject.ts';
 export { startInjector, type Injector, type InjectorDeps } from './injector.ts';
 export type { MadeCertificate, MakeServingCertificate } from './serving-secret.ts';

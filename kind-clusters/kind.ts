@@ -5,7 +5,7 @@ import { type ClusterDefinition, contextOf, kindConfig, nodeOf } from './cluster
 import { run, type RunOptions } from './command.ts';
 
 /** Names the image of the nodes; kind's own default when it is not set. */
-export const NODE_IMAGE_VARIABLE = 'KIND_NODE_IMAGE';
+const NODE_IMAGE_VARIABLE = 'KIND_NODE_IMAGE';
 /** A node that starts on a busy machine takes its time. */
 const READY_SECONDS = 300;
 

@@ -2,7 +2,7 @@ import type { PortRange } from './config.ts';
 import type { RedirectPlan } from './plan.ts';
 
 /** Table that holds all of ours, and nothing else. */
-export const TABLE = 'inet isthmus';
+const TABLE = 'inet isthmus';
 
 /**
  * Input of `nft -f -` that makes the rules, in one transaction: whatever the table held is gone with it, so a second run changes nothing. NAT chains see the first

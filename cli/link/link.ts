@@ -11,7 +11,7 @@ import { linkSecretName, linkServiceAccountName, sourceObjects, targetObjects } 
 import { clearMirrors } from './mirrors.ts';
 
 /** One year: the longest that a link lives without being renewed. The API server may shorten it. */
-export const LINK_TOKEN_SECONDS = 365 * 24 * 3600;
+const LINK_TOKEN_SECONDS = 365 * 24 * 3600;
 /** The gateway counts as alive after one good probe, which come every 3 s. */
 const ALIVE_TIMEOUT_MS = 60_000;
 

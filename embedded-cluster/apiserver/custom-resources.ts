@@ -6,7 +6,7 @@ import { type Call, type Core, SYSTEM_USER, timestamp } from './operations/core.
 import { removeCollection } from './operations/delete.ts';
 import { CRD_FINALIZER } from './operations/strategy.ts';
 
-export const CRDS = 'customresourcedefinitions.apiextensions.k8s.io';
+const CRDS = 'customresourcedefinitions.apiextensions.k8s.io';
 
 interface Log {
   error(fields: object, message: string): void;

@@ -3,7 +3,7 @@ import type { Deployment, PodTemplateSpec, ReplicaSet } from '../../api/kubernet
 import type { StoredObject } from '../types.ts';
 import { controllerReference } from './owners.ts';
 
-export const HASH_LABEL = 'pod-template-hash';
+const HASH_LABEL = 'pod-template-hash';
 export const REVISION = 'deployment.kubernetes.io/revision';
 export const DESIRED_REPLICAS = 'deployment.kubernetes.io/desired-replicas';
 const MAX_REPLICAS = 'deployment.kubernetes.io/max-replicas';

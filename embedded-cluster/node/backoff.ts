@@ -1,5 +1,5 @@
 /** Kubelet's numbers: crashed containers and failed image pulls alike. */
-export const FIRST_BACKOFF_MS = 10_000;
+const FIRST_BACKOFF_MS = 10_000;
 export const LONGEST_BACKOFF_MS = 300_000;
 /** A container that ran this long after its last restart begins anew. */
 export const BACKOFF_RESET_MS = 2 * LONGEST_BACKOFF_MS;

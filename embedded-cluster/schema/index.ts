@@ -4,4 +4,4 @@ export { compileCrd } from './custom-types.ts';
 export { jsonPatch } from './json-patch.ts';
 export { mergePatch } from './merge-patch.ts';
 export { openApiV3Document, openApiV3Index } from './openapi.ts';
-export type { FieldError, ObjectSchema, Printer, ServedType, TableColumn } from './types.ts';
+export type { ObjectSchema, ServedType } from './types.ts';

@@ -122,7 +122,7 @@ export function workload(serviceAccount: string, clusterId = 'east', namespace =
   return { serviceAccount, namespace, clusterId, meshNamespace: 'isthmus', trustDomain: TRUST_DOMAIN };
 }
 
-export const SERVER_AND_CLIENT = ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'];
+const SERVER_AND_CLIENT = ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'];
 
 export function makeLeaf(issuer: Made, names: WorkloadNames, recipe: Recipe = {}): Promise<Made> {
   return makeCertificate({

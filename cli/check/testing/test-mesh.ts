@@ -16,7 +16,7 @@ import { type Cleanups, startApiServer, type TestServer } from './api-server.ts'
 import { renewed } from './node.ts';
 
 export const MESH = 'isthmus';
-export const ADDRESS = '127.0.0.1';
+const ADDRESS = '127.0.0.1';
 
 /** What a pod's metrics tell of its identity; a test may change it. */
 export interface Told {

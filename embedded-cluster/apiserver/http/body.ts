@@ -4,7 +4,7 @@ import { decodeProtobuf, PROTOBUF_TYPE } from '../protobuf/decode.ts';
 import { badRequest, bodyTooLarge, unsupportedMediaType } from '../errors.ts';
 
 /** kube-apiserver's limit of a request body. */
-export const MAX_BODY_BYTES = 3 * 1024 * 1024;
+const MAX_BODY_BYTES = 3 * 1024 * 1024;
 
 /** A client that is still sending would not see its answer: this much more is read and dropped before it gets one. */
 const MAX_DRAINED_BYTES = 16 * 1024 * 1024;

@@ -6,8 +6,8 @@ const dns1035Label = '[a-z]([-a-z0-9]*[a-z0-9])?';
 const qualifiedNamePart = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]';
 const labelValuePart = `(${qualifiedNamePart})?`;
 
-export const maxLabelLength = 63;
-export const maxSubdomainLength = 253;
+const maxLabelLength = 63;
+const maxSubdomainLength = 253;
 
 const dns1123LabelRegExp = new RegExp(`^${dns1123Label}$`);
 const dns1123SubdomainRegExp = new RegExp(`^${dns1123Subdomain}$`);
