@@ -289,6 +289,37 @@ test('beyond so many leaves the one that was remembered first is judged again', 
   assert.deepEqual(judged, [0, 1, 2, 0]);
 });
 
+test('4,096 leaves are remembered where nothing else is said', async () => {
+  const { x509 } = await makeLeaf(issuer, web);
+  /** As many leaves as are wanted of one that is good: they are known by their fingerprints. */
+  const leaf = (i: number): X509Certificate =>
+    new Proxy(x509, {
+      get(target, name) {
+        if (name === 'fingerprint256') return i.toString(16).padStart(64, '0');
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+  const trust: TrustSnapshot = { version: 1, sequence: 1n, anchors: [anchor.x509] };
+  const verifier = new PeerVerifier({ trustDomain: TRUST_DOMAIN, trust: () => trust, now: Date.now });
+  let judged = 0;
+  const ask = (i: number): void =>
+    void assertAccepted(
+      verifier.verify(leaf(i), () => {
+        judged++;
+        return [issuer.x509];
+      }),
+    );
+  for (let i = 0; i < 4_096; i++) ask(i);
+  ask(0);
+  assert.equal(judged, 4_096);
+  ask(4_096);
+  ask(1);
+  assert.equal(judged, 4_097);
+  ask(0);
+  assert.equal(judged, 4_098);
+});
+
 describe('over a real handshake', () => {
   async function handshake(
     client: Made | undefined,

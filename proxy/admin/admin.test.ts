@@ -6,7 +6,7 @@ import { networkInterfaces } from 'node:os';
 import { describe, test, type TestContext } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { freshAddress } from '../../test/testing/addresses.ts';
-import { LowestLevel } from '../../log/index.ts';
+import { descriptorLimit, LowestLevel } from '../../log/index.ts';
 import { adminAnswer, shownEnv } from './admin-answers.ts';
 import { adminHost, startAdmin, type Admin, type AdminOptions } from './admin.ts';
 import { Registry } from '../telemetry/registry.ts';
@@ -165,6 +165,30 @@ for (const [means, wrap] of TRANSPORTS) {
       second.write('GET /live HTTP/1.1\r\nhost: it\r\n\r\n');
       const [again] = (await once(second, 'data')) as [Buffer];
       assert.match(String(again), /live/);
+    });
+
+    test('1,000 have a place where nothing else is said, or a sixteenth of what the process may open', async (t) => {
+      const { host, port } = await started(t, {});
+      const places = Math.min(1_000, Math.floor(descriptorLimit() / 16));
+      const crowd: Socket[] = [];
+      t.after(() => crowd.forEach((socket) => socket.destroy()));
+      const enter = async (): Promise<Socket> => {
+        const socket = connect({ host, port }).resume();
+        crowd.push(socket);
+        await once(socket, 'connect');
+        return socket;
+      };
+      const first = await enter();
+      let isGone = false;
+      const gone = once(first, 'close').then(() => (isGone = true));
+      while (crowd.length < places) await enter();
+      // Who is asked last is answered when all before have been taken.
+      crowd.at(-1)?.write('GET /live HTTP/1.1\r\nhost: it\r\n\r\n');
+      await once(crowd.at(-1) ?? first, 'data');
+      assert.ok(!isGone);
+      await enter();
+      await gone;
+      assert.equal(crowd.filter(({ destroyed }) => destroyed).length, 1);
     });
 
     test('HEAD has no body; one connection takes several requests; HTTP/1.0 gets all until the end', async (t) => {
