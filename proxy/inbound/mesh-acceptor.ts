@@ -18,7 +18,7 @@ import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport, Wrap } from '../transport/transport.ts';
 import type { TransportHeader } from '../detect/transport-header.ts';
 import { Handshakes } from './handshakes.ts';
-import { quietest } from './quietest.ts';
+import { Quietest } from './quietest.ts';
 import { TransportHeaderHandler } from './transport-header-handler.ts';
 
 /** A client whose identity was proved, and how it is reached. */
@@ -63,6 +63,7 @@ export interface MeshAcceptorOptions {
 export class MeshAcceptor {
   readonly #options: MeshAcceptorOptions;
   readonly #connections = new Set<Http2Connection>();
+  readonly #quietest = new Quietest(this.#connections);
   readonly #handshakes: Handshakes;
   #draining = false;
 
@@ -112,7 +113,7 @@ export class MeshAcceptor {
   #mayStay(client: MeshClient): boolean {
     const claim = this.#options.claim?.(client) ?? 'gives-way';
     if (claim === 'none') return false;
-    const idle = quietest(this.#connections);
+    const idle = this.#quietest.next();
     idle?.drain();
     return idle !== undefined || claim === 'any';
   }
