@@ -1,5 +1,6 @@
 import type { ClusterOptions } from './index.ts';
 
+/** How the process of a cluster is to run. */
 export interface ClusterConfig {
   cluster: Omit<ClusterOptions, 'logger'>;
   /** End, as by SIGTERM, when standard input ends: the cluster then lives no longer than the process that holds the other end. */

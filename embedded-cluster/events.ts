@@ -7,6 +7,7 @@ import type { LoopbackClient } from './types.ts';
 /** What an event is about, with the part of the object (`spec.containers{app}`) where it is about a part. */
 export type EventSubject = ObjectReference & { fieldPath?: string };
 
+/** Tells people what happened to an object. */
 export interface EventRecorder {
   /** Writes a core/v1 Event, or counts up the one that says the same. Never throws: an event is an aid, not a result. */
   record(subject: EventSubject, type: 'Normal' | 'Warning', reason: string, message: string): void;

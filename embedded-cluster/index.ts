@@ -25,6 +25,7 @@ import type { LoopbackClient } from './types.ts';
 
 export type { LocalImage, LocalImages } from './node/images.ts';
 
+/** What a cluster is to be. */
 export interface ClusterOptions {
   /** Names the cluster, its node and its kubeconfig context. */
   name: string;
@@ -39,6 +40,7 @@ export interface ClusterOptions {
   logger?: JsonLog;
 }
 
+/** A running cluster. */
 export interface EmbeddedCluster {
   readonly name: string;
   /** `https://127.x.y.1:6443` */

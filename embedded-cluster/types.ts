@@ -27,6 +27,7 @@ export interface ResourceType {
   custom: boolean;
 }
 
+/** What is served below an object's name. */
 export interface Subresource {
   name: string;
   /** Kind that the subresource speaks, with its group and version where they differ from the parent's. */
@@ -42,6 +43,7 @@ export interface GroupResource {
   resource: string;
 }
 
+/** A change of an object; a bookmark only tells how far the watch is. */
 export type WatchEvent =
   | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: StoredObject }
   | { type: 'BOOKMARK'; resourceVersion: string };

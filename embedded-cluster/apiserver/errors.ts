@@ -26,6 +26,7 @@ function detailsOf(resource: GroupResource, name: string): Details {
   };
 }
 
+/** 404. */
 export function notFound(resource: GroupResource, name: string): ApiError {
   return failure(
     404,
@@ -40,6 +41,7 @@ export function unknownResource(): ApiError {
   return failure(404, 'NotFound', 'the server could not find the requested resource', {});
 }
 
+/** 409, of a creation. */
 export function alreadyExists(resource: GroupResource, name: string): ApiError {
   return failure(
     409,
@@ -64,9 +66,11 @@ export function generateNameConflict(resource: GroupResource, name: string): Api
   });
 }
 
+/** Why an update of an object that has changed since is a conflict, in the real server's words. */
 export const STALE_RESOURCE_VERSION =
   'the object has been modified; please apply your changes to the latest version and try again';
 
+/** 409: somebody else has written first, or a precondition does not hold. */
 export function conflict(resource: GroupResource, name: string, why: string): ApiError {
   return failure(
     409,
@@ -76,6 +80,7 @@ export function conflict(resource: GroupResource, name: string, why: string): Ap
   );
 }
 
+/** 400. */
 export function badRequest(message: string): ApiError {
   return failure(400, 'BadRequest', message);
 }
@@ -90,10 +95,12 @@ export function plainError(message: string): ApiError {
   return ApiError.of(500, message);
 }
 
+/** 401: a token or certificate that proves nothing. */
 export function unauthorized(): ApiError {
   return failure(401, 'Unauthorized', 'Unauthorized');
 }
 
+/** 403. */
 export function forbidden(resource: GroupResource, name: string, why: string): ApiError {
   const subject = qualified(resource);
   const message =
@@ -108,6 +115,7 @@ export function forbiddenPath(why: string): ApiError {
   return failure(403, 'Forbidden', `forbidden: ${why}`, {});
 }
 
+/** 405. */
 export function methodNotAllowed(verb?: string, resource?: GroupResource): ApiError {
   const message =
     verb === undefined || resource === undefined
@@ -138,6 +146,7 @@ function expired(message: string): ApiError {
   return failure(410, 'Expired', message);
 }
 
+/** 410: clients list again. */
 export function tooOldResourceVersion(asked: number, oldest: number): ApiError {
   return expired(`too old resource version: ${asked} (${oldest})`);
 }
@@ -150,6 +159,7 @@ export function expiredContinue(next: string): ApiError {
   return new ApiError({ ...status, metadata: { continue: next } });
 }
 
+/** 504, as the real server answers a revision that it has not reached: clients ask again. */
 export function tooLargeResourceVersion(asked: number, current: number): ApiError {
   const message = `Timeout: Too large resource version: ${asked}, current: ${current}`;
   return failure(504, 'Timeout', message, {
@@ -158,10 +168,12 @@ export function tooLargeResourceVersion(asked: number, current: number): ApiErro
   });
 }
 
+/** 413. */
 export function bodyTooLarge(limit: number): ApiError {
   return failure(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${limit}`);
 }
 
+/** 415. */
 export function unsupportedMediaType(accepted: readonly string[]): ApiError {
   return failure(
     415,
@@ -180,6 +192,7 @@ export function unsupportedPatchType(): ApiError {
   return failure(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
 }
 
+/** 429, with the seconds after which a client may ask again. */
 export function tooManyRequests(message: string, retryAfterSeconds = RETRY_AFTER_SECONDS): ApiError {
   return failure(429, 'TooManyRequests', message, { retryAfterSeconds });
 }
@@ -193,6 +206,7 @@ export function evictionRefused(why: string, retryAfterSeconds = 0): ApiError {
   });
 }
 
+/** 500. */
 export function internalError(message: string): ApiError {
   return failure(500, 'InternalError', `Internal error occurred: ${message}`, {
     causes: [{ message }],
@@ -203,6 +217,7 @@ export function notImplemented(message: string): ApiError {
   return failure(501, 'NotImplemented', message);
 }
 
+/** 503. */
 export function serviceUnavailable(message: string): ApiError {
   return failure(503, 'ServiceUnavailable', message);
 }

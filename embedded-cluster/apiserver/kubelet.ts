@@ -4,6 +4,7 @@ export interface Kubelet {
   podLog(request: PodLogRequest): Promise<AsyncIterable<string | Uint8Array>>;
 }
 
+/** Which log is asked for, and how much of it. */
 export interface PodLogRequest {
   namespace: string;
   pod: string;

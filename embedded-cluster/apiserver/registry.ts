@@ -98,6 +98,7 @@ export class Registry {
     return this.#generation;
   }
 
+  /** Serves a type from now on, in place of what had its names. */
   add(type: ServedType): void {
     const { group, version, plural } = type.resource;
     this.#types.set(`${group}/${version}/${plural}`, type);
@@ -112,6 +113,7 @@ export class Registry {
     this.#generation++;
   }
 
+  /** The type at exactly this path. */
   find(group: string, version: string, plural: string): ServedType | undefined {
     return this.#types.get(`${group}/${version}/${plural}`);
   }
@@ -128,10 +130,12 @@ export class Registry {
       .sort((a, b) => compareVersions(a.resource.version, b.resource.version));
   }
 
+  /** The type of what names itself so. */
   byKind(apiVersion: string, kind: string): ServedType | undefined {
     return this.all().find(({ resource }) => apiVersionOf(resource) === apiVersion && resource.kind === kind);
   }
 
+  /** Every type in every version. */
   all(): ServedType[] {
     return [...this.#types.values()];
   }

@@ -3,7 +3,9 @@ import type { Deployment, PodTemplateSpec, ReplicaSet } from '../../api/kubernet
 import type { StoredObject } from '../types.ts';
 import { controllerReference } from './owners.ts';
 
+/** Tells the pods of one template from those of others. */
 const HASH_LABEL = 'pod-template-hash';
+/** Counts a Deployment's templates. */
 export const REVISION = 'deployment.kubernetes.io/revision';
 export const DESIRED_REPLICAS = 'deployment.kubernetes.io/desired-replicas';
 const MAX_REPLICAS = 'deployment.kubernetes.io/max-replicas';
@@ -37,6 +39,7 @@ export function byAge(sets: readonly StoredSet[]): StoredSet[] {
   });
 }
 
+/** 0: it has none yet. */
 export function revisionOf(object: StoredObject): number {
   return Number(object.metadata.annotations?.[REVISION] ?? '0') || 0;
 }
@@ -92,6 +95,7 @@ export function setAnnotations(
   return { ...result, ...sizeAnnotations(deployment.spec?.replicas ?? 1, input.maxReplicas) };
 }
 
+/** What a ReplicaSet is told of its Deployment's size, for scaling in the midst of a rollout. */
 export function sizeAnnotations(replicas: number, maxReplicas: number): Record<string, string> {
   return { [DESIRED_REPLICAS]: String(replicas), [MAX_REPLICAS]: String(maxReplicas) };
 }

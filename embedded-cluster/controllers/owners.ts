@@ -15,6 +15,7 @@ export function controllerReference(owner: StoredObject): OwnerReference {
   };
 }
 
+/** The one owner that controls an object; undefined: nobody does. */
 export function controllerOf(object: KubernetesObject): OwnerReference | undefined {
   return object.metadata?.ownerReferences?.find((owner) => owner.controller === true);
 }

@@ -5,6 +5,7 @@ export interface SetView {
   available: number;
 }
 
+/** A Deployment in the midst of a rollout. */
 export interface RolloutView {
   replicas: number;
   maxSurge: number;

@@ -9,6 +9,7 @@ import type { LoopbackClient } from '../types.ts';
 import { resolve } from './resolve.ts';
 import type { DnsRecord } from './resolve.ts';
 
+/** A running DNS server. */
 export interface DnsServer {
   /** `127.64.3.1:5353` */
   readonly address: string;

@@ -8,6 +8,7 @@ import { readLogLines } from './log-reader.ts';
 import type { NodeContext } from './node-context.ts';
 import { PodWorker } from './pod-worker.ts';
 
+/** A running kubelet. */
 export interface NodeAgent {
   /** The log of a container, line by line; ends by itself unless `follow`. Throws an ApiError, in a kubelet's words, when there is none to give. */
   podLog(request: PodLogRequest): Promise<AsyncIterable<string>>;

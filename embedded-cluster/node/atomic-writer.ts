@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 
+/** A file of a volume, with its permission bits. */
 export interface VolumeFile {
   data: Buffer;
   mode: number;

@@ -4,6 +4,7 @@ import { runProbe } from './probe.ts';
 import type { ProbeTarget } from './probe.ts';
 import { Prober } from './prober.ts';
 
+/** What probes have found out about a run of a container. */
 export interface ContainerHealth {
   /** The startup probe has succeeded, or there is none. */
   started: boolean;
@@ -33,6 +34,7 @@ export class ContainerProbes {
     this.#o = options;
   }
 
+  /** The container has started. */
   begin(): void {
     const { startupProbe } = this.#o.container;
     if (startupProbe === undefined) {

@@ -12,6 +12,7 @@ export interface ProcessSpec {
   mark: string;
 }
 
+/** A container's process, and what it starts. */
 export interface ContainerProcess {
   readonly pid: number;
   /** Signals the process group; nothing happens when it has ended. */

@@ -95,11 +95,13 @@ export class ContainerRunner {
     return this.#writer;
   }
 
+  /** The log of this run, or of the one before; undefined: there was none. */
   logPath(previous: boolean): string | undefined {
     const run = this.#restartCount - (previous ? 1 : 0);
     return run < 0 ? undefined : this.#files.log(run);
   }
 
+  /** What the plan of its pod is made from. */
   view(now: number): ContainerView {
     const state = this.#state;
     const base = { name: this.name, sidecar: this.kind === 'sidecar' };
@@ -121,6 +123,7 @@ export class ContainerRunner {
     }
   }
 
+  /** As it stands in the pod's status. */
   status(): ContainerStatus {
     const { container, node, kind } = this.#o;
     const image = node.images[container.image ?? ''];

@@ -19,6 +19,7 @@ export class GracePeriod {
     return Math.max(0, this.#deadline - this.#clock.now());
   }
 
+  /** It ends in `ms` at the latest. */
   shorten(ms: number): void {
     if (ms >= this.remainingMs) return;
     this.#cancel();
@@ -45,6 +46,7 @@ export class GracePeriod {
     }
   }
 
+  /** Nobody waits for its end any more. */
   dispose(): void {
     this.#cancel();
   }

@@ -16,6 +16,7 @@ export const MAX_LOG_BYTES = 10 * 1024 * 1024;
 const MAX_LINE_BYTES = 16 * 1024;
 const NEWLINE = 0x0a;
 
+/** What followers of a log are told. */
 export type LogChange = 'appended' | 'rotated' | 'closed';
 
 /**

@@ -8,6 +8,7 @@ export interface ContainerView {
   waitMs: number;
 }
 
+/** A pod, as far as its plan depends on it. */
 export interface PodView {
   restartPolicy: 'Always' | 'OnFailure' | 'Never';
   init: readonly ContainerView[];
@@ -16,6 +17,7 @@ export interface PodView {
   initialized: boolean;
 }
 
+/** What is to be done for a pod now. */
 export interface PodPlan {
   /** To be started now, in this order. */
   start: string[];

@@ -120,6 +120,7 @@ export class PodWorker {
     return this.#containers.named(name);
   }
 
+  /** Looks at the pod again, once more behind a look that is under way. */
   wake(): void {
     if (this.#isClosed) return;
     this.#again = true;

@@ -8,6 +8,7 @@ const DEFAULT_TOKEN_SECONDS = 3600;
 const RENEW_AT = 0.8;
 const LONGEST_USE_MS = 24 * 3600 * 1000;
 
+/** What a volume asks of a token. */
 export interface TokenWish {
   audience?: string;
   expirationSeconds?: number;

@@ -9,6 +9,7 @@ const ANONYMOUS: UserInfo = { username: 'system:anonymous', groups: ['system:una
 /** Everyone who has proven who they are is in this group. */
 const AUTHENTICATED = 'system:authenticated';
 
+/** Everybody who has proved who they are is in `system:authenticated`. */
 export function withAuthenticatedGroup(user: UserInfo): UserInfo {
   return user.groups.includes(AUTHENTICATED) ? user : { ...user, groups: [...user.groups, AUTHENTICATED] };
 }

@@ -15,12 +15,14 @@ export type Attributes =
     }
   | { kind: 'path'; user: UserInfo; verb: string; path: string };
 
+/** Whether a request is allowed, and why, for the audit log. */
 export interface Decision {
   allowed: boolean;
   /** Which binding allowed it; '' when nothing did. */
   reason: string;
 }
 
+/** Decides what users may do. */
 export interface Authorizer {
   authorize(attributes: Attributes): Decision;
 }

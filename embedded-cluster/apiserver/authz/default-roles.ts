@@ -193,6 +193,7 @@ function metadata(name: string): {
   return { name, labels: labelsOf(name), annotations: { [`${GROUP}/autoupdate`]: 'true' } };
 }
 
+/** The ClusterRoles that every cluster has, as far as something here relies on them. */
 export function defaultClusterRoles(): KubernetesObject[] {
   const plain = Object.entries(ROLES).map(([name, rules]) => ({ metadata: metadata(name), rules }));
   const aggregated = Object.entries(AGGREGATED).map(([name, targets]) => ({
@@ -207,6 +208,7 @@ export function defaultClusterRoles(): KubernetesObject[] {
   return [...plain, ...aggregated];
 }
 
+/** Who has them from the start. */
 export function defaultClusterRoleBindings(): KubernetesObject[] {
   return Object.entries(BINDINGS).map(([name, groups]) => ({
     metadata: metadata(name),

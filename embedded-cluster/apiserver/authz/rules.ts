@@ -11,6 +11,7 @@ export interface PolicyRule {
   nonResourceURLs?: readonly string[];
 }
 
+/** The rules of a Role or ClusterRole; none of one that is not there. */
 export function rulesOf(role: StoredObject | undefined): PolicyRule[] {
   const rules = role?.['rules'];
   return Array.isArray(rules)

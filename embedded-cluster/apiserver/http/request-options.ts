@@ -9,6 +9,7 @@ import { pinnedName } from '../selectors.ts';
 import { mediaType } from './body.ts';
 import type { RequestInfo } from './request-info.ts';
 
+/** A request for objects, by its path. */
 export type ResourceInfo = Extract<RequestInfo, { kind: 'resource' }>;
 
 /** One request with what is known of it. */
@@ -64,12 +65,14 @@ export function attributesOf(
   };
 }
 
+/** Is there such a path? Not of a cluster's resource inside a namespace, nor of a subresource that the type lacks. */
 export function isServed({ resource }: ServedType, { namespace, subresource, name }: ResourceInfo): boolean {
   if (!resource.namespaced && namespace !== undefined) return false;
   if (resource.namespaced && namespace === undefined && name !== '') return false;
   return subresource === '' || resource.subresources.some((entry) => entry.name === subresource);
 }
 
+/** Verbs of a resource, or of its subresource. */
 export function allowedVerbs({ resource }: ServedType, { subresource }: ResourceInfo): readonly string[] {
   if (subresource === '') return resource.verbs;
   return resource.subresources.find((entry) => entry.name === subresource)?.verbs ?? [];
@@ -92,6 +95,7 @@ export function fits(
   return (verb !== 'update' && verb !== 'patch') || name !== '';
 }
 
+/** The operation that a request asks for. Throws 400 for options that are not understood. */
 export function callOf(
   { request, user, query }: Exchange,
   info: ResourceInfo,
@@ -141,6 +145,7 @@ function managerOf({ headers }: IncomingMessage): string {
   return (headers['user-agent'] ?? '').split('/', 1)[0]?.slice(0, 128) || 'unknown';
 }
 
+/** Which objects of a collection are meant. */
 export function selectionOf(
   call: Call,
   query: URLSearchParams,
@@ -152,6 +157,7 @@ export function selectionOf(
   };
 }
 
+/** How much of a list is wanted, and as of when. Throws 400 for a limit that is no number. */
 export function pageOf(query: URLSearchParams): {
   limit?: number;
   continue?: string;
@@ -191,6 +197,7 @@ function requireDeleteOptions(given: Record<string, unknown>): void {
   }
 }
 
+/** Options of a deletion; what stands in the body counts before what stands in the query. */
 export function deleteOptions(query: URLSearchParams, body: unknown): DeleteOptions {
   const given = isObject(body) ? body : {};
   requireDeleteOptions(given);

@@ -64,6 +64,7 @@ export interface Core {
   readonly authorizeWrite: (call: Call, object: StoredObject, live: StoredObject | undefined) => void;
 }
 
+/** The name of a type's resource, as errors and rules have it. */
 export function groupResource(type: ServedType): GroupResource {
   return { group: type.resource.group, resource: type.resource.plural };
 }
@@ -73,6 +74,7 @@ export function timestamp(ms: number): string {
   return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
+/** Does a type have a subresource of this name? */
 export function hasSubresource(type: ServedType, name: string): boolean {
   return type.resource.subresources.some((subresource) => subresource.name === name);
 }

@@ -16,6 +16,7 @@ import { storeNew } from './create.ts';
 import { decode, decodingProblem } from './decode.ts';
 import { type Change, findLive, nameMismatch, nameMissing, updateLive } from './update.ts';
 
+/** The kinds of patches, by their media types. */
 export const PATCH_TYPES = {
   json: 'application/json-patch+json',
   merge: 'application/merge-patch+json',

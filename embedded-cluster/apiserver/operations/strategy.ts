@@ -163,14 +163,17 @@ const RETURNS_DELETED = new Set([
   'resourcequotas',
 ]);
 
+/** Is a deletion answered with the object rather than with a Status? */
 export function returnsDeleted(call: Call): boolean {
   return RETURNS_DELETED.has(storageName(call.type.resource));
 }
 
+/** May an update leave `resourceVersion` out? */
 export function allowsUnconditionalUpdate(call: Call): boolean {
   return !call.type.resource.custom && !CONDITIONAL_UPDATE_ONLY.has(storageName(call.type.resource));
 }
 
+/** Does an update of a name that is free make the object? */
 export function isMadeByUpdate(call: Call): boolean {
   return call.subresource === '' && MADE_BY_UPDATE.has(storageName(call.type.resource));
 }
@@ -220,10 +223,12 @@ export function prepareForDeletion(call: Call, object: StoredObject): void {
   }
 }
 
+/** Do objects of this kind end in their own time when they are deleted? */
 export function hasGracePeriod(call: Call): boolean {
   return strategyOf(call).gracePeriodSeconds !== undefined;
 }
 
+/** How long one object has to end. @param asked what the client asks for */
 export function gracePeriodSeconds(call: Call, live: StoredObject, asked: number | undefined): number {
   return strategyOf(call).gracePeriodSeconds?.(live, asked) ?? 0;
 }

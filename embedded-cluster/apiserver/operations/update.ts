@@ -41,10 +41,12 @@ export async function replace(core: Core, call: Call, input: unknown): Promise<S
   });
 }
 
+/** 400: the path and the object name two different things. */
 export function nameMismatch(call: Call, name: string): ApiError {
   return badRequest(`the name of the object (${name}) does not match the name on the URL (${call.name})`);
 }
 
+/** 400: the object has no name. */
 export function nameMissing(call: Call): ApiError {
   return badRequest(
     `the name of the object (${call.name} based on URL) was undeterminable: name must be provided`,
@@ -80,6 +82,7 @@ export function requireLive(core: Core, call: Call): StoredObject {
   return live;
 }
 
+/** The stored object in the version asked for; undefined: there is none. */
 export function findLive(core: Core, call: Call): StoredObject | undefined {
   const live = core.store.get(storageName(call.type.resource), call.namespace, call.name);
   return live === undefined ? undefined : toVersion(live, call.type);
