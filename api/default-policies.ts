@@ -11,6 +11,7 @@ export const DEFAULT_INBOUND_POLICIES = [
   'audit',
 ] as const;
 
+/** Who may ask a port of which no Server says anything. */
 export type DefaultInboundPolicy = (typeof DEFAULT_INBOUND_POLICIES)[number];
 
 /** True for the name of a default policy. */

@@ -2,25 +2,32 @@
 
 /** API group of the kinds that Isthmus owns. */
 export const GROUP = 'isthmus.dev';
+/** The group and version of our own kinds. */
 export const GROUP_VERSION = 'isthmus.dev/v1alpha1';
 
 /** Version of this build; also the image tag. */
 export const VERSION = '0.1.0';
 
+/** Where the mesh's own parts run, unless an installation says otherwise. */
 export const DEFAULT_MESH_NAMESPACE = 'isthmus';
+/** Kubernetes' own default. */
 export const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
+/** All clusters of one mesh have the same; it stands in every identity. */
 export const DEFAULT_TRUST_DOMAIN = 'cluster.local';
 
 /** Field manager and event source of everything that `isthmus` applies. */
 export const FIELD_MANAGER = 'isthmus';
 
+/** The one image of all parts. */
 export const IMAGE = `isthmus.dev/isthmus:${VERSION}`;
+/** The image of the example application. */
 export const EXAMPLE_IMAGE = `isthmus.dev/example:${VERSION}`;
 
 /** KEP-2149: the property that holds a cluster's id, and the one that says it is a member of a set. */
 export const CLUSTER_ID_PROPERTY = 'cluster.clusterset.k8s.io';
 export const CLUSTER_SET_PROPERTY = 'clusterset.k8s.io';
 
+/** Ports, by what is served there: those of proxies are Linkerd's, so that its users find them. */
 export const port = {
   outbound: 4140,
   inbound: 4143,
@@ -49,6 +56,7 @@ export const pseudoHeader = {
   timeout: ':isthmus-timeout',
 } as const;
 
+/** Names of the components: of their Deployments, Services and ServiceAccounts. */
 export const component = {
   controlPlane: 'isthmus-control-plane',
   identity: 'isthmus-identity',
@@ -65,6 +73,7 @@ export const component = {
 /** User id of the sidecar, as Linkerd's: its own connections are told from the app's by it. Any id that no app is likely to have. */
 export const PROXY_UID = 2102;
 
+/** Names of other objects that an installation has, and of keys in them. */
 export const object = {
   trustRootsConfigMap: 'isthmus-identity-trust-roots',
   trustRootsKey: 'ca-bundle.crt',
@@ -95,6 +104,7 @@ export const IDENTITY_TOKEN_AUDIENCE = 'identity.l5d.io';
 /** Seconds; Linkerd's. */
 export const IDENTITY_TOKEN_SECONDS = 86_400;
 
+/** Where things are mounted in containers. */
 export const path = {
   identityTokenDir: '/var/run/secrets/tokens',
   identityToken: '/var/run/secrets/tokens/isthmus-identity-token',
@@ -205,6 +215,7 @@ export const redirectEnv = {
   adminPort: 'ISTHMUS_REDIRECT_ADMIN_PORT',
 } as const;
 
+/** Labels that are read or written; those of `mirror.linkerd.io` are Linkerd's. */
 export const label = {
   controlPlaneNs: 'isthmus.dev/control-plane-ns',
   proxyWorkload: 'isthmus.dev/workload-ns',
@@ -227,6 +238,7 @@ export const label = {
 /** On every object that a part of ours makes and nobody else shares: what an uninstall removes is found by them. */
 export const ownLabels = { [label.managedBy]: 'isthmus', [label.partOf]: 'isthmus' } as const;
 
+/** Annotations that are read or written. */
 export const annotation = {
   inject: 'isthmus.dev/inject',
   linkerdInject: 'linkerd.io/inject',

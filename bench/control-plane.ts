@@ -20,6 +20,7 @@ import type { WorkloadNames } from '../workload-identity/index.ts';
 import { FakeControlPlane as Identities } from '../workload-identity/testing/fake-control-plane.ts';
 import { makeAnchor, makeIssuer } from '../workload-identity/testing/test-ca.ts';
 
+/** The two clusters of the gateway's case. */
 export type Cluster = 'east' | 'west';
 
 /** What one sidecar or gateway is told. */

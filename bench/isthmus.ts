@@ -48,6 +48,7 @@ export class Isthmus {
     this.#controlPlane.setMaxListeners(0);
   }
 
+  /** Makes certificates and starts the control plane; proxies are started case by case. */
   static async create(processes: Processes, folder: string): Promise<Isthmus> {
     const isthmus = new Isthmus(processes, folder);
     await message(isthmus.#controlPlane, 'listening');

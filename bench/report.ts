@@ -49,6 +49,7 @@ export class Report {
     for (const goal of goals) this.#judge(goal, ours, values);
   }
 
+  /** One line: a key a case. */
   json(): string {
     return JSON.stringify(this.#lines);
   }

@@ -10,5 +10,7 @@ export class UserError extends Error {
   }
 }
 
+/** The exit code of what the person at the keyboard can mend. */
 export const EXIT_USER = 1;
+/** The exit code of everything else that fails. */
 export const EXIT_OURS = 2;

@@ -14,6 +14,7 @@ export function wantsColours(stream: { readonly isTTY?: boolean }, env = process
   return stream.isTTY === true && (env['NO_COLOR'] ?? '') === '';
 }
 
+/** What a person or a pipe reads. */
 export const standardOutput: Output = {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
@@ -35,6 +36,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return `${all.map(line).join('\n')}\n`;
 }
 
+/** How objects are printed. */
 export type ObjectFormat = 'yaml' | 'json';
 
 /** Kubernetes objects as one YAML stream, or as a `List` in JSON. */
@@ -45,6 +47,7 @@ export function renderObjects(objects: readonly object[], format: ObjectFormat):
   return objects.map((object) => `---\n${yaml.dump(object, { noRefs: true, lineWidth: 160 })}`).join('');
 }
 
+/** The result of a check. */
 export type Mark = 'ok' | 'warning' | 'error';
 
 const MARKS: Record<Mark, { sign: string; colour: 'green' | 'yellow' | 'red' }> = {

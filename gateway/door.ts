@@ -65,6 +65,7 @@ export class Door {
     });
   }
 
+  /** Takes no more requests; those under way go on. */
   drain(): void {
     this.acceptor.drain();
     for (const connection of this.#open) connection.drain();

@@ -13,6 +13,7 @@ export interface AdmissionDeps {
   decided: (decision: Decision) => void;
 }
 
+/** What was decided about a pod. */
 export interface Decision {
   pod: Pod;
   namespace: string;

@@ -14,6 +14,7 @@ export interface JsonPatchOperation {
   value: unknown;
 }
 
+/** What becomes of a pod. */
 export type InjectionResult =
   | { injected: true; pod: Pod; patch: JsonPatchOperation[]; warnings: string[] }
   | { injected: false; patch: []; skipped: Skipped; warnings: string[] };

@@ -25,6 +25,7 @@ export type WorkloadTransform =
       namespaceMeta: (name: string) => ObjectMeta | undefined;
     };
 
+/** What became of one document of a manifest. */
 export interface WorkloadReport {
   kind: string;
   name: string;

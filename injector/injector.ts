@@ -20,6 +20,7 @@ import { startWebhookServer, type WebhookServer } from './webhook-server.ts';
 /** Until the address is tried again that another process held. Milliseconds. */
 const LISTEN_RETRY_MS = 5_000;
 
+/** The running injector. */
 export interface Injector {
   /** Undefined when the webhook can answer, otherwise what is missing. */
   notReady(): string | undefined;

@@ -15,6 +15,7 @@ export type SkipCode =
   | 'excluded_namespace'
   | 'proxy_uid_in_use';
 
+/** Why a pod gets no sidecar. */
 export interface Skipped {
   code: SkipCode;
   /** For people. */

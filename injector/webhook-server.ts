@@ -24,6 +24,7 @@ export interface ServingCertificate {
   key: string;
 }
 
+/** The webhook's listener. */
 export interface WebhookServer {
   readonly port: number;
   /** New connections get this certificate; those that stand keep theirs. */

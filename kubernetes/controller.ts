@@ -16,6 +16,7 @@ export class TerminalError extends Error {
   }
 }
 
+/** How a reconcile ended, as metrics name it. */
 export type ReconcileResult = 'success' | 'requeue_after' | 'error' | 'terminal_error';
 
 /** Counts what a controller does; see `createControllerMetrics`. */
@@ -54,11 +55,13 @@ export class Controller {
     options.metrics?.init(options.name);
   }
 
+  /** Looks at a key soon; one that waits already is looked at once. */
   enqueue(key: string): void {
     this.#queue.add(key);
     this.#options.metrics?.depth(this.#options.name, this.#queue.length);
   }
 
+  /** Looks at a key in `ms`, or sooner if something else asks for it. */
   enqueueAfter(key: string, ms: number): void {
     this.#queue.addAfter(key, ms);
   }

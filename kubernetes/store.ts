@@ -37,10 +37,12 @@ export class Store<T extends KubernetesObject> {
     return this.#objects.get(key);
   }
 
+  /** Everything that is there, in no order that means anything. */
   list(): T[] {
     return [...this.#objects.values()];
   }
 
+  /** Throws where there is one of this name. */
   addIndex(name: string, values: IndexFunction<T>): void {
     if (this.#indexes.has(name)) throw new Error(`index "${name}" is there already`);
     const index: Index<T> = { values, entries: new Map() };
@@ -48,6 +50,7 @@ export class Store<T extends KubernetesObject> {
     for (const [key, object] of this.#objects) enterIndex(index, key, object);
   }
 
+  /** Objects that an index has under this value. Throws where there is no such index. */
   byIndex(name: string, value: string): T[] {
     const index = this.#indexes.get(name);
     if (index === undefined) throw new Error(`there is no index "${name}"`);

@@ -31,10 +31,12 @@ export interface ListOptions {
   fieldSelector?: string;
 }
 
+/** One line of a watch, as the API server sends it. */
 export type WatchEvent<T> =
   | { type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK'; object: T }
   | { type: 'ERROR'; object: Status };
 
+/** How an object is written. */
 export interface WriteOptions {
   fieldManager?: string;
   dryRun?: boolean;

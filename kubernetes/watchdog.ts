@@ -19,6 +19,7 @@ export class Watchdog {
     return this.#controller.signal;
   }
 
+  /** Something was heard. */
   touch(): void {
     this.#touched = this.#clock.now();
   }

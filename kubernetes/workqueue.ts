@@ -39,6 +39,7 @@ export class WorkQueue {
     return this.#waiting.size;
   }
 
+  /** A key that is being worked on is handed out again when that is done. */
   add(key: string): void {
     if (this.#closed) return;
     if (this.#processing.has(key)) {
@@ -98,6 +99,7 @@ export class WorkQueue {
     return new Promise((resolve) => this.#takers.push(resolve));
   }
 
+  /** The work on a key that was handed out has ended. */
   done(key: string): void {
     this.#processing.delete(key);
     if (this.#dirty.delete(key)) this.add(key);

@@ -74,4 +74,5 @@ export interface LinkReport {
   repairs: number;
 }
 
+/** What a link's thread says: how it stands, or only that it lives. */
 export type FromWorker = { kind: 'report'; report: LinkReport } | { kind: 'tick' };

@@ -14,6 +14,7 @@ export type ProbeResult =
   | { kind: 'alive'; latencyMs: number }
   | { kind: 'failed'; reason: string; message: string; trust: TrustVerdict };
 
+/** The gateway that is probed. */
 export interface ProbeTarget {
   /** IP. */
   address: string;

@@ -51,8 +51,10 @@ export const DEFAULT_LIMITS = {
   maxHandshakes: 2_000,
 } as const;
 
+/** The limits of one process. */
 export type Limits = { readonly [K in keyof typeof DEFAULT_LIMITS]: number };
 
+/** The times of one process, ms. */
 export type Times = { readonly [K in keyof typeof DEFAULT_TIMES]: number };
 
 const MODES = ['explicit', 'redirect'] as const;
@@ -87,6 +89,7 @@ export interface ProxyPorts {
   readonly admin: number;
 }
 
+/** What a sidecar is told by its environment. */
 export interface ProxyConfig extends MeshConfig {
   readonly ports: ProxyPorts;
   /** `POST /shutdown` from the pod itself ends the sidecar. */

@@ -13,6 +13,7 @@ export interface Validity {
   to: number;
 }
 
+/** When a certificate is valid, in ms since the epoch. */
 export function validityOf(certificate: X509Certificate): Validity {
   return { from: certificate.validFromDate.getTime(), to: certificate.validToDate.getTime() };
 }

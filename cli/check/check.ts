@@ -47,12 +47,15 @@ export interface Check {
   run(facts: Facts): Promise<Verdict> | Verdict;
 }
 
+/** Nothing is wrong. */
 export const ok: Verdict = { result: 'success' };
 
+/** Something does not work. */
 export function error(message: string): Verdict {
   return { result: 'error', message };
 }
 
+/** Something works, and will not for long or not as it should. */
 export function warning(message: string): Verdict {
   return { result: 'warning', message };
 }

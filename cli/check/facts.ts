@@ -63,6 +63,7 @@ export class Facts {
     return this.options.meshNamespace;
   }
 
+  /** The cluster that is checked. */
   cluster(): Promise<ClusterAccess> {
     return this.options.open();
   }
@@ -100,22 +101,27 @@ export class Facts {
     });
   }
 
+  /** What proxies are told of other clusters' anchors. Throws where there is none. */
   trustBundle(): Promise<TrustBundle> {
     return this.#get(resources.trustBundles, undefined, object.trustBundle);
   }
 
+  /** The issuer of this cluster, with its key. Throws where there is none. */
   issuerSecret(): Promise<Secret> {
     return this.#get(resources.secrets, this.meshNamespace, object.issuerSecret);
   }
 
+  /** The webhook's serving certificate. Throws where there is none. */
   injectorSecret(): Promise<Secret> {
     return this.#get(resources.secrets, this.meshNamespace, object.injectorTlsSecret);
   }
 
+  /** The registration of the injector. Throws where there is none. */
   webhook(): Promise<MutatingWebhookConfiguration> {
     return this.#get(resources.mutatingWebhookConfigurations, undefined, object.injectorWebhook);
   }
 
+  /** A Deployment of the mesh namespace. Throws where there is none. */
   deployment(name: string): Promise<Deployment> {
     return this.#get(resources.deployments, this.meshNamespace, name);
   }
@@ -160,10 +166,12 @@ export class Facts {
     });
   }
 
+  /** Of one namespace, whoever manages them. */
   endpointSlices(namespace: string): Promise<EndpointSlice[]> {
     return this.#list(`slices of ${namespace}`, resources.endpointSlices, { namespace });
   }
 
+  /** To which clusters this one is linked. */
   links(): Promise<Link[]> {
     return this.#list('links', resources.links, { namespace: this.meshNamespace });
   }
@@ -173,6 +181,7 @@ export class Facts {
     return this.#once('mirrors', async () => listMirrors(await this.client()));
   }
 
+  /** Slices that our mirror controller has made. */
   mirrorSlices(): Promise<EndpointSlice[]> {
     const labelSelector = `${label.mirroredService}=true,${label.managedBy}=${component.mirrorController}`;
     return this.#list('mirror slices', resources.endpointSlices, { labelSelector });

@@ -9,6 +9,7 @@ const RETRY_MS = 1_000;
 /** What takes longer than this has failed: a part that does not answer must not keep the rest from being told. */
 const CHECK_TIMEOUT_MS = 30_000;
 
+/** What became of one check. */
 export interface CheckResult {
   check: Check;
   verdict: Verdict;

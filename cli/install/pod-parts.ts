@@ -32,6 +32,7 @@ export interface Component extends ComponentValues {
   graceSeconds: number;
 }
 
+/** Labels of everything that belongs to a component. */
 export function labels(name: string): Record<string, string> {
   return {
     [label.component]: name,
@@ -40,6 +41,7 @@ export function labels(name: string): Record<string, string> {
   };
 }
 
+/** Metadata of an object of the mesh namespace. @param of the component that it belongs to */
 export function meta(values: InstallValues, name: string, of: string = name): ObjectMeta {
   return { name, namespace: values.meshNamespace, labels: labels(of) };
 }

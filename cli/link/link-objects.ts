@@ -19,6 +19,7 @@ export function linkServiceAccountName(sourceClusterId: string): string {
   return `isthmus-link-${sourceClusterId}`;
 }
 
+/** The Secret that holds the way into a target cluster. */
 export function linkSecretName(targetClusterId: string): string {
   return `isthmus-link-${targetClusterId}`;
 }

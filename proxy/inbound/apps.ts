@@ -43,6 +43,7 @@ export class Apps {
     return app;
   }
 
+  /** Cuts the connections to the apps. */
   destroy(): void {
     for (const { upstream } of this.#byPort.values()) upstream.destroy();
   }

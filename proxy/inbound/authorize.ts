@@ -123,6 +123,7 @@ export class Authorizer {
     return false;
   }
 
+  /** Calls back once, when the policy is known. */
   whenKnown(callback: () => void): void {
     this.#policy.whenKnown(callback);
   }

@@ -146,6 +146,7 @@ export class Inbound {
     });
   }
 
+  /** Lets connections end when what is under way on them has ended. */
   drain(): void {
     for (const connection of this.#connections) connection.drain();
   }

@@ -61,6 +61,7 @@ export class RedirectedAcceptor {
     this.#serverName = dnsIdentity(options.own);
   }
 
+  /** Takes a connection that somebody made to any port of the pod. */
   accept(accepted: Connection): void {
     const { original, appsAt, direct, policies, ports, detections } = this.#options;
     const destination = original(accepted);

@@ -2,6 +2,7 @@ import { Timer, type TimerWheel } from '../transport/timers.ts';
 import type { Transport, TransportHandler } from '../transport/transport.ts';
 import { TransportHeaderReader, type TransportHeader } from '../detect/transport-header.ts';
 
+/** What becomes of a connection that opens with a header. */
 export interface TransportHeaderResult {
   /** Complete. Gives the transport another handler at once. `rest`: a copy of the bytes behind it. */
   header(header: TransportHeader, rest: Buffer): void;

@@ -6,6 +6,7 @@ import type { Reach } from './reach.ts';
 import { TargetMetrics, type TargetMetricsOptions } from './target-metrics.ts';
 import type { Endpoint } from '../balance/endpoint.ts';
 
+/** What a backend is made with. */
 export interface BackendOptions
   extends TargetMetricsOptions, Omit<BalanceOptions, 'metrics' | 'reach' | 'late'> {
   discovery: DiscoveryOptions;
@@ -43,11 +44,13 @@ export class Backend {
     this.balance.configure(rules);
   }
 
+  /** It is asked again: follows its endpoints. */
   resume(): void {
     this.balance.resume();
     this.#discovery.resume();
   }
 
+  /** Nobody asks it: follows nothing. What is known is kept. */
   suspend(): void {
     this.balance.suspend();
     this.#discovery.suspend();

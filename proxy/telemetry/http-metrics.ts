@@ -2,6 +2,7 @@ import type { Cause } from '../errors.ts';
 import { MAX_GRPC_STATUS, NO_GRPC_STATUS } from './classify.ts';
 import type { Counter, Family, Histogram, Labels, Registry } from './registry.ts';
 
+/** As seen from the pod. */
 export type Direction = 'inbound' | 'outbound';
 
 /** How a request ended. One object is used again and again: what is told is read at once. */
