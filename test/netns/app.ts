@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, request as ask } from 'node:http';
 import { connect, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import { beginEndless, bulkServer, download, endlessEnded, upload } from './bulk-app.ts';
 import { askHttp2, callGrpc, http2Server, serveGrpc } from './http2-app.ts';
 import type { AppResult, AppTask, Seen } from './messages.ts';
 
@@ -50,6 +51,16 @@ async function run(task: AppTask): Promise<AppResult> {
         '0.0.0.0',
         task.port,
       );
+    case 'serve-bulk':
+      return listening(bulkServer(), '0.0.0.0', task.port);
+    case 'download':
+      return download(task.url, task.bytes);
+    case 'upload':
+      return upload(task.url, task.bytes);
+    case 'begin-endless':
+      return beginEndless(task.url);
+    case 'endless-ended':
+      return { kind: 'bytes', text: await endlessEnded() };
     case 'get':
       return getOnce(task.url, task.headers ?? {}, task.method ?? 'GET');
     case 'talk': {

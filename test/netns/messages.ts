@@ -64,6 +64,13 @@ export type AppTask =
   | { readonly do: 'serve-grpc'; readonly host: string; readonly port: number }
   | { readonly do: 'call-grpc'; readonly target: string; readonly words: readonly string[] }
   | { readonly do: 'serve-tls'; readonly port: number; readonly key: string; readonly cert: string }
+  /** HTTP/1 with bodies of the test's own (`bulk-app.ts`). */
+  | { readonly do: 'serve-bulk'; readonly port: number }
+  | { readonly do: 'download' | 'upload'; readonly url: string; readonly bytes: number }
+  /** Asks for an answer without an end: done when its first bytes have come. */
+  | { readonly do: 'begin-endless'; readonly url: string }
+  /** How the answer without an end has ended after all. */
+  | { readonly do: 'endless-ended' }
   | {
       readonly do: 'get';
       readonly url: string;
@@ -111,5 +118,7 @@ export type AppResult =
   | { readonly kind: 'answers'; readonly answers: readonly string[] }
   | { readonly kind: 'calls'; readonly seen: CallsSeen }
   | { readonly kind: 'answer'; readonly status: number; readonly body: string }
+  /** `intact`: byte for byte what was sent. */
+  | { readonly kind: 'moved'; readonly status: number; readonly intact: boolean }
   | { readonly kind: 'bytes'; readonly text: string }
   | { readonly kind: 'failed'; readonly error: string };

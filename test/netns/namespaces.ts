@@ -31,15 +31,17 @@ export function works(program: string, ...tries: readonly string[][]): boolean {
 }
 
 /**
- * A bridge in a namespace of its own, and as many namespaces on it as are asked for. Nothing leads out of them: what happens in there is seen by nobody else.
- * `close` removes all of it, with what runs away still held by processes that live.
+ * As many namespaces as are asked for, on a bridge in a namespace of its own, or each with a TUN device that a test joins to the others (`wire/`). Nothing leads out of them: what happens in there is
+ * seen by nobody else. `close` removes all of it, with what runs away still held by processes that live.
  */
 export class TestNetwork {
   readonly #names: string[] = [];
-  readonly #node: string;
+  /** Of the bridge; undefined: there is none. */
+  readonly #node: string | undefined;
 
-  constructor() {
+  constructor(joined: 'bridge' | 'tun' = 'bridge') {
     removeStale();
+    if (joined === 'tun') return;
     this.#node = this.#create('node');
     ip(['-n', this.#node, 'link', 'add', 'br0', 'type', 'bridge']);
     ip(['-n', this.#node, 'link', 'set', 'br0', 'up']);
@@ -50,9 +52,7 @@ export class TestNetwork {
     const name = this.#create(role);
     const ip4 = `10.77.0.${host}`;
     const ip6 = `fd77::${host.toString(16)}`;
-    const port = `veth${host}`;
-    ip(['-n', this.#node, 'link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name]);
-    ip(['-n', this.#node, 'link', 'set', port, 'master', 'br0', 'up']);
+    this.#join(name, `veth${host}`);
     ip(['-n', name, 'addr', 'add', `${ip4}/24`, 'dev', 'eth0']);
     // Without duplicate detection, so that the address is there at once.
     ip(['-n', name, 'addr', 'add', `${ip6}/64`, 'dev', 'eth0', 'nodad']);
@@ -61,6 +61,13 @@ export class TestNetwork {
     ip(['-n', name, 'route', 'add', 'default', 'dev', 'eth0']);
     ip(['-n', name, '-6', 'route', 'add', 'default', 'dev', 'eth0']);
     return { name, ip4, ip6, exec: ['ip', 'netns', 'exec', name] };
+  }
+
+  #join(name: string, port: string): void {
+    const node = this.#node;
+    if (node === undefined) return ip(['-n', name, 'tuntap', 'add', 'dev', 'eth0', 'mode', 'tun']);
+    ip(['-n', node, 'link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name]);
+    ip(['-n', node, 'link', 'set', port, 'master', 'br0', 'up']);
   }
 
   close(): void {

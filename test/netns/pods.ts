@@ -20,6 +20,7 @@ import {
 } from '../../workload-identity/testing/test-ca.ts';
 import type { AppResult, AppTask, FromSidecar, Seen, ToSidecar } from './messages.ts';
 import { TestNetwork, type Namespace } from './namespaces.ts';
+import type { Wire } from './wire/wire.ts';
 
 const HOUR_MS = 3_600_000;
 /** A user id that is neither root's nor the sidecar's. */
@@ -103,7 +104,7 @@ export interface PodOptions {
 }
 
 /** A gateway: a namespace without rules. */
-export type GatewayPod = Pick<Pod, 'endpoint' | 'tell'>;
+export type GatewayPod = Pick<Pod, 'namespace' | 'endpoint' | 'tell'>;
 
 type ClusterId = 'east' | 'west';
 
@@ -114,25 +115,37 @@ export class TestPods {
   readonly #anchorsFile: string;
   readonly #issuers: Readonly<Record<string, Made>>;
   readonly #children: ChildProcess[] = [];
+  /** A test that failed while pods were on their way. */
+  #closed = false;
+  /** Undefined: a bridge joins them. */
+  readonly #wire: Wire | undefined;
 
-  private constructor(dir: string, anchor: Made, issuers: Readonly<Record<ClusterId, Made>>) {
+  private constructor(
+    dir: string,
+    anchor: Made,
+    issuers: Readonly<Record<ClusterId, Made>>,
+    wire: Wire | undefined,
+  ) {
+    this.#wire = wire;
     this.#dir = dir;
     this.#anchorsFile = join(dir, 'ca-bundle.crt');
     this.#issuers = issuers;
     writeFileSync(this.#anchorsFile, anchor.pem);
-    this.network = new TestNetwork();
+    this.network = new TestNetwork(wire === undefined ? 'bridge' : 'tun');
   }
 
-  static async create(): Promise<TestPods> {
+  /** @param wire joins them in place of a bridge */
+  static async create(wire?: Wire): Promise<TestPods> {
     const anchor = await makeAnchor();
     const issuers = { east: await makeIssuer(anchor, 'east'), west: await makeIssuer(anchor, 'west') };
     const dir = mkdtempSync(join(tmpdir(), 'isthmus-netns-'));
     // The sidecar runs as another user.
     chmodSync(dir, 0o755);
-    return new TestPods(dir, anchor, issuers);
+    return new TestPods(dir, anchor, issuers, wire);
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     const living = this.#children.filter((child) => child.exitCode === null && child.signalCode === null);
     await Promise.all(
       living.map((child) => {
@@ -167,7 +180,7 @@ export class TestPods {
   async pod(serviceAccount: string, host: number, options: PodOptions = {}): Promise<Pod> {
     const { env = {}, opaquePorts = [], probes = [], tools = 'all', ingress = false } = options;
     const { cluster = 'east', appPorts = [], defaultPolicy, clusterNetworks = [] } = options;
-    const namespace = this.network.namespace(serviceAccount, host);
+    const namespace = await this.#namespace(serviceAccount, host);
     this.redirect(namespace, env, tools);
     const names = workload(serviceAccount, cluster);
     const child = this.#spawn(namespace, PROXY_UID, 'sidecar.ts');
@@ -188,12 +201,19 @@ export class TestPods {
 
   /** The gateway of `east`. */
   async gateway(host: number, exports: FakeExport[]): Promise<GatewayPod> {
-    const namespace = this.network.namespace(component.gateway, host);
+    const namespace = await this.#namespace(`${component.gateway}-${host}`, host);
     const names = workload(component.gateway, 'east', 'isthmus');
     const child = this.#spawn(namespace, PROXY_UID, 'sidecar.ts');
     const where = { names, ip: namespace.ip4, anchorsFile: this.#anchorsFile };
     await this.#start(child, { kind: 'start-gateway', ...where, exports });
-    return told(child, names, namespace, port.inbound);
+    return { ...told(child, names, namespace, port.inbound), namespace };
+  }
+
+  async #namespace(role: string, host: number): Promise<Namespace> {
+    if (this.#closed) throw new Error('the pods are closed');
+    const namespace = this.network.namespace(role, host);
+    await this.#wire?.attach(namespace);
+    return namespace;
   }
 
   /** Resolves when it is ready, by a certificate of its cluster's. */
@@ -256,6 +276,7 @@ export class TestPods {
       '--disable-warning=ExperimentalWarning',
       script(file),
     ];
+    if (this.#closed) throw new Error('the pods are closed');
     const child = spawn(program, words, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#children.push(child);
     return child;
