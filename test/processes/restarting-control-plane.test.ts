@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { after, before, suite, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { env, port } from '../../api/names.ts';
+import {
+  startControlPlaneProcess,
+  type ControlPlaneProcess,
+} from '../../control-plane/testing/control-plane-process.ts';
+import { service, slice } from '../../destination/testing/fixture.ts';
+import { resources } from '../../kubernetes/resources.ts';
+import { ask, metricSum } from '../../proxy/testing/mesh/http.ts';
+import { freshAddress } from '../testing/addresses.ts';
+import { becomes } from '../testing/eventually.ts';
+import { startPodApp, type PodApp } from './apps.ts';
+import { http1Load } from './load.ts';
+
+const SOON = { limitMs: 20_000, everyMs: 50 };
+const SERVICES = 10;
+/** Each takes most of a second. */
+const RESTARTS = 6;
+/** Of these every third is killed before it serves. */
+const THIRD = 3;
+/** Descriptors by which a process differs from look to look: a connection to the control plane that is made anew. */
+const SPARE_FDS = 4;
+
+suite('a control plane that is killed and comes back, again and again', { timeout: 120_000 }, () => {
+  let plane: ControlPlaneProcess;
+  let current: ChildProcess;
+  let sidecar: ChildProcess;
+  let app: PodApp;
+  const ip = freshAddress();
+  const appIp = freshAddress();
+  const nameOf = (i: number): string => `web-${i}.shop:80`;
+
+  before(async () => {
+    plane = await startControlPlaneProcess({ logLevel: 'info' });
+    current = plane.child;
+    await plane.logged(/"service":"policy".*"serving"/);
+    app = await startPodApp(appIp);
+    for (let i = 0; i < SERVICES; i++) {
+      const name = `web-${i}`;
+      const ports = [{ name: 'http', port: 80, targetPort: app.http1Port }];
+      plane.api.put(resources.services, service(name, ports, { spec: { clusterIP: `10.0.1.${i}` } }));
+      plane.api.put(resources.endpointSlices, slice(name, [{ ip: appIp }], { port: app.http1Port }));
+    }
+    sidecar = startSidecar();
+    await becomes('the sidecar to be ready', isReady, SOON);
+    for (let i = 0; i < SERVICES; i++) assert.equal((await ask(ip, `http://${nameOf(i)}/`)).status, 200);
+  });
+  after(async () => {
+    for (const child of [sidecar, current]) await killed(child);
+    app?.close();
+    await plane?.cleanUp();
+  });
+
+  function startSidecar(): ChildProcess {
+    const tokenFile = join(plane.dir, 'token-web');
+    writeFileSync(tokenFile, 'token');
+    return spawn(process.execPath, [fileURLToPath(new URL('../../proxy/main.ts', import.meta.url))], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: {
+        [env.podName]: 'web',
+        [env.podNamespace]: 'shop',
+        [env.podIp]: ip,
+        [env.nodeName]: 'node-1',
+        [env.serviceAccount]: 'web',
+        [env.clusterName]: 'east',
+        [env.identityAddress]: `${plane.ip}:${port.identity}`,
+        [env.destinationAddress]: `${plane.ip}:${port.destination}`,
+        [env.policyAddress]: `${plane.ip}:${port.policy}`,
+        [env.trustAnchorsFile]: plane.anchorsFile,
+        [env.identityTokenFile]: tokenFile,
+        [env.logLevel]: 'error',
+      },
+    });
+  }
+
+  const isReady = async (): Promise<boolean> => (await fetch(`http://${ip}:${port.admin}/ready`)).ok;
+  const streams = (kind: 'live' | 'broken' | 'stale_seconds'): Promise<number> =>
+    metricSum(ip, `control_streams_${kind}`);
+
+  /** @param serves whether it is waited for that it does */
+  async function restart(serves: boolean): Promise<void> {
+    await killed(current);
+    const child = plane.again();
+    current = child;
+    const lines = createInterface({ input: child.stdout });
+    for await (const line of lines) {
+      if (serves ? /"service":"policy".*"serving"/.test(line) : line !== '') break;
+    }
+    // Whose output nobody reads must not stand still.
+    child.stdout.resume();
+  }
+
+  test('no request fails, nothing is left of those before, and what is told of its absence is true', async () => {
+    const live = await streams('live');
+    const watches = plane.api.watchCount;
+    const fds = await metricSum(ip, 'process_open_fds');
+    assert.ok(live > SERVICES && watches > 0 && fds > 0);
+    let n = 0;
+    const load = http1Load(() => ip, `http://${nameOf(0)}/`, 2, false, 2);
+    const others = async (): Promise<void> => {
+      const { status } = await ask(ip, `http://${nameOf(n++ % SERVICES)}/`);
+      assert.equal(status, 200);
+    };
+    for (let i = 1; i <= RESTARTS; i++) {
+      await restart(i % THIRD !== 0 || i === RESTARTS);
+      await others();
+    }
+    await becomes('the sidecar to be told by the last', async () => (await streams('live')) === live, SOON);
+    assert.deepEqual([await streams('broken'), await streams('stale_seconds')], [0, 0]);
+    await plane.api.until(() => plane.api.watchCount === watches);
+
+    await killed(current);
+    await becomes('the sidecar to miss it', async () => (await streams('stale_seconds')) > 0, SOON);
+    assert.deepEqual([await streams('live'), await streams('broken')], [0, live]);
+    await others();
+    await load.stop();
+    assert.deepEqual(load.counts.failed, []);
+    await plane.api.until(() => plane.api.watchCount === 0);
+    const spare = (now: number): boolean => now <= fds + SPARE_FDS;
+    await becomes(
+      'the descriptors to be as few as before',
+      async () => spare(await metricSum(ip, 'process_open_fds')),
+      SOON,
+    );
+  });
+});
+
+async function killed(child: ChildProcess | undefined): Promise<void> {
+  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exited;
+}
