@@ -50,7 +50,10 @@ export interface EmbeddedCluster {
   /** YAML of a cluster-admin's kubeconfig; it holds a private key. */
   readonly kubeconfig: string;
   readonly loopback: LoopbackClient;
-  /** Ends the pods' processes within their grace (at most `limitMs`), then everything else. Objects stay as they are. A second call with a lower limit hurries. */
+  /**
+   * Ends the pods' processes within their grace (at most `limitMs`), then everything else. Objects stay as they are. A
+   * second call with a lower limit hurries.
+   */
   stop(limitMs?: number): Promise<void>;
 }
 

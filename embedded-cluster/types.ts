@@ -55,12 +55,16 @@ export interface ListOptions {
 }
 
 /**
- * The API as the cluster's own controllers and node agent use it: same admission, validation, resourceVersions and errors as over HTTPS, without the
- * connection. `resource` is `plural` for core and `plural.group` otherwise (`pods`, `deployments.apps`). Objects passed in are not kept; objects handed out must not be changed.
- * Every failure throws an ApiError.
+ * The API as the cluster's own controllers and node agent use it: same admission, validation, resourceVersions and
+ * errors as over HTTPS, without the connection. `resource` is `plural` for core and `plural.group` otherwise (`pods`,
+ * `deployments.apps`). Objects passed in are not kept; objects handed out must not be changed. Every failure throws an
+ * ApiError.
  */
 export interface LoopbackClient {
-  /** Every resource that is served now, one entry a resource (its storage version), custom ones included: what garbage collection and namespace deletion go through. */
+  /**
+   * Every resource that is served now, one entry a resource (its storage version), custom ones included: what garbage
+   * collection and namespace deletion go through.
+   */
   resources(): readonly ResourceType[];
   get(resource: string, namespace: string | undefined, name: string): StoredObject | undefined;
   list(resource: string, options?: ListOptions): { items: StoredObject[]; resourceVersion: string };

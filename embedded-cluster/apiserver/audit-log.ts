@@ -5,8 +5,9 @@ import type { Attributes, Decision } from './authz/authorizer.ts';
 export type Audit = (attributes: Attributes, decision: Decision) => void;
 
 /**
- * Appends a line for each judged request to a file, in the form of the real API server's audit log (`audit.k8s.io/v1` Event, level Metadata), so that what reads the one reads
- * the other. Written at once: what was judged before a crash is in it.
+ * Appends a line for each judged request to a file, in the form of the real API server's audit log (`audit.k8s.io/v1`
+ * Event, level Metadata), so that what reads the one reads the other. Written at once: what was judged before a crash
+ * is in it.
  */
 export function openAuditLog(file: string, now: () => number): { audit: Audit; close: () => void } {
   const fd = openSync(file, 'a', 0o600);

@@ -1,6 +1,9 @@
 /** What the node agent does for the API server. */
 export interface Kubelet {
-  /** The log of a container; ends by itself unless `follow`. Throws an ApiError (400 when the container has not started). `signal` aborts when the client has gone. */
+  /**
+   * The log of a container; ends by itself unless `follow`. Throws an ApiError (400 when the container has not
+   * started). `signal` aborts when the client has gone.
+   */
   podLog(request: PodLogRequest): Promise<AsyncIterable<string | Uint8Array>>;
 }
 

@@ -12,7 +12,10 @@ import { namespaceDeletion } from './namespace-deletion.ts';
 import { replicaSets } from './replica-set.ts';
 import { scheduler } from './scheduler.ts';
 
-/** Runs what a kube-controller-manager and a kube-scheduler run. `rootCa`: PEM of the API server's CA. `contextFor` gives each component its own event source. */
+/**
+ * Runs what a kube-controller-manager and a kube-scheduler run. `rootCa`: PEM of the API server's CA. `contextFor`
+ * gives each component its own event source.
+ */
 export function runControllers(
   contextFor: (component: string) => ControllerContext,
   rootCa: string,

@@ -17,7 +17,10 @@ export interface ContainerProcess {
   readonly pid: number;
   /** Signals the process group; nothing happens when it has ended. */
   signal(signal: NodeJS.Signals): void;
-  /** Resolves once, when the process has ended, all that it has left running is killed and its output is in the log. 128 + number for a signal, as a shell says it. */
+  /**
+   * Resolves once, when the process has ended, all that it has left running is killed and its output is in the log. 128
+   * + number for a signal, as a shell says it.
+   */
   readonly exited: Promise<number>;
 }
 

@@ -15,7 +15,10 @@ export interface ContainerRoot {
   readonly dir: string;
   /** Where the container's termination message is read from. */
   readonly terminationLog: string;
-  /** A text that is one of the container's mount paths or below one, or a flag `--name=` with such a path, with the real place of it; else the text unchanged. */
+  /**
+   * A text that is one of the container's mount paths or below one, or a flag `--name=` with such a path, with the real
+   * place of it; else the text unchanged.
+   */
   rewrite: (text: string) => string;
 }
 

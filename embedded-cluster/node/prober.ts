@@ -22,8 +22,9 @@ export interface ProberOptions {
   /** The verdict before the first result; undefined where either result is news. */
   initial: boolean | undefined;
   /**
-   * Until it has been healthy once, look also between the probes of its period, the more seldom the longer it has taken. Of these only a success counts: thresholds, events
-   * and the time of the others stay as they were. A container that needs 1.1 s to be ready then isn't out of service for two whole periods.
+   * Until it has been healthy once, look also between the probes of its period, the more seldom the longer it has
+   * taken. Of these only a success counts: thresholds, events and the time of the others stay as they were. A container
+   * that needs 1.1 s to be ready then isn't out of service for two whole periods.
    */
   eager: boolean;
 }

@@ -9,8 +9,8 @@ export function markEnvironment(mark: string): Record<string, string> {
 }
 
 /**
- * When a process began, in clock ticks after boot (proc(5), field 22 of `stat`); undefined when there is none, or only a zombie. With its pid it names one process of
- * this boot: a pid alone would name a stranger after a while.
+ * When a process began, in clock ticks after boot (proc(5), field 22 of `stat`); undefined when there is none, or only
+ * a zombie. With its pid it names one process of this boot: a pid alone would name a stranger after a while.
  */
 export function startTimeOf(pid: number): string | undefined {
   return readStat(pid)?.startTime;

@@ -11,8 +11,8 @@ interface Operation {
 type Container = Record<string, unknown> | unknown[];
 
 /**
- * RFC 6902 (with one leniency of the real server, see `replace`). Returns a new document; the given one stays as it was. A malformed patch throws 400, one that cannot be applied (missing path,
- * failed `test`) 422.
+ * RFC 6902 (with one leniency of the real server, see `replace`). Returns a new document; the given one stays as it
+ * was. A malformed patch throws 400, one that cannot be applied (missing path, failed `test`) 422.
  */
 export function jsonPatch<T>(object: T, operations: unknown): T {
   if (!Array.isArray(operations)) {

@@ -143,7 +143,10 @@ function mergeLists(live: unknown[], applied: unknown[], type: TypeNode): unknow
   return result;
 }
 
-/** `value` without the members of `set`. A container that loses everything is null in what it stands in: validation judges that. Undefined: that is `value` itself. */
+/**
+ * `value` without the members of `set`. A container that loses everything is null in what it stands in: validation
+ * judges that. Undefined: that is `value` itself.
+ */
 export function removeItems(value: unknown, set: FieldSet, type: TypeNode): unknown {
   if (set.isEmpty) return value;
   if (Array.isArray(value)) {

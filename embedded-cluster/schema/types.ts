@@ -27,7 +27,10 @@ export interface ObjectSchema {
   readonly kind: string;
   /** The schema that OpenAPI documents show: of a built-in kind a `$ref` to its definition. */
   readonly openApi?: JsonSchema;
-  /** Removes unknown fields in place and returns their paths (for `fieldValidation`). Values of a wrong JSON type throw a 400 like the real server's decoder. */
+  /**
+   * Removes unknown fields in place and returns their paths (for `fieldValidation`). Values of a wrong JSON type throw
+   * a 400 like the real server's decoder.
+   */
   prune(object: StoredObject): string[];
   /** Fills in defaults in place. In a custom resource an explicit null of a field that is not nullable counts as left out, unless `nullsStay`. */
   applyDefaults(object: StoredObject, nullsStay?: boolean): void;

@@ -21,7 +21,10 @@ export interface TokenIdentity {
   audiences: readonly string[];
 }
 
-/** Issues and checks ServiceAccount tokens: bound to their ServiceAccount, and to a Pod, Secret or Node where asked for; they end with what they are bound to. */
+/**
+ * Issues and checks ServiceAccount tokens: bound to their ServiceAccount, and to a Pod, Secret or Node where asked for;
+ * they end with what they are bound to.
+ */
 export class ServiceAccountTokens {
   readonly #store: Store;
   readonly #key: SigningKey;

@@ -18,7 +18,10 @@ export interface DeleteOptions {
 const ORPHAN_FINALIZER = 'orphan';
 const FOREGROUND_FINALIZER = 'foregroundDeletion';
 
-/** DELETE: at once, or marked by deletionTimestamp while finalizers or a grace period hold it. Answers with the object or a Status, as kube-apiserver does for the kind. */
+/**
+ * DELETE: at once, or marked by deletionTimestamp while finalizers or a grace period hold it. Answers with the object
+ * or a Status, as kube-apiserver does for the kind.
+ */
 export async function remove(core: Core, call: Call, options: DeleteOptions): Promise<StoredObject | Status> {
   const live = requireLive(core, call);
   requirePreconditions(call, live, options);

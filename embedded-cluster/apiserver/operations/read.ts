@@ -173,7 +173,10 @@ export const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
 
 export type WatchHandler = (event: WatchEvent, initialEventsEnd?: boolean) => void;
 
-/** Calls the handler for what is there (where asked), what came after `resourceVersion`, and then within each write. Throws 400 and 410 before the first event. */
+/**
+ * Calls the handler for what is there (where asked), what came after `resourceVersion`, and then within each write.
+ * Throws 400 and 410 before the first event.
+ */
 export function watch(
   store: Store,
   type: ServedType,

@@ -89,8 +89,8 @@ export function findLive(core: Core, call: Call): StoredObject | undefined {
 }
 
 /**
- * Changes a stored object: `produce` makes the new one of a copy of the live one. When another write comes between, it is made again of the newer object, unless the
- * new one names a resourceVersion: then 409.
+ * Changes a stored object: `produce` makes the new one of a copy of the live one. When another write comes between, it
+ * is made again of the newer object, unless the new one names a resourceVersion: then 409.
  */
 export async function updateLive(
   core: Core,

@@ -4,7 +4,10 @@ import { badRequest } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import { ProtobufReader } from './reader.ts';
 
-/** What Go clients that know the built-in kinds send by default (kubectl's `create` and `auth`, client-go's typed clients). Answers are JSON, which they take as well. */
+/**
+ * What Go clients that know the built-in kinds send by default (kubectl's `create` and `auth`, client-go's typed
+ * clients). Answers are JSON, which they take as well.
+ */
 export const PROTOBUF_TYPE = 'application/vnd.kubernetes.protobuf';
 
 /** Before every message: `k8s` and NUL (apimachinery `runtime/serializer/protobuf`). */

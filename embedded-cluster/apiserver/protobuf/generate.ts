@@ -1,6 +1,6 @@
 /**
- * Makes `fields.json`: which field of Kubernetes' protobuf encoding is which JSON field. The OpenAPI documents don't have the field numbers; the struct tags of the
- * Go modules k8s.io/api and k8s.io/apimachinery do. To regenerate:
+ * Makes `fields.json`: which field of Kubernetes' protobuf encoding is which JSON field. The OpenAPI documents don't
+ * have the field numbers; the struct tags of the Go modules k8s.io/api and k8s.io/apimachinery do. To regenerate:
  *
  *     go mod download k8s.io/api@v0.34.1 k8s.io/apimachinery@v0.34.1
  *     node embedded-cluster/apiserver/protobuf/generate.ts "$(go env GOMODCACHE)" v0.34.1
