@@ -14,8 +14,8 @@ import type { ExportTable } from './exports.ts';
 import { cameBy } from './forwarded.ts';
 
 /**
- * Everything that the gateway decides over who reaches what stands here, and is pure: may this client have anything at all (asked once a connection, which is one
- * client's for its whole life), and is the target to be had.
+ * Everything that the gateway decides over who reaches what stands here, and is pure: may this client have anything at
+ * all (asked once a connection, which is one client's for its whole life), and is the target to be had.
  */
 export function admitClient(client: MeshClient, own: WorkloadNames): Cause | undefined {
   if (isGateway(client.peer, own)) return causes.gatewayLoop;
@@ -31,9 +31,9 @@ export function admitTarget(target: string | undefined, exports: ExportTable): C
 }
 
 /**
- * The gateway is the door for other clusters. Workloads of its own cluster reach services directly, where policies see who they are; through the gateway they would
- * come with the gateway's connection, and an assertion about the own cluster is believed by nobody. A client without a SPIFFE ID (Linkerd's) names no cluster, so it
- * cannot be asserted.
+ * The gateway is the door for other clusters. Workloads of its own cluster reach services directly, where policies see
+ * who they are; through the gateway they would come with the gateway's connection, and an assertion about the own
+ * cluster is believed by nobody. A client without a SPIFFE ID (Linkerd's) names no cluster, so it cannot be asserted.
  */
 function isForeign(client: MeshClient, own: WorkloadNames): boolean {
   const { workload } = client.peer;
@@ -43,8 +43,9 @@ function isForeign(client: MeshClient, own: WorkloadNames): boolean {
 }
 
 /**
- * What a client may take of the last places of a gateway that is full. A mirror controller of any cluster of the set any: a gateway that does not answer it would be taken for dead, and all of its
- * cluster's clients would be sent elsewhere. To one that would be refused whatever it asks for nobody gives way.
+ * What a client may take of the last places of a gateway that is full. A mirror controller of any cluster of the set
+ * any: a gateway that does not answer it would be taken for dead, and all of its cluster's clients would be sent
+ * elsewhere. To one that would be refused whatever it asks for nobody gives way.
  */
 export function claimOf(client: MeshClient, own: WorkloadNames): Claim {
   if (isProber(client.peer.workload, own)) return 'any';

@@ -15,7 +15,10 @@ const LONG = 16 * 1024 * 1024;
 /** A hundred cost seconds of CPU: each fills the sockets' buffers of every hop before it stalls. */
 const STALLED = 100;
 const MIB = 1024 * 1024;
-/** Three proxies hold 256 KiB a stream; both apps' own buffers, and all that waits for the collector, are in this process too. Without a bound it would be LONG. */
+/**
+ * Three proxies hold 256 KiB a stream; both apps' own buffers, and all that waits for the collector, are in this
+ * process too. Without a bound it would be LONG.
+ */
 const BOUND = 4 * MIB;
 
 const { mesh, east, west, client, server, app, replica } = await twoClusters({

@@ -12,11 +12,15 @@ import {
 import type { WorkloadIdentity } from '../workload-identity/index.ts';
 import { startGateway } from './gateway.ts';
 
-/** Whom the second gateway takes itself for: whoever has this process's identity is a workload of another cluster to it, and so may ask. Nobody else has that name: cluster ids are DNS labels. */
+/**
+ * Whom the second gateway takes itself for: whoever has this process's identity is a workload of another cluster to it,
+ * and so may ask. Nobody else has that name: cluster ids are DNS labels.
+ */
 const ELSEWHERE = '(warm-up)';
 
 /**
- * The way of a gateway's warm-up: a second gateway of this process, between the two sides of a sidecar, with ports, metrics and control planes of their own. All have the identity of the process.
+ * The way of a gateway's warm-up: a second gateway of this process, between the two sides of a sidecar, with ports,
+ * metrics and control planes of their own. All have the identity of the process.
  * @param makeSidecar what makes the sidecar around it
  */
 export function throughGateway(

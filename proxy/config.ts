@@ -38,15 +38,15 @@ export const DEFAULT_TIMES = {
 /** Limits of one process. */
 export const DEFAULT_LIMITS = {
   /**
-   * Requests under way in each direction. Linkerd's is 100,000; each holds some 10 KiB here, and up to 64 KiB of its body, so this is the number at which a sidecar
-   * stays below a few hundred MiB.
+   * Requests under way in each direction. Linkerd's is 100,000; each holds some 10 KiB here, and up to 64 KiB of its
+   * body, so this is the number at which a sidecar stays below a few hundred MiB.
    */
   maxInFlight: 10_000,
   /** Connections of each listener: each holds a descriptor and, with TLS, some 70 KiB. */
   maxConnections: 10_000,
   /**
-   * TLS handshakes under way: each holds 25 KiB for a peer that has proved nothing. Peers that mean it are done in some ms, so that as many at once are a restart of
-   * thousands, who come again.
+   * TLS handshakes under way: each holds 25 KiB for a peer that has proved nothing. Peers that mean it are done in some
+   * ms, so that as many at once are a restart of thousands, who come again.
    */
   maxHandshakes: 2_000,
 } as const;

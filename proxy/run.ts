@@ -15,11 +15,14 @@ import { stopIdleMeasure } from './process/idle-measure.ts';
 import { giveSpareMemoryBack, type SpareMemory } from './process/spare-memory.ts';
 
 /**
- * ms from the first certificate to what makes the process small: that takes 20 to 40 ms, in which before it the answer that the start waits for would lie unread, and right behind it the
- * question whether the process is ready.
+ * ms from the first certificate to what makes the process small: that takes 20 to 40 ms, in which before it the answer
+ * that the start waits for would lie unread, and right behind it the question whether the process is ready.
  */
 const TELL_MS = 20;
-/** Bytes that the runtime cuts small buffers from (64 KiB by default): one small piece that lasts keeps all of them, and each connection to a proxy has some. */
+/**
+ * Bytes that the runtime cuts small buffers from (64 KiB by default): one small piece that lasts keeps all of them, and
+ * each connection to a proxy has some.
+ */
 const POOL_BYTES = 8 * 1024;
 
 /** What is started and, when the process is told to end, drained. */
@@ -42,7 +45,10 @@ export interface RunOptions {
   settled: () => void;
 }
 
-/** Runs a part as a process: reads its configuration (exit 64 when that cannot be used), starts it (exit 1 when that fails), drains it when a signal says so (`hearSignals`), and exits 0. */
+/**
+ * Runs a part as a process: reads its configuration (exit 64 when that cannot be used), starts it (exit 1 when that
+ * fails), drains it when a signal says so (`hearSignals`), and exits 0.
+ */
 export async function run<C extends MeshConfig>(
   part: string,
   read: (env: NodeJS.ProcessEnv) => C,
@@ -51,7 +57,8 @@ export async function run<C extends MeshConfig>(
   Buffer.poolSize = POOL_BYTES;
   const config = readConfig(read);
   if (config === undefined) return;
-  // Only the mesh's anchors are believed. Else the first TLS context that is given one has the runtime make a store of all public authorities, to see whether it is its own: 10 ms of a start.
+  // Only the mesh's anchors are believed. Else the first TLS context that is given one has the runtime make a store of
+  // all public authorities, to see whether it is its own: 10 ms of a start.
   setDefaultCACertificates([]);
   const ownLog = createOwnLog({ name: part }, config.logLevel);
   const { log, level: logLevel } = ownLog;
@@ -83,7 +90,8 @@ export async function run<C extends MeshConfig>(
     spareMemory.resolve(giveSpareMemoryBack());
     void stopIdleMeasure();
   };
-  // Before the start: the first process of a container is not told at all of a signal that it does not handle, and would be killed when the pod's grace is over.
+  // Before the start: the first process of a container is not told at all of a signal that it does not handle, and
+  // would be killed when the pod's grace is over.
   hearSignals(log, stop);
   const starting = start(config, { log, logLevel, shutDown: () => stop('/shutdown'), rehearsedBy, settled });
   try {

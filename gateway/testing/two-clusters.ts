@@ -21,7 +21,10 @@ export interface TestGateway {
   drain(): Promise<void>;
 }
 
-/** Two clusters with one trust anchor: a client with a sidecar in east; in west an app behind a sidecar, exported as `TARGET`, and a gateway. East knows it as `web-west.shop`. */
+/**
+ * Two clusters with one trust anchor: a client with a sidecar in east; in west an app behind a sidecar, exported as
+ * `TARGET`, and a gateway. East knows it as `web-west.shop`.
+ */
 export interface TwoClusters {
   readonly mesh: TestMesh;
   readonly east: TestCluster;

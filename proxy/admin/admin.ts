@@ -7,8 +7,8 @@ import type { TimerWheel } from '../transport/timers.ts';
 import type { Transport, Wrap } from '../transport/transport.ts';
 
 /**
- * Connections to the admin port at once: kubelets, scrapers and people have a few. Whoever comes beyond takes the place of the oldest on which nobody waits for an answer: a crowd that says nothing
- * must not keep a probe from its own.
+ * Connections to the admin port at once: kubelets, scrapers and people have a few. Whoever comes beyond takes the place
+ * of the oldest on which nobody waits for an answer: a crowd that says nothing must not keep a probe from its own.
  */
 const MAX_CONNECTIONS = 1_000;
 /** Nor at the cost of the apps: of the process's descriptors they have this share at most. */
@@ -20,8 +20,9 @@ const LEAST_CONNECTIONS = 4;
 const ANY_ADDRESS = '::';
 
 /**
- * Where the admin port of a pod listens: everywhere, since a pod with a network namespace of its own has its loopback address for itself, where its containers and `kubectl port-forward` ask. Pods of
- * an embedded cluster share the machine's, and have their own address of it alone.
+ * Where the admin port of a pod listens: everywhere, since a pod with a network namespace of its own has its loopback
+ * address for itself, where its containers and `kubectl port-forward` ask. Pods of an embedded cluster share the
+ * machine's, and have their own address of it alone.
  */
 export function adminHost(podAddress: string): string {
   return isInside(podAddress) ? podAddress : ANY_ADDRESS;
@@ -47,8 +48,9 @@ export interface Admin {
 }
 
 /**
- * The admin server: `/live`, `/ready`, `/metrics`, `/env.json`, and over loopback `/proxy-log-level` and `POST /shutdown`. It speaks HTTP/1 by the data plane's own codec: the runtime's would be loaded for it alone, in
- * the midst of a start. Rejects with an error that names the address when it cannot be bound.
+ * The admin server: `/live`, `/ready`, `/metrics`, `/env.json`, and over loopback `/proxy-log-level` and
+ * `POST /shutdown`. It speaks HTTP/1 by the data plane's own codec: the runtime's would be loaded for it alone, in the
+ * midst of a start. Rejects with an error that names the address when it cannot be bound.
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const open: Open = new Map();

@@ -57,7 +57,10 @@ export class ByteWriter {
     for (let i = start; i < end; i++) this.#hexByte(from[i] ?? 0);
   }
 
-  /** What a client wrote, so that it cannot end the string that it stands in. Bytes beyond ASCII are taken as Latin-1. At most `MAX_ESCAPED` times its length. */
+  /**
+   * What a client wrote, so that it cannot end the string that it stands in. Bytes beyond ASCII are taken as Latin-1.
+   * At most `MAX_ESCAPED` times its length.
+   */
   escaped(how: Escape, from: Buffer, start: number, end: number): void {
     for (let i = start; i < end; i++) {
       const c = from[i] ?? 0;

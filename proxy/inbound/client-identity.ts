@@ -6,8 +6,9 @@ import type { PeerIdentity, WorkloadNames } from '../../workload-identity/index.
  */
 
 /**
- * The name that apps and policies see: the DNS identity of a workload of the own cluster, the SPIFFE ID of one of another. Linkerd's leaves carry a DNS identity
- * alone; where that is one of our own mesh's names it is nobody's: our issuers write both, and a DNS identity does not say of which cluster it is.
+ * The name that apps and policies see: the DNS identity of a workload of the own cluster, the SPIFFE ID of one of
+ * another. Linkerd's leaves carry a DNS identity alone; where that is one of our own mesh's names it is nobody's: our
+ * issuers write both, and a DNS identity does not say of which cluster it is.
  */
 export function clientName(peer: PeerIdentity, own: WorkloadNames): string {
   const { workload, spiffeId, dnsName } = peer;
@@ -45,8 +46,8 @@ export function isGateway(peer: PeerIdentity, own: WorkloadNames): boolean {
 }
 
 /**
- * The client that a peer asserts, when it is believed: said by the own cluster's gateway, of a workload of another cluster. Else undefined, and the peer stands for
- * itself.
+ * The client that a peer asserts, when it is believed: said by the own cluster's gateway, of a workload of another
+ * cluster. Else undefined, and the peer stands for itself.
  */
 export function believedClient(
   asserted: string | undefined,

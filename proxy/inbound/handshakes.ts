@@ -5,11 +5,12 @@ import type { Place } from '../admission.ts';
 const SHARE_OF_LAST = 0.5;
 
 /**
- * Holds the handshakes of one listener to their number. Beyond it the oldest makes room if its client has not said a word; else who comes does not get one: what has been
- * spent on those who speak is not thrown away.
+ * Holds the handshakes of one listener to their number. Beyond it the oldest makes room if its client has not said a
+ * word; else who comes does not get one: what has been spent on those who speak is not thrown away.
  *
- * In the last places the oldest makes room, whatever it has said: a byte costs a stranger nothing, and with the newcomer closed some dozen of them would keep out a probe for as long as a handshake
- * may take. So a handshake comes to its end there if fewer than those places begin while it runs.
+ * In the last places the oldest makes room, whatever it has said: a byte costs a stranger nothing, and with the
+ * newcomer closed some dozen of them would keep out a probe for as long as a handshake may take. So a handshake comes
+ * to its end there if fewer than those places begin while it runs.
  */
 export class Handshakes {
   readonly #max: number;

@@ -57,8 +57,8 @@ export interface MeshAcceptorOptions {
 }
 
 /**
- * Accepts mutual TLS on 4143: handshake, judgement of the peer, and by ALPN what comes inside. A connection without a client certificate, with one that is not of
- * this mesh, or without one of our protocols, is closed and counted.
+ * Accepts mutual TLS on 4143: handshake, judgement of the peer, and by ALPN what comes inside. A connection without a
+ * client certificate, with one that is not of this mesh, or without one of our protocols, is closed and counted.
  */
 export class MeshAcceptor {
   readonly #options: MeshAcceptorOptions;

@@ -8,7 +8,10 @@ import type { Span } from '../bytes/span.ts';
 
 const EMPTY = Buffer.alloc(0);
 
-/** A copy of a head that stays valid: for who has to wait before passing it on. `copy` is written over when given, its bytes too. Lasting fields need no copy. */
+/**
+ * A copy of a head that stays valid: for who has to wait before passing it on. `copy` is written over when given, its
+ * bytes too. Lasting fields need no copy.
+ */
 export function copyHead(head: Head, copy: Head = new Head()): Head {
   copy.clear();
   const { block } = head;

@@ -2,8 +2,9 @@ import { isToken } from '../bytes/characters.ts';
 import { FieldId } from './field-id.ts';
 
 /**
- * Names of the fields that layers look for, by id. The `isthmus` ones are pseudo-headers: only the HTTP/2 codec may meet them. Who the client is has several: apps behind
- * CGI, WSGI or PHP read `-` and `_` in a name as the same, and would take a client's own word for ours.
+ * Names of the fields that layers look for, by id. The `isthmus` ones are pseudo-headers: only the HTTP/2 codec may
+ * meet them. Who the client is has several: apps behind CGI, WSGI or PHP read `-` and `_` in a name as the same, and
+ * would take a client's own word for ours.
  */
 const NAMES: readonly (readonly [FieldId, string])[] = [
   [FieldId.host, 'host'],
@@ -121,8 +122,9 @@ export function isIsthmusField(id: FieldId): boolean {
 const H2C = Buffer.from('h2c');
 
 /**
- * Whether a request may leave HTTP for what the Upgrade field names: one protocol, by name alone. Several to choose from are not offered further, nor is `h2c`: behind
- * it HTTP would go on where nobody routes or judges it. RFC 9110 section 7.8 allows to ignore any.
+ * Whether a request may leave HTTP for what the Upgrade field names: one protocol, by name alone. Several to choose
+ * from are not offered further, nor is `h2c`: behind it HTTP would go on where nobody routes or judges it. RFC 9110
+ * section 7.8 allows to ignore any.
  */
 export function mayUpgradeTo(buffer: Buffer, start: number, end: number): boolean {
   return isToken(buffer, start, end) && !equalsIgnoreCase(buffer, start, end, H2C);

@@ -13,8 +13,8 @@ const OWN_BYTES = 256;
 export const SWITCHING_PROTOCOLS = 101;
 
 /**
- * Head (or trailers) of a message. It stays bytes with offsets: no string, object or copy is made for a field that nobody asks for. One object per codec, reused for
- * every message.
+ * Head (or trailers) of a message. It stays bytes with offsets: no string, object or copy is made for a field that
+ * nobody asks for. One object per codec, reused for every message.
  */
 export class Head {
   /** Regular fields, in their order; names are lower case as they came from HTTP/2, any case as they came from HTTP/1. */

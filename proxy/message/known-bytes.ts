@@ -19,7 +19,10 @@ export interface Known<F extends LastingField, I extends number = number> {
   next: number;
 }
 
-/** How many are remembered, a power of two: those of a few apps and their clients. They are the process's, not a connection's: what one client sends, the others send as well. */
+/**
+ * How many are remembered, a power of two: those of a few apps and their clients. They are the process's, not a
+ * connection's: what one client sends, the others send as well.
+ */
 const SLOTS = 256;
 /** Remembered hashes of what came once. A power of two. */
 const SEEN = 1024;

@@ -1,8 +1,8 @@
 import type { Span } from '../bytes/span.ts';
 
 /**
- * A field whose bytes never change, name and value side by side: an entry of a compression table, or what we write again and again. Codecs tell it by where it lies,
- * without a look at its bytes.
+ * A field whose bytes never change, name and value side by side: an entry of a compression table, or what we write
+ * again and again. Codecs tell it by where it lies, without a look at its bytes.
  */
 export interface LastingField {
   buffer: Buffer;

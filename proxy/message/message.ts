@@ -21,8 +21,8 @@ export class Exchange {
   status = 0;
   isHead = false;
   /**
-   * It may be sent again elsewhere: the peer said that it did not process the request (GOAWAY, REFUSED_STREAM), nothing was sent, or a kept connection of HTTP/1 closed
-   * under one that is idempotent.
+   * It may be sent again elsewhere: the peer said that it did not process the request (GOAWAY, REFUSED_STREAM), nothing
+   * was sent, or a kept connection of HTTP/1 closed under one that is idempotent.
    */
   refused = false;
   /** The stream is opaque bytes (CONNECT of `isthmus/1`, opaque TCP). */
@@ -32,11 +32,15 @@ export class Exchange {
   /** A call of gRPC over HTTP/2: what the proxy itself answers is a status of gRPC. Set by the codec. */
   grpc = false;
   /**
-   * `asked`: the request asks to leave HTTP (`Upgrade`): nothing follows its head until it is answered. `done`: the answer was 101, and from there on the exchange
-   * is opaque bytes, whose two directions end each by itself. Set by the codecs.
+   * `asked`: the request asks to leave HTTP (`Upgrade`): nothing follows its head until it is answered. `done`: the
+   * answer was 101, and from there on the exchange is opaque bytes, whose two directions end each by itself. Set by the
+   * codecs.
    */
   upgrade: 'no' | 'asked' | 'done' = 'no';
-  /** RFC 9113 error code by which either side reset its stream, never that it refused it; 0: none did. It goes on to the other side: an app's reasons are its own. */
+  /**
+   * RFC 9113 error code by which either side reset its stream, never that it refused it; 0: none did. It goes on to the
+   * other side: an app's reasons are its own.
+   */
   resetCode = 0;
   requestEnded = false;
   responseEnded = false;
@@ -46,7 +50,10 @@ export class Exchange {
   /** What the answer's head said of gRPC, and whether the exchange has been counted. */
   grpcStatus = 0;
   counted = false;
-  /** Slots of the layers, typed where they are used: who follows the request, the route and its running limits, the attempt to send it, the policy's verdict. */
+  /**
+   * Slots of the layers, typed where they are used: who follows the request, the route and its running limits, the
+   * attempt to send it, the policy's verdict.
+   */
   observed: unknown = undefined;
   route: unknown = undefined;
   limits: unknown = undefined;

@@ -54,7 +54,10 @@ export interface BalanceOptions {
 /** What is known of the target's endpoints. */
 export type Supply =
   | { readonly kind: 'waiting' }
-  /** `alone`: they are a server outside of the mesh. What can't be reached there is said at once, as Linkerd's proxy does: no control plane knows of it that another will come. */
+  /**
+   * `alone`: they are a server outside of the mesh. What can't be reached there is said at once, as Linkerd's proxy
+   * does: no control plane knows of it that another will come.
+   */
   | { readonly kind: 'endpoints'; readonly endpoints: readonly Endpoint[]; readonly alone?: boolean }
   /** No request can be served, and none needs to wait for that. */
   | { readonly kind: 'none'; readonly cause: Cause };

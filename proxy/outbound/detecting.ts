@@ -10,8 +10,9 @@ export interface Kept {
 }
 
 /**
- * Keeps a connection's bytes until it is known what they are: by themselves, by the time that is over (servers that speak first), or because somebody says so. While it is
- * held, bytes that look like HTTP decide nothing: somebody may yet say that they are not to be looked at.
+ * Keeps a connection's bytes until it is known what they are: by themselves, by the time that is over (servers that
+ * speak first), or because somebody says so. While it is held, bytes that look like HTTP decide nothing: somebody may
+ * yet say that they are not to be looked at.
  */
 export class Detecting implements TransportHandler {
   readonly #timers: TimerWheel;

@@ -15,8 +15,8 @@ export interface Backends extends Availability {
 }
 
 /**
- * Does with a request what its route's plan says: changes it, answers it, or sends it to one of the plan's backends. A request without a plan goes to the target
- * itself. In the stack only once a route of the target has a plan.
+ * Does with a request what its route's plan says: changes it, answers it, or sends it to one of the plan's backends. A
+ * request without a plan goes to the target itself. In the stack only once a route of the target has a plan.
  */
 export class Distribute extends StackLayer {
   readonly #backends: Backends;

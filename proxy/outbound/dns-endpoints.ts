@@ -13,8 +13,8 @@ export interface ResolveNameOptions {
 }
 
 /**
- * Follows a name outside of the mesh by DNS. Calls back with plain endpoints; with undefined when the name has never been resolved and could not be now (it is tried
- * again). Addresses that were found hold while the name server is away.
+ * Follows a name outside of the mesh by DNS. Calls back with plain endpoints; with undefined when the name has never
+ * been resolved and could not be now (it is tried again). Addresses that were found hold while the name server is away.
  */
 export function resolveName(
   authority: string,

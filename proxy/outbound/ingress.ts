@@ -10,9 +10,9 @@ const DST_OVERRIDE = Buffer.from('l5d-dst-override');
 const HTTP_PORT = 80;
 
 /**
- * The target that an ingress controller names with a request, `service.namespace:port`, and takes the field out: the app has no business with it. Undefined: it names
- * none. As at Linkerd it must be a name: by address an ingress could be made to ask whatever it reaches. More than one is refused, since one of them may be a
- * client's.
+ * The target that an ingress controller names with a request, `service.namespace:port`, and takes the field out: the
+ * app has no business with it. Undefined: it names none. As at Linkerd it must be a name: by address an ingress could
+ * be made to ask whatever it reaches. More than one is refused, since one of them may be a client's.
  */
 export function takeOverride(head: Head): string | Cause | undefined {
   let named: string | Cause | undefined;

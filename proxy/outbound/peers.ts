@@ -69,8 +69,9 @@ class Counting {
 }
 
 /**
- * All connections that leave this process for other pods. Targets share them: one `MeshPeer` for each (address, expected identity), one `ServerConnections` for each plain address.
- * What no target refers to any more stays until its last connection is gone.
+ * All connections that leave this process for other pods. Targets share them: one `MeshPeer` for each (address,
+ * expected identity), one `ServerConnections` for each plain address. What no target refers to any more stays until its
+ * last connection is gone.
  */
 export class Peers {
   readonly #options: PeersOptions;

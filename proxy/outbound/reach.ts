@@ -6,7 +6,10 @@ import type { Destination } from '../upstream/destination.ts';
 import type { Attempt } from '../upstream/attempt.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
-/** What a target keeps for each of its endpoints. Another one takes its place where the endpoint is told with other labels: requests that are under way keep theirs. */
+/**
+ * What a target keeps for each of its endpoints. Another one takes its place where the endpoint is told with other
+ * labels: requests that are under way keep theirs.
+ */
 export interface Reach extends Destination {
   readonly upstream: Upstream;
   readonly endpoint: Endpoint;

@@ -15,15 +15,16 @@ export interface TunnelHandlers {
 }
 
 /**
- * ms that HTTP waits for word whether it may be looked at: a client's first bytes are often there before the control plane has answered. No longer, as with policies: a
- * control plane that is away must not keep its clients waiting.
+ * ms that HTTP waits for word whether it may be looked at: a client's first bytes are often there before the control
+ * plane has answered. No longer, as with policies: a control plane that is away must not keep its clients waiting.
  */
 const WORD_MS = 1_000;
 
 /**
- * Serves a connection whose target is known, before its protocol is: the inside of a CONNECT, or a redirected one. Its bytes are looked at, unless discovery says
- * that the target is opaque.
- * @param rest what was read before  @param detectMs ms until the inside counts as opaque
+ * Serves a connection whose target is known, before its protocol is: the inside of a CONNECT, or a redirected one. Its
+ * bytes are looked at, unless discovery says that the target is opaque.
+ * @param rest what was read before
+ * @param detectMs ms until the inside counts as opaque
  */
 export function serveTunnel(
   transport: Transport,

@@ -2,8 +2,8 @@ import { Timer, type TimerWheel } from '../transport/timers.ts';
 import type { Attempt } from '../upstream/attempt.ts';
 
 /**
- * `open`: nobody waits for long. `waiting`: some wait, and the fail-fast timer runs. `failing`: no endpoint came in time, requests fail at once until one does. Whether
- * one is there again the balancer finds out by itself.
+ * `open`: nobody waits for long. `waiting`: some wait, and the fail-fast timer runs. `failing`: no endpoint came in
+ * time, requests fail at once until one does. Whether one is there again the balancer finds out by itself.
  */
 type Gate = 'open' | 'waiting' | 'failing';
 

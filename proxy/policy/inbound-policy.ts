@@ -63,8 +63,8 @@ export interface PortPolicy extends Decider {
   /** How many of the requests that are let pass are taken. */
   readonly limiter: RateLimiter | undefined;
   /**
-   * The rules for a request: the same object for requests of the same route, so that a verdict can be kept. Where there are routes, a request that none is for is
-   * answered as one for something that is not there.
+   * The rules for a request: the same object for requests of the same route, so that a verdict can be kept. Where there
+   * are routes, a request that none is for is answered as one for something that is not there.
    */
   rulesFor(head: Head): Decider;
   /** The kubelet's probes among its requests are known here, and this is one. */
@@ -113,10 +113,11 @@ export function defaultPortPolicy(
 }
 
 /**
- * Compiles what the policy API said. Routes have the server's authorizations beside their own, as with Linkerd. A route that cannot be compiled (a bad expression) is
- * left out, so it opens nothing.
+ * Compiles what the policy API said. Routes have the server's authorizations beside their own, as with Linkerd. A route
+ * that cannot be compiled (a bad expression) is left out, so it opens nothing.
  * @param before what held for the port until now: what clients have used up of its rate limits counts on
- * @param probes paths of the port that the kubelet asks for. A default that closes the port and names no probes was told of a pod that the control plane does not see yet: these stay open
+ * @param probes paths of the port that the kubelet asks for. A default that closes the port and names no probes was
+ * told of a pod that the control plane does not see yet: these stay open
  */
 export function compilePortPolicy(
   server: Server,
@@ -144,7 +145,10 @@ interface Routes {
   readonly probe: Rules | undefined;
 }
 
-/** Anybody may ask for what the kubelet asks for, which has no identity: by its method, and for these paths alone. Labels are those that the control plane gives. */
+/**
+ * Anybody may ask for what the kubelet asks for, which has no identity: by its method, and for these paths alone.
+ * Labels are those that the control plane gives.
+ */
 function withProbes(rules: Rules, paths: readonly string[]): Routes {
   if (paths.length === 0) return { table: undefined, probe: undefined };
   const labels = {

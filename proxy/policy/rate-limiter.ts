@@ -4,7 +4,10 @@ import type { Metadata } from '../../api/proto/gen/linkerd/meta_pb.js';
 /** What a client may use up at once: a second's worth, as with Linkerd. ms. */
 const BURST_MS = 1_000;
 
-/** Clients whose limits are kept; beyond it those are forgotten that have used nothing up. Each is some hundred bytes, and a cluster set has fewer workloads. */
+/**
+ * Clients whose limits are kept; beyond it those are forgotten that have used nothing up. Each is some hundred bytes,
+ * and a cluster set has fewer workloads.
+ */
 const MAX_CLIENTS = 10_000;
 
 /** Lets so many requests a second pass (GCRA): evenly, or a second's worth at once. */
@@ -41,8 +44,9 @@ export class RateLimit {
 export type LimitScope = 'total' | 'identity';
 
 /**
- * The limits of a port: over all requests, and for each client. One writer: the port's requests. A policy that is told anew makes a new limiter, which goes on with what
- * clients have used up: otherwise a policy that changes each second would lift every limit.
+ * The limits of a port: over all requests, and for each client. One writer: the port's requests. A policy that is told
+ * anew makes a new limiter, which goes on with what clients have used up: otherwise a policy that changes each second
+ * would lift every limit.
  */
 export class RateLimiter {
   /** `ratelimit_…` of metrics: the object that the limits are from. */

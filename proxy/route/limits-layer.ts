@@ -16,8 +16,9 @@ export interface LimitsLayerOptions {
 }
 
 /**
- * Finds the route of a request and holds it to the route's times, and to the deadline that came with it. A request whose time is over is taken back from where it
- * went and answered with 504. Requests without any limit cost a look at their fields.
+ * Finds the route of a request and holds it to the route's times, and to the deadline that came with it. A request
+ * whose time is over is taken back from where it went and answered with 504. Requests without any limit cost a look at
+ * their fields.
  */
 export class LimitsLayer extends StackLayer {
   readonly #options: LimitsLayerOptions;
@@ -91,7 +92,10 @@ export class LimitsLayer extends StackLayer {
     this.#limit(x, timeouts, end);
   }
 
-  /** Apart from `begin`, which every request calls: what a closure holds is allocated by each call of the function that it stands in, also where it is not made. */
+  /**
+   * Apart from `begin`, which every request calls: what a closure holds is allocated by each call of the function that
+   * it stands in, also where it is not made.
+   */
   #limit(x: Exchange, timeouts: Timeouts, end: boolean): void {
     const { timers, now } = this.#options;
     const at = now();

@@ -18,8 +18,8 @@ export interface Availability {
 }
 
 /**
- * What a rule does with its requests beyond passing them on to the target: filters, and other backends. Immutable. Most rules have none, and their requests are spared
- * the look.
+ * What a rule does with its requests beyond passing them on to the target: filters, and other backends. Immutable. Most
+ * rules have none, and their requests are spared the look.
  */
 export class Plan {
   readonly filters: RouteFilters | undefined;

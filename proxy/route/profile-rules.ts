@@ -27,8 +27,9 @@ const MAX_RETRIES = 10;
 const FAILED_CALLS = grpcCodes([2, 4, 13, 14, 15]);
 
 /**
- * The rules that a ServiceProfile makes for a target; undefined: it has neither routes nor other destinations, and the policy holds. As with Linkerd, a profile that has
- * some takes the place of all routes and of the ejection of endpoints.
+ * The rules that a ServiceProfile makes for a target; undefined: it has neither routes nor other destinations, and the
+ * policy holds. As with Linkerd, a profile that has some takes the place of all routes and of the ejection of
+ * endpoints.
  * @param own `name:port` of the target
  * @param before the rules of the profile as it was until now: its retry budget counts on
  */

@@ -14,8 +14,8 @@ export interface BudgetConfig {
 export const DEFAULT_BUDGET: BudgetConfig = { ratio: 0.2, minPerSecond: 10, ttlMs: 10_000 };
 
 /**
- * Bounds retries by what is asked: in any `ttlMs` at most `ratio` × requests + `minPerSecond` × ttl of them. So a target whose requests all fail gets a fifth more of
- * them, whatever each request would be allowed by itself.
+ * Bounds retries by what is asked: in any `ttlMs` at most `ratio` × requests + `minPerSecond` × ttl of them. So a
+ * target whose requests all fail gets a fifth more of them, whatever each request would be allowed by itself.
  */
 export class RetryBudget {
   readonly config: BudgetConfig;
@@ -45,8 +45,8 @@ export class RetryBudget {
 }
 
 /**
- * The budgets of a target's routes, by a key of each. A policy that is told anew makes new rules; were their budgets new as well, a policy that is told each second would
- * lift the bound.
+ * The budgets of a target's routes, by a key of each. A policy that is told anew makes new rules; were their budgets
+ * new as well, a policy that is told each second would lift the bound.
  */
 export class Budgets {
   readonly #byKey = new Map<string, RetryBudget>();

@@ -2,8 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Registry } from './registry.ts';
 
 /**
- * Characters that are made before the event loop gets its turn: some tenths of a millisecond, so that a scrape of thousands of series does not stall requests. Counted
- * in what is written, since a histogram is thirty lines.
+ * Characters that are made before the event loop gets its turn: some tenths of a millisecond, so that a scrape of
+ * thousands of series does not stall requests. Counted in what is written, since a histogram is thirty lines.
  */
 const SLICE_LENGTH = 16 * 1024;
 

@@ -26,8 +26,9 @@ export function numberAttribute(field: number, name: string, value: number): Buf
 }
 
 /**
- * Writes an attribute with bytes that a client sent. Protobuf wants UTF-8, and a collector refuses a whole batch for one string that is none: what is beyond ASCII is
- * taken as Latin-1. @returns where the next bytes go
+ * Writes an attribute with bytes that a client sent. Protobuf wants UTF-8, and a collector refuses a whole batch for
+ * one string that is none: what is beyond ASCII is taken as Latin-1.
+ * @returns where the next bytes go
  */
 export function writeText(
   to: Buffer,

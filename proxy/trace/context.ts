@@ -5,13 +5,14 @@ import type { Head } from '../message/head.ts';
 import { PARENT_ID_AT, SPAN_ID_AT, SPAN_ID_BYTES, TRACE_ID_BYTES, type Span } from './span.ts';
 
 /**
- * Trace context in requests: W3C (`traceparent`, `tracestate`) and Zipkin's B3 in one field or in several. Where both stand W3C's counts, as at Linkerd's proxy, and
- * what came in one form goes on in that form. Fields of the other one are passed on as they are.
+ * Trace context in requests: W3C (`traceparent`, `tracestate`) and Zipkin's B3 in one field or in several. Where both
+ * stand W3C's counts, as at Linkerd's proxy, and what came in one form goes on in that form. Fields of the other one
+ * are passed on as they are.
  */
 
 /**
- * What a head says. `none`: nothing that can be read. `undecided` (B3 alone): there is a trace, and nobody has said whether it is to be recorded. `denied`: it says
- * only that nothing is.
+ * What a head says. `none`: nothing that can be read. `undecided` (B3 alone): there is a trace, and nobody has said
+ * whether it is to be recorded. `denied`: it says only that nothing is.
  */
 export type Told = 'none' | 'denied' | 'undecided' | 'unsampled' | 'sampled';
 

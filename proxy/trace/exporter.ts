@@ -67,10 +67,10 @@ interface Message {
 }
 
 /**
- * Sends batches of spans by OTLP/HTTP in protobuf: of OTLP's forms the one that every collector takes and that costs least to write; gRPC would bring the same bytes
- * in a framing that a proxy in front of the collector has to know.
- * The connections are this process's own, which no rule turns back into it, and the requests say that they are not sampled: no sidecar on the way makes a span of the
- * sending of spans.
+ * Sends batches of spans by OTLP/HTTP in protobuf: of OTLP's forms the one that every collector takes and that costs
+ * least to write; gRPC would bring the same bytes in a framing that a proxy in front of the collector has to know. The
+ * connections are this process's own, which no rule turns back into it, and the requests say that they are not sampled:
+ * no sidecar on the way makes a span of the sending of spans.
  */
 export class Exporter {
   readonly #options: ExporterOptions;

@@ -243,7 +243,10 @@ function indexOf(bytes: Buffer, start: number, end: number, c: number): number {
   return end;
 }
 
-/** ms since the epoch as nanoseconds in eight bytes, the lowest first. Nanoseconds since 1970 are more than a number holds: microseconds are, so they are multiplied in two halves. */
+/**
+ * ms since the epoch as nanoseconds in eight bytes, the lowest first. Nanoseconds since 1970 are more than a number
+ * holds: microseconds are, so they are multiplied in two halves.
+ */
 function writeNanoseconds(to: Buffer, at: number, ms: number): number {
   const us = Math.floor(ms * NS_PER_US);
   const low = (us % WORD) * NS_PER_US;

@@ -27,8 +27,8 @@ export class Tracer {
   }
 
   /**
-   * A request comes in. When it is to be recorded, `span` gets its ids, and the head says that what follows belongs to it. What is not recorded is passed on as it
-   * is.
+   * A request comes in. When it is to be recorded, `span` gets its ids, and the head says that what follows belongs to
+   * it. What is not recorded is passed on as it is.
    * @param mayBegin this is where the request enters the mesh: others have decided before
    * @returns whether it is recorded
    */

@@ -15,7 +15,10 @@ export interface RawAnswer {
 
 /** A client of `isthmus/1` that sends any fields, also those that no proxy would. One request at a time. */
 export interface IsthmusClient {
-  /** `body`: in one DATA frame, also an empty one; without it the head ends the request. Rejects when the connection closes, or the stream is reset, before there is an answer. */
+  /**
+   * `body`: in one DATA frame, also an empty one; without it the head ends the request. Rejects when the connection
+   * closes, or the stream is reset, before there is an answer.
+   */
   ask(fields: readonly (readonly [string, string])[], body?: string): Promise<RawAnswer>;
   close(): void;
 }
