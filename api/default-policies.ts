@@ -1,6 +1,6 @@
 /**
- * What a sidecar lets in where no policy says otherwise: Linkerd's five by their names, and its `audit`: everybody passes, and metrics tell that no rule was there for
- * it.
+ * What a sidecar lets in where no policy says otherwise: Linkerd's five by their names, and its `audit`: everybody
+ * passes, and metrics tell that no rule was there for it.
  */
 export const DEFAULT_INBOUND_POLICIES = [
   'all-unauthenticated',

@@ -1,8 +1,8 @@
 import type { SliceEndpoint } from './kubernetes-types.ts';
 
 /**
- * Whether an endpoint of a slice is to be sent to: `ready`, for all; `leaving`: it is being ended and still answers, for those who have no ready one; undefined: nobody. An absent
- * condition means ready (KEP-752).
+ * Whether an endpoint of a slice is to be sent to: `ready`, for all; `leaving`: it is being ended and still answers,
+ * for those who have no ready one; undefined: nobody. An absent condition means ready (KEP-752).
  */
 export function endpointState({
   conditions,

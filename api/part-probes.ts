@@ -1,6 +1,6 @@
 /**
- * Timing of the kubelet's probes of every part. A restart heals a process that hangs, but makes a node that is short of CPU slower still: a minute without answer
- * counts, not three slow answers. Seconds.
+ * Timing of the kubelet's probes of every part. A restart heals a process that hangs, but makes a node that is short of
+ * CPU slower still: a minute without answer counts, not three slow answers. Seconds.
  */
 export const LIVENESS = { periodSeconds: 10, timeoutSeconds: 10, failureThreshold: 6 } as const;
 

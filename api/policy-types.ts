@@ -1,6 +1,7 @@
 /**
- * Linkerd's policy kinds and ServiceProfile, as plain JSON. Others write these objects, and their schemas may be looser than ours: every field may be absent, and a text
- * that has only some meanings is a plain string here. Who reads them says what is wrong with them.
+ * Linkerd's policy kinds and ServiceProfile, as plain JSON. Others write these objects, and their schemas may be looser
+ * than ours: every field may be absent, and a text that has only some meanings is a plain string here. Who reads them
+ * says what is wrong with them.
  */
 import type { KubernetesObject, LabelSelector } from './kubernetes-types.ts';
 

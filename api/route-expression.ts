@@ -1,9 +1,10 @@
 import { setFlagsFromString } from 'node:v8';
 
 /*
- * Regular expressions of routes. Who writes a route is not who sends the requests that it is tried on: one that tries one way after the other, as JavaScript's do, can take hours for
- * thirty characters. V8 has a second engine that needs time in proportion to the text, as Linkerd's does; it goes over to that one after so many steps back, where it can run the
- * expression, and by `l` it is asked whether it can.
+ * Regular expressions of routes. Who writes a route is not who sends the requests that it is tried on: one that tries
+ * one way after the other, as JavaScript's do, can take hours for thirty characters. V8 has a second engine that needs
+ * time in proportion to the text, as Linkerd's does; it goes over to that one after so many steps back, where it can
+ * run the expression, and by `l` it is asked whether it can.
  */
 const ENGINE = [
   '--enable-experimental-regexp-engine-on-excessive-backtracks',
@@ -23,8 +24,9 @@ const MOST_LENGTH = 4_096;
 const COUNTED = /(\\.|\[(?:\\.|[^\]\\])*\]|[^\\[\](){}*+?|^$])\{(\d{1,4})(,?)(\d{0,4})\}/g;
 
 /**
- * Compiles an expression for a whole text; it takes a time in proportion to the text. Throws a SyntaxError for what is none, and for what can't be run so: looking ahead, references back,
- * `\p`, and groups that are repeated by a count of more than sixteen.
+ * Compiles an expression for a whole text; it takes a time in proportion to the text. Throws a SyntaxError for what is
+ * none, and for what can't be run so: looking ahead, references back, `\p`, and groups that are repeated by a count of
+ * more than sixteen.
  */
 export function routeExpression(text: string): RegExp {
   turnEngineOn();

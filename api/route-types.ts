@@ -1,6 +1,6 @@
 /**
- * HTTPRoute (of the Gateway API, and Linkerd's older copy of it) and GRPCRoute, as plain JSON. As in `policy-types.ts`, any field may be absent and texts are not
- * limited to their meanings.
+ * HTTPRoute (of the Gateway API, and Linkerd's older copy of it) and GRPCRoute, as plain JSON. As in `policy-types.ts`,
+ * any field may be absent and texts are not limited to their meanings.
  */
 import type { Condition, KubernetesObject } from './kubernetes-types.ts';
 import type { ObjectRef } from './policy-types.ts';

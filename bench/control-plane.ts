@@ -1,6 +1,7 @@
 /**
- * The control plane of a benchmark's sidecars and gateways: identity, trust, destinations, policies and exports over mutual TLS, as they find them in a cluster. It is a process of its own, so that
- * nothing of it counts as theirs. Argument: the file that the trust anchor is written to.
+ * The control plane of a benchmark's sidecars and gateways: identity, trust, destinations, policies and exports over
+ * mutual TLS, as they find them in a cluster. It is a process of its own, so that nothing of it counts as theirs.
+ * Argument: the file that the trust anchor is written to.
  */
 import { writeFileSync } from 'node:fs';
 import type { DescMethod, DescService } from '@bufbuild/protobuf';

@@ -11,7 +11,10 @@ const CONNECTIONS = 32;
 /** ms of one candidate's turn, of which the first do not count. */
 const TURN_MS = 2_000;
 const SKIP_MS = 300;
-/** Turns in a round. Fifty requests of a turn are its p99: two threads of the system's that hold the processor up for some ms make one, and of many turns some have none. */
+/**
+ * Turns in a round. Fifty requests of a turn are its p99: two threads of the system's that hold the processor up for
+ * some ms make one, and of many turns some have none.
+ */
 const TURNS = 3;
 /** ms of the first load of a sidecar, in which it may be slower. */
 const YOUNG_MS = 5_000;

@@ -1,5 +1,6 @@
 /**
- * Asks for one thing by many names, so that a sidecar has series of each: by all of them first, then, each second, by a tenth of them. Argument: a `SeriesLoad` as JSON. Ends when its parent does.
+ * Asks for one thing by many names, so that a sidecar has series of each: by all of them first, then, each second, by a
+ * tenth of them. Argument: a `SeriesLoad` as JSON. Ends when its parent does.
  */
 import { request } from 'node:http';
 

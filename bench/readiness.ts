@@ -5,7 +5,11 @@ import { port } from '../api/names.ts';
 /** ms for one start. */
 const GIVE_UP_MS = 20_000;
 
-/** Resolves when a part of ours is ready: it has a certificate then, and listens. Rejects when it ends before, or takes too long. @param everyMs between two looks */
+/**
+ * Resolves when a part of ours is ready: it has a certificate then, and listens. Rejects when it ends before, or takes
+ * too long.
+ * @param everyMs between two looks
+ */
 export async function untilReady(child: ChildProcess, host: string, everyMs: number): Promise<void> {
   const end = performance.now() + GIVE_UP_MS;
   while (!(await isReady(host))) {

@@ -6,7 +6,10 @@ import type { PeerChains } from './peers.ts';
 import type { Processes } from './processes.ts';
 import type { Report } from './report.ts';
 
-/** ms from readiness to the first request: so long at least others need to learn of a new endpoint. A pair that is asked at once breaks off its warm-up, and pays for that when V8 first collects. */
+/**
+ * ms from readiness to the first request: so long at least others need to learn of a new endpoint. A pair that is asked
+ * at once breaks off its warm-up, and pays for that when V8 first collects.
+ */
 const LEARN_MS = 1_000;
 
 /** Resolves when a sidecar that is ready now is known to others. */

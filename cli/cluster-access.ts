@@ -22,8 +22,9 @@ export async function openCluster(where: {
 }
 
 /**
- * Opens the context that seems to be of the cluster with this id: the one of that name, or else the first whose name ends with it, as tools name theirs (`kind-west`, `admin@west`). A name
- * proves nothing: ask `readClusterId`. Throws a UserError as `openCluster`.
+ * Opens the context that seems to be of the cluster with this id: the one of that name, or else the first whose name
+ * ends with it, as tools name theirs (`kind-west`, `admin@west`). A name proves nothing: ask `readClusterId`. Throws a
+ * UserError as `openCluster`.
  */
 export async function openClusterById(id: string, kubeconfig: string | undefined): Promise<ClusterAccess> {
   const files = await readKubeconfigs(kubeconfig);

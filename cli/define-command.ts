@@ -1,8 +1,9 @@
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
 
 /**
- * A yargs command whose handler sees its arguments as `A`: the options' camel-cased names with their types. yargs cannot infer them through builders that are shared
- * between commands, so this one place says what the options come to; `strict()` refuses everything else.
+ * A yargs command whose handler sees its arguments as `A`: the options' camel-cased names with their types. yargs
+ * cannot infer them through builders that are shared between commands, so this one place says what the options come to;
+ * `strict()` refuses everything else.
  */
 export function defineCommand<A>(definition: {
   command: string;

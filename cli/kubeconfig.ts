@@ -47,9 +47,10 @@ export function contextNames(files: readonly KubeconfigFile[]): string[] {
 }
 
 /**
- * How the cluster of a context, or of the current one, is reached. A context that holds all of it, as those of kind and of embedded clusters, is read by ourselves: client-node takes half a
- * second of processor time to load, and is asked for what else there is (files, programs, providers), and for what is wrong. `tokenFile` it does not know.
- * Throws a UserError that names what is missing.
+ * How the cluster of a context, or of the current one, is reached. A context that holds all of it, as those of kind and
+ * of embedded clusters, is read by ourselves: client-node takes half a second of processor time to load, and is asked
+ * for what else there is (files, programs, providers), and for what is wrong. `tokenFile` it does not know. Throws a
+ * UserError that names what is missing.
  */
 export async function clientConfig(
   files: readonly KubeconfigFile[],

@@ -2,8 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { UserError } from './errors.ts';
 
 /**
- * The token in a kubeconfig's `tokenFile`, read anew for each call, since whoever made the file renews it. As with kubectl a file that can't be read for a moment leaves
- * what was read last. Throws a UserError, naming the file, when nothing was ever read.
+ * The token in a kubeconfig's `tokenFile`, read anew for each call, since whoever made the file renews it. As with
+ * kubectl a file that can't be read for a moment leaves what was read last. Throws a UserError, naming the file, when
+ * nothing was ever read.
  * @param path absolute
  */
 export function tokenFromFile(path: string): () => Promise<string> {

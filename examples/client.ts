@@ -21,8 +21,8 @@ const stats: ClientStats = {
 const latency = createHistogram();
 
 /**
- * Calls TARGET without end at RATE requests per second, and serves what it measured at `/stats`. The load begins when TARGET has answered once: how long the first answer took is when it came, and
- * says nothing of what a request takes.
+ * Calls TARGET without end at RATE requests per second, and serves what it measured at `/stats`. The load begins when
+ * TARGET has answered once: how long the first answer took is when it came, and says nothing of what a request takes.
  */
 export async function runClient(): Promise<void> {
   const target = process.env['TARGET'] ?? 'http://127.0.0.1:8080/';

@@ -1,6 +1,7 @@
 /**
- * The example application: `server` answers who and where it is, `client` calls it without end and measures. Plain node:http, no word of the mesh: the sidecar's
- * environment (`http_proxy`, `NODE_USE_ENV_PROXY`) is all that leads it through.
+ * The example application: `server` answers who and where it is, `client` calls it without end and measures. Plain
+ * node:http, no word of the mesh: the sidecar's environment (`http_proxy`, `NODE_USE_ENV_PROXY`) is all that leads it
+ * through.
  */
 import { runClient } from './client.ts';
 import { runServer } from './server.ts';

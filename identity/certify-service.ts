@@ -48,8 +48,9 @@ export class CertifyService {
   }
 
   /**
-   * `Identity.Certify`. Throws a `GrpcError`: InvalidArgument for a request that can't be right, Unauthenticated for the token, PermissionDenied for an identity
-   * that is not the token's, FailedPrecondition while the issuer has expired, Unavailable while there is none.
+   * `Identity.Certify`. Throws a `GrpcError`: InvalidArgument for a request that can't be right, Unauthenticated for
+   * the token, PermissionDenied for an identity that is not the token's, FailedPrecondition while the issuer has
+   * expired, Unavailable while there is none.
    */
   async certify(request: CertifyRequest): Promise<CertifyResponse> {
     if (this.#running >= MAX_CONCURRENT) {

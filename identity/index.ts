@@ -19,8 +19,8 @@ export type { AckStream, BundleStream } from './trust-bundle-service.ts';
 export type { IdentityDeps, IdentityServices } from './services.ts';
 
 /**
- * Starts the identity part of the control plane: it watches its Secret, TrustBundle and namespaces, and answers calls. What serves is loaded by then: commands that make anchors and issuers
- * need a third of it.
+ * Starts the identity part of the control plane: it watches its Secret, TrustBundle and namespaces, and answers calls.
+ * What serves is loaded by then: commands that make anchors and issuers need a third of it.
  */
 export async function createIdentityServices(deps: IdentityDeps): Promise<IdentityServices> {
   return (await import('./services.ts')).startIdentityServices(deps);

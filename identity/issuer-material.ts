@@ -23,8 +23,8 @@ const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/
 const MAX_CHAIN = 4;
 
 /**
- * Reads an issuer as the Secret holds it (`tls.crt`, `tls.key`, PEM) and checks it as peers will check the leaves below it. Throws an error that says what is wrong;
- * nothing of the key is ever in it.
+ * Reads an issuer as the Secret holds it (`tls.crt`, `tls.key`, PEM) and checks it as peers will check the leaves below
+ * it. Throws an error that says what is wrong; nothing of the key is ever in it.
  */
 export function readIssuer(
   pem: { certificate: string; key: string },

@@ -93,7 +93,10 @@ export class TrustBundleService {
     this.#send(entry);
   }
 
-  /** Counts each workload once, by its newest stream. One whose pod the API does not know counts as pending: nobody waits for it, so it must not stand for another. */
+  /**
+   * Counts each workload once, by its newest stream. One whose pod the API does not know counts as pending: nobody
+   * waits for it, so it must not stand for another.
+   */
   count(): AcknowledgementCount {
     const sequence = this.#deps.bundle.current?.sequence ?? 0n;
     const newest = new Map<string, Connected>();

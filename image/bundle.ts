@@ -12,7 +12,10 @@ export type Entries = Readonly<Record<string, string>>;
 /** Packages with machine code: they are copied as they are. */
 const NATIVE = ['koffi'] as const;
 
-/** Parts that start with every pod, or stand in the way of all traffic while they start: scripts that are run with what V8 compiled of them before (`script.ts`). */
+/**
+ * Parts that start with every pod, or stand in the way of all traffic while they start: scripts that are run with what
+ * V8 compiled of them before (`script.ts`).
+ */
 export const SCRIPTS: readonly string[] = ['proxy', 'gateway'];
 
 /** CommonJS packages ask for Node's own modules by `require`, which ES modules do not have. */
@@ -49,8 +52,9 @@ const SCRIPT = {
 } satisfies BuildOptions;
 
 /**
- * Makes one file of each part, of each worker thread, of the entry point and of the example, and copies the packages with machine code (this machine's) and the script that starts
- * a part. Rejects when something cannot be resolved. @returns the files of the parts
+ * Makes one file of each part, of each worker thread, of the entry point and of the example, and copies the packages
+ * with machine code (this machine's) and the script that starts a part. Rejects when something cannot be resolved.
+ * @returns the files of the parts
  */
 export async function bundle(dist: string = DIST): Promise<string[]> {
   const outdir = join(dist, folder.parts);
@@ -139,7 +143,10 @@ function workersApart(found: Record<string, string>): Plugin {
   };
 }
 
-/** Of koffi: its loader as scripts require it (only the scripts have it), and the machine code for glibc. The rest of its packages is source code and other platforms'. */
+/**
+ * Of koffi: its loader as scripts require it (only the scripts have it), and the machine code for glibc. The rest of
+ * its packages is source code and other platforms'.
+ */
 function copyNative(name: (typeof NATIVE)[number], outdir: string): void {
   const addon = `@koromix/${name}-linux-${process.arch}`;
   const files = [

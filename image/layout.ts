@@ -3,7 +3,10 @@ import { join } from 'node:path';
 /** Where the bundle stands unless told otherwise: what the image is made from. */
 export const DIST = join(import.meta.dirname, 'dist');
 
-/** Folders of the bundle: the parts, the example application, the program that sets the rules of `redirect`, and what runs parts once while the image is made. */
+/**
+ * Folders of the bundle: the parts, the example application, the program that sets the rules of `redirect`, and what
+ * runs parts once while the image is made.
+ */
 export const folder = {
   parts: 'isthmus',
   example: 'example',
@@ -35,8 +38,9 @@ export function rehearsalOf(dist: string): string {
 }
 
 /**
- * For the Node of every part, as `start.sh` has it. Young-generation pages are the bulk of an idle process, and helpers' threads get in the way of the one that serves. A signal opens no
- * debugger: every container of the pod would reach its port, and who has it has the pod's key.
+ * For the Node of every part, as `start.sh` has it. Young-generation pages are the bulk of an idle process, and
+ * helpers' threads get in the way of the one that serves. A signal opens no debugger: every container of the pod would
+ * reach its port, and who has it has the pod's key.
  */
 export const NODE_FLAGS = [
   '--max-semi-space-size=1',

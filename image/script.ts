@@ -2,22 +2,24 @@ import type { Script } from 'node:vm';
 import { env } from '../api/names.ts';
 
 /**
- * Node's own modules as they are. An `import` or `require` of one also evaluates each of its exports, and behind some of them the runtime loads what is seldom used: streams of files, the whole of
- * Web Crypto.
+ * Node's own modules as they are. An `import` or `require` of one also evaluates each of its exports, and behind some
+ * of them the runtime loads what is seldom used: streams of files, the whole of Web Crypto.
  */
 const fs = process.getBuiltinModule('node:fs');
 const vm = process.getBuiltinModule('node:vm');
 
 /**
- * Where what V8 has compiled of a part lies. Node's own compile cache keeps a module as it is before it runs: without most of its functions, which V8 compiles when they are called first.
- * A process with `env.keepCompiled` writes it at its end; that is done once, while the image is made (`rehearse.ts`).
+ * Where what V8 has compiled of a part lies. Node's own compile cache keeps a module as it is before it runs: without
+ * most of its functions, which V8 compiles when they are called first. A process with `env.keepCompiled` writes it at
+ * its end; that is done once, while the image is made (`rehearse.ts`).
  */
 export function compiledFile(file: string): string {
   return `${file}.compiled`;
 }
 
 /**
- * Runs a bundled CommonJS file, with what V8 has compiled of it before where that is there and made by the same V8 with the same flags: else it is compiled anew.
+ * Runs a bundled CommonJS file, with what V8 has compiled of it before where that is there and made by the same V8 with
+ * the same flags: else it is compiled anew.
  * @returns its exports
  */
 export function runScript(file: string): unknown {

@@ -11,8 +11,8 @@ const BASE_GLIBC = [2, 36] as const;
 const MAX_ARCHIVE_BYTES = 64 * 1024 * 1024;
 
 /**
- * Writes a tar archive of `sbin/nft` and the libraries it needs, as `lib/…`, to standard output; those of the C library the image has itself. Installs the package first where
- * nft is missing, which takes root and Debian: a container.
+ * Writes a tar archive of `sbin/nft` and the libraries it needs, as `lib/…`, to standard output; those of the C library
+ * the image has itself. Installs the package first where nft is missing, which takes root and Debian: a container.
  */
 const ARCHIVE = `set -e
 PATH=$PATH:/usr/sbin:/sbin
@@ -31,8 +31,9 @@ tar -C "$dir" -cf - sbin lib
 rm -r "$dir"`;
 
 /**
- * Fills `outdir` with nft and its libraries, since nothing is fetched while the image is built: this machine's where they run in the image, otherwise those of a container
- * of the base image, with Docker. Throws an error that says what to do when neither works.
+ * Fills `outdir` with nft and its libraries, since nothing is fetched while the image is built: this machine's where
+ * they run in the image, otherwise those of a container of the base image, with Docker. Throws an error that says what
+ * to do when neither works.
  */
 export function copyNft(outdir: string): void {
   const archive = nftRunsInImage() ? localArchive() : containerArchive();

@@ -30,8 +30,8 @@ export class MalformedReview extends Error {
 }
 
 /**
- * Answers one AdmissionReview (admission.k8s.io/v1). The pod is always allowed: a sidecar that is missing is reported elsewhere, while a pod that is refused is an outage.
- * Throws MalformedReview for what is no review.
+ * Answers one AdmissionReview (admission.k8s.io/v1). The pod is always allowed: a sidecar that is missing is reported
+ * elsewhere, while a pod that is refused is an outage. Throws MalformedReview for what is no review.
  */
 export async function admit(body: string, deps: AdmissionDeps): Promise<AdmissionReview> {
   const request = parseReview(body);

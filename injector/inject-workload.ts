@@ -9,8 +9,8 @@ import { hasPods, type Manifest, replaceTemplate, templateOf } from './workload-
 import { unlessEmpty, withoutSidecar } from './without-sidecar.ts';
 
 /**
- * What is done to a workload's manifest: `annotate` asks for injection at admission, `manual` writes the sidecar into it as the webhook would, `disable` opts out,
- * `remove` takes out annotation and sidecar.
+ * What is done to a workload's manifest: `annotate` asks for injection at admission, `manual` writes the sidecar into
+ * it as the webhook would, `disable` opts out, `remove` takes out annotation and sidecar.
  */
 export type WorkloadTransform =
   | { kind: 'annotate'; value: 'enabled' | 'ingress'; namespace: string }

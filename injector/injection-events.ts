@@ -4,8 +4,9 @@ import type { Decision } from './admission.ts';
 import { controllerOf, type PodOwner } from './pod-owner.ts';
 
 /**
- * Tells what became of a pod as events on what owns it, as Linkerd does: `Injected`, `InjectionSkipped` and `AnnotationIgnored` on the Deployment, which people look
- * at, rather than on a pod that has no name yet. Pods that nobody asked to inject are not told of.
+ * Tells what became of a pod as events on what owns it, as Linkerd does: `Injected`, `InjectionSkipped` and
+ * `AnnotationIgnored` on the Deployment, which people look at, rather than on a pod that has no name yet. Pods that
+ * nobody asked to inject are not told of.
  */
 export function createInjectionEvents(
   recorder: EventRecorder,

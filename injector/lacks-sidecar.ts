@@ -3,8 +3,8 @@ import { label } from '../api/names.ts';
 import { type InjectionSettings, shouldInject } from './should-inject.ts';
 
 /**
- * Whether a pod runs without the sidecar that it would get if it were made now: the webhook was away when it was made, or its namespace was not meshed yet. `check`
- * and the injector's own report go by this.
+ * Whether a pod runs without the sidecar that it would get if it were made now: the webhook was away when it was made,
+ * or its namespace was not meshed yet. `check` and the injector's own report go by this.
  */
 export function lacksSidecar(
   pod: Pod,

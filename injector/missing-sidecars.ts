@@ -35,8 +35,8 @@ export interface MissingSidecarsDeps {
 }
 
 /**
- * Reports pods that run without the sidecar that they ask for (the webhook's failure policy lets a pod start when the webhook is away): a gauge by namespace in every
- * replica, and events on what owns them, told by one replica.
+ * Reports pods that run without the sidecar that they ask for (the webhook's failure policy lets a pod start when the
+ * webhook is away): a gauge by namespace in every replica, and events on what owns them, told by one replica.
  */
 export class MissingSidecars {
   readonly #deps: MissingSidecarsDeps;

@@ -3,8 +3,8 @@ import { component, env, redirectEnv } from '../api/names.ts';
 import type { SidecarPlan } from './sidecar-plan.ts';
 
 /**
- * The init container that turns the pod's connections to its sidecar (`redirect/`). It alone leaves the restricted Pod Security standard: rules belong to whoever
- * has NET_ADMIN in the pod's network.
+ * The init container that turns the pod's connections to its sidecar (`redirect/`). It alone leaves the restricted Pod
+ * Security standard: rules belong to whoever has NET_ADMIN in the pod's network.
  */
 export function redirectContainer(plan: SidecarPlan): Container {
   const { config, ports } = plan;

@@ -12,7 +12,10 @@ export interface RunOptions {
 /** Lines of a failed command that are shown: its last words tell why. */
 const LAST_LINES = 12;
 
-/** Runs a command to its end and answers its standard output. Throws a UserError with the command's last words when it fails, is not there, or `signal` aborts. */
+/**
+ * Runs a command to its end and answers its standard output. Throws a UserError with the command's last words when it
+ * fails, is not there, or `signal` aborts.
+ */
 export async function run(command: readonly string[], options: RunOptions = {}): Promise<string> {
   const [program = '', ...args] = command;
   const { input = '', signal, onOutput } = options;

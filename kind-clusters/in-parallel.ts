@@ -1,4 +1,7 @@
-/** Runs `work` for each item, `limit` at a time. Waits for all that were begun also when one fails, then rejects with the first failure: nothing goes on behind it. */
+/**
+ * Runs `work` for each item, `limit` at a time. Waits for all that were begun also when one fails, then rejects with
+ * the first failure: nothing goes on behind it.
+ */
 export async function inParallel<T>(
   limit: number,
   items: readonly T[],

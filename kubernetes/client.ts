@@ -22,7 +22,8 @@ export interface ClientOptions {
   requestTimeoutMs?: number;
   userAgent?: string;
   /**
-   * How often a call is sent again that the server has turned away without looking at it and has said when to come again. Default 0: controllers come again anyway.
+   * How often a call is sent again that the server has turned away without looking at it and has said when to come
+   * again. Default 0: controllers come again anyway.
    */
   throttledRetries?: number;
   logger?: Log;

@@ -222,7 +222,10 @@ export class Transport {
   }
 }
 
-/** Milliseconds after which a call may be sent again that was not processed (429 or 503, and the server says when), as client-go does; undefined for any other failure. */
+/**
+ * Milliseconds after which a call may be sent again that was not processed (429 or 503, and the server says when), as
+ * client-go does; undefined for any other failure.
+ */
 function retryAfterMs(error: unknown): number | undefined {
   if (!(error instanceof KubernetesError) || !THROTTLED.has(error.code)) return undefined;
   const seconds = error.status?.details?.retryAfterSeconds;

@@ -46,7 +46,8 @@ function isLevel(name: string): name is Level {
 }
 
 /**
- * A log of JSON lines in pino's form; an error among the fields is its type, message and stack. pino itself would be a tenth of what a sidecar loads, and 8 ms of its start.
+ * A log of JSON lines in pino's form; an error among the fields is its type, message and stack. pino itself would be a
+ * tenth of what a sidecar loads, and 8 ms of its start.
  * @param own fields of every line: who writes
  */
 export function jsonLog(

@@ -50,8 +50,8 @@ interface Chunk {
 }
 
 /**
- * Lines on their way to a file or a pipe: collected, and written in batches, one write at a time. An output whose reader is slow holds nobody up: what it does not take
- * waits, up to a bound.
+ * Lines on their way to a file or a pipe: collected, and written in batches, one write at a time. An output whose
+ * reader is slow holds nobody up: what it does not take waits, up to a bound.
  */
 export class LogOutput {
   readonly #options: LogOutputOptions;

@@ -5,7 +5,10 @@ import { toDescriptor, type WriteBytes } from './log-output.ts';
 /** What the bytes of a log are written to. */
 export interface LogTarget {
   readonly write: WriteBytes;
-  /** Goes on in a new file of the same path where the old one was renamed; anything else stays as it is. Throws where it cannot be opened, and goes on in the old one. */
+  /**
+   * Goes on in a new file of the same path where the old one was renamed; anything else stays as it is. Throws where it
+   * cannot be opened, and goes on in the old one.
+   */
   reopen(): void;
   close(): void;
 }
@@ -67,8 +70,8 @@ const STANDARD: ReadonlyMap<string, number> = new Map([
 ]);
 
 /**
- * The same pipe, opened anew, written to when it has room. A write that blocks would hold a thread, and with it the end of the process, for as long as nobody reads.
- * Undefined: it is no pipe, or cannot be opened anew.
+ * The same pipe, opened anew, written to when it has room. A write that blocks would hold a thread, and with it the end
+ * of the process, for as long as nobody reads. Undefined: it is no pipe, or cannot be opened anew.
  */
 function pipe(fd: number): LogTarget | undefined {
   try {

@@ -9,7 +9,10 @@ export const EXIT_FAILED = 1;
 
 /** Who sends one of these wants the process to end; some images of web servers have taught SIGQUIT for it. */
 const ENDING = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
-/** By default these end a process at once. The first is sent when logs are rotated, or a terminal closes; neither means that requests under way should break. */
+/**
+ * By default these end a process at once. The first is sent when logs are rotated, or a terminal closes; neither means
+ * that requests under way should break.
+ */
 const HARMLESS = ['SIGHUP', 'SIGUSR2'] as const;
 
 /**

@@ -27,8 +27,9 @@ export interface GatewayNodesOptions {
 const MAX_RETRY_MS = 30_000;
 
 /**
- * Tells on this cluster's gateway Service at which nodes the gateway runs, for as long as no load balancer gives it an address: linked clusters then go to those
- * nodes and its node port. They read Services anyway, so that no right to read nodes is needed on either side.
+ * Tells on this cluster's gateway Service at which nodes the gateway runs, for as long as no load balancer gives it an
+ * address: linked clusters then go to those nodes and its node port. They read Services anyway, so that no right to
+ * read nodes is needed on either side.
  */
 export class GatewayNodes {
   readonly #options: GatewayNodesOptions;

@@ -153,8 +153,9 @@ function remoteFqName(name: string, namespace: string, settings: LinkSettings): 
 }
 
 /**
- * Labels and annotations that are no other cluster's affair: how the target's own nodes serve the Service; and by which mark a tool there knows what it has deployed, as the same tool here would
- * delete the mirror as one of its own that it has no manifest for, and the controller make it again, without end.
+ * Labels and annotations that are no other cluster's affair: how the target's own nodes serve the Service; and by which
+ * mark a tool there knows what it has deployed, as the same tool here would delete the mirror as one of its own that it
+ * has no manifest for, and the controller make it again, without end.
  */
 const NEVER_COPIED: readonly string[] = [
   'mirror.linkerd.io/*',

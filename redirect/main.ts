@@ -28,7 +28,10 @@ function main(): number {
   }
 }
 
-/** The injector always names the sidecar's user. Started by hand on a machine, this program would turn all of the machine's connections to a sidecar that is not there. */
+/**
+ * The injector always names the sidecar's user. Started by hand on a machine, this program would turn all of the
+ * machine's connections to a sidecar that is not there.
+ */
 function requireInjector(env: NodeJS.ProcessEnv): void {
   if (env[redirectEnv.proxyUid] !== undefined) return;
   throw new Error(

@@ -5,8 +5,9 @@ import type { RedirectPlan } from './plan.ts';
 const TABLE = 'inet isthmus';
 
 /**
- * Input of `nft -f -` that makes the rules, in one transaction: whatever the table held is gone with it, so a second run changes nothing. NAT chains see the first
- * packet of a connection only. The priorities are those of Kubernetes' own DNAT, in a network namespace that has none.
+ * Input of `nft -f -` that makes the rules, in one transaction: whatever the table held is gone with it, so a second
+ * run changes nothing. NAT chains see the first packet of a connection only. The priorities are those of Kubernetes'
+ * own DNAT, in a network namespace that has none.
  */
 export function nftablesRules(plan: RedirectPlan): string {
   return [

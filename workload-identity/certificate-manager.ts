@@ -17,15 +17,16 @@ const RENEW_MIN_MS = 10_000;
 /** ms between looks at the wall clock: timers stop while a laptop sleeps, and jump when a clock is set (design 8). */
 export const CHECK_PERIOD_MS = 30_000;
 /**
- * ms between failed attempts, and how they grow: a pod that started before its control plane goes on by a quarter of the time later that it has waited, not by as much again. A name that
- * is not known yet and a refused connection cost little, and after ten seconds of them a pod tries no more often than every two.
+ * ms between failed attempts, and how they grow: a pod that started before its control plane goes on by a quarter of
+ * the time later that it has waited, not by as much again. A name that is not known yet and a refused connection cost
+ * little, and after ten seconds of them a pod tries no more often than every two.
  */
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 3_000;
 const RETRY_GROWTH = 1.25;
 /**
- * ms between certificates that were issued and cannot be used, as where this machine's clock is wrong: each costs the service a TokenReview and a signature, and the next one is likely to
- * be no better. Changed anchors are tried at once.
+ * ms between certificates that were issued and cannot be used, as where this machine's clock is wrong: each costs the
+ * service a TokenReview and a signature, and the next one is likely to be no better. Changed anchors are tried at once.
  */
 const REFUSED_MIN_MS = 1_000;
 const REFUSED_MAX_MS = 60_000;
@@ -104,8 +105,8 @@ export class CertificateManager {
   }
 
   /**
-   * Whether a certificate must be replaced before its time: the clock was set back to before its issue, so that moment is not to be trusted; or the anchors have
-   * changed and peers would refuse it.
+   * Whether a certificate must be replaced before its time: the clock was set back to before its issue, so that moment
+   * is not to be trusted; or the anchors have changed and peers would refuse it.
    */
   #isDoubtful(certificate: LeafCertificate, now: number): boolean {
     if (now < certificate.issuedAt - CHECK_PERIOD_MS) return true;

@@ -16,7 +16,8 @@ import type { WorkloadIdentityOptions } from './workload-identity.ts';
 const VOLUME_ROOT = 'ISTHMUS_VOLUME_ROOT';
 
 /**
- * Options of a workload's identity from the environment that the injector and the installer set (`api/names.ts` `env`). Throws an error that names the variable.
+ * Options of a workload's identity from the environment that the injector and the installer set (`api/names.ts` `env`).
+ * Throws an error that names the variable.
  */
 export function workloadIdentityOptionsFromEnv(
   env: NodeJS.ProcessEnv,

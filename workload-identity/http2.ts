@@ -2,8 +2,9 @@ import type { ConnectionOptions } from 'node:tls';
 import type { Clock } from './clock.ts';
 
 /**
- * HTTP/2 as a gRPC client needs it. Two makers stand behind it: Node's own (`node-http2.ts`) and the data plane's (`proxy/control/http2-session.ts`, decision 0014).
- * What gRPC means by it, its deadlines and its back-off are no engine's business: `grpc-client.ts`, `grpc-connection.ts`.
+ * HTTP/2 as a gRPC client needs it. Two makers stand behind it: Node's own (`node-http2.ts`) and the data plane's
+ * (`proxy/control/http2-session.ts`, decision 0014). What gRPC means by it, its deadlines and its back-off are no
+ * engine's business: `grpc-client.ts`, `grpc-connection.ts`.
  */
 
 /** Where to connect to, and how. */
@@ -21,7 +22,10 @@ export interface Http2Target {
 
 /** What a connection tells; never within the call that makes it. */
 export interface Http2Events {
-  /** It takes requests. The peer's SETTINGS have come: in TLS 1.3 only they show that it took our certificate. Without one they are not waited for. At most once. */
+  /**
+   * It takes requests. The peer's SETTINGS have come: in TLS 1.3 only they show that it took our certificate. Without
+   * one they are not waited for. At most once.
+   */
   ready(): void;
   /** It takes no new streams any more (GOAWAY); those under way go on. At most once. */
   draining(): void;

@@ -3,7 +3,10 @@ import { type Clock, systemClock } from './clock.ts';
 
 /** ms that one name may take. The system's resolver gives up after up to a minute, where several servers and search domains do not answer. */
 export const LOOKUP_MS = 5_000;
-/** Look-ups at once: as many as the runtime works at (half of its four threads). More would stand in its queue, where none can be taken back or told that it takes too long. */
+/**
+ * Look-ups at once: as many as the runtime works at (half of its four threads). More would stand in its queue, where
+ * none can be taken back or told that it takes too long.
+ */
 export const LOOKUPS_AT_ONCE = 2;
 /** Names that wait for a look-up. Beyond it something asks for names without end. */
 export const MAX_WAITING = 256;
@@ -19,8 +22,9 @@ interface Asked {
 }
 
 /**
- * Asks the system's resolver so that it holds nobody up for long: each name once however many ask for it, and an error after `LOOKUP_MS`, also for what has waited for its turn only. What has been
- * given up keeps its thread until the system is done with it.
+ * Asks the system's resolver so that it holds nobody up for long: each name once however many ask for it, and an error
+ * after `LOOKUP_MS`, also for what has waited for its turn only. What has been given up keeps its thread until the
+ * system is done with it.
  */
 export class SystemLookup {
   readonly #lookup: Lookup;

@@ -37,8 +37,9 @@ export class TrustStore {
   }
 
   /**
-   * Looks at the file. Never throws: a file that cannot be used leaves the anchors as they are, and is told. Small files in memory, as the kubelet's mounts are, are
-   * read in microseconds; the thread pool would cost a start four turns of the event loop.
+   * Looks at the file. Never throws: a file that cannot be used leaves the anchors as they are, and is told. Small
+   * files in memory, as the kubelet's mounts are, are read in microseconds; the thread pool would cost a start four
+   * turns of the event loop.
    */
   readFile(): void {
     try {

@@ -140,9 +140,9 @@ export interface WorkloadIdentity {
   /** Calls back after every change of certificate, state or anchors. Returns the unsubscriber. */
   onChange(listener: () => void): () => void;
   /**
-   * TLS options for `new TLSSocket(socket, …)` or `tls.createServer` on the server's side. The same object until the certificate or the anchors change, then a new one:
-   * take it per connection. Undefined until ready.
-   * A client's certificate is always asked for; with `clientCertificate: 'required'` (default) a handshake without one fails.
+   * TLS options for `new TLSSocket(socket, …)` or `tls.createServer` on the server's side. The same object until the
+   * certificate or the anchors change, then a new one: take it per connection. Undefined until ready. A client's
+   * certificate is always asked for; with `clientCertificate: 'required'` (default) a handshake without one fails.
    */
   serverOptions(options?: {
     alpn?: readonly string[];

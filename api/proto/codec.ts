@@ -4,8 +4,9 @@ import { BYTES, delimited, tagOf, varint } from './wire-format.ts';
 import { WireReader } from './wire-reader.ts';
 
 /**
- * Messages of the calls that processes of the data plane make, between bytes and objects of the shape that the generated types describe. It goes by a table of fields that
- * `npm run generate` writes. protobuf-es does the same for everybody else; its runtime and descriptors are a sixth of a sidecar's start.
+ * Messages of the calls that processes of the data plane make, between bytes and objects of the shape that the
+ * generated types describe. It goes by a table of fields that `npm run generate` writes. protobuf-es does the same for
+ * everybody else; its runtime and descriptors are a sixth of a sidecar's start.
  */
 
 /** Messages within messages: one kind may hold itself. As protobuf-es has it. */

@@ -1,6 +1,6 @@
 /**
- * The third part of `npm run generate`: writes down the fields of all messages that processes of the data plane send and take (`gen/fields.ts`), for `codec.ts`. Running it again
- * changes nothing.
+ * The third part of `npm run generate`: writes down the fields of all messages that processes of the data plane send
+ * and take (`gen/fields.ts`), for `codec.ts`. Running it again changes nothing.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

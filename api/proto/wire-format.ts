@@ -1,6 +1,7 @@
 /**
- * Protobuf's wire format, as far as we write it by hand: messages of the data plane's calls (`codec.ts`); spans, of which most bytes are known in advance and which generated code makes
- * an object of first; and Linkerd's transport header, which stands before everything else on a connection.
+ * Protobuf's wire format, as far as we write it by hand: messages of the data plane's calls (`codec.ts`); spans, of
+ * which most bytes are known in advance and which generated code makes an object of first; and Linkerd's transport
+ * header, which stands before everything else on a connection.
  */
 
 /** Wire types. */

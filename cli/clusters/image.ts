@@ -29,8 +29,10 @@ export interface Image {
 const underWay = new Map<string, Promise<void>>();
 
 /**
- * The image of a cluster that ends with the command: one for all of them, made again when a source file has changed. Parts that are bundled start with a third of the CPU time of source files.
- * Where that folder cannot be written to, the image is `own`. @param own a folder of the cluster's own
+ * The image of a cluster that ends with the command: one for all of them, made again when a source file has changed.
+ * Parts that are bundled start with a third of the CPU time of source files. Where that folder cannot be written to,
+ * the image is `own`.
+ * @param own a folder of the cluster's own
  */
 export async function sharedImage(own: string, make: Make = bundle, shared = SHARED): Promise<Image> {
   const folder = join(shared, await fingerprint());

@@ -38,8 +38,8 @@ function targetFile(flag: string | undefined): string {
 }
 
 /**
- * Adds a cluster's entries to the kubeconfig and makes its context the current one. Answers the file's path. Throws a UserError when a context of that name leads
- * to another cluster: that one is left as it is.
+ * Adds a cluster's entries to the kubeconfig and makes its context the current one. Answers the file's path. Throws a
+ * UserError when a context of that name leads to another cluster: that one is left as it is.
  */
 export async function mergeIntoKubeconfig(
   clusterKubeconfig: string,

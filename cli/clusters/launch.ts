@@ -31,13 +31,17 @@ export interface LaunchOptions {
   onSpawn: (pid: number) => void;
 }
 
-/** Starts the process of an embedded cluster and waits until its API answers. When that fails, or is interrupted, nothing is left running; an interruption is thrown as the signal's reason. Answers its URL. */
+/**
+ * Starts the process of an embedded cluster and waits until its API answers. When that fails, or is interrupted,
+ * nothing is left running; an interruption is thrown as the signal's reason. Answers its URL.
+ */
 export async function launchCluster(options: LaunchOptions): Promise<string> {
   const { name, dir, tied, signal, onSpawn } = options;
   signal?.throwIfAborted();
   const own = join(dir, 'image');
   const image = tied ? await sharedImage(own) : ownImage(own);
-  // Who is killed meanwhile must leave no cluster behind that has no image; and pods of an earlier start want it at once. Those of a new cluster that ends with us come later.
+  // Who is killed meanwhile must leave no cluster behind that has no image; and pods of an earlier start want it at
+  // once. Those of a new cluster that ends with us come later.
   if (!tied || existsSync(dataFolder(dir))) await image.made;
   signal?.throwIfAborted();
   writeFileSync(join(dir, 'config.json'), JSON.stringify(clusterConfig(options, image.folder), null, 2));

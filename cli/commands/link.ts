@@ -88,7 +88,10 @@ function httpsAddress(address: string | undefined): string | undefined {
   );
 }
 
-/** The objects of both clusters, or of one side. For the source they hold a real token where the target has the link's account already, and this is no dry run. */
+/**
+ * The objects of both clusters, or of one side. For the source they hold a real token where the target has the link's
+ * account already, and this is no dry run.
+ */
 async function print(plans: readonly LinkPlan[], args: LinkArguments): Promise<void> {
   const groups: { title: string; objects: KubernetesObject[] }[] = [];
   for (const plan of plans) {

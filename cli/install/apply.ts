@@ -9,8 +9,9 @@ import { waitFor } from '../wait.ts';
 import { isOurs } from './manifests.ts';
 
 /**
- * ms in which all replicas of an API server come to know of a namespace, or of a kind that another one serves already: a second or two, and more on a busy machine. Nothing
- * else that is applied is answered with 404, since applying makes what is not there.
+ * ms in which all replicas of an API server come to know of a namespace, or of a kind that another one serves already:
+ * a second or two, and more on a busy machine. Nothing else that is applied is answered with 404, since applying makes
+ * what is not there.
  */
 const KNOWN_EVERYWHERE_MS = 5_000;
 /** ms between tries. */
@@ -90,8 +91,8 @@ export async function deleteNamed(
 }
 
 /**
- * Resolves when an object is not on its way out any more: what is applied to it, or made in it, would go with it. One that is not deleted, or not there, is not waited for.
- * Throws a UserError when it takes too long.
+ * Resolves when an object is not on its way out any more: what is applied to it, or made in it, would go with it. One
+ * that is not deleted, or not there, is not waited for. Throws a UserError when it takes too long.
  */
 export async function departed<T extends KubernetesObject>(
   client: KubernetesClient,
@@ -117,8 +118,8 @@ export async function departed<T extends KubernetesObject>(
 }
 
 /**
- * Installs the CRDs: ours always, those of the standards only where they are absent. Waits until all are served, which an API server does a moment after it has called
- * them established.
+ * Installs the CRDs: ours always, those of the standards only where they are absent. Waits until all are served, which
+ * an API server does a moment after it has called them established.
  */
 export async function applyCustomResourceDefinitions(
   client: KubernetesClient,

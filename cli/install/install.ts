@@ -24,8 +24,8 @@ export async function renderInstallation(
 }
 
 /**
- * Installs the mesh, or brings an installation to these values, and waits until every component is available. `trustDir`: folder of the trust anchor; the operator's own
- * when it is undefined. See applyInstallation.
+ * Installs the mesh, or brings an installation to these values, and waits until every component is available.
+ * `trustDir`: folder of the trust anchor; the operator's own when it is undefined. See applyInstallation.
  */
 export async function install(
   cluster: ClusterAccess,

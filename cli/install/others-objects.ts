@@ -7,8 +7,8 @@ import { resourceFor } from '../discovery.ts';
 const SHARED_KINDS: readonly (string | undefined)[] = ['Namespace', 'ClusterProperty'];
 
 /**
- * What of an installation is to be applied where others were first: their namespace gets what the mesh needs but not the mark of the installation, so that an uninstall
- * keeps it; their cluster properties stay as they are.
+ * What of an installation is to be applied where others were first: their namespace gets what the mesh needs but not
+ * the mark of the installation, so that an uninstall keeps it; their cluster properties stay as they are.
  */
 export async function sparingOthers(
   client: KubernetesClient,

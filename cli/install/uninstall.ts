@@ -20,9 +20,10 @@ const GOING_TIMEOUT_MS = 120_000;
 const OURS = `${label.managedBy}=isthmus,${label.partOf}=isthmus`;
 
 /**
- * Removes the mesh: webhook first (so that pods are no longer changed), links with their mirrors, the components, then what they have left and what is
- * cluster-wide. Works when no component runs any more, and again when it was interrupted. What others made stays: the CRD of the standards (ClusterProperty), cluster
- * properties and a mesh namespace that were there before the mesh.
+ * Removes the mesh: webhook first (so that pods are no longer changed), links with their mirrors, the components, then
+ * what they have left and what is cluster-wide. Works when no component runs any more, and again when it was
+ * interrupted. What others made stays: the CRD of the standards (ClusterProperty), cluster properties and a mesh
+ * namespace that were there before the mesh.
  */
 export async function uninstall(
   cluster: ClusterAccess,

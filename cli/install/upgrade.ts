@@ -27,8 +27,9 @@ export async function upgrade(
 }
 
 /**
- * Applies this version's objects and answers its values: what was asked for at the install stays, changed by `changes`; trust anchors and issuer stay; what this version
- * has no more goes. Throws a UserError where there is no mesh, or for a change that an upgrade can not make.
+ * Applies this version's objects and answers its values: what was asked for at the install stays, changed by `changes`;
+ * trust anchors and issuer stay; what this version has no more goes. Throws a UserError where there is no mesh, or for
+ * a change that an upgrade can not make.
  */
 export async function applyUpgrade(
   cluster: ClusterAccess,

@@ -55,7 +55,10 @@ async function waitForCaBundle(client: KubernetesClient): Promise<void> {
   );
 }
 
-/** Waits until every replica of a Deployment is of its newest revision and available. What is in the way is told to `output` after a while, and by the error. */
+/**
+ * Waits until every replica of a Deployment is of its newest revision and available. What is in the way is told to
+ * `output` after a while, and by the error.
+ */
 export async function waitForDeployment(
   client: KubernetesClient,
   namespace: string,

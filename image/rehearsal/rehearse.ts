@@ -23,9 +23,10 @@ const DONE = 'warmed up';
 const GIVE_UP_MS = 60_000;
 
 /**
- * Runs a bundled part once, with a control plane of the test kind, until it has done what every start does, so that what V8 compiles meanwhile is there at the next start. It is run with
- * the flags of this process. @param ip an address of this machine at which the part's ports are free
- * Rejects when the part does not get that far, or the next start would not take what is kept.
+ * Runs a bundled part once, with a control plane of the test kind, until it has done what every start does, so that
+ * what V8 compiles meanwhile is there at the next start. It is run with the flags of this process.
+ * @param ip an address of this machine at which the part's ports are free Rejects when the part does not get that far,
+ * or the next start would not take what is kept.
  */
 export async function rehearse(entrypoint: string, part: string, ip: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'isthmus-rehearsal-'));

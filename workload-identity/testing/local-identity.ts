@@ -6,7 +6,8 @@ import { createWorkloadIdentity, type WorkloadIdentity, type WorkloadNames } fro
 import { type Made, makeIssuer, makeLeaf, requestedKey } from './test-ca.ts';
 
 /**
- * The identity of a workload without a control plane: an issuer of its cluster below `root` signs its leaf in this process. Resolves when it is ready; the caller stops it.
+ * The identity of a workload without a control plane: an issuer of its cluster below `root` signs its leaf in this
+ * process. Resolves when it is ready; the caller stops it.
  * @param trusted the anchors it believes
  * @param dir a folder of the test's, for the file of anchors
  */
