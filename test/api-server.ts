@@ -1,6 +1,7 @@
 /**
- * `npm run test:api-server`: what holds for every Kubernetes API server, and the controllers' own suites, asked of an embedded cluster and then of the server of `$KUBECONFIG`
- * (a cluster-admin's, current context). Both must pass the same number of tests, those that are listed apart (`contract/exceptions.ts`).
+ * `npm run test:api-server`: what holds for every Kubernetes API server, and the controllers' own suites, asked of an
+ * embedded cluster and then of the server of `$KUBECONFIG` (a cluster-admin's, current context). Both must pass the
+ * same number of tests, those that are listed apart (`contract/exceptions.ts`).
  *
  * | variable | meaning |
  * |---|---|
@@ -8,7 +9,8 @@
  * | `TEST_WEBHOOK_HOST` | address of this machine at which the server reaches webhooks; 127.0.0.1 by default, for a server in a container its network's gateway |
  * | `CONTRACT_RESTART`, `CONTRACT_COMPACT` | shell commands that restart the server and compact its store: they add the scenarios that need them |
  *
- * Everything is made in namespaces of its own and removed, CustomResourceDefinitions that were not there before too. Endpoints' addresses are of 198.18.0.0/15 and never dialled.
+ * Everything is made in namespaces of its own and removed, CustomResourceDefinitions that were not there before too.
+ * Endpoints' addresses are of 198.18.0.0/15 and never dialled.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';

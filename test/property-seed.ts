@@ -1,6 +1,7 @@
 /**
- * Loaded before every test file: property tests begin from one seed, so that what `npm test` says of a commit it says again. `PROPERTY_SEED=random npm test` looks
- * elsewhere each time; a counterexample that it finds becomes an example of its test.
+ * Loaded before every test file: property tests begin from one seed, so that what `npm test` says of a commit it says
+ * again. `PROPERTY_SEED=random npm test` looks elsewhere each time; a counterexample that it finds becomes an example
+ * of its test.
  */
 import fc from 'fast-check';
 

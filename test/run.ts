@@ -7,7 +7,10 @@ import { fileURLToPath } from 'node:url';
 import { readCommandLine } from './testing/command-line.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** Every test file is a process of its own, and many start others: each module is stripped and compiled once for all of them. The folder is the one that the command uses, too. */
+/**
+ * Every test file is a process of its own, and many start others: each module is stripped and compiled once for all of
+ * them. The folder is the one that the command uses, too.
+ */
 const compileCache = fileURLToPath(new URL('../node_modules/.cache/isthmus', import.meta.url));
 
 interface Check {
@@ -25,8 +28,9 @@ const CHECKS: Check[] = [
 ];
 
 /**
- * Commands of their own: `test/netns` changes the machine's network namespaces and needs root, `test/kind` needs Docker and kind, `test/processes` puts the parts as processes under load
- * for half a minute, `test/interop` builds other people's programs.
+ * Commands of their own: `test/netns` changes the machine's network namespaces and needs root, `test/kind` needs Docker
+ * and kind, `test/processes` puts the parts as processes under load for half a minute, `test/interop` builds other
+ * people's programs.
  */
 const LEFT_OUT = ['node_modules', 'test/netns', 'test/kind', 'test/processes', 'test/interop'];
 /** A file that takes longer hangs: the slowest, two clusters that are killed and come back, takes about a minute and a half. */

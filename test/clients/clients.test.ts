@@ -9,8 +9,8 @@ import { startHttp2App } from '../../proxy/testing/mesh/http2.ts';
 import { meshedEndpoint, TestMesh, type TestPod } from '../../proxy/testing/mesh/test-mesh.ts';
 
 /**
- * Which clients find the mesh by the environment that the injector sets in explicit mode (docs/clients.md is this table in words). Each runs as a process of its
- * own, as an app would, and asks for a service that only exists in the mesh.
+ * Which clients find the mesh by the environment that the injector sets in explicit mode (docs/clients.md is this table
+ * in words). Each runs as a process of its own, as an app would, and asks for a service that only exists in the mesh.
  */
 
 let mesh: TestMesh;

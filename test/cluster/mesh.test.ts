@@ -382,7 +382,10 @@ suite('two linked clusters', () => {
 
 const AUTHENTICATION = { group: POLICY_GROUP, kind: 'MeshTLSAuthentication', name: 'client-of-east' };
 
-/** Closes the port of `web` to all but whom `CLIENT_OF_EAST` names. The route is there for the probe, which would keep the path open that the client asks for. */
+/**
+ * Closes the port of `web` to all but whom `CLIENT_OF_EAST` names. The route is there for the probe, which would keep
+ * the path open that the client asks for.
+ */
 const POLICY: KubernetesObject[] = [
   policyObject('v1beta3', 'Server', 'web', { podSelector: { matchLabels: { app: 'web' } }, port: 'http' }),
   policyObject('v1alpha1', 'AuthorizationPolicy', 'web', {

@@ -187,8 +187,8 @@ export class Scenario {
   }
 
   /**
-   * Asks until the answer is as wanted, and answers it; nothing of it is compared. What is written in one part of a server (roles, webhooks, definitions, deletions)
-   * another goes by only once it has seen it.
+   * Asks until the answer is as wanted, and answers it; nothing of it is compared. What is written in one part of a
+   * server (roles, webhooks, definitions, deletions) another goes by only once it has seen it.
    */
   poll(what: string, ask: () => Promise<Answer>, wanted: (answer: Answer) => boolean): Promise<Answer> {
     const look = async (): Promise<Answer | undefined> => {

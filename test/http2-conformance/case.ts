@@ -13,9 +13,9 @@ export interface Case {
 }
 
 /**
- * `answered`: streams that got a final head. `reset CODE`, `goaway CODE`: a stream error, a connection error. `ignored`: the connection goes on as if nothing had been
- * said. `closed`: without a word. `refused`: the stream is answered with 400 and reset, and no layer sees
- * the request.
+ * `answered`: streams that got a final head. `reset CODE`, `goaway CODE`: a stream error, a connection error.
+ * `ignored`: the connection goes on as if nothing had been said. `closed`: without a word. `refused`: the stream is
+ * answered with 400 and reset, and no layer sees the request.
  */
 export type Verdict =
   | { readonly answered: readonly number[] }

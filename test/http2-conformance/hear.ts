@@ -33,7 +33,10 @@ class Answer implements ResponseSink {
   requestConsumed(): void {}
 }
 
-/** Opens streams 1 (POST, whose body goes on), 3 and 5 (GET), and reads what the server sends behind its SETTINGS. `pieces`: bytes a read, default all at once. */
+/**
+ * Opens streams 1 (POST, whose body goes on), 3 and 5 (GET), and reads what the server sends behind its SETTINGS.
+ * `pieces`: bytes a read, default all at once.
+ */
 export function hear(sends: readonly Buffer[], pieces = Infinity): HeardByClient {
   const transport = new FakeTransport();
   const timers = new TimerWheel(() => 0);

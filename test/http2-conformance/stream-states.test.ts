@@ -64,9 +64,11 @@ const OF_SERVER: Readonly<Record<string, State>> = {
 };
 
 /**
- * What a server says to each frame in each state. `remote`, `local`: half-closed; `by-peer`, `by-us`: closed by a reset; `none`: the connection itself; `even`: a
- * stream that only a server could have opened. `.`: nothing; `A`, `B`: it answers 204, 400; `R`, `G` and a code: it resets the stream, ends the connection with it;
- * `pong`, `ack`: to PING, SETTINGS; `E`: it ends the connection without a word, since nothing is under way. But where the connection ends, it then answers another request.
+ * What a server says to each frame in each state. `remote`, `local`: half-closed; `by-peer`, `by-us`: closed by a
+ * reset; `none`: the connection itself; `even`: a stream that only a server could have opened. `.`: nothing; `A`, `B`:
+ * it answers 204, 400; `R`, `G` and a code: it resets the stream, ends the connection with it; `pong`, `ack`: to PING,
+ * SETTINGS; `E`: it ends the connection without a word, since nothing is under way. But where the connection ends, it
+ * then answers another request.
  */
 const SERVER = `
                  idle   open  tunnel  remote  local  closed  by-peer  by-us  none  even
@@ -100,7 +102,10 @@ const OF_CLIENT: Readonly<Record<string, State>> = {
   even: { id: 2, sends: [] },
 };
 
-/** What a client says to each, in the same words, and `A` or `X`: the request has its answer, or has none. But where it ends the connection, stream 5 then gets an answer. */
+/**
+ * What a client says to each, in the same words, and `A` or `X`: the request has its answer, or has none. But where it
+ * ends the connection, stream 5 then gets an answer.
+ */
 const CLIENT = `
                  idle   open  begun  local  local-begun  remote  closed  by-peer  by-us  none  even
   DATA           G1     R5+X  .      R5+X   .            R5      R5      R5       .      G1    G1

@@ -13,8 +13,9 @@ interface Discovered {
 }
 
 /**
- * Every object of a cluster, of every kind that can be listed, by `kind.group namespace/name`; with its resource version as the value. Left out are the namespaces
- * `except`, and what is in them. A kind that comes or goes meanwhile may be named by discovery and not be served: all is read again then.
+ * Every object of a cluster, of every kind that can be listed, by `kind.group namespace/name`; with its resource
+ * version as the value. Left out are the namespaces `except`, and what is in them. A kind that comes or goes meanwhile
+ * may be named by discovery and not be served: all is read again then.
  */
 export function clusterContents(
   client: KubernetesClient,

@@ -1,4 +1,7 @@
-/** What an installation makes and leaves, on an embedded API server or on the real one of `$TEST_KUBECONFIG`. No part runs: what counts is what is in the API. */
+/**
+ * What an installation makes and leaves, on an embedded API server or on the real one of `$TEST_KUBECONFIG`. No part
+ * runs: what counts is what is in the API.
+ */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, afterEach, before, suite, test } from 'node:test';
@@ -119,8 +122,8 @@ suite(`an installation in the API (${serverKind})`, () => {
   }
 
   /**
-   * Does what compares two pictures of the cluster until they are as they should be: its own controllers write when they get to it, however long it looked at rest, and
-   * do not each time as a defect does.
+   * Does what compares two pictures of the cluster until they are as they should be: its own controllers write when
+   * they get to it, however long it looked at rest, and do not each time as a defect does.
    */
   async function despiteControllers(compare: () => Promise<void>): Promise<void> {
     await eventually('two pictures without the work of controllers between them', async () => {

@@ -8,8 +8,9 @@ import type {
 const labels = { 'linkerd.io/control-plane-ns': 'linkerd', 'app.kubernetes.io/part-of': 'Linkerd' };
 
 /**
- * What a cluster with Linkerd and its multicluster extension holds, as far as our mesh could take it for its own: control plane objects, webhook, CRDs, a mirror of
- * its service mirror, annotated workloads. In the order in which they can be made.
+ * What a cluster with Linkerd and its multicluster extension holds, as far as our mesh could take it for its own:
+ * control plane objects, webhook, CRDs, a mirror of its service mirror, annotated workloads. In the order in which they
+ * can be made.
  */
 export function linkerdObjects(): KubernetesObject[] {
   const inNamespace = (

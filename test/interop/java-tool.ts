@@ -13,7 +13,8 @@ const FETCH_MS = 300_000;
 export type Libraries = { readonly folder: string } | { readonly missing: string };
 
 /**
- * The libraries that a `pom.xml` names, fetched with this machine's Maven once and kept in the user's cache. The program beside it is run by the JDK from its source.
+ * The libraries that a `pom.xml` names, fetched with this machine's Maven once and kept in the user's cache. The
+ * program beside it is run by the JDK from its source.
  * @param pom path of the `pom.xml`
  * @param name of the folder in the cache: another one for other versions
  */

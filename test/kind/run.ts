@@ -1,6 +1,7 @@
 /**
- * `npm run test:kind`: the mesh on three kind clusters (`kind-clusters/`), with Docker, kind and kubectl. The clusters stay for the next run; with `CI` set they are made anew and removed.
- * `KIND_NODE_IMAGE` names the image of their nodes. On a machine that cannot run kind it says so in one line and passes.
+ * `npm run test:kind`: the mesh on three kind clusters (`kind-clusters/`), with Docker, kind and kubectl. The clusters
+ * stay for the next run; with `CI` set they are made anew and removed. `KIND_NODE_IMAGE` names the image of their
+ * nodes. On a machine that cannot run kind it says so in one line and passes.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -31,8 +31,8 @@ export interface PolicyPod {
 }
 
 /**
- * A control plane's policies and real sidecars in one process: what a test puts into the cluster's state goes the whole way to the proxies, only the API server and
- * the wire are left out.
+ * A control plane's policies and real sidecars in one process: what a test puts into the cluster's state goes the whole
+ * way to the proxies, only the API server and the wire are left out.
  */
 export class PolicyMesh {
   readonly mesh: TestMesh;

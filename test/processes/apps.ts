@@ -13,8 +13,9 @@ import type { Duplex } from 'node:stream';
 const BIG = Buffer.alloc(1024 * 1024, 'big');
 const SMALL = 'the answer';
 /**
- * MB that Node's server lets wait on a connection, before it rejects every stream, and after a hundred the connection. Without end: what was given up goes on counting, so
- * that an app whose clients give up a megabyte each would reject after a thousand of them.
+ * MB that Node's server lets wait on a connection, before it rejects every stream, and after a hundred the connection.
+ * Without end: what was given up goes on counting, so that an app whose clients give up a megabyte each would reject
+ * after a thousand of them.
  */
 const SESSION_MB = 1_000_000;
 
@@ -27,7 +28,10 @@ export interface PodApp {
   close(): void;
 }
 
-/** Starts one that speaks HTTP/1.1 on one port, HTTP/2 on another. `/big` is answered with megabytes; gRPC with its status; Upgrade is granted, and sends back. */
+/**
+ * Starts one that speaks HTTP/1.1 on one port, HTTP/2 on another. `/big` is answered with megabytes; gRPC with its
+ * status; Upgrade is granted, and sends back.
+ */
 export async function startPodApp(ip: string): Promise<PodApp> {
   const http1 = createServer((incoming, response) => {
     incoming.resume();

@@ -10,8 +10,9 @@ import { Parts, type Part } from './parts.ts';
 const H1 = 'web.shop:80';
 const KIB = 1024;
 /**
- * Bytes of heap and buffers that a connection of an app may hold, on average. Idle: its codec, with room for one head. Stalled, with a megabyte on its way: besides a
- * stream's window and the output of a transport, each 256 KiB at most; without bounds it would be the whole megabyte on every hop.
+ * Bytes of heap and buffers that a connection of an app may hold, on average. Idle: its codec, with room for one head.
+ * Stalled, with a megabyte on its way: besides a stream's window and the output of a transport, each 256 KiB at most;
+ * without bounds it would be the whole megabyte on every hop.
  */
 const IDLE_BYTES = 64 * KIB;
 const STALLED_BYTES = 640 * KIB;

@@ -1,6 +1,6 @@
 /**
- * A sidecar or a gateway as a process of its own, started and ended as in a pod, with a control plane of the test kind inside. The parent certifies it and tells it of
- * services, by messages.
+ * A sidecar or a gateway as a process of its own, started and ended as in a pod, with a control plane of the test kind
+ * inside. The parent certifies it and tells it of services, by messages.
  */
 import { readdirSync } from 'node:fs';
 import { startGateway } from '../../gateway/index.ts';

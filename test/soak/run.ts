@@ -1,7 +1,8 @@
 /**
- * `npm run soak -- [--for 10m]`: sidecars and a gateway as processes under mixed load: HTTP/1.1, HTTP/2, gRPC, Upgrade, streams that are given up, readers that rest,
- * requests that break off, endpoints that come and go, certificates that are renewed every minute. A table every ten seconds. Fails when a request fails that should
- * not, when memory grows, or when connections and handles are left over at the end.
+ * `npm run soak -- [--for 10m]`: sidecars and a gateway as processes under mixed load: HTTP/1.1, HTTP/2, gRPC, Upgrade,
+ * streams that are given up, readers that rest, requests that break off, endpoints that come and go, certificates that
+ * are renewed every minute. A table every ten seconds. Fails when a request fails that should not, when memory grows,
+ * or when connections and handles are left over at the end.
  */
 import { startPodApp } from '../processes/apps.ts';
 import { http1Load, http2Load, type Load } from '../processes/load.ts';

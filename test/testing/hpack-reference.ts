@@ -19,7 +19,10 @@ const EOS = 256;
 /** Something that RFC 7541 calls a decoding error. */
 class DecodingError extends Error {}
 
-/** Decodes HPACK word for word as RFC 7541 says it: strings and a list for a table, a bit at a time. Only the codes and the static table are those of the codec. */
+/**
+ * Decodes HPACK word for word as RFC 7541 says it: strings and a list for a table, a bit at a time. Only the codes and
+ * the static table are those of the codec.
+ */
 export class ReferenceDecoder {
   #table: (readonly [string, string])[] = [];
   #max = MAX_TABLE;
