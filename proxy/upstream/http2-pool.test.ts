@@ -179,6 +179,18 @@ test('a connection that is used from time to time stays', () => {
   assert.equal(pool.connections, 0);
 });
 
+test('a connection is unused from the end of its last stream on, however long that was under way', () => {
+  const { pool, wait, connect, feed, pass } = harness();
+  wait('a');
+  const transport = connect();
+  pass(IDLE_MS / 2);
+  feed(transport, frame(FrameType.headers, 5, 1, ANSWERED));
+  pass(IDLE_MS - LOOK_MS);
+  assert.equal(pool.connections, 1);
+  pass(3 * LOOK_MS);
+  assert.equal(pool.connections, 0);
+});
+
 for (const [what, used, ms] of [
   ['nobody uses', false, IDLE_MS],
   ['is in use', true, MAX_AGE_MS],

@@ -37,7 +37,7 @@ interface Member {
   readonly timer: Timer;
   readonly bornAt: number;
   readonly maxAgeMs: number;
-  /** The wheel's tick at which it was last seen to be of use. */
+  /** The wheel's tick at which its last stream ended, or it was made. */
   usedAt: number;
 }
 
@@ -68,7 +68,6 @@ export class Http2Pool implements Upstream {
   take(x: Exchange): RequestSink | undefined {
     const best = this.#leastLoaded();
     if (best === undefined) return undefined;
-    best.usedAt = this.#options.timers.ticks;
     if (best.connection.activeStreams >= STREAMS_BEFORE_NEXT) this.#grow();
     return best.connection.open(x) ? best.connection : undefined;
   }
@@ -167,7 +166,10 @@ export class Http2Pool implements Upstream {
         this.#tellReaching(undefined);
         this.#serve();
       },
-      onCapacity: () => this.#serve(),
+      onCapacity: () => {
+        if (member !== undefined) member.usedAt = timers.ticks;
+        this.#serve();
+      },
       onDraining: () => {
         if (member !== undefined) this.#remove(member);
       },
@@ -200,8 +202,7 @@ export class Http2Pool implements Upstream {
   #look(member: Member): void {
     const { timers } = this.#options;
     const { connection } = member;
-    if (connection.activeStreams > 0) member.usedAt = timers.ticks;
-    const idleMs = timers.msOf(timers.ticks - member.usedAt);
+    const idleMs = connection.activeStreams > 0 ? 0 : timers.msOf(timers.ticks - member.usedAt);
     if (timers.now() - member.bornAt >= member.maxAgeMs || idleMs >= IDLE_MS) {
       this.#remove(member);
       connection.drain();
