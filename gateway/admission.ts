@@ -14,8 +14,8 @@ import type { ExportTable } from './exports.ts';
 import { cameBy } from './forwarded.ts';
 
 /**
- * Everything that the gateway decides over who reaches what stands here, and is pure: may this client have anything at
- * all (asked once a connection, which is one client's for its whole life), and is the target to be had.
+ * All rules of the gateway over who reaches what. They are pure. There are two questions: may this client have anything
+ * at all (asked once a connection, which belongs to one client for its whole life), and is the target to be had.
  */
 export function admitClient(client: MeshClient, own: WorkloadNames): Cause | undefined {
   if (isGateway(client.peer, own)) return causes.gatewayLoop;
@@ -32,8 +32,8 @@ export function admitTarget(target: string | undefined, exports: ExportTable): C
 
 /**
  * The gateway is the door for other clusters. Workloads of its own cluster reach services directly, where policies see
- * who they are; through the gateway they would come with the gateway's connection, and an assertion about the own
- * cluster is believed by nobody. A client without a SPIFFE ID (Linkerd's) names no cluster, so it cannot be asserted.
+ * who they are. Through the gateway they would come on the gateway's connection, and nobody believes it what it says of
+ * clients of its own cluster. A client without a SPIFFE ID (Linkerd's) names no cluster, so nothing can be said of it.
  */
 function isForeign(client: MeshClient, own: WorkloadNames): boolean {
   const { workload } = client.peer;
@@ -43,9 +43,9 @@ function isForeign(client: MeshClient, own: WorkloadNames): boolean {
 }
 
 /**
- * What a client may take of the last places of a gateway that is full. A mirror controller of any cluster of the set
- * any: a gateway that does not answer it would be taken for dead, and all of its cluster's clients would be sent
- * elsewhere. To one that would be refused whatever it asks for nobody gives way.
+ * What a client may take of the last places of a full gateway. A mirror controller of any cluster may take any of
+ * them: it would take a gateway that does not answer for dead, and send all clients of its cluster elsewhere. Nobody
+ * gives way to a client that would be refused whatever it asks for.
  */
 export function claimOf(client: MeshClient, own: WorkloadNames): Claim {
   if (isProber(client.peer.workload, own)) return 'any';

@@ -21,7 +21,7 @@ interface Cells {
   allowed(opaque: boolean): void;
 }
 
-/** What one client asks of the gateway, by exported service: a person sees here who asked whom, and who was turned away. */
+/** Counts what one client asks of the gateway, by exported service: who asked whom, and who was turned away. */
 export class Asked {
   readonly #http: HttpMetrics;
   readonly #authz: AuthzMetrics;
@@ -65,7 +65,7 @@ export class Asked {
     return cells.http;
   }
 
-  /** The series does not name what was asked for: a client would choose how many there are. */
+  /** The series does not name what was asked for, or a client could make as many series as it likes. */
   denied(cause: Cause, x: Exchange): void {
     const { httpDeny, tcpDeny } = this.#authz;
     (x.opaque ? tcpDeny : httpDeny).cell({ ...this.#client, authz_name: cause.code }).add();

@@ -3,7 +3,7 @@ import { gatewayConfig, run, Warming } from '../proxy/index.ts';
 import { startGateway } from './gateway.ts';
 import { throughGateway } from './warm-up-way.ts';
 
-/** ms from its readiness to the warm-up, whose beginning would hold up the answer to who asks for it. */
+/** ms from readiness to the warm-up: whoever asks whether the gateway is ready gets the answer before. */
 const WARM_UP_AFTER_MS = 20;
 
 /** Settles when it has started, or cannot. */

@@ -13,8 +13,8 @@ import type { WorkloadIdentity } from '../workload-identity/index.ts';
 import { startGateway } from './gateway.ts';
 
 /**
- * Whom the second gateway takes itself for: whoever has this process's identity is a workload of another cluster to it,
- * and so may ask. Nobody else has that name: cluster ids are DNS labels.
+ * The cluster that the second gateway takes itself to be in. To it, whoever has this process's identity is a workload of
+ * another cluster, and so may ask. No real cluster has this name: cluster ids are DNS labels.
  */
 const ELSEWHERE = '(warm-up)';
 

@@ -56,7 +56,7 @@ interface Chunk {
 export class LogOutput {
   readonly #options: LogOutputOptions;
   readonly #after: After;
-  /** Takes back that what has been collected is written soon. */
+  /** Calls off the write that was to come soon. */
   #unplan: (() => void) | undefined;
   readonly #waiting: Chunk[] = [];
   #filling: Chunk | undefined;

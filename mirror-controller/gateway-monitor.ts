@@ -36,7 +36,7 @@ export interface GatewayMonitorOptions {
 /** Linkerd's: up to a tenth on top of the period. */
 const JITTER = 0.1;
 /**
- * ms between probes as long as nothing is known of a gateway: whoever has just made a link waits for it. They are over
+ * ms between probes as long as nothing is known of a gateway: somebody who has just made a link waits for it. They are over
  * with the verdict, after so many periods as it takes failures at most.
  */
 const UNKNOWN_PERIOD_MS = 250;

@@ -13,7 +13,7 @@ export interface RedirectPlan {
   readonly skipSubnets: readonly Subnet[];
 }
 
-/** A sidecar's servers beside the mesh's port: probes and whoever gathers metrics reach them, this pod's and others', without a proxy between. */
+/** A sidecar's other servers. Probes and scrapes reach them directly, those of this pod and of others. */
 const OWN_SERVERS: PortRange = { first: port.tap, last: port.admin };
 /** DNS over TCP; over UDP it is not touched at all. */
 const DNS: PortRange = { first: 53, last: 53 };

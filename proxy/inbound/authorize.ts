@@ -114,7 +114,7 @@ export class Authorizer {
     return this.#decided;
   }
 
-  /** Whether one more request that is let pass is taken now. @param now ms, monotonic */
+  /** Whether the rate limit has room for one more request that is let pass. @param now ms, monotonic */
   admits(now: number): boolean {
     const limiter = this.#decidedBy?.limiter;
     const scope = limiter?.exceeded(this.#subject.identity, now);

@@ -7,8 +7,8 @@ import type { PeerIdentity, WorkloadNames } from '../../workload-identity/index.
 
 /**
  * The name that apps and policies see: the DNS identity of a workload of the own cluster, the SPIFFE ID of one of
- * another. Linkerd's leaves carry a DNS identity alone; where that is one of our own mesh's names it is nobody's: our
- * issuers write both, and a DNS identity does not say of which cluster it is.
+ * another. Linkerd's leaves carry a DNS identity alone. One that is a name of our own mesh counts for nothing there: our
+ * issuers always write both, and a DNS identity does not say of which cluster it is.
  */
 export function clientName(peer: PeerIdentity, own: WorkloadNames): string {
   const { workload, spiffeId, dnsName } = peer;

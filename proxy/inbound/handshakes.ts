@@ -1,16 +1,19 @@
 import type { Socket } from 'node:net';
 import type { Place } from '../admission.ts';
 
-/** Share of the last places that handshakes may hold: whoever can connect can begin one, and the places are there for those who prove who they are. */
+/**
+ * Share of the last places that handshakes may hold. Whoever can connect can begin one; the places are meant for those
+ * who prove who they are.
+ */
 const SHARE_OF_LAST = 0.5;
 
 /**
  * Holds the handshakes of one listener to their number. Beyond it the oldest makes room if its client has not said a
- * word; else who comes does not get one: what has been spent on those who speak is not thrown away.
+ * word. Otherwise the newcomer is turned away: work that was done for those who speak is not thrown away.
  *
- * In the last places the oldest makes room, whatever it has said: a byte costs a stranger nothing, and with the
- * newcomer closed some dozen of them would keep out a probe for as long as a handshake may take. So a handshake comes
- * to its end there if fewer than those places begin while it runs.
+ * In the last places the oldest makes room, whatever it has said. A byte costs a stranger nothing: if newcomers were
+ * turned away, some dozen strangers would keep out a probe for as long as a handshake may take. So a handshake comes to
+ * its end there if fewer others than those places begin while it runs.
  */
 export class Handshakes {
   readonly #max: number;

@@ -10,8 +10,8 @@ const CLIENT_ID = new FieldSet(FieldId.l5dClientId);
 const CLIENT_ID_AND_FORWARDED = new FieldSet(FieldId.l5dClientId, FieldId.forwarded);
 
 /**
- * What the app is told of identities: `l5d-client-id` is what was proved of its client, and nothing that anybody wrote.
- * `forwarded` stays only from the own cluster's gateway. Whom the client demanded is settled by now.
+ * What the app is told of identities. `l5d-client-id` is what its client has proved, and never what anybody wrote.
+ * `forwarded` stays only when the own cluster's gateway wrote it. `l5d-require-id` has done its work by now and goes.
  */
 export class IdentityFieldsLayer extends StackLayer {
   readonly #clientId: LastingField | undefined;

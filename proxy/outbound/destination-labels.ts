@@ -9,7 +9,10 @@ export function destinationLabels(one: Endpoint): Labels {
   return prefixed(Object.entries(one.labels));
 }
 
-/** Those of a connection to it, which requests to several Services share: of its pod, or of the cluster behind a gateway. `linkerd viz edges` goes by them. */
+/**
+ * Labels of a connection, which requests to several Services share: those of its pod, or of the cluster behind a
+ * gateway. `linkerd viz edges` finds its edges by them.
+ */
 export function connectionLabels(one: Endpoint): Labels {
   const isGateway = one.authorityOverride !== undefined;
   // The namespace of what a gateway leads to is its Service's.

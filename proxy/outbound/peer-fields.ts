@@ -10,7 +10,10 @@ import { addField, ownField } from '../upstream/fields.ts';
 import { markRequest, unmark } from '../upstream/orig-proto.ts';
 import type { Reach } from './reach.ts';
 
-/** What only a proxy may say: whoever wrote it before us is not believed, and of an earlier try it may be another endpoint's. */
+/**
+ * Fields that only a proxy may write. What somebody wrote there before us is not believed, and what we wrote at an
+ * earlier try may be meant for another endpoint.
+ */
 const OURS_ALONE = new FieldSet(
   FieldId.isthmusPort,
   FieldId.isthmusTarget,

@@ -11,7 +11,7 @@ export interface WaitingRoomOptions {
   readonly timers: TimerWheel;
   /** So many wait now. */
   readonly onLength: (length: number) => void;
-  /** The fail-fast time is over, and the room `failing`: whoever waits has waited long enough. */
+  /** The fail-fast time is over, and the room is `failing`: all that wait are given up. */
   readonly onGivenUp: () => void;
 }
 

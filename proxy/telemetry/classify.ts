@@ -20,7 +20,10 @@ export function grpcStatusOf(head: Head): string | undefined {
   return at < 0 ? undefined : head.value(at);
 }
 
-/** The same as a number: one of gRPC's codes, 0 to 16, whatever stands there, so that labels are few; `NO_GRPC_STATUS` where there is none. */
+/**
+ * The same as a number, one of gRPC's codes (0 to 16) whatever stands there, so that labels are few; `NO_GRPC_STATUS`
+ * where there is none.
+ */
 export function grpcCodeOf(head: Head): number {
   const at = head.find(FieldId.grpcStatus);
   // Before the look: an array asked for what lies before it takes a detour through the runtime.

@@ -12,13 +12,16 @@ export const EXPOSITION_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 /** The turn of the event loop that was given away last. */
 let lastTurn: Promise<void> = Promise.resolve();
 
-/** Resolves in a turn of the event loop of its own: who asks for hundreds of scrapes at once gets them one slice behind the other, and requests between. */
+/**
+ * Resolves in a turn of the event loop of its own. Hundreds of scrapes at once are made one slice behind the other, with
+ * requests in between.
+ */
 function ownTurn(): Promise<void> {
   lastTurn = lastTurn.then(() => nextTurn());
   return lastTurn;
 }
 
-/** Prometheus' text format, in slices, of which a turn of the event loop makes one, however many readers there are. */
+/** Prometheus' text format, in slices. A turn of the event loop makes one slice, however many readers there are. */
 export async function* exposition(registry: Registry): AsyncGenerator<string> {
   await ownTurn();
   registry.collect();

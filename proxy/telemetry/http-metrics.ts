@@ -7,7 +7,7 @@ export type Direction = 'inbound' | 'outbound';
 
 /** How a request ended. One object is used again and again: what is told is read at once. */
 export interface Outcome {
-  /** Status of the response; of a request that got none, the one that it was answered with. */
+  /** Status of the response; where the app or peer gave none, the status that we answered with. */
   status: number;
   success: boolean;
   /** ms from the request's head to the end of the response. */

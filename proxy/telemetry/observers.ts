@@ -45,7 +45,7 @@ export class Observers {
     this.#options = options;
   }
 
-  /** Of the requests of one client to this pod. A client of the mesh has a sidecar, which has decided over the sampling. */
+  /** Of the requests of one client to this pod. The sidecar of a client of the mesh has decided already what is sampled. */
   inbound(client: Requester, isMeshed: boolean): RequestObserver {
     const known = this.#client(client);
     return new Observer(this.#options, this.#spare, {

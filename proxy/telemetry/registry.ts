@@ -1,6 +1,7 @@
 /**
- * Metrics by interned cells: a layer asks for its cell once, when its stack is put together, and recording is one addition. Label text is made once a series.
- * A series that nothing was recorded on for `RETAIN_IDLE_MS` leaves the exposition; a cell that is still held then finds its way back by itself.
+ * Metrics by interned cells: a layer asks for its cell once, when its stack is put together, and recording is one
+ * addition. Label text is made once a series. A series without a record for `RETAIN_IDLE_MS` leaves the exposition; it
+ * comes back when its cell, which a stack may still hold, is recorded on again.
  */
 
 /** Most series of one family: label values come from peers and apps, so their number must have an end. What comes later is counted in one overflow series. */
@@ -119,7 +120,7 @@ export class Family<C extends Cell = Cell> {
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly #make: (labels: string) => C;
   readonly #series = new Map<string, Series<C>>();
-  /** Dropped for being idle, and perhaps still held by a stack: looked at again at each sweep and taken back when they moved. */
+  /** Cells that were dropped for being idle, and that a stack may still hold. Each sweep takes back those that have moved. */
   readonly #dropped = new Map<string, { ref: WeakRef<C>; records: number }>();
 
   constructor(name: string, help: string, type: Family['type'], make: (labels: string) => C) {
@@ -177,7 +178,7 @@ export class Family<C extends Cell = Cell> {
   }
 }
 
-/** A gauge that stands at something says it for as long as it does. */
+/** A gauge is dropped only at 0: any other value is true until it changes. */
 function isHeld(cell: Cell): boolean {
   return cell instanceof Gauge && cell.value !== 0;
 }

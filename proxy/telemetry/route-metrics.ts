@@ -14,7 +14,7 @@ export interface RetryCells {
   readonly limitExceeded: Counter;
 }
 
-/** Seconds, as Linkerd's proxy has them: routes are asked whether they are slow, `response_latency_ms` how slow. */
+/** Seconds, as Linkerd's proxy has them. Few: they tell whether a route is slow, and `response_latency_ms` how slow. */
 const DURATION_BUCKETS: readonly number[] = [0.05, 0.5, 1, 10];
 const MS_PER_SECOND = 1_000;
 
@@ -32,7 +32,7 @@ interface RouteFamilies {
 }
 
 const httpStatus = ({ status }: Outcome): string => String(status);
-/** A call whose response does not say how it ended is one that ended in an unknown way. */
+/** A call whose response does not say how it ended counts as UNKNOWN (2). */
 const grpcStatus = ({ grpcStatus: code }: Outcome): string => String(code === NO_GRPC_STATUS ? 2 : code);
 const grpcStatusName = ({ grpcStatus: code }: Outcome): string => GRPC_NAMES[code] ?? 'UNKNOWN';
 
