@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ConfigError, gatewayConfig, proxyConfig } from './config.ts';
+import { gatewayConfig, proxyConfig } from './config.ts';
+import { ConfigError } from './environment-reader.ts';
 
 const GOOD = {
   POD_NAME: 'web-1',

@@ -10,7 +10,8 @@ import {
 } from '../log/index.ts';
 import type { Logger } from '../workload-identity/index.ts';
 import { backgroundThreadsGiveWay } from './process/background-threads.ts';
-import { ConfigError, type MeshConfig } from './config.ts';
+import type { MeshConfig } from './config.ts';
+import { ConfigError } from './environment-reader.ts';
 import { stopIdleMeasure } from './process/idle-measure.ts';
 import { giveSpareMemoryBack, type SpareMemory } from './process/spare-memory.ts';
 

@@ -19,7 +19,7 @@ import {
   type RouteSource,
 } from '../route/compile-match.ts';
 import { compileFilters, prefixOf, type RouteFilters } from '../route/filters.ts';
-import { nameOf } from '../route/outbound-rules.ts';
+import { nameOf } from '../route/told-values.ts';
 import { type AddressBlock, parseBlock } from './address-block.ts';
 import { compileIdentities } from './identity-match.ts';
 import { RateLimiter } from './rate-limiter.ts';

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { methods } from '../../api/proto/methods.ts';
-import { compileOutboundPolicy, msOf } from './outbound-rules.ts';
+import { compileOutboundPolicy } from './outbound-rules.ts';
+import { msOf } from './told-values.ts';
 import { compileProfile } from './profile-rules.ts';
 import { backOffMs } from './retry-policy.ts';
 import { DEFAULT_BUDGET } from './retry-budget.ts';

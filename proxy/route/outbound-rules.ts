@@ -1,7 +1,5 @@
-import type { Duration } from '@bufbuild/protobuf/wkt';
 import type {
   Backend,
-  ExponentialBackoff,
   FailureAccrual,
   GrpcRoute,
   GrpcRoute_Rule,
@@ -15,17 +13,13 @@ import { DEFAULT_PENALTY, type PenaltyConfig } from '../balance/penalty.ts';
 import type { Head } from '../message/head.ts';
 import { causes } from '../errors.ts';
 import type { Labels } from '../telemetry/registry.ts';
+import { backOffOf, compileAccrual, compilePenalty } from './compile-ejection.ts';
 import { compileGrpcMatch, compileHttpMatch, RouteTable, type RouteSource } from './compile-match.ts';
 import { prefixOf, RouteFilters } from './filters.ts';
 import { compilePlan, Plan } from './plan.ts';
 import { Budgets, RetryBudget } from './retry-budget.ts';
-import {
-  DEFAULT_BACK_OFF,
-  grpcCodes,
-  MAX_KEPT_BYTES,
-  type BackOffConfig,
-  type RetryPolicy,
-} from './retry-policy.ts';
+import { DEFAULT_BACK_OFF, grpcCodes, MAX_KEPT_BYTES, type RetryPolicy } from './retry-policy.ts';
+import { msOf, nameOf } from './told-values.ts';
 
 /** What holds for the requests of one route. */
 export interface Route {
@@ -295,13 +289,6 @@ function compiled<T>(make: () => T): T | undefined {
   }
 }
 
-/** Name of the object, or the kind of the default. */
-export function nameOf(metadata: Metadata | undefined): string {
-  const kind = metadata?.kind;
-  if (kind?.case === 'resource') return kind.value.name;
-  return kind?.case === 'default' ? kind.value : 'default';
-}
-
 function labelsOf(metadata: Metadata | undefined): Labels {
   const kind = metadata?.kind;
   if (kind?.case !== 'resource') return { ...DEFAULT_LABELS, route_name: nameOf(metadata) };
@@ -313,62 +300,4 @@ function firstBackend(routes: readonly (HttpRoute | GrpcRoute)[]): Backend | und
   const kind = routes[0]?.rules[0]?.backends?.kind;
   if (kind?.case === 'firstAvailable') return kind.value.backends[0]?.backend;
   return kind?.case === 'randomAvailable' ? kind.value.backends[0]?.backend?.backend : undefined;
-}
-
-/** Linkerd's, where the policy leaves them out. */
-const ACCRUAL_BACK_OFF: BackOffConfig = { minMs: 1_000, maxMs: 60_000, jitter: 0.5 };
-const MAX_FAILURES = 7;
-
-function compileAccrual(accrual: FailureAccrual | undefined): AccrualConfig | undefined {
-  const kind = accrual?.kind;
-  if (kind?.case === undefined) return undefined;
-  const common = {
-    backOff: backOffOf(kind.value.backoff, ACCRUAL_BACK_OFF),
-    honoursRetryAfter: kind.value.backoff?.respectRetryAfterHint ?? false,
-    minReady: accrual?.ejection?.minReadyEndpoints ?? 0,
-  };
-  if (kind.case === 'consecutiveFailures') {
-    return { ...common, maxFailures: kind.value.maxFailures || MAX_FAILURES, successRate: undefined };
-  }
-  const { successRateThreshold, decay, minRequests, maxConsecutiveFailures } = kind.value;
-  return {
-    ...common,
-    maxFailures: maxConsecutiveFailures || MAX_FAILURES,
-    successRate: { threshold: successRateThreshold, windowMs: msOf(decay) || 10_000, minRequests },
-  };
-}
-
-function compilePenalty(backend: Backend | undefined): PenaltyConfig {
-  const load = backend?.kind.case === 'balancer' ? backend.kind.value.load : undefined;
-  if (load?.case !== 'penaltyPeakEwma') return DEFAULT_PENALTY;
-  const { penalty, penaltyDecay, maxRetryAfter } = load.value;
-  return {
-    penaltyMs: msOf(penalty) || DEFAULT_PENALTY.penaltyMs,
-    decayMs: msOf(penaltyDecay) || DEFAULT_PENALTY.decayMs,
-    maxRetryAfterMs: msOf(maxRetryAfter) || DEFAULT_PENALTY.maxRetryAfterMs,
-  };
-}
-
-function backOffOf(backOff: ExponentialBackoff | undefined, fallback: BackOffConfig): BackOffConfig {
-  if (backOff === undefined) return fallback;
-  const minMs = msOf(backOff.minBackoff) || fallback.minMs;
-  return {
-    minMs,
-    maxMs: Math.max(minMs, msOf(backOff.maxBackoff) || fallback.maxMs),
-    jitter: shareOf(backOff.jitterRatio, fallback.jitter),
-  };
-}
-
-/** ms: 24 days. A timer that is set for more than 24.8 fires at once. */
-const MAX_MS = 24 * 86_400_000;
-
-/** ms of a duration, `MAX_MS` at most; 0 for none, and for one that is negative. */
-export function msOf(duration: Duration | undefined): number {
-  if (duration === undefined) return 0;
-  return Math.max(0, Math.min(MAX_MS, Number(duration.seconds) * 1_000 + duration.nanos / 1_000_000));
-}
-
-/** A share that can be reckoned with, else the fallback: nothing is less than no number, and so it would lift every bound. */
-export function shareOf(told: number, fallback: number): number {
-  return Number.isFinite(told) && told >= 0 ? told : fallback;
 }

@@ -9,17 +9,11 @@ import { DEFAULT_PENALTY } from '../balance/penalty.ts';
 import type { Head } from '../message/head.ts';
 import { methodName } from './compile-match.ts';
 import { type Matcher, MethodIs, PathRegex } from './match.ts';
-import {
-  defaultRoute,
-  msOf,
-  NO_TIMEOUTS,
-  shareOf,
-  type OutboundRules,
-  type Route,
-} from './outbound-rules.ts';
+import { defaultRoute, NO_TIMEOUTS, type OutboundRules, type Route } from './outbound-rules.ts';
 import { Plan } from './plan.ts';
 import { Budgets, DEFAULT_BUDGET, type RetryBudget } from './retry-budget.ts';
 import { DEFAULT_BACK_OFF, grpcCodes, MAX_KEPT_BYTES, type RetryPolicy } from './retry-policy.ts';
+import { msOf, shareOf } from './told-values.ts';
 
 /** A profile knows a budget alone, and no number of retries: this bounds what one request may use up of it. */
 const MAX_RETRIES = 10;
