@@ -1,20 +1,11 @@
-import { endpointState } from '../api/endpoint-conditions.ts';
 import type { EndpointSlice, KubernetesObject, Namespace, Service } from '../api/kubernetes-types.ts';
-import {
-  annotation,
-  CLUSTER_ID_PROPERTY,
-  component,
-  GATEWAY_PORT_NAME,
-  GROUP_VERSION,
-  label,
-} from '../api/names.ts';
+import { CLUSTER_ID_PROPERTY, component, GROUP_VERSION, label } from '../api/names.ts';
 import { backoffMs, sleep, systemClock } from '../kubernetes/clock.ts';
 import type { BackoffBounds, Clock, Timer } from '../kubernetes/clock.ts';
 import { Controller } from '../kubernetes/controller.ts';
 import type { Outcome } from '../kubernetes/controller.ts';
 import { createEventRecorder } from '../kubernetes/events.ts';
 import type { EventRecorder } from '../kubernetes/events.ts';
-import { keepOnly } from '../kubernetes/keep-only.ts';
 import { formatSelector } from '../kubernetes/labels.ts';
 import { errorMessage } from '../kubernetes/log.ts';
 import type { Log } from '../kubernetes/log.ts';
@@ -25,10 +16,18 @@ import { resources } from '../kubernetes/resources.ts';
 import { KubernetesError } from '../kubernetes/types.ts';
 import type { KubernetesClient } from '../kubernetes/types.ts';
 import type { LinkSettings } from './link-settings.ts';
-import type { ApiState, GatewayService, IdentityState, LinkReport, MirrorStatus } from './messages.ts';
+import type { ApiState, IdentityState, LinkReport, MirrorStatus } from './messages.ts';
 import { mirrorSelector } from './mirror-objects.ts';
 import type { GatewayView } from './mirror-objects.ts';
 import { keyOfMirror, MirrorReconciler } from './mirror-reconciler.ts';
+import {
+  gatewayOf,
+  hasEndpoint,
+  isActive,
+  sliceService,
+  slimNamespace,
+  slimSlice,
+} from './target-objects.ts';
 
 export interface LinkSyncOptions {
   settings: LinkSettings;
@@ -331,52 +330,6 @@ function judgeIdentity(clusterId: string | undefined, own: string, target: strin
   if (clusterId === own) return { kind: 'self' };
   if (clusterId !== undefined && clusterId !== target) return { kind: 'another', clusterId };
   return { kind: 'confirmed' };
-}
-
-function gatewayOf(service: Service | undefined): GatewayService | undefined {
-  if (service === undefined) return undefined;
-  const ingress = service.status?.loadBalancer?.ingress ?? [];
-  const addresses = ingress.map((i) => i.ip ?? i.hostname).filter((a) => a !== undefined && a !== '');
-  const { port, nodePort } = service.spec?.ports?.find((p) => p.name === GATEWAY_PORT_NAME) ?? {};
-  const nodes = service.metadata?.annotations?.[annotation.gatewayNodes]?.split(',') ?? [];
-  if (addresses.length === 0 && nodes.length > 0 && nodePort !== undefined) {
-    return { addresses: nodes, port: nodePort };
-  }
-  return { addresses: addresses as string[], port };
-}
-
-function sliceService({ metadata }: EndpointSlice): string[] {
-  const service = metadata?.labels?.[label.sliceServiceName];
-  return service === undefined ? [] : [keyOf(metadata?.namespace, service)];
-}
-
-/** Of a target's slices only whether there is anything to send to matters; a large service has hundreds of endpoints in each. */
-function slimSlice(slice: EndpointSlice): EndpointSlice {
-  const service = slice.metadata?.labels?.[label.sliceServiceName];
-  return {
-    metadata: {
-      ...keepOnly(slice.metadata ?? {}, ['name', 'namespace', 'uid', 'resourceVersion']),
-      ...(service === undefined ? {} : { labels: { [label.sliceServiceName]: service } }),
-    },
-    addressType: slice.addressType,
-    endpoints: hasEndpoint(slice) ? [{ addresses: [], conditions: { ready: true } }] : [],
-  };
-}
-
-/** Endpoints that are being ended and still answer count: the gateway sends to them while there is no ready one. */
-function hasEndpoint(slice: EndpointSlice): boolean {
-  return (slice.endpoints ?? []).some((entry) => endpointState(entry) !== undefined);
-}
-
-function slimNamespace({ metadata, status }: Namespace): Namespace {
-  return {
-    metadata: keepOnly(metadata ?? {}, ['name', 'uid', 'resourceVersion']),
-    ...(status?.phase === undefined ? {} : { status: { phase: status.phase } }),
-  };
-}
-
-function isActive(namespace: Namespace | undefined): boolean {
-  return namespace !== undefined && namespace.status?.phase !== 'Terminating';
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
