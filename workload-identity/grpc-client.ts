@@ -45,28 +45,11 @@ export function createChannel(options: ChannelOptions): Channel {
       message: I,
       callOptions: CallOptions = {},
     ) {
-      const { promise, resolve, reject } = Promise.withResolvers<O>();
-      let answer: O | undefined;
-      const call = start(
-        method,
-        {
-          message: (received) => {
-            answer = received;
-          },
-          end: (error) => {
-            if (error !== undefined) reject(error);
-            else if (answer === undefined) {
-              reject(
-                new GrpcError(grpcStatus.internal, `${method.path} ended with OK but without an answer`),
-              );
-            } else resolve(answer);
-          },
-        },
-        callOptions,
-      );
+      const { answer, handlers } = soleAnswer(method);
+      const call = start(method, handlers, callOptions);
       call.send(encodeFrame(method.encode(message)));
       call.closeSend();
-      return promise;
+      return answer;
     },
     serverStream(method, message, handlers, callOptions = {}) {
       const end = (error: GrpcError | undefined): void => {
@@ -94,4 +77,24 @@ export function createChannel(options: ChannelOptions): Channel {
       connection.close();
     },
   };
+}
+
+/** What hears the one answer of a unary call. */
+function soleAnswer<I extends object, O extends object>(
+  method: Method<'unary', I, O>,
+): { answer: Promise<O>; handlers: StreamHandlers<O> } {
+  const { promise, resolve, reject } = Promise.withResolvers<O>();
+  const missing = `${method.path} ended with OK but without an answer`;
+  let answer: O | undefined;
+  const handlers: StreamHandlers<O> = {
+    message(received) {
+      answer = received;
+    },
+    end(error) {
+      if (error !== undefined) reject(error);
+      else if (answer === undefined) reject(new GrpcError(grpcStatus.internal, missing));
+      else resolve(answer);
+    },
+  };
+  return { answer: promise, handlers };
 }
