@@ -9,7 +9,7 @@ import type {
   ResolvedAddress,
   WorkloadIdentity,
 } from '../../workload-identity/index.ts';
-import { nodeHttp } from '../node-http.ts';
+import { nodeHttp } from './node-http.ts';
 import type { Counter } from '../telemetry/registry.ts';
 import { delimited, headOf } from '../../api/proto/wire-format.ts';
 import { judge, type Tried } from './export-answer.ts';
