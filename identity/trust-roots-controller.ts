@@ -83,7 +83,7 @@ export class TrustRootsController {
     return (
       name === this.#deps.meshNamespace ||
       INJECTING.has(asked) ||
-      this.#deps.meshedPods.byIndex('namespace', name).length > 0
+      this.#deps.meshedPods.hasByIndex('namespace', name)
     );
   }
 }

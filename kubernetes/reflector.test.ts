@@ -246,9 +246,12 @@ test('indexes follow additions, changes and deletions', async () => {
     r.byIndex('value', 'red').map((o) => o.metadata?.name),
     ['b'],
   );
+  const has = (): boolean[] => ['red', 'blue', 'green'].map((value) => r.hasByIndex('value', value));
+  assert.deepEqual(has(), [true, true, false]);
   server.remove(configMaps, 'n', 'b');
   await until(() => log.length === 4);
   assert.deepEqual(r.byIndex('value', 'red'), []);
+  assert.deepEqual(has(), [false, true, false]);
 });
 
 test('managedFields and last-applied are not kept, and transform has the last word', async () => {

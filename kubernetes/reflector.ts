@@ -62,6 +62,7 @@ export interface Reflector<T extends KubernetesObject> {
   list(): T[];
   addIndex(name: string, values: IndexFunction<T>): void;
   byIndex(name: string, value: string): T[];
+  hasByIndex(name: string, value: string): boolean;
   /** Existing objects are told as additions at once. Returns the way out. */
   subscribe(handler: ChangeHandler<T>): () => void;
   /** Milliseconds since the server was last heard of: 0 while a watch is open, Infinity before the first answer. */
@@ -160,6 +161,10 @@ class ListWatchReflector<T extends KubernetesObject> implements Reflector<T> {
 
   byIndex(name: string, value: string): T[] {
     return this.#store.byIndex(name, value);
+  }
+
+  hasByIndex(name: string, value: string): boolean {
+    return this.#store.hasByIndex(name, value);
   }
 
   subscribe(handler: ChangeHandler<T>): () => void {

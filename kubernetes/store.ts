@@ -62,6 +62,13 @@ export class Store<T extends KubernetesObject> {
     return found;
   }
 
+  /** Whether an index has any object under this value: without looking at all of them, as is asked for with each of thousands. Throws where there is no such index. */
+  hasByIndex(name: string, value: string): boolean {
+    const index = this.#indexes.get(name);
+    if (index === undefined) throw new Error(`there is no index "${name}"`);
+    return index.entries.has(value);
+  }
+
   /** Hears of what is there (as additions, at once) and of all changes until the returned function is called. */
   subscribe(handler: ChangeHandler<T>): () => void {
     this.#handlers.add(handler);
