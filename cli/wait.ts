@@ -3,6 +3,7 @@ import { UserError } from './errors.ts';
 
 /** Between two looks at something that cannot be watched cheaply: fast enough not to be felt, slow enough not to load an API server. */
 const LOOK_EVERY_MS = 150;
+/** What is waited for takes seconds; a person would look for the cause after a minute. */
 const DEFAULT_TIMEOUT_MS = 60_000;
 
 /** Looks until `done` answers true. After the time-out throws a UserError that names what was waited for. */

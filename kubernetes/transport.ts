@@ -41,6 +41,7 @@ export type NoAnswerReason =
 const THROTTLED: ReadonlySet<number> = new Set([429, 503]);
 /** Longer than API servers ask for; a person waits. */
 const MAX_RETRY_AFTER_MS = 10_000;
+/** TCP and TLS to an API server that is there take some round trips; one that is not should not hold up a command. */
 const CONNECT_TIMEOUT_MS = 10_000;
 /** An API server sends a watch's head at once; a minute allows for one that is just starting. */
 const WATCH_HEAD_TIMEOUT_MS = 60_000;

@@ -8,6 +8,7 @@ import { processTree, pssKiB } from '../clusters/process-table.ts';
 import type { ProxyMetrics } from './hops.ts';
 import { parseSamples } from './prometheus-text.ts';
 
+/** Proxies answer within ms. One that does not must not hold up the picture, which is drawn each second. */
 const SCRAPE_TIMEOUT_MS = 3_000;
 
 /** A cluster of the demo. */

@@ -5,7 +5,9 @@ import { waitFor } from '../wait.ts';
 import { type Hop, HopRates, type ProxyMetrics } from './hops.ts';
 import { clientStats, type DemoCluster, scrapeProxies, totalPssMiB } from './observe.ts';
 
+/** Between two pictures: numbers that change faster cannot be read. */
 const FRAME_MS = 1_000;
+/** From the deployment of the example to its first answer, which waits for sidecars, mirrors and the gateway. */
 const FIRST_ANSWER_TIMEOUT_MS = 60_000;
 
 /** What was seen in one look at the running mesh. */

@@ -20,6 +20,7 @@ interface OpenFile {
 }
 
 const readFile = promisify(read);
+/** One read: some hundred lines, and little memory for each of many followers. */
 const CHUNK_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
 /** A follower keeps the files that it has not read open, and so on disk, beyond the two that a log has. One that lags further behind loses the oldest. */

@@ -5,6 +5,7 @@ import { allProcesses, isMarked, killProcess, sessionOf, startTimeOf } from './p
 
 /** How long killed processes may take to leave before the start goes on without it. */
 const LEAVE_LIMIT_MS = 5000;
+/** Killed processes leave within ms. */
 const LEAVE_CHECK_MS = 10;
 const MARK_FILE = 'mark';
 

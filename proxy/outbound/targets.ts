@@ -6,6 +6,7 @@ export const TARGET_IDLE_MS = 60_000;
 /** Targets known at once: apps choose the names. Beyond it the least recently used idle ones are forgotten. */
 export const MAX_TARGETS = 2_000;
 
+/** A fraction of `TARGET_IDLE_MS`: it need not be kept to the second, and a look goes through all targets. */
 const LOOK_EVERY_MS = 5_000;
 
 /** The targets of a proxy, by the authority that apps name. */

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { DialService } from './webhooks.ts';
 import type { Webhook } from './webhook-config.ts';
 
+/** Kubernetes' own defaults. */
 const DEFAULT_TIMEOUT_SECONDS = 10;
 const DEFAULT_SERVICE_PORT = 443;
 /** As large as the largest object that a client may send, patched into base64. */
