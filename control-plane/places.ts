@@ -7,8 +7,8 @@ export const SERVED = ['identity', 'destination', 'policy'] as const;
 export type Served = (typeof SERVED)[number];
 
 /**
- * Descriptors that connections of the mesh leave to the rest: webhooks (256), admin port (64), and what reads the API and the process's own token. A control plane without them would fail its probes
- * and be killed.
+ * Descriptors that connections of the mesh leave to the rest: webhooks (256), admin port (64), and what reads the API
+ * and the process's own token. A control plane without them would fail its probes and be killed.
  */
 const LEFT_TO_OTHERS = 512;
 /** Where the process may open little more than that, the mesh has this share. */

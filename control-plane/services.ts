@@ -72,8 +72,8 @@ function policyServer(server: RpcServer, { policy }: DestinationServices): RpcSe
 }
 
 /**
- * Throws Unauthenticated for a client without a certificate. Linkerd's proxy opens its connection before it has one and stays on it: ending the connection makes it come
- * again with its certificate.
+ * Throws Unauthenticated for a client without a certificate. Linkerd's proxy opens its connection before it has one and
+ * stays on it: ending the connection makes it come again with its certificate.
  */
 function requireMember(call: Call): void {
   if (call.peer !== undefined) return;

@@ -13,8 +13,8 @@ const SIGNATURE_USAGE = der.bitString(Buffer.from([0x80]), 7);
 const CA_USAGE = der.bitString(Buffer.from([0x04]), 2);
 
 /**
- * Makes the webhook's certificate and a CA for nothing else. The CA's key is thrown away: each renewal has a CA of its own. Written by hand since the X.509 library
- * takes 24 MiB, more than the rest of the control plane's code.
+ * Makes the webhook's certificate and a CA for nothing else. The CA's key is thrown away: each renewal has a CA of its
+ * own. Written by hand since the X.509 library takes 24 MiB, more than the rest of the control plane's code.
  */
 export function makeServingCertificate(options: {
   dnsNames: readonly string[];

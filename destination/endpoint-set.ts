@@ -108,8 +108,8 @@ export function addressEndpoint(
 }
 
 /**
- * `internalTrafficPolicy: Local`. It is about what is sent to the address of the Service: who asks a headless one has chosen a pod. The endpoints of a mirror are
- * gateways of another cluster, on nobody's node.
+ * `internalTrafficPolicy: Local`. It is about what is sent to the address of the Service: who asks a headless one has
+ * chosen a pod. The endpoints of a mirror are gateways of another cluster, on nobody's node.
  */
 function isNodeLocal(service: Service): boolean {
   const { internalTrafficPolicy, clusterIP } = service.spec ?? {};

@@ -8,7 +8,8 @@ import { tcpAddress } from './ip-address.ts';
 type Endpoints = Extract<EndpointSet, { kind: 'endpoints' }>;
 
 /**
- * Addresses in one message: some 300 bytes each, and 20 to 40 µs of a proxy that takes them. A message is taken whole, and its requests wait for so long; gRPC clients take 4 MiB at most.
+ * Addresses in one message: some 300 bytes each, and 20 to 40 µs of a proxy that takes them. A message is taken whole,
+ * and its requests wait for so long; gRPC clients take 4 MiB at most.
  */
 const MAX_ADDRESSES = 200;
 
@@ -18,12 +19,16 @@ interface Step {
 }
 
 /**
- * The last step that was made from a set, for the clients of its place that make the same, in the same turn mostly. Held weakly: a client that does not read keeps the set that it was told last, and
- * with that would keep the one behind it, the step from there, and so all since, messages included.
+ * The last step that was made from a set, for the clients of its place that make the same, in the same turn mostly.
+ * Held weakly: a client that does not read keeps the set that it was told last, and with that would keep the one behind
+ * it, the step from there, and so all since, messages included.
  */
 const steps = new WeakMap<Endpoints, WeakRef<Step>>();
 
-/** All of a set, for streams that begin. Held weakly: it is a kilobyte for each endpoint, and needed again only where many begin at once, as behind a start of the control plane. */
+/**
+ * All of a set, for streams that begin. Held weakly: it is a kilobyte for each endpoint, and needed again only where
+ * many begin at once, as behind a start of the control plane.
+ */
 const beginnings = new WeakMap<Endpoints, WeakRef<readonly Update[]>>();
 
 /**

@@ -16,7 +16,10 @@ interface Made {
   readonly sets: Map<string, EndpointSet>;
 }
 
-/** What has been made of a set: all clients of a place share it, so that a set is gone through once for each zone (or node, where nodes count) and not for each client. */
+/**
+ * What has been made of a set: all clients of a place share it, so that a set is gone through once for each zone (or
+ * node, where nodes count) and not for each client.
+ */
 const made = new WeakMap<EndpointSet, Made>();
 
 /** Where a client is: its node, and the zone of that. */
@@ -39,7 +42,8 @@ function clientNode({ namespace, pod, nodeName }: WorkloadContext, cluster: Clus
 }
 
 /**
- * The endpoints of a target as clients in that place are told them, each with the label `zone_locality`, chosen as kube-proxy chooses:
+ * The endpoints of a target as clients in that place are told them, each with the label `zone_locality`, chosen as
+ * kube-proxy chooses:
  *
  * - those of the client's node alone, where the Service wants that; all, where it is not known on which node the client is;
  * - of these the ready ones; where there is none, those that are being ended and still answer;

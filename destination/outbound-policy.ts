@@ -37,8 +37,8 @@ const QUEUE_CAPACITY = 10_000;
 const FAILFAST_TIMEOUT = { seconds: 3n };
 
 /**
- * A client's policy towards a target: the routes that hold for its namespace, or one route whose only backend is the Service itself; with what the Service's annotations
- * ask.
+ * A client's policy towards a target: the routes that hold for its namespace, or one route whose only backend is the
+ * Service itself; with what the Service's annotations ask.
  * @param clientNamespace undefined: it is not known where the client is
  */
 export function outboundPolicy(

@@ -80,9 +80,10 @@ export function createPolicyService(
 }
 
 /**
- * A pod that a proxy runs in is known in a moment, so its proxy is told nothing until then: what it would be told could be too much. If that takes longer than the proxy
- * waits, what may be closed is. For all else the proxy's own default holds, which knows the pod's annotations. What was told of a pod that is gone
- * stays: its process may still have requests to end.
+ * A pod that a proxy runs in is known in a moment, so its proxy is told nothing until then: what it would be told could
+ * be too much. If that takes longer than the proxy waits, what may be closed is. For all else the proxy's own default
+ * holds, which knows the pod's annotations. What was told of a pod that is gone stays: its process may still have
+ * requests to end.
  */
 function inboundStep(before: InboundResult | undefined, after: InboundResult): Step<Server> {
   if (after.kind === 'policy') return { messages: [after.policy] };

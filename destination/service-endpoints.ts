@@ -58,8 +58,8 @@ interface SliceEntry {
 }
 
 /**
- * A dual-stack Service has each pod twice; one family is enough, and the Service's first is the one it prefers. A pod without an address of that family is told by its other; so are
- * endpoints without a pod if none is of the first.
+ * A dual-stack Service has each pod twice; one family is enough, and the Service's first is the one it prefers. A pod
+ * without an address of that family is told by its other; so are endpoints without a pod if none is of the first.
  */
 function oncePerPod(slices: readonly EndpointSlice[], service: Service): SliceEntry[] {
   const preferred = service.spec?.ipFamilies?.[0] ?? 'IPv4';

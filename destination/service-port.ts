@@ -3,7 +3,10 @@ import type { Service, ServicePort } from '../api/kubernetes-types.ts';
 /** What a Service's port says of what is spoken there. */
 export type DeclaredProtocol = 'http' | 'opaque';
 
-/** Values of `appProtocol` that are HTTP, in lower case: Kubernetes' own, IANA's, and what other meshes have users write. Each connection still shows which HTTP it is. */
+/**
+ * Values of `appProtocol` that are HTTP, in lower case: Kubernetes' own, IANA's, and what other meshes have users
+ * write. Each connection still shows which HTTP it is.
+ */
 const HTTP: ReadonlySet<string> = new Set([
   'http',
   'http2',

@@ -30,8 +30,8 @@ export class Views {
 
   /**
    * @param schedule runs a function soon, after what changes now
-   * @param failed is told of a computation that threw where nobody waits for it: its value stays until something that it reads changes again, so that what one object says
-   * that nobody expected is not the end of all streams
+   * @param failed is told of a computation that threw where nobody waits for it: its value stays until something that
+   * it reads changes again, so that what one object says that nobody expected is not the end of all streams
    */
   constructor(
     schedule: (run: () => void) => void = setImmediate,

@@ -3,7 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { Registry } from 'prom-client';
 
-/** Connections at once: kubelets, scrapers and people have a few. Beyond it the oldest is closed, so that a crowd that says nothing keeps no probe out and takes no descriptors from the rest. */
+/**
+ * Connections at once: kubelets, scrapers and people have a few. Beyond it the oldest is closed, so that a crowd that
+ * says nothing keeps no probe out and takes no descriptors from the rest.
+ */
 const MAX_CONNECTIONS = 64;
 
 export interface AdminOptions {

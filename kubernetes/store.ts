@@ -62,7 +62,10 @@ export class Store<T extends KubernetesObject> {
     return found;
   }
 
-  /** Whether an index has any object under this value: without looking at all of them, as is asked for with each of thousands. Throws where there is no such index. */
+  /**
+   * Whether an index has any object under this value: without looking at all of them, as is asked for with each of
+   * thousands. Throws where there is no such index.
+   */
   hasByIndex(name: string, value: string): boolean {
     const index = this.#indexes.get(name);
     if (index === undefined) throw new Error(`there is no index "${name}"`);

@@ -4,11 +4,16 @@ import { descriptorOf } from './detect/original-destination.ts';
 import type { Counter, Family } from './telemetry/registry.ts';
 import type { Connection } from './transport/tcp-connection.ts';
 
-/** Share of the process's descriptors up to which connections are accepted: those that stand need an app's or a peer's connection each, and probes and metrics must be answered. */
+/**
+ * Share of the process's descriptors up to which connections are accepted: those that stand need an app's or a peer's
+ * connection each, and probes and metrics must be answered.
+ */
 const ACCEPTED_SHARE = 0.75;
 /**
- * Share of the places of a listener, and of the process, that are its last ones. At a gateway who comes then finds a place if another gives way, or if it is of those who must be answered also by a
- * process that is full; as many may come while the first that has to go is on its way out. A sidecar only tells that they are being taken: nothing gives way there.
+ * Share of the places of a listener, and of the process, that are its last ones. At a gateway who comes then finds a
+ * place if another gives way, or if it is of those who must be answered also by a process that is full; as many may
+ * come while the first that has to go is on its way out. A sidecar only tells that they are being taken: nothing gives
+ * way there.
  */
 const LAST_SHARE = 0.02;
 /** At least so many: half of them are for handshakes, and one that has just begun is not to end as soon as the next comes. */
@@ -47,8 +52,9 @@ export interface AdmissionOptions {
 }
 
 /**
- * Turns away the connections for which there is no room: each is counted, and a line a minute tells. Without it the runtime accepts until it has no descriptor left, closes what comes
- * then without a word, and the app's side, metrics and probes fail with the same lack.
+ * Turns away the connections for which there is no room: each is counted, and a line a minute tells. Without it the
+ * runtime accepts until it has no descriptor left, closes what comes then without a word, and the app's side, metrics
+ * and probes fail with the same lack.
  */
 export class Admission {
   readonly #options: AdmissionOptions;

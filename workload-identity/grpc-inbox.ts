@@ -1,8 +1,9 @@
 import type { Clock } from './clock.ts';
 
 /**
- * ms of one turn of the event loop that messages may take. A control plane that has restarted tells thousands of endpoints at once, and to take them all in one turn would hold every request up: what
- * is more waits for the next turns, and between these requests have theirs.
+ * ms of one turn of the event loop that messages may take. A control plane that has restarted tells thousands of
+ * endpoints at once, and to take them all in one turn would hold every request up: what is more waits for the next
+ * turns, and between these requests have theirs.
  */
 export const TURN_MS = 5;
 

@@ -90,8 +90,9 @@ const ROUTE_KINDS = [
 ] as const;
 
 /**
- * Whom an AuthorizationPolicy lets in: who has all of the authentications that it requires, each kind of which it may name once (as with Linkerd). Undefined: nobody,
- * since something of it can't be understood or is not there, and `tell` is told what.
+ * Whom an AuthorizationPolicy lets in: who has all of the authentications that it requires, each kind of which it may
+ * name once (as with Linkerd). Undefined: nobody, since something of it can't be understood or is not there, and `tell`
+ * is told what.
  */
 export function policyAuthorization(
   policy: AuthorizationPolicy,

@@ -4,9 +4,9 @@ import type { DestinationSettings } from '../settings.ts';
 import { quoted, type TellProblem } from './problems.ts';
 
 /**
- * Clients by what their certificates say, in the proxy API's form. `names`: a DNS identity means a workload of this cluster, a SPIFFE ID one of the cluster in its
- * path; a SPIFFE ID may have `*` for segments of its path. `suffixes`: DNS identities below these labels, so of this cluster; the one without labels is every identity
- * of the mesh.
+ * Clients by what their certificates say, in the proxy API's form. `names`: a DNS identity means a workload of this
+ * cluster, a SPIFFE ID one of the cluster in its path; a SPIFFE ID may have `*` for segments of its path. `suffixes`:
+ * DNS identities below these labels, so of this cluster; the one without labels is every identity of the mesh.
  */
 export interface ClientIdentities {
   readonly names: readonly string[];

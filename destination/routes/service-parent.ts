@@ -14,8 +14,9 @@ export interface ServiceParent {
 }
 
 /**
- * The routes that hold for clients of a namespace (GAMMA): those of the client's own namespace if there are any ("consumer routes"), else those of the Service's, which
- * are for everybody. Routes of other namespaces are for neither.
+ * The routes that hold for clients of a namespace (GAMMA): those of the client's own namespace if there are any
+ * ("consumer routes"), else those of the Service's, which are for everybody. Routes of other namespaces are for
+ * neither.
  */
 export function routesFor<K extends RouteKind>(
   kinds: readonly K[],

@@ -40,8 +40,9 @@ interface Report {
 }
 
 /**
- * Tells people what becomes of their policies: routes by their conditions, other kinds by an event and a line of the log, once for each problem. For one replica at a
- * time; resolves soon after `signal` aborts. What can't be written is tried again, and computed anew from what is there then; it holds up nothing else.
+ * Tells people what becomes of their policies: routes by their conditions, other kinds by an event and a line of the
+ * log, once for each problem. For one replica at a time; resolves soon after `signal` aborts. What can't be written is
+ * tried again, and computed anew from what is there then; it holds up nothing else.
  */
 export async function reportPolicies(deps: ReporterDeps, signal: AbortSignal): Promise<void> {
   await new PolicyReporter(deps).run(signal);

@@ -14,7 +14,8 @@ export type RouteKind = Extract<PolicyKind, 'policyHttpRoutes' | 'httpRoutes' | 
 export const ROUTE_CONTROLLER = 'isthmus.dev/policy-controller';
 
 /**
- * The parents' statuses that a route should have: an entry for each Server and Service that it names, and what other controllers have written. Undefined: it has them.
+ * The parents' statuses that a route should have: an entry for each Server and Service that it names, and what other
+ * controllers have written. Undefined: it has them.
  * @param wallNow ms
  */
 export function routeStatus(
@@ -99,7 +100,10 @@ function missingParent(
   return isServed ? undefined : `the Service ${namespace}/${name} has no such port`;
 }
 
-/** Reads a route as the streams do, for what can't be read. What backends there are is a condition of its own; their filters are read with those of their rule. */
+/**
+ * Reads a route as the streams do, for what can't be read. What backends there are is a condition of its own; their
+ * filters are read with those of their rule.
+ */
 function readRules(
   kind: RouteKind,
   route: HttpRoute | GrpcRoute,

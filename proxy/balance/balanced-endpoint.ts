@@ -11,9 +11,10 @@ const MIN_BACK_OFF_MS = 100;
 const MAX_BACK_OFF_MS = 60_000;
 
 /**
- * May requests go there? One writer: the `Balancer`.
- * `away`: could not be reached; when the timer ends it is `due`, and in its turn `trying`: a connection is made without a request, and it is `ready` or `away` by what comes of it. `ejected`:
- * answered, but failed too often; when the timer ends it is on `probation`, takes one request, and is `probing` until that has ended.
+ * May requests go there? One writer: the `Balancer`. `away`: could not be reached; when the timer ends it is `due`, and
+ * in its turn `trying`: a connection is made without a request, and it is `ready` or `away` by what comes of it.
+ * `ejected`: answered, but failed too often; when the timer ends it is on `probation`, takes one request, and is
+ * `probing` until that has ended.
  */
 export type Availability =
   | { readonly kind: 'ready' }
@@ -32,7 +33,8 @@ export const PROBING: Availability = { kind: 'probing' };
 export const REMOVED: Availability = { kind: 'removed' };
 
 /**
- * An endpoint as one balancer sees it. What belongs to it is opened when it is first of use: of thousands that are told, few are chosen soon, and all together they would hold requests up.
+ * An endpoint as one balancer sees it. What belongs to it is opened when it is first of use: of thousands that are
+ * told, few are chosen soon, and all together they would hold requests up.
  * @typeParam R what the owner keeps beside it: its connections, its metrics
  */
 export class BalancedEndpoint<R extends Destination = Destination> implements Candidate, Destination {

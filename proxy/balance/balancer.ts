@@ -17,8 +17,8 @@ import { DEFAULT_PENALTY, type PenaltyConfig } from './penalty.ts';
 import { Picker } from './picker.ts';
 
 /**
- * Share of the endpoints that ejection leaves ready, and never less than one: when most of a service fails, sending everything to what is left would bring that down
- * as well.
+ * Share of the endpoints that ejection leaves ready, and never less than one: when most of a service fails, sending
+ * everything to what is left would bring that down as well.
  */
 export const MIN_READY_SHARE = 0.5;
 

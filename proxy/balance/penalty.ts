@@ -9,8 +9,9 @@ export interface PenaltyConfig {
 }
 
 /**
- * Linkerd's load biaser, which has to be asked for there. Here it always holds: an endpoint that fails at once looks like the fastest of all, and would draw what the
- * others could serve. Milder than Linkerd's (5 s, 10 s): a single failure costs an endpoint its share for some ten seconds, not for a minute.
+ * Linkerd's load biaser, which has to be asked for there. Here it always holds: an endpoint that fails at once looks
+ * like the fastest of all, and would draw what the others could serve. Milder than Linkerd's (5 s, 10 s): a single
+ * failure costs an endpoint its share for some ten seconds, not for a minute.
  */
 export const DEFAULT_PENALTY: PenaltyConfig = {
   penaltyMs: 1_000,

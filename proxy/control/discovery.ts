@@ -47,9 +47,10 @@ export interface DiscoveryOptions {
 }
 
 /**
- * What the control plane says of one name: GetProfile, and Get when it is a Service. A name is asked for both at once, since it is one as a rule, and its first request waits for both; an
- * address, of which most are pods', for its profile first. Goes on with what it heard last while the control plane is away; `suspend`
- * ends the streams of a name that nobody uses and remembers what they told.
+ * What the control plane says of one name: GetProfile, and Get when it is a Service. A name is asked for both at once,
+ * since it is one as a rule, and its first request waits for both; an address, of which most are pods', for its profile
+ * first. Goes on with what it heard last while the control plane is away; `suspend` ends the streams of a name that
+ * nobody uses and remembers what they told.
  */
 export class Discovery {
   readonly #path: string;

@@ -17,7 +17,10 @@ export class EndpointSet {
     return [...this.#byAddress.values()];
   }
 
-  /** Throws where of all that is added nothing can be used: what was known before is better than that. @param first the first update of a stream: what was known before is void */
+  /**
+   * Throws where of all that is added nothing can be used: what was known before is better than that.
+   * @param first the first update of a stream: what was known before is void
+   */
   apply(update: Update, first: boolean): void {
     const change = update.update;
     const added = change.case === 'add' ? usable(change.value) : [];

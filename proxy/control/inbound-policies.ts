@@ -18,8 +18,9 @@ import type { Head } from '../message/head.ts';
 import { Watch } from './watch.ts';
 
 /**
- * Ports that are watched at once. Peers choose the port they name, so their number must have an end: beyond it a port that was not asked for of late is forgotten, where
- * its policy is the default and the control plane is there to tell it again.
+ * Ports that are watched at once. Peers choose the port they name, so their number must have an end: beyond it a port
+ * that was not asked for of late is forgotten, where its policy is the default and the control plane is there to tell
+ * it again.
  */
 const MAX_WATCHED = 256;
 
@@ -27,8 +28,9 @@ const MAX_WATCHED = 256;
 export const MAX_LEARNT = 32;
 
 /**
- * ms that the first requests for a port wait for its policy. After it the default holds, as in Linkerd: an absent control plane must not stop the apps. A control plane that
- * is there answers before where more than the default may be closed.
+ * ms that the first requests for a port wait for its policy. After it the default holds, as in Linkerd: an absent
+ * control plane must not stop the apps. A control plane that is there answers before where more than the default may be
+ * closed.
  */
 const FIRST_ANSWER_MS = 1_000;
 
@@ -53,7 +55,8 @@ export interface PolicyCell {
   /** The kubelet asks the port's app by HTTP: a connection need not wait for the policy to be looked at. */
   readonly probed: boolean;
   /**
-   * What holds for a request: the policy, or, while that is being asked for, the sidecar's own default for the kubelet's probes, which do not wait as long. Undefined for all others.
+   * What holds for a request: the policy, or, while that is being asked for, the sidecar's own default for the
+   * kubelet's probes, which do not wait as long. Undefined for all others.
    * @param head undefined: the stream is opaque
    */
   policyFor(head: Head | undefined): PortPolicy | undefined;
@@ -66,8 +69,8 @@ export class InboundPolicies {
   readonly #options: InboundPoliciesOptions;
   readonly #byNumber = new Map<number, WatchedPort>();
   /**
-   * In the order in which they are looked at for one that nobody needs. A connection may still use a port that was forgotten, and have it watched beside a newer one of
-   * its number.
+   * In the order in which they are looked at for one that nobody needs. A connection may still use a port that was
+   * forgotten, and have it watched beside a newer one of its number.
    */
   readonly #watched = new Set<WatchedPort>();
   #stopped = false;

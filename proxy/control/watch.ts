@@ -12,7 +12,10 @@ import type { ControlCells, Standing } from '../telemetry/control-metrics.ts';
 /** ms between attempts: short at first, for a control plane that restarts is back in a second; Linkerd's proxy waits 0 to 100 ms. */
 const MIN_BACK_OFF_MS = 50;
 const MAX_BACK_OFF_MS = 10_000;
-/** ms that a stream must have told something for the next attempt to come soon. One that ends before each time, as behind a message that cannot be taken, is asked for ever less often. */
+/**
+ * ms that a stream must have told something for the next attempt to come soon. One that ends before each time, as
+ * behind a message that cannot be taken, is asked for ever less often.
+ */
 const SOUND_MS = 10_000;
 
 export interface WatchOptions<T> {

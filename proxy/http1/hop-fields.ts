@@ -16,7 +16,8 @@ export const KEEP_ALIVE = Buffer.from('keep-alive');
 const UPGRADE = Buffer.from('upgrade');
 
 /**
- * Why a message with such a Transfer-Encoding is refused: `b[start, end)` is a list of codings other than the one that we know. Before a final chunked they are sound and not implemented; without it nobody can tell where the body ends
+ * Why a message with such a Transfer-Encoding is refused: `b[start, end)` is a list of codings other than the one that
+ * we know. Before a final chunked they are sound and not implemented; without it nobody can tell where the body ends
  * (RFC 9112 section 6.3).
  */
 export function unknownCoding(b: Buffer, start: number, end: number): Cause {

@@ -15,8 +15,8 @@ const SPACE = 32;
 const lines = new KnownBytes<LastingField, FieldId>();
 
 /**
- * The line that begins at `b[start]`, if it came before; it lies before `end` then. Only the head's own line ends are looked for: what else may be wrong with a line, no
- * known line has.
+ * The line that begins at `b[start]`, if it came before; it lies before `end` then. Only the head's own line ends are
+ * looked for: what else may be wrong with a line, no known line has.
  * @param guess slot of the line that is looked for first; -1: none
  */
 export function knownLine(b: Buffer, start: number, end: number, guess: number): KnownLine | undefined {
@@ -28,7 +28,8 @@ export function knownLine(b: Buffer, start: number, end: number, guess: number):
 }
 
 /**
- * Remembers a sound line when it comes for the second time. The caller vouches that the line means the same in every message, by its bytes alone: one that frames a message is not for here.
+ * Remembers a sound line when it comes for the second time. The caller vouches that the line means the same in every
+ * message, by its bytes alone: one that frames a message is not for here.
  */
 export function rememberLine(
   id: FieldId,

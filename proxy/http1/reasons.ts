@@ -1,5 +1,6 @@
 /**
- * Reason phrases by status, of IANA's registry. Nobody goes by them (RFC 9112 section 4), people read them. Node has them too, in `node:http`, which a sidecar would load for nothing else.
+ * Reason phrases by status, of IANA's registry. Nobody goes by them (RFC 9112 section 4), people read them. Node has
+ * them too, in `node:http`, which a sidecar would load for nothing else.
  */
 const PHRASES: Readonly<Record<number, string>> = {
   100: 'Continue',

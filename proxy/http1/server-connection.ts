@@ -32,17 +32,19 @@ const NO_BYTES = Buffer.alloc(0);
 const framing = new Framing();
 
 /**
- * Where the connection stands. One writer: this class.
- * head: waits for a request's head. body: reads a request's body. response: the request has been read, its response has not ended. backlog: answers wait for a
- * client that does not read; no further request is taken. discard: the response ended first, the rest of the body is dropped. upgrade: the request asks to leave
- * HTTP, what comes behind it waits for the answer. tunnel: that was 101, bytes pass each way until that way ends. closing: nothing is read any more.
+ * Where the connection stands. One writer: this class. head: waits for a request's head. body: reads a request's body.
+ * response: the request has been read, its response has not ended. backlog: answers wait for a client that does not
+ * read; no further request is taken. discard: the response ended first, the rest of the body is dropped. upgrade: the
+ * request asks to leave HTTP, what comes behind it waits for the answer. tunnel: that was 101, bytes pass each way
+ * until that way ends. closing: nothing is read any more.
  */
 type State = 'head' | 'body' | 'response' | 'backlog' | 'discard' | 'upgrade' | 'tunnel' | 'closing';
 
 /**
- * One HTTP/1.x connection from a client: requests in, responses out. `x.client` of its exchanges is the connection.
- * It is long and one: bytes of the client, parts of the answer and times that are over all move the same state, and each of the three looks at what the other two have done.
- * What needs none of that stands elsewhere: reading heads and bodies, writing answers, windows, limits.
+ * One HTTP/1.x connection from a client: requests in, responses out. `x.client` of its exchanges is the connection. It
+ * is long and one: bytes of the client, parts of the answer and times that are over all move the same state, and each
+ * of the three looks at what the other two have done. What needs none of that stands elsewhere: reading heads and
+ * bodies, writing answers, windows, limits.
  */
 export class Http1ServerConnection implements TransportHandler, ResponseSink {
   readonly #transport: Transport;

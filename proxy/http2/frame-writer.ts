@@ -3,7 +3,10 @@ import type { Transport } from '../transport/transport.ts';
 import { FRAME_HEADER_BYTES, Flag, FrameType } from './frames.ts';
 import { MAX_CONCURRENT_STREAMS } from './limits.ts';
 
-/** Streams of a connection that we have reset of late: what their peer had under way then is no error of its. As many as may be given up at once, when who asked for all of them goes. */
+/**
+ * Streams of a connection that we have reset of late: what their peer had under way then is no error of its. As many as
+ * may be given up at once, when who asked for all of them goes.
+ */
 const REMEMBERED_RESETS = MAX_CONCURRENT_STREAMS;
 
 /** Writes frames into a transport's output. */

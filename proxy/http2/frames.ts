@@ -43,8 +43,8 @@ export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 export const DEFAULT_WINDOW = 65_535;
 export const DEFAULT_FRAME_SIZE = 16_384;
 /**
- * Bytes of the largest frame that we take and send: what one read of an app brings is then one frame, whose pieces are told to all layers once. DATA is handed on as it
- * comes, so that nobody waits for the rest of a frame.
+ * Bytes of the largest frame that we take and send: what one read of an app brings is then one frame, whose pieces are
+ * told to all layers once. DATA is handed on as it comes, so that nobody waits for the rest of a frame.
  */
 export const LARGEST_FRAME = 64 * 1024;
 export const MAX_WINDOW = 2 ** 31 - 1;

@@ -19,8 +19,10 @@ export function knownLiteral(b: Buffer, start: number, end: number): KnownLitera
 }
 
 /**
- * Remembers the literal `b[start, end)` when it comes for the second time. The caller vouches that its value is sound, and that its sender has not asked to keep it out of tables.
- * @param nameIndex 0: the name stands in it. A name of the dynamic table is another one another time: such a literal is never known.
+ * Remembers the literal `b[start, end)` when it comes for the second time. The caller vouches that its value is sound,
+ * and that its sender has not asked to keep it out of tables.
+ * @param nameIndex 0: the name stands in it. A name of the dynamic table is another one another time: such a literal is
+ * never known.
  */
 export function rememberLiteral(
   b: Buffer,

@@ -142,7 +142,10 @@ export class Life {
     else if (KEEP_ALIVE_PAYLOAD.compare(buffer, start, end) === 0) this.#pinged = false;
   }
 
-  /** The peer asks whether anybody is here: maybe nothing of ours arrives any more, while we hear it well. Two that ask each other do so once in `PING_AFTER_MS`. */
+  /**
+   * The peer asks whether anybody is here: maybe nothing of ours arrives any more, while we hear it well. Two that ask
+   * each other do so once in `PING_AFTER_MS`.
+   */
   asked(): void {
     const isDue = this.#timers.lastTick - this.#pingedAt >= PING_AFTER_MS;
     if (this.#asks && isDue && this.alive && this.#state !== 'settings') this.#ask();

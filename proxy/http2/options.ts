@@ -10,13 +10,13 @@ export interface Http2Options {
   /** The peer is one of our proxies (ALPN `isthmus/1`): `:isthmus-*` pseudo-headers are taken, as fields with their ids. From others they are malformed. */
   isthmus: boolean;
   /**
-   * A silent peer is asked by PING whether it is there (default). Not so servers that are no proxies: those of gRPC take a PING in five minutes for an attack, and
-   * close.
+   * A silent peer is asked by PING whether it is there (default). Not so servers that are no proxies: those of gRPC
+   * take a PING in five minutes for an attack, and close.
    */
   keepAlive?: boolean;
   /**
-   * Client side: streams are opened before the peer's SETTINGS have come (RFC 9113 section 3.4). Only where the peer has nothing to judge: with a certificate of ours it may refuse us, and
-   * what was sent by then is lost.
+   * Client side: streams are opened before the peer's SETTINGS have come (RFC 9113 section 3.4). Only where the peer
+   * has nothing to judge: with a certificate of ours it may refuse us, and what was sent by then is lost.
    */
   early?: boolean;
   /** Server side: says where a request goes; `requestHead` of the answer is called next, by the codec. */

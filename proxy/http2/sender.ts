@@ -16,12 +16,15 @@ export interface SenderEvents {
   writeTrailers(stream: Stream, trailers: Head): void;
 }
 
-/** Peers whose windows begin below this live in small ones, and get what they ask for. From there on more is under way than a crumb is short of: more credit comes. */
+/**
+ * Peers whose windows begin below this live in small ones, and get what they ask for. From there on more is under way
+ * than a crumb is short of: more credit comes.
+ */
 const SMALL_WINDOW = 4 * LEAST_PART;
 
 /**
- * The sending half of flow control: what fits goes out at once, the rest waits and goes out in turns, a frame a stream. What is left of a window and is not worth a
- * frame, a crumb, waits for more of it.
+ * The sending half of flow control: what fits goes out at once, the rest waits and goes out in turns, a frame a stream.
+ * What is left of a window and is not worth a frame, a crumb, waits for more of it.
  */
 export class Sender {
   readonly #frames: FrameWriter;

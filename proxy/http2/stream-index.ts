@@ -6,8 +6,8 @@ const FIRST_SIZE = 32;
 const slotOf = (id: number, mask: number): number => (id >>> 1) & mask;
 
 /**
- * Streams by id: open addressing with linear probing. A `Map` costs a request two look-ups, an insertion and a deletion in the runtime, and makes itself a new table every few
- * dozen of them.
+ * Streams by id: open addressing with linear probing. A `Map` costs a request two look-ups, an insertion and a deletion
+ * in the runtime, and makes itself a new table every few dozen of them.
  */
 export class StreamIndex {
   #slots: (Stream | undefined)[] = emptySlots(FIRST_SIZE);

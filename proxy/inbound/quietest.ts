@@ -1,6 +1,9 @@
 import type { Http2Connection } from '../http2/connection.ts';
 
-/** So many are remembered of a look: a storm of newcomers at a full gateway would otherwise go through all of some 10,000 connections, 0.3 ms, for each of them. */
+/**
+ * So many are remembered of a look: a storm of newcomers at a full gateway would otherwise go through all of some
+ * 10,000 connections, 0.3 ms, for each of them.
+ */
 const REMEMBERED = 64;
 
 type Candidate = Pick<Http2Connection, 'activeStreams' | 'draining' | 'heardAt' | 'ready'>;
@@ -12,8 +15,9 @@ interface Found<C> {
 }
 
 /**
- * Finds, of connections that can end without anybody's loss, the one whose peer was heard longest ago: no stream is under way, the peer has shown that it speaks, and it has not been told to go.
- * PINGs let idle peers be heard every ten seconds, so that it is one that was not used for as long, if there is one.
+ * Finds, of connections that can end without anybody's loss, the one whose peer was heard longest ago: no stream is
+ * under way, the peer has shown that it speaks, and it has not been told to go. PINGs let idle peers be heard every ten
+ * seconds, so that it is one that was not used for as long, if there is one.
  */
 export class Quietest<C extends Candidate> {
   readonly #connections: ReadonlySet<C>;

@@ -6,10 +6,12 @@ const INTERNAL_FIELDS = 40;
 const MEASURES_IDLE_TIME = 1;
 
 /**
- * From now on the event loop does not measure how long it is idle: for that it asks the kernel what has come, without waiting, before each time that it waits, which is a second system call for each
- * turn that had nothing to do. Nobody here reads that measure (`eventLoopUtilization`), and the runtime has no way to do without.
+ * From now on the event loop does not measure how long it is idle: for that it asks the kernel what has come, without
+ * waiting, before each time that it waits, which is a second system call for each turn that had nothing to do. Nobody
+ * here reads that measure (`eventLoopUtilization`), and the runtime has no way to do without.
  *
- * Where koffi does not load, or the runtime is not one that this was looked up for, all stays as it was. Never rejects. @returns whether it measures no more
+ * Where koffi does not load, or the runtime is not one that this was looked up for, all stays as it was. Never rejects.
+ * @returns whether it measures no more
  */
 export async function stopIdleMeasure(libuv: string = process.versions.uv): Promise<boolean> {
   if (!KNOWN_LIBUV.test(libuv)) return false;

@@ -19,9 +19,11 @@ const LEAST_PAGES = 250;
 const UNNAMED = /^([0-9a-f]+)-([0-9a-f]+) rw-p 00000000 00:00 0 *$/;
 
 /**
- * The pages of the table in which the runtime's mutexes (abseil's, built so that they look for deadlocks) keep which of them was taken before which other: 1 MiB of -1, of which a few are used.
- * Found by what the allocator and the table itself have written: the mark, which holds the address it stands at, and a reference from the table to the object that it is part of. Pages that hold
- * anything but -1 are left out, and where less is found than such a table has, all are.
+ * The pages of the table in which the runtime's mutexes (abseil's, built so that they look for deadlocks) keep which of
+ * them was taken before which other: 1 MiB of -1, of which a few are used. Found by what the allocator and the table
+ * itself have written: the mark, which holds the address it stands at, and a reference from the table to the object
+ * that it is part of. Pages that hold anything but -1 are left out, and where less is found than such a table has, all
+ * are.
  * @param maps /proc/self/maps
  * @param page bytes of a page
  */

@@ -16,9 +16,10 @@ const AMOUNT = /^(Rss|Anonymous|Private_Dirty|Shared_Dirty|Swap|Locked): +(\d+) 
 const TOLD: ReadonlySet<string> = new Set(['Anonymous', 'Private_Dirty', 'Shared_Dirty']);
 
 /**
- * Of /proc/self/smaps the mappings whose present pages are, every one, bytes of a file: the code and the constants of the program and of its libraries. A page of them may leave the process at any
- * time: it stays in the page cache, and whoever touches it finds the same bytes again. Left out is what was changed after it was mapped (relocated tables, which are read-only from then on, and
- * breakpoints), as its changes would be lost, and what has no file.
+ * Of /proc/self/smaps the mappings whose present pages are, every one, bytes of a file: the code and the constants of
+ * the program and of its libraries. A page of them may leave the process at any time: it stays in the page cache, and
+ * whoever touches it finds the same bytes again. Left out is what was changed after it was mapped (relocated tables,
+ * which are read-only from then on, and breakpoints), as its changes would be lost, and what has no file.
  */
 export function filePages(smaps: string): Mapping[] {
   const found: Mapping[] = [];

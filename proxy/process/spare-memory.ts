@@ -12,11 +12,15 @@ const WORTH_BYTES = 1024 * 1024;
 /** ms between looks at the size of the process. */
 const LOOK_MS = 1_000;
 /**
- * Events of the loop from one look to the next up to which a process is quiet, whatever the machine. Each request is two of a sidecar, and what it does without any up to eight a second: so one that
- * has more than four requests a second, of which each twentieth would wait for a collection, is left to V8's own.
+ * Events of the loop from one look to the next up to which a process is quiet, whatever the machine. Each request is
+ * two of a sidecar, and what it does without any up to eight a second: so one that has more than four requests a
+ * second, of which each twentieth would wait for a collection, is left to V8's own.
  */
 const QUIET_EVENTS = 16;
-/** The same in ms of CPU, its compilers included: 2 %. One without requests takes 1 to 8, 10 requests a second 5 to 11, 50 take 18 to 33, 100 take 31 to 53, 300 45 to 91. */
+/**
+ * The same in ms of CPU, its compilers included: 2 %. One without requests takes 1 to 8, 10 requests a second 5 to 11,
+ * 50 take 18 to 33, 100 take 31 to 53, 300 45 to 91.
+ */
 const QUIET_MS = 20;
 /** Bytes of growth since the last collection that are worth another: that is 30 to 50 ms of a process that has nothing else to do. */
 const WORTH_COLLECTING_BYTES = 3 * 1024 * 1024;
@@ -42,9 +46,15 @@ export interface ProcessMemory {
   cpuMs(): number;
   /** What its loop has been told of: what has come, what was written, who has connected. Timers are none. */
   events(): number;
-  /** Collects all garbage and moves what is left together: some 40 ms. What was compiled for objects of which there is none goes with it, so that whoever comes next pays a part of that again. */
+  /**
+   * Collects all garbage and moves what is left together: some 40 ms. What was compiled for objects of which there is
+   * none goes with it, so that whoever comes next pays a part of that again.
+   */
   collect(): void;
-  /** From now on V8 lets its heap grow by less before it collects: what connections that are gone, or stalled, have left does not stay for long. For good, since V8 does not unset the flag. */
+  /**
+   * From now on V8 lets its heap grow by less before it collects: what connections that are gone, or stalled, have left
+   * does not stay for long. For good, since V8 does not unset the flag.
+   */
   collectEarlier(): void;
   /** Gives the pages back that lie within memory whose bytes nobody needs any more. */
   release(memory: Buffer): void;
@@ -75,8 +85,9 @@ export class SpareMemory {
   }
 
   /**
-   * To be called again and again: gives back when the process has grown, and collects where it is quiet as well. V8 does that when it allocates, and so never while nothing moves.
-   * It collects only where somebody keeps the objects alive that its code was compiled for: else the load behind it takes a third more CPU.
+   * To be called again and again: gives back when the process has grown, and collects where it is quiet as well. V8
+   * does that when it allocates, and so never while nothing moves. It collects only where somebody keeps the objects
+   * alive that its code was compiled for: else the load behind it takes a third more CPU.
    */
   look(): void {
     this.#try(() => {
@@ -90,7 +101,10 @@ export class SpareMemory {
     });
   }
 
-  /** To be called when nothing of the start is under way any more and nobody waits for the process: what is slow the first time is done now, and not beside the first requests. */
+  /**
+   * To be called when nothing of the start is under way any more and nobody waits for the process: what is slow the
+   * first time is done now, and not beside the first requests.
+   */
   settle(): void {
     this.releaseLockGraph();
     this.#try(() => this.#collect());
@@ -150,12 +164,16 @@ export class SpareMemory {
 }
 
 /**
- * From now on gives back what the process keeps and does not use. To be called when the process has started, and before it warms up: what that touches stays.
+ * From now on gives back what the process keeps and does not use. To be called when the process has started, and before
+ * it warms up: what that touches stays.
  *
- * What the compilers and connections leave behind is freed in pieces all over malloc's heap, and of those malloc returns only what lies at the end: after a sidecar's warm-up that is 18 of 44 MiB.
- * And of the runtime's program 50 MiB are there when it has started, of which less than a half is touched again: they count as the process's own wherever memory is told by RSS.
+ * What the compilers and connections leave behind is freed in pieces all over malloc's heap, and of those malloc
+ * returns only what lies at the end: after a sidecar's warm-up that is 18 of 44 MiB. And of the runtime's program 50
+ * MiB are there when it has started, of which less than a half is touched again: they count as the process's own
+ * wherever memory is told by RSS.
  *
- * With another C library or system, or without koffi, all stays as it was. Never rejects. @returns undefined then
+ * With another C library or system, or without koffi, all stays as it was. Never rejects.
+ * @returns undefined then
  */
 export async function giveSpareMemoryBack(): Promise<SpareMemory | undefined> {
   // The library is loaded at once: that takes 20 to 30 ms, and later there is a load.
@@ -189,8 +207,9 @@ export async function processMemory(): Promise<ProcessMemory | undefined> {
     const forgoes = forgoesDeadlocks(library);
     return {
       anonymous: anonymousBytes,
-      // After MADV_DONTNEED the next access of a private mapping of a file finds the file's bytes (madvise(2)): only what was changed would be lost, and there is none of it in these. Where pages
-      // are locked the call fails, and nothing is lost. Nobody maps or changes them meanwhile: libraries are loaded by this thread.
+      // After MADV_DONTNEED the next access of a private mapping of a file finds the file's bytes (madvise(2)): only
+      // what was changed would be lost, and there is none of it in these. Where pages are locked the call fails, and
+      // nothing is lost. Nobody maps or changes them meanwhile: libraries are loaded by this thread.
       leaveFilePages() {
         for (const { start, length } of filePages(smaps())) madvise(start, length, MADV_DONTNEED);
       },
@@ -208,8 +227,9 @@ export async function processMemory(): Promise<ProcessMemory | undefined> {
         const end = Math.floor((address + unused.length) / page) * page;
         if (end > start) madvise(start, end - start, MADV_DONTNEED);
       },
-      // Nobody reads it while no mutex looks. A thread that began to before, and has not come to the table since, would read zeroes, which stand for the first mutex: it walks along the list behind
-      // that one, which ends, and finds what it would have found.
+      // Nobody reads it while no mutex looks. A thread that began to before, and has not come to the table since, would
+      // read zeroes, which stand for the first mutex: it walks along the list behind that one, which ends, and finds
+      // what it would have found.
       releaseLockGraph() {
         if (!forgoes) return;
         try {
@@ -247,8 +267,9 @@ function smaps(): string {
 }
 
 /**
- * V8 shows its collector to contexts that are made while it is told to. A process that is started with the flag would be told for good, but V8 then takes nothing of what was compiled without it, the
- * runtime's own modules among it: 40 ms of a start.
+ * V8 shows its collector to contexts that are made while it is told to. A process that is started with the flag would
+ * be told for good, but V8 then takes nothing of what was compiled without it, the runtime's own modules among it: 40
+ * ms of a start.
  */
 function collect(): void {
   forgetBuffers();

@@ -50,7 +50,10 @@ export function registerIdentityMetrics(registry: Registry, metrics: () => Ident
   }
 }
 
-/** What the system tells takes a descriptor to read. Where none is left, or the system is not Linux, the last values stay, and the other metrics are told all the same. */
+/**
+ * What the system tells takes a descriptor to read. Where none is left, or the system is not Linux, the last values
+ * stay, and the other metrics are told all the same.
+ */
 function whileReadable(read: () => void): void {
   try {
     read();

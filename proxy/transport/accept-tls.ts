@@ -13,7 +13,10 @@ export interface AcceptTlsOptions {
 /** Exactly one call: an error, or the TLS socket after its handshake, to be wrapped in the same turn. Whom to believe is the caller's to judge. */
 export type Accepted = (error: NodeJS.ErrnoException | undefined, socket: TLSSocket | undefined) => void;
 
-/** Runs a server's handshake on a connection, also on a socket whose first bytes were read and put back by `unshift`. Where it fails the connection is closed. */
+/**
+ * Runs a server's handshake on a connection, also on a socket whose first bytes were read and put back by `unshift`.
+ * Where it fails the connection is closed.
+ */
 export function acceptTls(connection: Connection, options: AcceptTlsOptions, callback: Accepted): void {
   let settled = false;
   const raw = socketOf(connection);

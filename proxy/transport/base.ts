@@ -3,19 +3,24 @@ import { Output } from './output.ts';
 import type { Transport, TransportHandler, TransportWatcher } from './transport.ts';
 import { beginCallback, endCallback, flushEager, flushLate } from './turn.ts';
 
-/** Pending bytes above which writers are told to stop. Bounds the memory of a connection whose peer does not read: one of an app or a client, of which there are hundreds. */
+/**
+ * Pending bytes above which writers are told to stop. Bounds the memory of a connection whose peer does not read: one
+ * of an app or a client, of which there are hundreds.
+ */
 export const HIGH_WATER = 64 * 1024;
 /**
- * The same for a connection of many streams: between proxies there are few, and a batch of all is large. Twice as much costs a third more CPU at 1 MB, since it no longer
- * stays in the processor's cache; a quarter less cuts the batches of many answers of 10 KB in two, and costs there.
+ * The same for a connection of many streams: between proxies there are few, and a batch of all is large. Twice as much
+ * costs a third more CPU at 1 MB, since it no longer stays in the processor's cache; a quarter less cuts the batches of
+ * many answers of 10 KB in two, and costs there.
  */
 export const SHARED_HIGH_WATER = 256 * 1024;
 /** The share of it below which they may go on: low enough to give a whole batch its room, high enough that the kernel's buffer never runs dry. */
 const LOW_SHARE = 1 / 4;
 
 /**
- * Pending bytes from which output waits for the end of the turn. Well below the payload of a TLS record (16 KiB less the frame header in it), since a large read
- * comes in records, a callback each. Smaller output is an answer that somebody waits for.
+ * Pending bytes from which output waits for the end of the turn. Well below the payload of a TLS record (16 KiB less
+ * the frame header in it), since a large read comes in records, a callback each. Smaller output is an answer that
+ * somebody waits for.
  */
 const BULK = 4 * 1024;
 
@@ -44,7 +49,11 @@ export abstract class BaseTransport implements Transport, CarrierOwner {
   #ending = false;
   #early: Buffer[] | undefined = undefined;
   #handler = NO_HANDLER;
-  /** Of the handler: looked for once a connection. There are so many kinds of them that the runtime would look anew at each read, in a table that no cache of the processor holds. Not bound: that would be one more object a connection to be fetched from memory. */
+  /**
+   * Of the handler: looked for once a connection. There are so many kinds of them that the runtime would look anew at
+   * each read, in a table that no cache of the processor holds. Not bound: that would be one more object a connection
+   * to be fetched from memory.
+   */
   #onData = onDataOf(NO_HANDLER);
   readonly #highWater: number;
   readonly #lowWater: number;
@@ -65,7 +74,10 @@ export abstract class BaseTransport implements Transport, CarrierOwner {
     carrier.attach(this);
   }
 
-  /** Gives `buffer[0, length)` to the socket. When it is not taken at once, `inFlight` counts it, and `written` follows; where the kernel has it, perhaps only if `stillWriting` says so. */
+  /**
+   * Gives `buffer[0, length)` to the socket. When it is not taken at once, `inFlight` counts it, and `written` follows;
+   * where the kernel has it, perhaps only if `stillWriting` says so.
+   */
   protected abstract send(buffer: Buffer, length: number): void;
   abstract pause(): void;
   abstract resume(): void;

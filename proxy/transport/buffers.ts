@@ -1,13 +1,14 @@
 /**
- * Bytes of the smallest output buffer. An answer of usual size fits; many connections that write in the same turn then touch little memory, where large buffers that
- * all begin at the same cache lines would push each other out.
+ * Bytes of the smallest output buffer. An answer of usual size fits; many connections that write in the same turn then
+ * touch little memory, where large buffers that all begin at the same cache lines would push each other out.
  */
 const SMALLEST = 1024;
 /** Sizes of buffers: doubled up to what a connection with a full output holds (512 KiB). Larger ones are made as they are needed. */
 const CLASSES = 10;
 /**
- * Bytes of idle buffers that are kept in a busy moment. Connections hold a buffer only while bytes are pending, so a few serve all of them; without, bulk would get its buffers
- * from the operating system and give them back, a page fault for every 4 KiB, and the collector would see to them far too late: it judges by the heap.
+ * Bytes of idle buffers that are kept in a busy moment. Connections hold a buffer only while bytes are pending, so a
+ * few serve all of them; without, bulk would get its buffers from the operating system and give them back, a page fault
+ * for every 4 KiB, and the collector would see to them far too late: it judges by the heap.
  */
 const MAX_FREE_BYTES = 16 * 1024 * 1024;
 /** What is kept of it for the next moment. */
@@ -22,7 +23,10 @@ let leastFreeBytes = 0;
 /** Told of every buffer that is forgotten. */
 let forgotten: (buffer: Buffer) => void = () => {};
 
-/** From now on `forget` is told of buffers that nobody refers to any more, nor ever will: their memory may go at once. The collector sees to it when its heap has grown, which is far too late. */
+/**
+ * From now on `forget` is told of buffers that nobody refers to any more, nor ever will: their memory may go at once.
+ * The collector sees to it when its heap has grown, which is far too late.
+ */
 export function onForgottenBuffer(forget: (buffer: Buffer) => void): void {
   forgotten = forget;
 }

@@ -4,8 +4,8 @@ export const RECORD_BYTES = 16 * 1024;
 const RECORDS = 4;
 
 /**
- * Where a connection's TLS records are laid one behind the other, to be handed on together: all layers above are then gone through once for four of them. The runtime
- * calls for each record.
+ * Where a connection's TLS records are laid one behind the other, to be handed on together: all layers above are then
+ * gone through once for four of them. The runtime calls for each record.
  */
 export class BulkRead {
   readonly buffer = Buffer.allocUnsafeSlow(RECORDS * RECORD_BYTES);

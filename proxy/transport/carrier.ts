@@ -11,7 +11,10 @@ export interface Carrier {
   /** Half-closes, behind what was written. */
   finish(): void;
   destroy(): void;
-  /** As `destroy`, and the peer sees a reset where there is a way to that; behind `finish` it does not, since what it has not taken yet would be lost with the end that it was told. */
+  /**
+   * As `destroy`, and the peer sees a reset where there is a way to that; behind `finish` it does not, since what it
+   * has not taken yet would be lost with the end that it was told.
+   */
   reset(): void;
 }
 

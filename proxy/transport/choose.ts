@@ -10,8 +10,9 @@ export interface ChosenTransport {
   readonly wrap: Wrap;
   readonly reason: string;
   /**
-   * Tests socket handles on TLS, which costs more than on plain TCP: where nobody waits for it. TLS sockets are wrapped as public streams until it has passed, and for
-   * good if it does not. Later calls are one with the first. @returns what went wrong; undefined: nothing, or there was nothing to test
+   * Tests socket handles on TLS, which costs more than on plain TCP: where nobody waits for it. TLS sockets are wrapped
+   * as public streams until it has passed, and for good if it does not. Later calls are one with the first.
+   * @returns what went wrong; undefined: nothing, or there was nothing to test
    */
   tryTls(): Promise<string | undefined>;
 }

@@ -55,8 +55,9 @@ export function connectTls(options: TlsConnectOptions, callback: Connected<TLSSo
 }
 
 /**
- * Of the runtime: what it calls itself with an option `servername`, which it holds against the expression for IPv6 before. That is compiled for it in a process's first handshake, which is
- * what a start waits for: 6 to 10 ms. That SNI is no address is the snapshot's business.
+ * Of the runtime: what it calls itself with an option `servername`, which it holds against the expression for IPv6
+ * before. That is compiled for it in a process's first handshake, which is what a start waits for: 6 to 10 ms. That SNI
+ * is no address is the snapshot's business.
  */
 interface NamingSocket extends TLSSocket {
   setServername(name: string): void;

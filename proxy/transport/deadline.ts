@@ -5,8 +5,8 @@ import type { TimerWheel } from './timers.ts';
 const NEVER = 2 ** 31 - 1;
 
 /**
- * One deadline at a time, moved often and rarely met: moving it later costs an assignment, since the timer that is armed finds out when it fires. Times count from
- * the wheel's last tick.
+ * One deadline at a time, moved often and rarely met: moving it later costs an assignment, since the timer that is
+ * armed finds out when it fires. Times count from the wheel's last tick.
  */
 export class Deadline {
   readonly #timers: TimerWheel;

@@ -1,8 +1,9 @@
 import type { Transport } from './transport.ts';
 
 /**
- * Bytes of a connection that may be under way to the other side of its exchange before it is no longer read. Less than a careful read has: where the other side takes none of it, one
- * read is all that we hold. What is not read waits in the kernel.
+ * Bytes of a connection that may be under way to the other side of its exchange before it is no longer read. Less than
+ * a careful read has: where the other side takes none of it, one read is all that we hold. What is not read waits in
+ * the kernel.
  */
 export const WINDOW = 8 * 1024;
 /** Below this many it is read again: half, so that reading and taking overlap. */

@@ -17,7 +17,10 @@ import type { Transport, Wrap } from './transport.ts';
 const READ_BUFFER_BYTES = 64 * 1024;
 /** Bytes that are read at once where the other side has not taken all of the last read: what it does not take is held for it. */
 const CAREFUL_READ_BYTES = 16 * 1024;
-/** The request object of a write that the kernel took at once, which does not need it: for the next write of whichever connection without TLS, so that it is in the processor's cache. */
+/**
+ * The request object of a write that the kernel took at once, which does not need it: for the next write of whichever
+ * connection without TLS, so that it is in the processor's cache.
+ */
 let spareRequest: WriteRequest | undefined;
 /** A request whose write is under way has been seen to say so. Until then its silence says nothing: two writes by one request abort the process. */
 let requestsTell = false;
@@ -26,7 +29,10 @@ let readBuffers: { readonly whole: Buffer; readonly careful: Buffer } | undefine
 /** libuv's code for an orderly end of the stream. */
 const UV_EOF = -4095;
 
-/** Drives a connection's handle, without the stream layer that a socket has above it: no copy, no event and no object per read, one request object per outstanding write. */
+/**
+ * Drives a connection's handle, without the stream layer that a socket has above it: no copy, no event and no object
+ * per read, one request object per outstanding write.
+ */
 class HandleTransport extends BaseTransport {
   readonly #handle: StreamHandle;
   readonly #bindings: StreamBindings;
@@ -40,8 +46,8 @@ class HandleTransport extends BaseTransport {
   #late = false;
   #writing: Buffer | undefined = undefined;
   /**
-   * Of the last write into TLS, when the kernel has taken it: for the next one. The runtime would tell of its end in a callback, which in a turn with one request is a twentieth of the work; who
-   * has to know asks.
+   * Of the last write into TLS, when the kernel has taken it: for the next one. The runtime would tell of its end in a
+   * callback, which in a turn with one request is a twentieth of the work; who has to know asks.
    */
   #untold: WriteRequest | undefined = undefined;
   /** One for all writes, since there is one at a time: from the first that the kernel does not take at once. */
@@ -197,7 +203,10 @@ class HandleTransport extends BaseTransport {
     this.#tellOf(request);
   }
 
-  /** The runtime tells nobody of such a write's end, and has taken the socket's error with it. What has come before the break is still read; the end behind it is no orderly one. */
+  /**
+   * The runtime tells nobody of such a write's end, and has taken the socket's error with it. What has come before the
+   * break is still read; the end behind it is no orderly one.
+   */
   #broke(): void {
     this.noteError('ECONNRESET');
     if (this.#paused) this.destroy();

@@ -1,6 +1,7 @@
 /**
- * ms without a byte after which the kernel asks a peer whether it is there, as Linkerd's proxy has it; libuv then asks ten times, a second apart. A machine that vanished leaves
- * connections behind on which nobody may ever write: opaque ones, answers that are waited for.
+ * ms without a byte after which the kernel asks a peer whether it is there, as Linkerd's proxy has it; libuv then asks
+ * ten times, a second apart. A machine that vanished leaves connections behind on which nobody may ever write: opaque
+ * ones, answers that are waited for.
  */
 export const KEEP_ALIVE_MS = 10_000;
 

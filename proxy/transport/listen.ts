@@ -18,7 +18,10 @@ export interface ListenOptions {
   host: string;
   /** 0: any free port. */
   port: number;
-  /** With `::`: all addresses of both families, of IPv4 alone where the kernel has nothing else. Else each family is bound by itself: an address of IPv4 is then never seen in the form of IPv6. */
+  /**
+   * With `::`: all addresses of both families, of IPv4 alone where the kernel has nothing else. Else each family is
+   * bound by itself: an address of IPv4 is then never seen in the form of IPv6.
+   */
   bothFamilies?: boolean;
   backlog?: number;
   /** Open connections beyond which new ones are closed at once. */
@@ -52,8 +55,8 @@ export function listen(options: ListenOptions, callback: Listened): void {
 }
 
 /**
- * By a handle alone. A server of the runtime's has it load what shares one among processes (`node:cluster`, `child_process`, `dgram`) with the first that listens: some ms in the midst of a
- * start.
+ * By a handle alone. A server of the runtime's has it load what shares one among processes (`node:cluster`,
+ * `child_process`, `dgram`) with the first that listens: some ms in the midst of a start.
  */
 function listenByHandle(options: ListenOptions, tcp: TcpBindings, callback: Listened): void {
   const { port, backlog = DEFAULT_BACKLOG } = options;

@@ -9,7 +9,8 @@ import type { Transport, TransportHandler } from './transport.ts';
 const NO_BYTES = Buffer.alloc(0);
 
 /**
- * A connection from a client whose bytes are opaque: one exchange with `x.opaque`. Its bytes are the request, its half-close ends it; the response's bytes go back.
+ * A connection from a client whose bytes are opaque: one exchange with `x.opaque`. Its bytes are the request, its
+ * half-close ends it; the response's bytes go back.
  */
 export class OpaqueServerConnection implements TransportHandler, ResponseSink {
   readonly exchange: Exchange;

@@ -2,7 +2,10 @@ import { copyBytes } from '../bytes/bytes.ts';
 
 /** Bytes of the longest read that is held: a longer one costs more to copy than is won. Requests, and answers without much of a body, are shorter. */
 const LONGEST = 2 * 1024;
-/** Room for all of one turn: several hundred requests of usual size. It is used from the beginning in each turn, and so far only stays in the processor's cache. */
+/**
+ * Room for all of one turn: several hundred requests of usual size. It is used from the beginning in each turn, and so
+ * far only stays in the processor's cache.
+ */
 const ROOM = 64 * 1024;
 
 let room: Buffer | undefined;
@@ -11,8 +14,9 @@ let used = 0;
 let held = 0;
 
 /**
- * A small read of one connection, on its way to the end of the turn. Where many connections are read in one turn, the kernel's and the runtime's code for reading them then runs in one go, and
- * behind it ours for what was read: in turns each pushes the other out of the processor's cache.
+ * A small read of one connection, on its way to the end of the turn. Where many connections are read in one turn, the
+ * kernel's and the runtime's code for reading them then runs in one go, and behind it ours for what was read: in turns
+ * each pushes the other out of the processor's cache.
  */
 export class SmallRead {
   buffer: Buffer | undefined = undefined;

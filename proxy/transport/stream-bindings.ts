@@ -77,8 +77,9 @@ interface ClosableHandle {
 }
 
 /**
- * Has the TCP connection below a TLS socket closed by a reset whenever the socket closes it: the runtime itself resets plain sockets alone. Without it an end that is not one
- * looks to the runtime at the other end as one that is, for it takes a FIN without close_notify for that. Where this runtime has it in another way, that is what the peer sees.
+ * Has the TCP connection below a TLS socket closed by a reset whenever the socket closes it: the runtime itself resets
+ * plain sockets alone. Without it an end that is not one looks to the runtime at the other end as one that is, for it
+ * takes a FIN without close_notify for that. Where this runtime has it in another way, that is what the peer sees.
  */
 export function closeByReset(socket: Socket): void {
   const { _handle: handle } = socket as unknown as { _handle?: { _parent?: ClosableHandle } | null };

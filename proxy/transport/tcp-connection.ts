@@ -3,8 +3,9 @@ import type { Carrier, CarrierOwner } from './carrier.ts';
 import type { EndPoint, TcpBindings, TcpHandle } from './tcp-bindings.ts';
 
 /**
- * A TCP connection that stands and that nobody reads from yet: a socket of the runtime's, or what is below one. A socket takes 2 KiB of the heap and half of the time of an accept, and who
- * drives its handle uses next to nothing of it.
+ * A TCP connection that stands and that nobody reads from yet: a socket of the runtime's, or what is below one. A
+ * socket takes 2 KiB of the heap and half of the time of an accept, and who drives its handle uses next to nothing of
+ * it.
  */
 export type Connection = Socket | TcpConnection;
 

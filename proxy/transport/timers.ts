@@ -47,7 +47,10 @@ export class TimerWheel {
     return this.#source();
   }
 
-  /** Ticks until now: what moves with every request counts in them, since a whole number lies in its object, and any other in memory of its own. Of no use in a wheel that rests. */
+  /**
+   * Ticks until now: what moves with every request counts in them, since a whole number lies in its object, and any
+   * other in memory of its own. Of no use in a wheel that rests.
+   */
   get ticks(): number {
     return this.#current;
   }

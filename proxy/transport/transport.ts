@@ -8,7 +8,10 @@ export interface Transport {
   handler: TransportHandler;
   /** Told of its end, before the handler is. */
   watcher: TransportWatcher | undefined;
-  /** Written at the end of the read callback that caused it (few exchanges in flight), else as `turn.ts` has it: together with all that the turn, or this and the next one, bring. True at first. */
+  /**
+   * Written at the end of the read callback that caused it (few exchanges in flight), else as `turn.ts` has it:
+   * together with all that the turn, or this and the next one, bring. True at first.
+   */
   eager: boolean;
   /** Why the connection broke, as a system error code (`ECONNRESET`); empty while it has not, or when it was closed properly. */
   readonly errorCode: string;

@@ -1,9 +1,10 @@
 import { performance } from 'node:perf_hooks';
 
 /**
- * When output is written. Everything that one turn of the event loop produced for a connection leaves in one write: it saves system calls and TLS records, and is
- * where a multiplexing proxy wins its CPU. While the turn was busy more has come, so small output waits for one more look at what can be read. While few exchanges are
- * in flight there is nothing to batch, so the bytes leave when the read callback ends.
+ * When output is written. Everything that one turn of the event loop produced for a connection leaves in one write: it
+ * saves system calls and TLS records, and is where a multiplexing proxy wins its CPU. While the turn was busy more has
+ * come, so small output waits for one more look at what can be read. While few exchanges are in flight there is nothing
+ * to batch, so the bytes leave when the read callback ends.
  */
 export interface Flushable {
   /** Managed here: it stands in one of the lists. */
@@ -13,7 +14,10 @@ export interface Flushable {
   flush(): void;
 }
 
-/** Has read bytes that others are read behind, of its own or of other connections: it hands them on when more of its own have come, at the end of the turn at the latest. */
+/**
+ * Has read bytes that others are read behind, of its own or of other connections: it hands them on when more of its own
+ * have come, at the end of the turn at the latest.
+ */
 export interface HeldRead {
   deliver(): void;
 }
@@ -32,7 +36,10 @@ class TurnList<T> {
     this.#items[this.#length++] = x;
   }
 
-  /** Takes everyone out; `each` may add again. A fault of one is thrown when all have had their turn: the others are of other connections, and would wait for good. */
+  /**
+   * Takes everyone out; `each` may add again. A fault of one is thrown when all have had their turn: the others are of
+   * other connections, and would wait for good.
+   */
   empties(each: (x: T) => void): void {
     const items = this.#items;
     const length = this.#length;
@@ -58,8 +65,9 @@ const eager = new TurnList<Flushable>();
 const late = new TurnList<Flushable>();
 const held = new TurnList<HeldRead>();
 /**
- * Runs at the end of the turn while `set`. The last one stays when it has run: in a full collection at which there is none V8 forgets what they look like, and gives up what it has compiled for them,
- * the runtime's own way of running them included.
+ * Runs at the end of the turn while `set`. The last one stays when it has run: in a full collection at which there is
+ * none V8 forgets what they look like, and gives up what it has compiled for them, the runtime's own way of running
+ * them included.
  */
 const ending: { set: boolean; immediate: NodeJS.Immediate | undefined } = {
   set: false,
@@ -93,8 +101,9 @@ export function deliverLate(x: HeldRead): void {
 }
 
 /**
- * A read has come without TLS. @returns whether the turn before had many: then this one is likely to have, too. Ends of turns are only noticed where output waits for them, so that after a
- * quiet time one turn may pass for crowded that is not.
+ * A read has come without TLS.
+ * @returns whether the turn before had many: then this one is likely to have, too. Ends of turns are only noticed where
+ * output waits for them, so that after a quiet time one turn may pass for crowded that is not.
  */
 export function isCrowded(): boolean {
   reads++;

@@ -12,8 +12,8 @@ import { forgetRequest, keepRequest, type KeptRequest } from './kept-request.ts'
 import type { Waiter } from './upstream.ts';
 
 /**
- * Where one exchange stands on its way out. One writer: its `Dispatch`.
- * `unplaced`: no destination could be chosen yet. `connecting`: waits for a connection to one. `sent`: its head is out. `backing-off`: failed at one, waits before it
+ * Where one exchange stands on its way out. One writer: its `Dispatch`. `unplaced`: no destination could be chosen yet.
+ * `connecting`: waits for a connection to one. `sent`: its head is out. `backing-off`: failed at one, waits before it
  * is sent again.
  */
 export type AttemptState = 'unplaced' | 'connecting' | 'sent' | 'backing-off' | 'over';

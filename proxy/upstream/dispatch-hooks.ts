@@ -27,8 +27,8 @@ export abstract class DispatchHooks {
   protected onSent(_attempt: Attempt, _destination: Destination): void {}
   protected onConnectFailed(_destination: Destination): void {}
   /**
-   * There was nobody to take the request, and `onConnectFailed` has been told. True: it has been placed anew, or `fail`ed. By default it may go to one other destination,
-   * and otherwise as the policy says.
+   * There was nobody to take the request, and `onConnectFailed` has been told. True: it has been placed anew, or
+   * `fail`ed. By default it may go to one other destination, and otherwise as the policy says.
    */
   protected unreached(_attempt: Attempt): boolean {
     return false;
@@ -55,8 +55,8 @@ export abstract class DispatchHooks {
   }
 
   /**
-   * ms until a request is sent again that got this answer, or failed so that it would be answered with it; `NO_RETRY`: it is passed on. Asked only while the request
-   * can be sent again; an answer takes one from the budget.
+   * ms until a request is sent again that got this answer, or failed so that it would be answered with it; `NO_RETRY`:
+   * it is passed on. Asked only while the request can be sent again; an answer takes one from the budget.
    */
   protected retryDelay(_attempt: Attempt, _status: number, _grpcStatus: string | undefined): number {
     return NO_RETRY;

@@ -10,7 +10,10 @@ import { Attempt, attemptOf } from './attempt.ts';
 import { isDestination, type Choice, type Destination } from './destination.ts';
 import { DispatchHooks, NO_RETRY } from './dispatch-hooks.ts';
 
-/** Bytes of all informational heads of one response: as many as its own head may have. That is some hundred hints, and more than a day of `102 Processing` every few minutes. */
+/**
+ * Bytes of all informational heads of one response: as many as its own head may have. That is some hundred hints, and
+ * more than a day of `102 Processing` every few minutes.
+ */
 const MAX_INFORMED_BYTES = MAX_HEAD_BYTES;
 
 /**
@@ -316,8 +319,8 @@ export abstract class Dispatch extends DispatchHooks implements RequestSink, Res
   }
 
   /**
-   * Holds the head of an answer for the rest of the turn: a call that fails at once sends its trailers along. A stream that begins slowly must not wait: its client
-   * may be waiting for the head.
+   * Holds the head of an answer for the rest of the turn: a call that fails at once sends its trailers along. A stream
+   * that begins slowly must not wait: its client may be waiting for the head.
    */
   #hold(attempt: Attempt, head: Head): void {
     attempt.hold(copyHead(head));

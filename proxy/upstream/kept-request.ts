@@ -10,8 +10,9 @@ const MAX_SPARE = 256;
 const spare: KeptRequest[] = [];
 
 /**
- * A request as it came, for as long as it may have to be sent again. One is used for many requests, which makes no garbage: what it points at is as old as itself, but for bodies, which few requests have.
- * Who keeps one gives it back once.
+ * A request as it came, for as long as it may have to be sent again. One is used for many requests, which makes no
+ * garbage: what it points at is as old as itself, but for bodies, which few requests have. Who keeps one gives it back
+ * once.
  */
 export class KeptRequest {
   /** Undefined: nobody has it. */

@@ -29,8 +29,9 @@ export interface PeerTarget {
 }
 
 /**
- * One peer proxy under one expected identity. All its targets share connections where it takes `isthmus/1`; where it is Linkerd's, each (name, port) has its own, of
- * HTTP or opaque bytes behind a transport header. Which of the two it is, its first connection tells, and every later one may tell otherwise.
+ * One peer proxy under one expected identity. All its targets share connections where it takes `isthmus/1`; where it is
+ * Linkerd's, each (name, port) has its own, of HTTP or opaque bytes behind a transport header. Which of the two it is,
+ * its first connection tells, and every later one may tell otherwise.
  */
 export class MeshPeer {
   readonly #options: MeshPeerOptions;

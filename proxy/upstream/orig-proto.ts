@@ -20,8 +20,9 @@ function carriesHttp1(head: Head): boolean {
 }
 
 /**
- * Marks a request of HTTP/1.1 that leaves in HTTP/2. The authority is written as `host`, too: Linkerd's inbound side does not derive it, and its app would get a
- * request without one. Not so for its gateway, which wants the authority alone.
+ * Marks a request of HTTP/1.1 that leaves in HTTP/2. The authority is written as `host`, too: Linkerd's inbound side
+ * does not derive it, and its app would get a request without one. Not so for its gateway, which wants the authority
+ * alone.
  */
 export function markRequest(head: Head, withHost: boolean): void {
   head.add(FieldId.l5dOther, NAME, 0, NAME.length, HTTP1, 0, HTTP1.length);

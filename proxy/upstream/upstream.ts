@@ -27,8 +27,8 @@ export interface Pool {
 /** The connections to one place. */
 export interface Upstream extends Pool {
   /**
-   * Finds out without a request whether anybody is there: by a connection that stands, or one that is made, and kept where the next requests can share it. Calls back exactly once, later, unless it
-   * is given up by what is returned.
+   * Finds out without a request whether anybody is there: by a connection that stands, or one that is made, and kept
+   * where the next requests can share it. Calls back exactly once, later, unless it is given up by what is returned.
    */
   reach(reached: Reached): () => void;
 }

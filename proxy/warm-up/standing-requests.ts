@@ -11,7 +11,10 @@ export class StandingRequests {
     this.#app = app;
   }
 
-  /** Asks on each of the client's connections. @returns whether all stand: not where one was answered by somebody else, or has ended, or there is no connection */
+  /**
+   * Asks on each of the client's connections.
+   * @returns whether all stand: not where one was answered by somebody else, or has ended, or there is no connection
+   */
   async ask(): Promise<boolean> {
     const { open } = this.#client;
     this.#answers = this.#client.askAgain();

@@ -1,6 +1,7 @@
 /**
- * What a warm-up says: as clients and servers in use write it, since code that was compiled for less is given up at the first message that has more, and runs uncompiled until it is compiled anew. Of
- * each kind there are some that differ: lines that were read before are known by their bytes, and others are not.
+ * What a warm-up says: as clients and servers in use write it, since code that was compiled for less is given up at the
+ * first message that has more, and runs uncompiled until it is compiled anew. Of each kind there are some that differ:
+ * lines that were read before are known by their bytes, and others are not.
  */
 
 /** Messages of each side. */
@@ -15,6 +16,21 @@ const LAST_CHUNK = Buffer.from('0\r\n\r\n');
 const BODY = `${'x'.repeat(99)}~`;
 const DAY_MS = 86_400_000;
 const BROWSER = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0';
+
+/** Requests for the first name: by then V8 keeps count of what is called, and has optimised nothing of it. */
+export const FIRST_REQUESTS = 64;
+
+/** What a warm-up asks for, each `host:port`: some requests ask for the first, the rest for another. */
+export interface WarmUpNames {
+  readonly first: string;
+  readonly rest: string;
+}
+
+/** What is to be said next, by the number of requests that have been answered. */
+export function requestsFor({ first, rest }: WarmUpNames): (answered: number) => readonly Buffer[] {
+  const [before, behind] = [warmUpRequests(first), warmUpRequests(rest)];
+  return (answered) => (answered < FIRST_REQUESTS ? before : behind);
+}
 
 /** Requests for a service, in the absolute form. @param authority `host:port` */
 export function warmUpRequests(authority: string): readonly Buffer[] {

@@ -1,4 +1,7 @@
-/** Who gets in by each default policy, and by a policy in its place: real rules, real sidecars, a real gateway, and apps and clients that know nothing of them. */
+/**
+ * Who gets in by each default policy, and by a policy in its place: real rules, real sidecars, a real gateway, and apps
+ * and clients that know nothing of them.
+ */
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { port as ports } from '../../api/names.ts';

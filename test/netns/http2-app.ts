@@ -88,7 +88,10 @@ export async function serveGrpc(host: string, port: number): Promise<AppResult> 
   return { kind: 'done' };
 }
 
-/** One call of each kind on one channel. In the stream each word is sent when the answer to the one before has come: neither direction waits for the other's end. */
+/**
+ * One call of each kind on one channel. In the stream each word is sent when the answer to the one before has come:
+ * neither direction waits for the other's end.
+ */
 export async function callGrpc(target: string, words: readonly string[]): Promise<AppResult> {
   const client = new Client(target, credentials.createInsecure());
   const { requestSerialize: to, responseDeserialize: from } = BYTES;

@@ -31,8 +31,9 @@ export function works(program: string, ...tries: readonly string[][]): boolean {
 }
 
 /**
- * As many namespaces as are asked for, on a bridge in a namespace of its own, or each with a TUN device that a test joins to the others (`wire/`). Nothing leads out of them: what happens in there is
- * seen by nobody else. `close` removes all of it, with what runs away still held by processes that live.
+ * As many namespaces as are asked for, on a bridge in a namespace of its own, or each with a TUN device that a test
+ * joins to the others (`wire/`). Nothing leads out of them: what happens in there is seen by nobody else. `close`
+ * removes all of it, with what runs away still held by processes that live.
  */
 export class TestNetwork {
   readonly #names: string[] = [];

@@ -1,6 +1,7 @@
 /**
- * A network that breaks: sidecars and gateways in network namespaces, joined by a wire of our own that loses, delays, reorders and forges. Nobody is told more by it than by a real one. The limits are the
- * proxy's own, so that what nobody answers takes 13 s (PING and its answer); the tests wait for that side by side.
+ * A network that breaks: sidecars and gateways in network namespaces, joined by a wire of our own that loses, delays,
+ * reorders and forges. Nobody is told more by it than by a real one. The limits are the proxy's own, so that what
+ * nobody answers takes 13 s (PING and its answer); the tests wait for that side by side.
  */
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';

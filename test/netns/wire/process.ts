@@ -1,6 +1,6 @@
 /**
- * A wire between network namespaces, in user space: it reads what one end's TUN device sends, asks the links of both ends what becomes of it, and writes it to the other's.
- * Argument: the seed of what happens by chance.
+ * A wire between network namespaces, in user space: it reads what one end's TUN device sends, asks the links of both
+ * ends what becomes of it, and writes it to the other's. Argument: the seed of what happens by chance.
  */
 import { closeSync, openSync, read, writeSync } from 'node:fs';
 import koffi from 'koffi';
