@@ -22,6 +22,8 @@ const KEEP_ALIVE = latin1('connection: keep-alive\r\n');
 const ROOT = latin1('/');
 const COLON = 58;
 const SPACE = 32;
+const CR = 13;
+const LF = 10;
 /** Bytes around a field: colon, space, CR LF. */
 const FIELD_OVERHEAD = 4;
 /** Room for everything in a head but the fields and the spans of the request line. */
@@ -33,7 +35,10 @@ export type OutgoingFraming = 'declared' | 'chunked' | 'empty' | 'close';
 /** What the head says about the connection. */
 export type ConnectionOption = 'none' | 'close' | 'keep-alive';
 
-const statusLines: (Buffer | undefined)[] = [];
+/** Three digits. */
+const STATUSES = 1000;
+/** By status; as long as it will ever be, since V8 makes an array that grows by single high indices a hash table. */
+const statusLines: (Buffer | undefined)[] = Array.from({ length: STATUSES });
 
 function statusLine(status: number): Buffer {
   return (statusLines[status] ??= latin1(`HTTP/1.1 ${status} ${reasonOf(status) ?? ''}\r\n`));
@@ -49,11 +54,11 @@ export function writeRequestHead(transport: Transport, head: Head, framing: Outg
   o = put(out, o, VERSION_END);
   o = put(out, o, HOST);
   o = putSpan(out, o, head.authority);
-  o = put(out, o, CRLF);
+  o = putLineEnd(out, o);
   o = putFields(out, o, head, framing);
   if (head.find(FieldId.te) >= 0) o = put(out, o, TE_TRAILERS);
   o = putFraming(out, o, framing);
-  o = put(out, o, CRLF);
+  o = putLineEnd(out, o);
   return transport.commit(o - room.offset);
 }
 
@@ -70,7 +75,7 @@ export function writeResponseHead(
   o = putFields(out, o, head, framing);
   o = putFraming(out, o, framing);
   if (option !== 'none') o = put(out, o, option === 'close' ? CLOSE : KEEP_ALIVE);
-  o = put(out, o, CRLF);
+  o = putLineEnd(out, o);
   return transport.commit(o - room.offset);
 }
 
@@ -91,9 +96,9 @@ export function writeChunk(transport: Transport, buffer: Buffer, start: number, 
   const room = transport.reserve(n + CHUNK_OVERHEAD);
   const out = room.buffer;
   let o = putHexadecimal(out, room.offset, n);
-  o = put(out, o, CRLF);
+  o = putLineEnd(out, o);
   o += buffer.copy(out, o, start, end);
-  o = put(out, o, CRLF);
+  o = putLineEnd(out, o);
   return transport.commit(o - room.offset);
 }
 
@@ -116,7 +121,7 @@ export function writeLastChunk(transport: Transport, trailers: Head | undefined)
   const room = transport.reserve(roomFor(trailers));
   let o = put(room.buffer, room.offset, LAST_CHUNK);
   o = putFields(room.buffer, o, trailers, 'chunked');
-  o = put(room.buffer, o, CRLF);
+  o = putLineEnd(room.buffer, o);
   return transport.commit(o - room.offset);
 }
 
@@ -155,7 +160,7 @@ function putFields(out: Buffer, at: number, head: Head, framing: OutgoingFraming
     out[o++] = COLON;
     out[o++] = SPACE;
     o = copyBytes(head.valueBuffer[i] ?? CRLF, head.valueStart[i] ?? 0, head.valueEnd[i] ?? 0, out, o);
-    o = put(out, o, CRLF);
+    o = putLineEnd(out, o);
   }
   if (upgrades) o = put(out, o, CONNECTION_UPGRADE);
   return cookies === 0 ? o : putCookies(out, o, head);
@@ -173,7 +178,7 @@ function putCookies(out: Buffer, at: number, head: Head): number {
     first = false;
     o = copyBytes(head.valueBuffer[i] ?? CRLF, head.valueStart[i] ?? 0, head.valueEnd[i] ?? 0, out, o);
   }
-  return put(out, o, CRLF);
+  return putLineEnd(out, o);
 }
 
 function putFraming(out: Buffer, o: number, framing: OutgoingFraming): number {
@@ -183,6 +188,13 @@ function putFraming(out: Buffer, o: number, framing: OutgoingFraming): number {
 
 function putSpan(out: Buffer, o: number, span: Span): number {
   return copyBytes(span.buffer, span.start, span.end, out, o);
+}
+
+/** Two bytes are not worth a call. */
+function putLineEnd(out: Buffer, o: number): number {
+  out[o] = CR;
+  out[o + 1] = LF;
+  return o + 2;
 }
 
 function put(out: Buffer, o: number, bytes: Buffer): number {
