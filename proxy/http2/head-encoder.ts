@@ -15,12 +15,24 @@ const SCHEME = latin1(':scheme');
 const HTTP: HeadSpan = { buffer: latin1('http'), start: 0, end: 4, origin: undefined };
 const ROOT: HeadSpan = { buffer: latin1('/'), start: 0, end: 1, origin: undefined };
 const CONNECT = latin1('CONNECT');
-/** By their values; those of the static table are a byte each. */
-const statusFields: (LastingField | undefined)[] = [];
+/** Three digits. */
+const STATUSES = 1000;
+/** By their values; those of the static table are a byte each. As long as it will ever be, since V8 makes an array that grows by single high indices a hash table. */
+const statusFields: (LastingField | undefined)[] = Array.from({ length: STATUSES });
+
+/** A field of the static table that nearly every request has: comparing a few bytes costs a fraction of finding them by a hash over name and value. */
+interface UsualField {
+  readonly field: LastingField;
+  readonly value: Buffer;
+}
+const usualMethods: UsualField[] = [];
+const usualSchemes: UsualField[] = [];
 for (let i = 1; i <= STATIC_LENGTH; i++) {
-  const entry = staticEntry(i)!;
-  if (entry.kind === Kind.status)
-    statusFields[Number(entry.buffer.toString('latin1', entry.nameEnd))] = entry;
+  const field = staticEntry(i)!;
+  const value = field.buffer.subarray(field.nameEnd);
+  if (field.kind === Kind.status) statusFields[Number(value.toString('latin1'))] = field;
+  else if (field.kind === Kind.method) usualMethods.push({ field, value });
+  else if (field.kind === Kind.scheme) usualSchemes.push({ field, value });
 }
 
 /** Which pseudo-headers a head has (RFC 9113 section 8.3). */
@@ -52,9 +64,10 @@ export class HeadEncoder {
 
   #request(head: Head): void {
     const { method } = head;
-    this.#span(METHOD, method);
+    this.#usualSpan(usualMethods, METHOD, method);
     const connect = equalBytes(method.buffer, method.start, method.end, CONNECT);
-    if (!connect) this.#span(SCHEME, head.scheme.end > head.scheme.start ? head.scheme : HTTP);
+    if (!connect)
+      this.#usualSpan(usualSchemes, SCHEME, head.scheme.end > head.scheme.start ? head.scheme : HTTP);
     if (connect || head.authority.end > head.authority.start) this.#span(AUTHORITY, head.authority);
     if (!connect) this.#span(PATH, head.path.end > head.path.start ? head.path : ROOT);
     if (this.#isthmus)
@@ -83,6 +96,13 @@ export class HeadEncoder {
       head.valueStart[i]!,
       head.valueEnd[i]!,
     );
+  }
+
+  #usualSpan(usual: readonly UsualField[], name: Buffer, span: HeadSpan): void {
+    const { buffer, start, end } = span;
+    for (const { field, value } of usual)
+      if (equalBytes(buffer, start, end, value)) return this.#hpack.lasting(field);
+    this.#span(name, span);
   }
 
   #span(name: Buffer, span: HeadSpan): void {
