@@ -17,21 +17,6 @@ const BODY = `${'x'.repeat(99)}~`;
 const DAY_MS = 86_400_000;
 const BROWSER = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0';
 
-/** Requests for the first name: by then V8 keeps count of what is called, and has optimised nothing of it. */
-export const FIRST_REQUESTS = 64;
-
-/** What a warm-up asks for, each `host:port`: some requests ask for the first, the rest for another. */
-export interface WarmUpNames {
-  readonly first: string;
-  readonly rest: string;
-}
-
-/** What is to be said next, by the number of requests that have been answered. */
-export function requestsFor({ first, rest }: WarmUpNames): (answered: number) => readonly Buffer[] {
-  const [before, behind] = [warmUpRequests(first), warmUpRequests(rest)];
-  return (answered) => (answered < FIRST_REQUESTS ? before : behind);
-}
-
 /** Requests for a service, in the absolute form. @param authority `host:port` */
 export function warmUpRequests(authority: string): readonly Buffer[] {
   const kinds = [
