@@ -80,9 +80,15 @@ let callbackRan = false;
 let looking = false;
 /** Reads in a turn from which on it is crowded. */
 const CROWD = 4;
-/** Reads that asked whether it is, since the last end of a turn. */
+/**
+ * Ends of turns without a crowd after which none is expected. With many clients turns of requests, turns of answers and
+ * looks at what has come meanwhile alternate: by the turn before alone half of the reads of such a load went unheld.
+ */
+const CALM = 16;
+/** Reads that asked whether their turn is likely to be crowded, since the last end of a turn. */
 let reads = 0;
-let crowded = false;
+/** Ends of turns since the last crowd. */
+let calm = CALM;
 /** ms of the clock in this callback; 0: not read yet. */
 let callbackTime = 0;
 
@@ -102,12 +108,12 @@ export function deliverLate(x: HeldRead): void {
 
 /**
  * A read has come without TLS.
- * @returns whether the turn before had many: then this one is likely to have, too. Ends of turns are only noticed where
- * output waits for them, so that after a quiet time one turn may pass for crowded that is not.
+ * @returns whether one of the last turns had many: then this one is likely to have, too. Ends of turns are only noticed
+ * where output waits for them, so that after a quiet time some turns pass for crowded that are not.
  */
 export function isCrowded(): boolean {
   reads++;
-  return crowded;
+  return calm < CALM;
 }
 
 function atEndOfTurn(): void {
@@ -155,7 +161,8 @@ function flushOrWait(x: Flushable): void {
 }
 
 function endTurn(): void {
-  crowded = reads >= CROWD;
+  if (reads >= CROWD) calm = 0;
+  else if (calm < CALM) calm++;
   reads = 0;
   try {
     if (!held.empty) deliverHeld();
