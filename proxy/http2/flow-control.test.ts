@@ -10,14 +10,7 @@ import { AppSink } from '../testing/app-sink.ts';
 import { TRANSPORTS } from '../testing/transports.ts';
 import { TimerWheel } from '../transport/timers.ts';
 import type { Transport } from '../transport/transport.ts';
-import {
-  DEFAULT_FRAME_SIZE,
-  ErrorCode,
-  FrameType,
-  LARGEST_FRAME,
-  MAX_WINDOW,
-  Setting,
-} from './frames.ts';
+import { DEFAULT_FRAME_SIZE, ErrorCode, FrameType, LARGEST_FRAME, MAX_WINDOW, Setting } from './frames.ts';
 import { FrameWriter } from './frame-writer.ts';
 import * as limits from './limits.ts';
 import { Receiver } from './receiver.ts';
