@@ -1,10 +1,9 @@
-import { equalBytes } from '../bytes/bytes.ts';
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
 import { SWITCHING_PROTOCOLS } from '../message/head.ts';
 import type { Head } from '../message/head.ts';
+import { isIdempotent } from '../message/idempotent.ts';
 import type { Exchange, RequestSink, ResponseSink } from '../message/message.ts';
-import type { Span } from '../bytes/span.ts';
 import { giveHead, takeHead } from '../message/spare-heads.ts';
 import { Inflow, Outflow } from '../transport/flow.ts';
 import { OutputStall } from '../transport/output-stall.ts';
@@ -339,14 +338,6 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
   #sinkOf(x: Exchange): ResponseSink {
     return this.#options.responses ?? x.client;
   }
-}
-
-/** RFC 9110 section 9.2.2, the usual ones first. */
-const IDEMPOTENT = ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'].map((name) => Buffer.from(name));
-
-function isIdempotent({ buffer, start, end }: Span): boolean {
-  for (const method of IDEMPOTENT) if (equalBytes(buffer, start, end, method)) return true;
-  return false;
 }
 
 const GET = 71;

@@ -179,6 +179,14 @@ test('a connection that is used from time to time stays', () => {
   assert.equal(pool.connections, 0);
 });
 
+test('a pool that is closed has nobody wait', async () => {
+  const { pool, wait, told } = harness();
+  pool.destroy();
+  wait('late');
+  await Promise.resolve();
+  assert.deepEqual(told, ['late shutting-down']);
+});
+
 test('a connection is unused from the end of its last stream on, however long that was under way', () => {
   const { pool, wait, connect, feed, pass } = harness();
   wait('a');

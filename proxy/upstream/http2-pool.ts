@@ -73,8 +73,8 @@ export class Http2Pool implements Upstream {
   }
 
   wait(waiter: Waiter): void {
-    if (this.#waiters.size >= MAX_WAITING) {
-      queueMicrotask(() => waiter.failed(causes.overloaded));
+    if (this.#closed || this.#waiters.size >= MAX_WAITING) {
+      queueMicrotask(() => waiter.failed(this.#closed ? causes.shuttingDown : causes.overloaded));
       return;
     }
     this.#waiters.add(waiter);
