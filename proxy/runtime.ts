@@ -29,6 +29,7 @@ import { chooseTransport, type ChosenTransport } from './transport/choose.ts';
 import { wrapStream } from './transport/stream-transport.ts';
 import { Timer, TimerWheel } from './transport/timers.ts';
 import type { Wrap } from './transport/transport.ts';
+import { callbackClock } from './transport/turn.ts';
 
 /** ms between sweeps for idle metrics. */
 const SWEEP_MS = 60_000;
@@ -113,10 +114,9 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
   const { identity, wrap } = certifying;
   const deadlines = new TimerWheel(undefined, DEADLINE_TICK_MS);
   deadlines.startResting();
-  const now = (): number => timers.now();
-  const metrics = createMetrics(identity, now);
+  const metrics = createMetrics(identity, callbackClock);
   const { destination, policy } = createControlPlaneChannels(config, options, certifying, resolve, timers);
-  repeat(timers, SWEEP_MS, () => metrics.registry.sweep(now()));
+  repeat(timers, SWEEP_MS, () => metrics.registry.sweep(timers.now()));
   repeat(timers, TRIM_EVERY_MS, trimBuffers);
   return {
     config,
@@ -129,7 +129,7 @@ export async function createRuntime(config: MeshConfig, options: RuntimeOptions)
     resolve,
     random: Math.random,
     alpn: options.alpn ?? [alpn.isthmus, alpn.linkerd],
-    now,
+    now: callbackClock,
     ...metrics,
     destination,
     policy,
