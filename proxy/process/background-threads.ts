@@ -15,8 +15,8 @@ const TASKS = '/proc/self/task';
 /**
  * Lets the runtime's compiling threads give way to the one that serves. Under a new load they have seconds of work; on
  * one processor, which is what a sidecar often has, four of them take four fifths of it, and requests wait for tens of
- * ms. None of them collects garbage: that is done on the serving thread (`--single-threaded-gc`). Elsewhere than on Linux,
- * and where it is forbidden, all stays as it was.
+ * ms. None of them collects garbage: that is done on the serving thread (`--single-threaded-gc`). Elsewhere than on
+ * Linux, and where it is forbidden, all stays as it was.
  * @returns how many threads were told
  */
 export function backgroundThreadsGiveWay(): number {
