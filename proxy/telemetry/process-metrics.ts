@@ -4,7 +4,7 @@ import { descriptorLimit } from '../../log/index.ts';
 import type { IdentityMetric } from '../../workload-identity/index.ts';
 import type { Registry } from './registry.ts';
 
-/** Build, memory, CPU and file descriptors of this process; names as Linkerd's proxy gives them. */
+/** Build, memory, CPU and file descriptors of this process; names as Linkerd's proxy gives them, but for the heap. */
 export function registerProcessMetrics(registry: Registry): void {
   registry
     .gauge('proxy_build_info', 'Version of the proxy')
