@@ -41,7 +41,7 @@ export const port = {
   mirrorControllerAdmin: 9991,
 } as const;
 
-/** A proxy's own ports: nobody may reach them through a proxy (design 4). */
+/** A proxy's own ports: nobody may reach them through a proxy. */
 export const PROXY_PORTS: ReadonlySet<number> = new Set([port.outbound, port.inbound, port.tap, port.admin]);
 
 /** ALPN protocol ids between proxies, in the order in which we prefer them. */

@@ -14,7 +14,7 @@ import {
 export const RENEW_AT_SHARE = 0.7;
 /** ms; keeps a leaf with a very short life from being renewed without pause. */
 const RENEW_MIN_MS = 10_000;
-/** ms between looks at the wall clock: timers stop while a laptop sleeps, and jump when a clock is set (design 8). */
+/** ms between looks at the wall clock: timers stop while a laptop sleeps, and jump when a clock is set. */
 export const CHECK_PERIOD_MS = 30_000;
 /**
  * ms between failed attempts, and how they grow: a pod that started before its control plane goes on by a quarter of

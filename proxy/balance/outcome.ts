@@ -17,7 +17,8 @@ export function outcomeOf(status: number, grpcStatus: string | undefined): Outco
 
 /**
  * What a gateway answers by itself. Everything else that comes through one, its 5xx too, is the word of an app in the
- * other cluster: a source that left a gateway alone for it would lose the whole cluster for one bad service (design 9).
+ * other cluster: a source that left a gateway alone for it would lose the whole cluster for one bad service
+ * (decision 0011).
  */
 const GATEWAYS_OWN: ReadonlySet<string> = new Set(
   [causes.shuttingDown, causes.overloaded, causes.internal, causes.peerRefused].map(({ code }) => code),

@@ -51,7 +51,7 @@ export function rememberLine(
   const lineEnd = nameStart + length;
   if (!lines.came(b, nameStart, lineEnd) || isCredential(id, b, nameStart, nameEnd)) return;
   const end = nameEnd - nameStart;
-  // Memory of its own: a piece of the runtime's pool would keep all 64 KiB of it, for each line.
+  // Memory of its own: a piece of the runtime's pool would keep all of it, for each line.
   const buffer = Buffer.allocUnsafeSlow(length - SEPARATORS);
   b.copy(buffer, 0, nameStart, nameEnd);
   b.copy(buffer, end, valueStart, valueEnd);
