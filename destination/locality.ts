@@ -47,7 +47,8 @@ function clientNode({ namespace, pod, nodeName }: WorkloadContext, cluster: Clus
  *
  * - those of the client's node alone, where the Service wants that; all, where it is not known on which node the client is;
  * - of these the ready ones; where there is none, those that are being ended and still answer;
- * - of these, where it was not the node that chose, those that the cluster's hints mean for the client's node, else for its zone; all, where one has no such hint, or none is meant for it.
+ * - of these, where it was not the node that chose, those that the cluster's hints mean for the client's node, else for
+ *   its zone; all, where one has no such hint, or none is meant for it.
  *
  * The same object for the same arguments.
  */

@@ -31,8 +31,8 @@ export interface Http1ClientOptions {
 }
 
 /**
- * idle: no exchange. head: waits for the response's head. body: reads its body. drained: the response has ended, the request has not. tunnel: the answer was 101, bytes
- * pass each way until that way ends. closed.
+ * idle: no exchange. head: waits for the response's head. body: reads its body. drained: the response has ended, the
+ * request has not. tunnel: the answer was 101, bytes pass each way until that way ends. closed.
  */
 type State = 'idle' | 'head' | 'body' | 'drained' | 'tunnel' | 'closed';
 
@@ -55,7 +55,10 @@ export class Http1ClientConnection implements TransportHandler, RequestSink {
   #exchange: Exchange | undefined = undefined;
   #close = false;
   #requestEnded = false;
-  /** The exchange may be sent again while nothing has come for it: the connection has carried others before, and the server may have closed it meanwhile (RFC 9112 section 9.3.1). */
+  /**
+   * The exchange may be sent again while nothing has come for it: the connection has carried others before, and the
+   * server may have closed it meanwhile (RFC 9112 section 9.3.1).
+   */
   #repeatable = false;
   #served = false;
   /** Of a tunnel. */

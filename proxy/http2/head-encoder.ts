@@ -17,7 +17,10 @@ const ROOT: HeadSpan = { buffer: latin1('/'), start: 0, end: 1, origin: undefine
 const CONNECT = latin1('CONNECT');
 /** Three digits. */
 const STATUSES = 1000;
-/** By their values; those of the static table are a byte each. As long as it will ever be, since V8 makes an array that grows by single high indices a hash table. */
+/**
+ * By their values; those of the static table are a byte each. As long as it will ever be, since V8 makes an array that
+ * grows by single high indices a hash table.
+ */
 const statusFields: (LastingField | undefined)[] = Array.from({ length: STATUSES });
 
 /** A field of the static table that nearly every request has: comparing a few bytes costs a fraction of finding them by a hash over name and value. */

@@ -23,8 +23,8 @@ import type { StreamTable } from './stream-table.ts';
 /** Up to this many streams there is nothing to batch: output leaves with the read callback. */
 const EAGER_STREAMS = 2;
 /**
- * ms, to a tick of the wheel, that a connection has had no more streams than that before it counts as quiet. Of a busy one's batch the first stream would leave by
- * itself, and wake the peer for one request.
+ * ms, to a tick of the wheel, that a connection has had no more streams than that before it counts as quiet. Of a busy
+ * one's batch the first stream would leave by itself, and wake the peer for one request.
  */
 const QUIET_MS = 100;
 

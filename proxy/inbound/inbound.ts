@@ -72,14 +72,15 @@ const MAX_STACKS = 256;
 /**
  * The inbound side: what peers ask of this pod's apps. The way of a request, outermost first:
  *
- *   accept, TLS, peer    `mesh-acceptor.ts`: who is it, and what does it speak; before it, where connections are redirected, `redirected-acceptor.ts`: to which port
+ *   accept, TLS, peer    `mesh-acceptor.ts`: who is it, and what does it speak; before it, where connections are
+ *                        redirected, `redirected-acceptor.ts`: to which port
  *   codec                `http2/connection.ts`, or by a transport header `http1/…`, `transport/opaque.ts`
  *   route                this file: which port, and for whom (is the assertion believed?)
  *   telemetry            counts also what is denied
  *   identity fields      what the app is told
  *   limits               the deadline that came with the request
- *   authorize, forward   by request, by the policy as it is now; then the app's connection. Innermost, for a request may have to wait for the policy, and what
- *                        waits is kept by the layer that sends
+ *   authorize, forward   by request, by the policy as it is now; then the app's connection. Innermost, for a request may
+ *                        have to wait for the policy, and what waits is kept by the layer that sends
  */
 export class Inbound {
   readonly #options: InboundOptions;

@@ -4,7 +4,10 @@ import type { Listener } from '../transport/listen.ts';
 import type { Transport, Wrap } from '../transport/transport.ts';
 import { WarmUpAnswerEnd, warmUpAnswers, WarmUpRequestEnd, warmUpRequests } from './warm-up-messages.ts';
 
-/** The client of a warm-up: requests, one after the other on each of its connections. It drives sockets as the proxy does: the runtime's streams would cost as much as all the rest. */
+/**
+ * The client of a warm-up: requests, one after the other on each of its connections. It drives sockets as the proxy
+ * does: the runtime's streams would cost as much as all the rest.
+ */
 export class WarmUpClient {
   readonly #wrap: Wrap;
   readonly #more: (done: number) => boolean;

@@ -8,8 +8,9 @@ const REQUESTS = 2_000;
 /** Under way at once: the more there are, the more go out in one write, and the less the kernel's part of each costs. */
 const CONNECTIONS = 32;
 /**
- * ms that a warm-up has at most. Others learn of a new endpoint some time after its readiness; by then it has to be over, with all that it gave the compilers to do: real requests that come into
- * it queue behind it for longer than it would have saved them.
+ * ms that a warm-up has at most. Others learn of a new endpoint some time after its readiness; by then it has to be
+ * over, with all that it gave the compilers to do: real requests that come into it queue behind it for longer than it
+ * would have saved them.
  */
 const MAX_MS = 700;
 /** ms without end: then something hangs. */
@@ -46,8 +47,9 @@ export interface WarmedUp {
   /** Requests that were answered. */
   readonly answered: number;
   /**
-   * The requests that stand are answered, and asked anew: what they hold is as the code of now makes it. @returns whether they stand again: not, for good, once the connection between the two sides
-   * of the second proxy has ended, as by its age
+   * The requests that stand are answered, and asked anew: what they hold is as the code of now makes it.
+   * @returns whether they stand again: not, for good, once the connection between the two sides of the second proxy has
+   * ended, as by its age
    */
   readonly again: () => Promise<boolean>;
   /** Ends what stays. */
@@ -55,11 +57,13 @@ export interface WarmedUp {
 }
 
 /**
- * Sends requests through a second proxy of this process, out and in again over mutual TLS on the loopback interface, so that the code is compiled when the first
- * real request comes. Ends early when `busy` says that there is real work. Rejects when the way cannot be had, which hurts nobody.
+ * Sends requests through a second proxy of this process, out and in again over mutual TLS on the loopback interface, so
+ * that the code is compiled when the first real request comes. Ends early when `busy` says that there is real work.
+ * Rejects when the way cannot be had, which hurts nobody.
  *
- * Its last requests stand still for good: what V8 has compiled refers weakly to the shapes of the objects it works on, and with the last connection or request of a shape the next collection would
- * throw the shape away, and the code with it. Nobody can connect to what stays.
+ * Its last requests stand still for good: what V8 has compiled refers weakly to the shapes of the objects it works on,
+ * and with the last connection or request of a shape the next collection would throw the shape away, and the code with
+ * it. Nobody can connect to what stays.
  * @returns undefined where there was real work already
  */
 export async function warmUp(
