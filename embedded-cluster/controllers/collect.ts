@@ -1,16 +1,11 @@
 import type { OwnerReference } from '../../api/kubernetes-types.ts';
-import type { LoopbackClient, ResourceType, StoredObject } from '../types.ts';
+import { resourceName } from '../apiserver/registry.ts';
+import type { LoopbackClient, StoredObject } from '../types.ts';
 import { ignoring } from './controller.ts';
+import { at, type Place } from './place.ts';
 
 const FOREGROUND = 'foregroundDeletion';
 const ORPHAN = 'orphan';
-
-/** Where an object stands: its key in the collector's queue. */
-export interface Place {
-  resource: string;
-  namespace: string | undefined;
-  name: string;
-}
 
 /** An object with owners: it goes when none is left, otherwise it loses the references to those that are gone. */
 export async function collect(client: LoopbackClient, place: Place, object: StoredObject): Promise<void> {
@@ -105,25 +100,4 @@ async function removeFinalizer(
       metadata: { resourceVersion: object.metadata.resourceVersion, finalizers },
     }),
   );
-}
-
-/** The object that stands at a place now. */
-export function at(client: LoopbackClient, { resource, namespace, name }: Place): StoredObject | undefined {
-  return client.get(resource, namespace, name);
-}
-
-/** `plural.group`, of the core group `plural`. */
-export function resourceName(type: ResourceType): string {
-  return type.group === '' ? type.plural : `${type.plural}.${type.group}`;
-}
-
-/** The key of a place. */
-export function formatPlace(place: Place): string {
-  return `${place.resource}|${place.namespace ?? ''}|${place.name}`;
-}
-
-/** Takes `formatPlace` apart again. */
-export function parsePlace(key: string): Place {
-  const [resource = '', namespace = '', name = ''] = key.split('|');
-  return { resource, namespace: namespace === '' ? undefined : namespace, name };
 }

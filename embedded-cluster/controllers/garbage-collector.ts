@@ -1,8 +1,10 @@
+import { resourceName } from '../apiserver/registry.ts';
 import type { LoopbackClient, ResourceType, StoredObject } from '../types.ts';
-import { at, collect, finishDeletion, formatPlace, parsePlace, resourceName } from './collect.ts';
+import { collect, finishDeletion } from './collect.ts';
 import { runController } from './controller.ts';
 import type { ControllerContext, RunningController } from './controller.ts';
 import { OwnerGraph } from './owner-graph.ts';
+import { at, formatPlace, parsePlace } from './place.ts';
 
 const CRDS = 'customresourcedefinitions.apiextensions.k8s.io';
 /** A new kind is served a moment after its definition is stored. */

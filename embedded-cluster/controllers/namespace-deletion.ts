@@ -1,4 +1,5 @@
 import type { Namespace } from '../../api/kubernetes-types.ts';
+import { resourceName } from '../apiserver/registry.ts';
 import type { StoredObject } from '../types.ts';
 import type { ControllerContext, ControllerSpec } from './controller.ts';
 import { ignoring, keyOf } from './controller.ts';
@@ -17,7 +18,7 @@ export function namespaceDeletion(context: ControllerContext): ControllerSpec {
     let left = 0;
     for (const type of client.resources()) {
       if (!type.namespaced || !type.verbs.includes('delete')) continue;
-      const resource = type.group === '' ? type.plural : `${type.plural}.${type.group}`;
+      const resource = resourceName(type);
       for (const object of client.list(resource, { namespace: name }).items)
         if (object.metadata.deletionTimestamp === undefined)
           await ignoring(['NotFound', 'Conflict'], () =>
