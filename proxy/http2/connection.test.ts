@@ -429,31 +429,17 @@ describe('HTTP/2: what a peer may not do', () => {
     assert.equal(transport.destroyed, true);
   });
 
-  const TICK_MS = 100;
-  for (const [what, method, silentMs, heardAfter, refused] of [
-    ['an idempotent request into a silence', 'GET', TICK_MS, false, true],
-    ['another one into a silence', 'POST', TICK_MS, false, false],
-    ['behind what has just been heard', 'GET', 0, false, false],
-    ['and the peer heard from then on', 'GET', TICK_MS, true, false],
-  ] as const) {
-    test(`a connection is lost, ${what}: ${refused ? 'it may be sent again' : 'it may not'}`, () => {
-      let now = 0;
-      const timers = new TimerWheel(() => now);
-      const transport = new FakeTransport();
-      const connection = new Http2Connection(transport, { side: 'client', timers, isthmus: true });
-      connection.onData(SETTINGS, 0, SETTINGS.length);
-      now += silentMs;
-      timers.tick();
-      const head = get();
-      setSpan(head.method, method);
-      const { x } = send(connection, head);
-      now += TICK_MS;
-      timers.tick();
-      if (heardAfter) connection.onData(SETTINGS, 0, SETTINGS.length);
-      connection.onClose();
-      assert.equal(x.refused, refused);
-    });
-  }
+  test('a connection is lost: what was written to it may not be sent again, also an idempotent request into a silence', () => {
+    let now = 0;
+    const timers = new TimerWheel(() => now);
+    const connection = new Http2Connection(new FakeTransport(), { side: 'client', timers, isthmus: true });
+    connection.onData(SETTINGS, 0, SETTINGS.length);
+    now += 1_000;
+    timers.tick();
+    const { x } = send(connection);
+    connection.onClose();
+    assert.equal(x.refused, false);
+  });
 
   test('a peer that asks is asked in turn, once: nothing of ours may arrive any more', () => {
     let now = 0;

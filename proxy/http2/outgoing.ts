@@ -1,6 +1,5 @@
 import { causes } from '../errors.ts';
 import type { Cause } from '../errors.ts';
-import { isIdempotent } from '../message/idempotent.ts';
 import type { Head } from '../message/head.ts';
 import { passesReset, type Exchange, type RequestSink, type ResponseSink } from '../message/message.ts';
 import type { TimerWheel } from '../transport/timers.ts';
@@ -116,9 +115,6 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
       return;
     }
     stream.headSent = true;
-    const { ticks } = this.#timers;
-    // On a connection that was silent the network may have lost it meanwhile, as it may a kept connection of HTTP/1 (RFC 9112 section 9.3.1).
-    if (this.#life.heardAt < ticks && isIdempotent(head.method)) stream.repeatableAt = ticks;
     this.#writeHead(stream, 'request', head, size, end);
     if (end) this.sentEnd(stream);
   }
@@ -298,10 +294,8 @@ export class Outgoing implements RequestSink, ResponseSink, SenderEvents {
   /** The connection is lost: every stream ends. */
   endAll(): void {
     this.#stalls.stop();
-    for (const stream of this.#table.values()) {
-      if (stream.repeatableAt > this.#life.heardAt) stream.exchange.refused = true;
+    for (const stream of this.#table.values())
       this.end(stream, this.#server ? causes.clientGone : causes.upstreamReset);
-    }
   }
 
   /** A stream error of which the client hears in an answer first. */

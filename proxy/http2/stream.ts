@@ -31,11 +31,6 @@ export class Stream {
   /** The head of our message has been sent; the final head of the peer's has come. */
   headSent = false;
   headReceived = false;
-  /**
-   * Client side: the wheel's tick at which a request was sent that may be sent again if the connection is lost and
-   * nothing has been heard of the peer from then on; -1: it may not.
-   */
-  repeatableAt = -1;
   /** Content-Length of the peer's message, -1: none; and what has come. */
   declared = -1;
   received = 0;

@@ -22,7 +22,7 @@ export class Exchange {
   isHead = false;
   /**
    * It may be sent again elsewhere: the peer said that it did not process the request (GOAWAY, REFUSED_STREAM), nothing
-   * was sent, or a kept connection closed under one that is idempotent before a byte had come.
+   * was sent, or a kept connection of HTTP/1 closed under one that is idempotent.
    */
   refused = false;
   /** The stream is opaque bytes (CONNECT of `isthmus/1`, opaque TCP). */
