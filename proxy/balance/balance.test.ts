@@ -147,7 +147,7 @@ test('labels that change reach what the owner keeps, once, and the endpoint stay
   const labels = { zone_locality: 'remote' };
   balancer.update([{ ...at(1), labels }, at(2)]);
   const before = balancer.picker.candidates;
-  for (const { resource } of before) assert.ok(resource !== undefined);
+  for (const endpoint of before) endpoint.open();
   balancer.update([{ ...at(1), labels: { ...labels } }, at(2)]);
   assert.deepEqual(relabelled, []);
   balancer.update([{ ...at(1), labels: { zone_locality: 'local' } }, at(2)]);
@@ -265,7 +265,7 @@ test('an endpoint’s resource is opened when it is first of use, from what is t
   assert.deepEqual([...open], []);
   const [first, second] = balancer.picker.candidates;
   assert.ok(first !== undefined && second !== undefined);
-  assert.equal(first.resource, first.resource);
+  assert.equal(first.open(), first.open());
   assert.deepEqual([...open], [first.endpoint.key]);
   balancer.update([
     { ...first.endpoint, labels: { zone_locality: 'local' } },
@@ -276,10 +276,24 @@ test('an endpoint’s resource is opened when it is first of use, from what is t
   assert.deepEqual([...open], []);
 });
 
-test('any history of updates and failures: resources are those of endpoints, none is closed twice, no timer is left', () => {
+test('an endpoint that is removed keeps what was opened, for requests that are there, and opens nothing any more', () => {
+  const { balancer, open } = harness();
+  balancer.update([at(1), at(2)]);
+  const [used, unused] = balancer.picker.candidates;
+  assert.ok(used !== undefined && unused !== undefined);
+  const opened = used.open();
+  balancer.update([]);
+  assert.equal(used.open(), opened);
+  assert.throws(() => unused.open(), /10\.0\.0\.2.* was removed/);
+  assert.throws(() => unused.upstream, /10\.0\.0\.2.* was removed/);
+  assert.equal(open.size, 0);
+});
+
+test('any history of updates and failures: what is open is what was of use and is wanted, none is closed twice, no timer is left', () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant('set' as const), set: fc.uniqueArray(fc.integer({ min: 1, max: 6 })) }),
     fc.record({ kind: fc.constant('use' as const), n: fc.nat(5) }),
+    fc.record({ kind: fc.constant('use stale' as const), n: fc.nat(11) }),
     fc.record({ kind: fc.constant('fail' as const), n: fc.nat(5) }),
     fc.record({ kind: fc.constant('succeed' as const), n: fc.nat(5) }),
     fc.record({ kind: fc.constant('time' as const), ms: fc.nat(500) }),
@@ -290,11 +304,24 @@ test('any history of updates and failures: resources are those of endpoints, non
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
       const { balancer, time, open, ready, trying, tell } = harness();
       let wanted: number[] = [];
+      const used = new Set<string>();
+      const use = (endpoint: (typeof balancer.picker.candidates)[number] | undefined): void => {
+        if (endpoint === undefined) return;
+        const { opened, availability } = endpoint;
+        if (opened !== undefined) assert.equal(endpoint.open(), opened);
+        else if (availability.kind === 'removed') assert.throws(() => endpoint.open(), /was removed/);
+        else {
+          endpoint.open();
+          used.add(endpoint.endpoint.key);
+        }
+      };
       const seen: (typeof balancer.picker.candidates)[number][] = [];
       for (const s of steps) {
         if (s.kind === 'set') {
           wanted = s.set;
           balancer.update(wanted.map(at));
+          const keys = new Set(wanted.map((n) => at(n).key));
+          for (const key of used) if (!keys.has(key)) used.delete(key);
           seen.push(...balancer.picker.candidates);
         } else if (s.kind === 'time') time.advance(s.ms);
         else if (s.kind === 'reach' || s.kind === 'miss') {
@@ -302,15 +329,20 @@ test('any history of updates and failures: resources are those of endpoints, non
           if (first !== undefined) tell(first, s.kind === 'miss' ? causes.connectFailed : undefined);
         } else if (s.kind === 'rest') balancer.rest();
         else if (s.kind === 'wake') balancer.wake();
-        else if (s.kind === 'use') void balancer.picker.candidates[s.n]?.resource;
+        else if (s.kind === 'use') use(balancer.picker.candidates[s.n]);
+        else if (s.kind === 'use stale') use(seen[s.n]);
         else {
           const e = seen[s.n];
           if (e === undefined) continue;
           if (s.kind === 'fail') balancer.failed(e);
           else balancer.succeeded(e);
         }
-        for (const key of open) assert.ok(wanted.some((n) => at(n).key === key));
-        for (const address of trying.keys()) assert.ok(wanted.includes(Number(address.slice(7))));
+        for (const address of trying.keys()) {
+          const n = Number(address.slice(7));
+          assert.ok(wanted.includes(n));
+          used.add(at(n).key);
+        }
+        assert.deepEqual([...open].sort(), [...used].sort());
         for (const address of ready()) assert.ok(wanted.includes(Number(address.slice(7))));
       }
       balancer.wake();

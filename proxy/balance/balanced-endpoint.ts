@@ -49,24 +49,30 @@ export class BalancedEndpoint<R extends Destination = Destination> implements Ca
   ejections = 0;
   /** Undefined: it has always been reached. */
   #backOff: BackOff | undefined = undefined;
-  readonly #open: (endpoint: Endpoint) => R;
+  readonly #create: (endpoint: Endpoint) => R;
 
-  constructor(endpoint: Endpoint, open: (endpoint: Endpoint) => R, now: number) {
+  /** @param create makes what belongs to it, once. @param now ms, monotonic */
+  constructor(endpoint: Endpoint, create: (endpoint: Endpoint) => R, now: number) {
     this.endpoint = endpoint;
     this.load = new PeakEwma(now);
-    this.#open = open;
+    this.#create = create;
   }
 
   get weight(): number {
     return this.endpoint.weight;
   }
 
-  get resource(): R {
-    return (this.opened ??= this.#open(this.endpoint));
+  /**
+   * What belongs to it, opened when it is first of use. Requests that are there when the endpoint is removed keep what
+   * was opened for them. Throws where it was removed before: nobody would close what is opened then.
+   */
+  open(): R {
+    return this.opened ?? this.#openFirst();
   }
 
+  /** Opens what belongs to it, as `open` does. */
   get upstream(): Upstream {
-    return this.resource.upstream;
+    return this.open().upstream;
   }
 
   /** ms to the next try to reach it: each time more. @param random a number in [0, 1) */
@@ -78,5 +84,14 @@ export class BalancedEndpoint<R extends Destination = Destination> implements Ca
   /** It was reached: the next back-off is the shortest again. */
   resetBackOff(): void {
     this.#backOff?.reset();
+  }
+
+  #openFirst(): R {
+    if (this.availability.kind === 'removed')
+      throw new Error(
+        `the endpoint ${this.endpoint.key} was removed and cannot be opened: pick from the balancer's current picker`,
+      );
+    this.opened = this.#create(this.endpoint);
+    return this.opened;
   }
 }

@@ -31,5 +31,5 @@ export function wentTo(attempt: Attempt): Reach | undefined {
 
 /** What the balance keeps beside the endpoint that was chosen. */
 export function reachOf(destination: Destination): Reach {
-  return balancedOf(destination).resource;
+  return balancedOf(destination).open();
 }
