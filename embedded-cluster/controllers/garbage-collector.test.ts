@@ -6,6 +6,7 @@ import type { KubernetesObject, OwnerReference } from '../../api/kubernetes-type
 import { createEventRecorder } from '../events.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
 import { MemoryApi } from '../testing/memory-api.ts';
+import type { ResourceType } from '../types.ts';
 import { runGarbageCollector } from './garbage-collector.ts';
 
 type Policy = 'Background' | 'Foreground' | 'Orphan';
@@ -152,3 +153,53 @@ await it('keeps an owner that is deleted in the foreground until its blocking de
 function isNamedBy(at: Awaited<ReturnType<typeof world>>, dependent: number, owner: number): boolean {
   return at.get(dependent)?.metadata.ownerReferences?.some(({ uid }) => uid === at.uids[owner]) === true;
 }
+
+/** Serves definitions of custom kinds, and `widgets` from when a test says so. Knows which resources are watched. */
+class ApiOfCustomKinds extends MemoryApi {
+  readonly watched: string[] = [];
+  servesWidgets = false;
+
+  override resources(): readonly ResourceType[] {
+    const built = super.resources();
+    const custom = (group: string, plural: string): ResourceType[] =>
+      built.slice(0, 1).map((type) => ({ ...type, group, plural, custom: true }));
+    return [
+      ...built,
+      ...custom('apiextensions.k8s.io', 'customresourcedefinitions'),
+      ...(this.servesWidgets ? custom('test.dev', 'widgets') : []),
+    ];
+  }
+
+  override watch(...args: Parameters<MemoryApi['watch']>): { close(): void } {
+    const [resource] = args;
+    this.watched.push(resource);
+    const watch = super.watch(...args);
+    return {
+      close: () => {
+        this.watched.splice(this.watched.indexOf(resource), 1);
+        watch.close();
+      },
+    };
+  }
+}
+
+for (const stops of [false, true])
+  await it(`follows a kind that is new ${stops ? 'no more when it has been stopped' : 'when it is served'}`, async () => {
+    const api = new ApiOfCustomKinds();
+    const clock = new FakeClock();
+    const events = createEventRecorder({ client: api, clock, component: 'test' });
+    const collector = runGarbageCollector({ client: api, clock, logger: silentLog, events });
+    await api.seed<KubernetesObject>('customresourcedefinitions.apiextensions.k8s.io', {
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      metadata: { name: 'widgets.test.dev' },
+    });
+    api.servesWidgets = true;
+    assert.ok(api.watched.length > 0 && !api.watched.includes('widgets.test.dev'));
+    if (stops) await collector.stop();
+    await clock.advance(60_000);
+    if (stops) return assert.deepEqual(api.watched, []);
+    assert.ok(api.watched.includes('widgets.test.dev'));
+    await collector.stop();
+    assert.deepEqual(api.watched, []);
+  });

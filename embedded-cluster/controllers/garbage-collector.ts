@@ -1,4 +1,5 @@
 import { resourceName } from '../apiserver/registry.ts';
+import type { Clock } from '../clock.ts';
 import type { LoopbackClient, ResourceType, StoredObject } from '../types.ts';
 import { collect, finishDeletion } from './collect.ts';
 import { runController } from './controller.ts';
@@ -27,7 +28,7 @@ export function runGarbageCollector(context: ControllerContext): RunningControll
     for (const key of note(graph, resource, object, deleted)) collector.enqueue(key);
   });
   followed.follow();
-  const definitions = onNewKinds(client, () => clock.after(NEW_KIND_DELAY_MS, () => followed.follow()));
+  const definitions = onNewKinds(client, clock, () => followed.follow());
   return {
     enqueue: (key) => collector.enqueue(key),
     async stop() {
@@ -67,12 +68,25 @@ async function reconcile(client: LoopbackClient, graph: OwnerGraph, key: string)
   else if (ownerReferences.length > 0) await collect(client, place, object);
 }
 
-/** The definitions of custom kinds, where this cluster serves them. */
-function onNewKinds(client: LoopbackClient, changed: () => void): { close(): void } | undefined {
+/** Calls `served` when a definition of a custom kind has changed and shows in what is served, where this cluster serves such kinds. */
+function onNewKinds(client: LoopbackClient, clock: Clock, served: () => void): { close(): void } | undefined {
   if (!client.resources().some((type) => resourceName(type) === CRDS)) return undefined;
-  return client.watch(CRDS, { resourceVersion: client.list(CRDS).resourceVersion }, (event) => {
-    if (event.type !== 'BOOKMARK') changed();
+  const waiting = new Set<() => void>();
+  const { resourceVersion } = client.list(CRDS);
+  const watch = client.watch(CRDS, { resourceVersion }, (event) => {
+    if (event.type === 'BOOKMARK') return;
+    const cancel = clock.after(NEW_KIND_DELAY_MS, () => {
+      waiting.delete(cancel);
+      served();
+    });
+    waiting.add(cancel);
   });
+  return {
+    close() {
+      watch.close();
+      for (const cancel of waiting) cancel();
+    },
+  };
 }
 
 type Seen = (resource: string, object: StoredObject, deleted: boolean) => void;
