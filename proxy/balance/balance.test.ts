@@ -301,7 +301,7 @@ test('any history of updates and failures: what is open is what was of use and i
     fc.constantFrom({ kind: 'rest' as const }, { kind: 'wake' as const }),
   );
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 40, size: 'max' }), (steps) => {
       const { balancer, time, open, ready, trying, tell } = harness();
       let wanted: number[] = [];
       const used = new Set<string>();
