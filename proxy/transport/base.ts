@@ -200,9 +200,12 @@ export abstract class BaseTransport implements Transport, CarrierOwner {
       const early = this.#early ?? [];
       this.#early = undefined;
       beginCallback();
-      for (const buffer of early) this.received(buffer, 0, buffer.length);
-      if (this.#earlyEnd) this.receivedEnd();
-      endCallback();
+      try {
+        for (const buffer of early) this.received(buffer, 0, buffer.length);
+        if (this.#earlyEnd) this.receivedEnd();
+      } finally {
+        endCallback();
+      }
     });
   }
 
@@ -263,8 +266,11 @@ export abstract class BaseTransport implements Transport, CarrierOwner {
     this.watcher = undefined;
     watcher?.transportClosed();
     beginCallback();
-    handler.onClose();
-    endCallback();
+    try {
+      handler.onClose();
+    } finally {
+      endCallback();
+    }
   }
 
   /** The FIN is with the kernel; nothing more can come in either direction. */

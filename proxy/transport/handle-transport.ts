@@ -91,23 +91,36 @@ class HandleTransport extends BaseTransport {
     if (n > 0 && this.#holds(n)) return undefined;
     beginCallback();
     this.#reading = true;
-    let next: Buffer | undefined;
-    if (n > 0) {
-      if (this.#small.held) this.deliver();
-      next = this.encrypted ? this.#recordArrived(n) : this.#arrived(n);
-    } else {
-      this.deliver();
-      if (n === UV_EOF && this.errorCode === '') {
-        this.receivedEnd();
-      } else if (n < 0) {
-        this.noteError(errorName(n));
-        this.destroy();
+    try {
+      if (n > 0) {
+        if (this.#small.held) this.deliver();
+        return this.encrypted ? this.#recordArrived(n) : this.#arrived(n);
       }
+      this.#noneArrived(n);
+      return undefined;
+    } finally {
+      this.#readOver();
     }
-    endCallback();
-    this.#reading = false;
-    this.#startOrStop();
-    return next;
+  }
+
+  /** The end of the stream, an error, or nothing yet (0). */
+  #noneArrived(n: number): void {
+    this.deliver();
+    if (n === UV_EOF && this.errorCode === '') {
+      this.receivedEnd();
+    } else if (n < 0) {
+      this.noteError(errorName(n));
+      this.destroy();
+    }
+  }
+
+  #readOver(): void {
+    try {
+      endCallback();
+    } finally {
+      this.#reading = false;
+      this.#startOrStop();
+    }
   }
 
   /** n bytes wait for the end of the turn, as what else is read in it does. */
@@ -254,13 +267,16 @@ class HandleTransport extends BaseTransport {
     this.#writing = undefined;
     if (buffer !== undefined) recycle(buffer);
     beginCallback();
-    // What is under way when we close, fails by that.
-    if (status < 0 && !this.dead) {
-      this.noteError(errorName(status));
-      this.destroy();
+    try {
+      // What is under way when we close, fails by that.
+      if (status < 0 && !this.dead) {
+        this.noteError(errorName(status));
+        this.destroy();
+      }
+      this.written(length);
+    } finally {
+      endCallback();
     }
-    this.written(length);
-    endCallback();
   }
 
   override pause(): void {

@@ -18,14 +18,20 @@ class StreamTransport extends BaseTransport {
     this.deferUntilHandlerSet(undefined);
     socket.on('data', (chunk: Buffer) => {
       beginCallback();
-      this.received(chunk, 0, chunk.length);
-      endCallback();
+      try {
+        this.received(chunk, 0, chunk.length);
+      } finally {
+        endCallback();
+      }
     });
     if (socket.readableEnded) this.receivedEnd();
     socket.on('end', () => {
       beginCallback();
-      this.receivedEnd();
-      endCallback();
+      try {
+        this.receivedEnd();
+      } finally {
+        endCallback();
+      }
     });
     // Accepted sockets come paused: a listener alone would not start them.
     socket.resume();
@@ -36,8 +42,11 @@ class StreamTransport extends BaseTransport {
     this.#socket.write(buffer.subarray(0, length), (error) => {
       if (error === undefined || error === null) recycle(buffer);
       beginCallback();
-      this.written(length);
-      endCallback();
+      try {
+        this.written(length);
+      } finally {
+        endCallback();
+      }
     });
   }
 

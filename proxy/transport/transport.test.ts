@@ -12,6 +12,7 @@ import { handleWrap } from './handle-transport.ts';
 import { wrapStream } from './stream-transport.ts';
 import type { TcpBindings } from './tcp-bindings.ts';
 import { socketOf } from './tcp-connection.ts';
+import { callbackClock } from './turn.ts';
 import type { Transport, Wrap } from './transport.ts';
 
 const handles = handleWrap(wrapStream);
@@ -64,6 +65,42 @@ for (const [maker, wrap] of [
         await Promise.all([a.until(() => a.closed), b.until(() => b.closed)]);
         assert.ok(a.bytes().equals(pattern) && b.bytes().equals(pattern));
         assert.ok(a.ended && b.ended);
+      });
+
+      test('a fault of a handler: the clock goes on, what was written leaves, and a pause holds until it is over', async (t) => {
+        const { client, server } = await pair();
+        const [a, b] = [recorder(client), recorder(server)];
+        const fault = Promise.withResolvers<boolean>();
+        // Not through the process's event, of which the test runner hears as well.
+        process.setUncaughtExceptionCaptureCallback(() => {
+          const now = performance.now();
+          fault.resolve(callbackClock() >= now);
+        });
+        t.after(() => {
+          process.setUncaughtExceptionCaptureCallback(null);
+          client.destroy();
+          server.destroy();
+        });
+        server.handler = {
+          onData() {
+            callbackClock();
+            server.handler = b;
+            server.pause();
+            server.write(Buffer.from('answer'), 0, 6);
+            throw new Error('a fault');
+          },
+          onDrain() {},
+          onEnd() {},
+          onClose() {},
+        };
+        client.write(Buffer.from('question'), 0, 8);
+        assert.equal(await fault.promise, true, 'the clock goes on');
+        await a.until(() => a.length === 6);
+        client.write(Buffer.from('more'), 0, 4);
+        for (let turn = 0; turn < 20; turn++) await nextTurn();
+        assert.equal(b.length, 0, 'the pause holds');
+        server.resume();
+        await b.until(() => b.length === 4);
       });
 
       test('half-close: the other direction goes on', async () => {

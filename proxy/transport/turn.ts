@@ -133,7 +133,10 @@ export function flushEager(x: Flushable): void {
   eager.add(x);
 }
 
-/** An I/O callback begins. */
+/**
+ * An I/O callback begins. `endCallback` follows, also behind a fault: without it the clock of all connections stands
+ * still.
+ */
 export function beginCallback(): void {
   inCallback = true;
   callbackRan = true;
