@@ -70,17 +70,22 @@ export class RunningCall implements Call {
       return;
     }
     const { queue, sendClosed } = this.#state;
+    const inbox = this.#inbox;
     const stream = session.request(this.#head, {
       head: (status, fields) => {
         connection.answered(session);
         this.#status = outcomeOfHead(status, fields);
       },
-      data: (bytes) => this.#onData(bytes),
+      data: (bytes) => {
+        this.#onData(bytes);
+        // Also what nobody reads: a peer without a window would never come to the end of the stream.
+        inbox.whenRoom(() => stream.consumed(bytes.length));
+      },
       trailers: (fields) => {
         const told = outcomeOfTrailers(fields);
         this.#status = told === 'ok' ? (this.#status ?? told) : told;
       },
-      closed: (end) => this.#inbox.put(() => this.#onClosed(end)),
+      closed: (end) => inbox.put(() => this.#onClosed(end)),
     });
     this.#state = { kind: 'open', stream };
     for (const frame of queue) stream.write(frame);
@@ -90,7 +95,7 @@ export class RunningCall implements Call {
   #onData(chunk: Buffer): void {
     if (this.#status instanceof GrpcError) return;
     try {
-      this.#reader.push(chunk, (bytes) => this.#inbox.put(() => this.#onMessage(bytes)));
+      this.#reader.push(chunk, (bytes) => this.#inbox.put(() => this.#onMessage(bytes), bytes.length));
     } catch (error) {
       this.#inbox.put(() => this.#end(asRefusal(error)));
     }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Inbox, TURN_MS } from './grpc-inbox.ts';
+import { Inbox, MAX_WAITING_BYTES, TURN_MS } from './grpc-inbox.ts';
 import { ManualClock } from './testing/manual-clock.ts';
 
 /** What is taken takes `ms` of the clock each. */
@@ -56,4 +56,29 @@ test('what comes while something is taken comes behind it', () => {
     taken.push(1);
   });
   assert.deepEqual(taken, [1, 2]);
+});
+
+test('there is room while no more waits than may, however short it is, and again when enough was taken', async () => {
+  for (const { bytes, n } of [
+    { bytes: MAX_WAITING_BYTES, n: 3 },
+    { bytes: 0, n: MAX_WAITING_BYTES / 64 },
+  ]) {
+    const clock = new ManualClock(0);
+    const inbox = new Inbox(clock);
+    let taken = 0;
+    let takes = TURN_MS;
+    for (let i = 0; i < n; i++)
+      inbox.put(() => {
+        clock.advance(takes);
+        taken++;
+      }, bytes);
+    const told = Promise.withResolvers<number>();
+    inbox.whenRoom(() => told.resolve(taken));
+    assert.equal(taken, 1, 'the first turn has had its share');
+    takes = 0;
+    assert.equal(await told.promise, n);
+    let at = 0;
+    inbox.whenRoom(() => at++);
+    assert.equal(at, 1);
+  }
 });

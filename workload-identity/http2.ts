@@ -60,6 +60,8 @@ export interface Http2Stream {
   write(bytes: Buffer): void;
   /** Says that no more follow. */
   end(): void;
+  /** So many bytes of what `data` handed over were taken: the peer may send as many again. */
+  consumed(bytes: number): void;
   /** Gives the stream up (RST_STREAM with CANCEL); no event follows. */
   cancel(): void;
 }
@@ -71,7 +73,7 @@ export type Fields = (name: string) => string | undefined;
 export interface StreamEvents {
   /** The final head. */
   head(status: number, fields: Fields): void;
-  /** The receiver keeps the bytes. */
+  /** The receiver keeps the bytes, and says by `Http2Stream.consumed` when it has taken them: until then they count against the stream's window. */
   data(bytes: Buffer): void;
   trailers(fields: Fields): void;
   /** Exactly once and last, unless the stream is cancelled. */

@@ -15,7 +15,7 @@ import type {
 /** ms; a peer that vanished without a FIN is noticed after their sum. */
 const KEEP_ALIVE_PERIOD_MS = 30_000;
 const KEEP_ALIVE_TIMEOUT_MS = 10_000;
-/** Bytes of received data per stream: control messages are small and are consumed at once. */
+/** Bytes of received data per stream that its receiver has not taken: control messages are small. */
 const WINDOW_BYTES = 1024 * 1024;
 const HTTP2_CANCEL = 8;
 
@@ -122,6 +122,8 @@ class NodeSession implements Http2Session {
 class NodeStream implements Http2Stream {
   readonly #stream: ClientHttp2Stream;
   #cancelled = false;
+  /** Bytes that were handed over and not taken: while there are some no more are read. */
+  #unconsumed = 0;
 
   /** @param lost why the connection was lost; undefined: it was not */
   constructor(
@@ -135,12 +137,28 @@ class NodeStream implements Http2Stream {
       if (!this.#cancelled) event();
     };
     stream.on('response', (headers) => tell(() => events.head(headers[':status'] ?? 0, fieldsOf(headers))));
-    stream.on('trailers', (headers) => tell(() => events.trailers(fieldsOf(headers))));
-    stream.on('data', (bytes: Buffer) => tell(() => events.data(bytes)));
+    let trailers: IncomingHttpHeaders | undefined;
+    const tellTrailers = (): void => {
+      const headers = trailers;
+      trailers = undefined;
+      if (headers !== undefined) tell(() => events.trailers(fieldsOf(headers)));
+    };
+    // Node tells them when they come, ahead of bytes that nobody has read yet.
+    stream.on('trailers', (headers) => {
+      trailers = headers;
+    });
+    stream.on('end', tellTrailers);
+    stream.on('data', (bytes: Buffer) => {
+      if (this.#cancelled) return;
+      this.#unconsumed += bytes.length;
+      events.data(bytes);
+      if (this.#unconsumed > 0) stream.pause();
+    });
     stream.on('error', (error) => {
       failure = error;
     });
     stream.on('close', () => {
+      tellTrailers();
       const reason = lost(failure);
       const code = stream.rstCode ?? 0;
       tell(() => events.closed(reason === undefined ? { kind: 'closed', code } : { kind: 'lost', reason }));
@@ -155,8 +173,15 @@ class NodeStream implements Http2Stream {
     this.#stream.end();
   }
 
+  consumed(bytes: number): void {
+    this.#unconsumed -= bytes;
+    if (this.#unconsumed === 0 && this.#stream.isPaused()) this.#stream.resume();
+  }
+
   cancel(): void {
     this.#cancelled = true;
+    // What nobody reads any more must not keep the stream.
+    this.#stream.resume();
     if (!this.#stream.closed) this.#stream.close(HTTP2_CANCEL);
   }
 }

@@ -115,6 +115,10 @@ class ControlStream implements Http2Stream, ResponseSink {
     this.#connection.requestData(this.#exchange, NO_BYTES, 0, 0, true);
   }
 
+  consumed(bytes: number): void {
+    if (!this.#closed) this.#connection.responseConsumed(this.#exchange, bytes);
+  }
+
   cancel(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -127,11 +131,8 @@ class ControlStream implements Http2Stream, ResponseSink {
     if (end) this.#ended();
   }
 
-  responseData(x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
-    if (end > start) {
-      this.#connection.responseConsumed(x, end - start);
-      this.#events.data(Buffer.from(buffer.subarray(start, end)));
-    }
+  responseData(_x: Exchange, buffer: Buffer, start: number, end: number, last: boolean): void {
+    if (end > start) this.#events.data(Buffer.from(buffer.subarray(start, end)));
     if (last) this.#ended();
   }
 

@@ -34,7 +34,7 @@ export function silentHttp2(ready: boolean): SilentHttp2 {
         request(head) {
           requests.push(head);
           move();
-          return { write() {}, end() {}, cancel() {} };
+          return { write() {}, end() {}, consumed() {}, cancel() {} };
         },
         destroy() {
           told.push(`given up ${host}`);

@@ -6,11 +6,13 @@ import { methods } from '../../api/proto/methods.ts';
 import { silentLog } from '../../log/index.ts';
 import { systemClock } from '../clock.ts';
 import { encodeFrame } from '../grpc-frames.ts';
-import { TURN_MS } from '../grpc-inbox.ts';
+import { MAX_WAITING_BYTES, TURN_MS } from '../grpc-inbox.ts';
 import { type GrpcError, grpcStatus } from '../grpc-error.ts';
 import type { Logger } from '../types.ts';
 import {
   anchor,
+  answer,
+  certify,
   type ChannelTo,
   cleanups,
   HEADERS,
@@ -22,6 +24,15 @@ import {
 } from './contract-server.ts';
 import { FakeControlPlane } from './fake-control-plane.ts';
 import { workload } from './test-ca.ts';
+
+/** Of a peer that does not stop to tell. */
+const MESSAGE_BYTES = 4096;
+/** A message of one field that nobody knows: number 15, of bytes, 4093 of them. */
+const LONG = Buffer.alloc(MESSAGE_BYTES);
+LONG.set([0x7a, 0xfd, 0x1f]);
+const MESSAGES = 8192;
+/** What may be on its way: the inbox, a grown window, and the buffers of two sockets. */
+const HELD_BYTES = 12 * 1024 * 1024;
 
 /** What is logged at warn. */
 function recorder(): { lines: Record<string, unknown>[]; logger: Logger } {
@@ -85,6 +96,47 @@ export function streams(channelTo: ChannelTo): void {
         cancel();
       });
       assert.deepEqual(cancelled, ['message', `end ${grpcStatus.cancelled}`, 'others']);
+    });
+
+    test('that tells faster than it is taken is held up, loses nothing before its error, and other calls are answered', async () => {
+      const frame = encodeFrame(LONG);
+      let sent = 0;
+      const { port } = await rawServer((stream, headers) => {
+        if (headers[':path'] === methods.certify.path) return respond(stream, answer, { 'grpc-status': '0' });
+        stream.respond(HEADERS, { waitForTrailers: true });
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '14' }));
+        const more = (): void => {
+          if (sent === MESSAGES) stream.end();
+          else stream.write(frame, more);
+          sent = Math.min(sent + 1, MESSAGES);
+        };
+        more();
+      });
+      let now = 0;
+      const channel = channelTo(port, { clock: { ...systemClock, monotonic: () => now } });
+      const ended = Promise.withResolvers<GrpcError | undefined>();
+      let taken = 0;
+      let most = 0;
+      let certified: Promise<unknown> | undefined;
+      channel.serverStream(
+        methods.getProfile,
+        { path: 'web:80' },
+        {
+          message: () => {
+            // One a turn.
+            now += TURN_MS;
+            taken++;
+            most = Math.max(most, sent - taken);
+            if (sent - taken > MAX_WAITING_BYTES / MESSAGE_BYTES) certified ??= certify(channel);
+          },
+          end: ended.resolve,
+        },
+      );
+      assert.equal((await ended.promise)?.code, grpcStatus.unavailable);
+      assert.equal(taken, MESSAGES);
+      assert.ok(most * MESSAGE_BYTES < HELD_BYTES, `${most} messages waited`);
+      assert.ok(certified !== undefined, 'the peer was never ahead');
+      await certified;
     });
 
     test('that tells nonsense ends each time, and one line a minute says so', async () => {
