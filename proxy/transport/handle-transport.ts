@@ -151,8 +151,10 @@ class HandleTransport extends BaseTransport {
     }
     const { buffer, start } = bulk;
     const end = bulk.end + n;
-    bulk.restart();
+    // After a fault the runtime, which is told of no other place, reads to the same as before.
+    bulk.handedOn();
     this.received(buffer, start, end);
+    bulk.restart();
     if (end - start >= RECORD_BYTES) return bulk.next;
     this.#bulk = undefined;
     freeBulkRead(bulk);

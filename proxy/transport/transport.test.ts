@@ -103,6 +103,32 @@ for (const [maker, wrap] of [
         await b.until(() => b.length === 4);
       });
 
+      test('faults of a handler: what is read behind them comes whole', async (t) => {
+        const { client, server } = await pair();
+        const b = recorder(server);
+        let reads = 0;
+        let faults = 0;
+        process.setUncaughtExceptionCaptureCallback(() => void faults++);
+        t.after(() => {
+          process.setUncaughtExceptionCaptureCallback(null);
+          client.destroy();
+          server.destroy();
+        });
+        server.handler = {
+          onData(buffer, start, end) {
+            b.onData(buffer, start, end);
+            if (++reads % 3 === 0) throw new Error('a fault');
+          },
+          onDrain() {},
+          onEnd() {},
+          onClose() {},
+        };
+        writeAll(client, pattern);
+        await b.until(() => b.length === pattern.length);
+        assert.ok(faults > 0);
+        assert.ok(b.bytes().equals(pattern));
+      });
+
       test('half-close: the other direction goes on', async () => {
         const { client, server } = await pair();
         const [a, b] = [recorder(client), recorder(server)];
