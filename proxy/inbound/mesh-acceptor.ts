@@ -145,7 +145,10 @@ export class MeshAcceptor {
       isthmus: true,
       ...(route === undefined ? {} : { route }),
       onRefused: this.#options.http.refusedInbound,
-      onClose: () => this.#connections.delete(connection),
+      onClose: () => {
+        this.#connections.delete(connection);
+        this.#quietest.forget(connection);
+      },
     });
     this.#connections.add(connection);
     transport.handler = connection;

@@ -56,6 +56,7 @@ test('what has changed since the look is judged as it is now', () => {
   used.heardAt = 9;
   busy.activeStreams = 1;
   connections.delete(closed);
+  quietest.forget(closed);
   assert.equal(quietest.next(), last);
   last.draining = true;
   assert.equal(quietest.next(), used);

@@ -2,7 +2,9 @@ import type { Http2Connection } from '../http2/connection.ts';
 
 /**
  * So many are remembered of a look: a storm of newcomers at a full gateway would otherwise go through all of some
- * 10,000 connections, 0.3 ms, for each of them.
+ * 10,000 connections, 0.3 ms, for each of them. A look that finds nobody is not remembered: where all are busy each
+ * newcomer costs one, beside its handshake. Any of them may become idle the moment after, and a newcomer that is judged
+ * by the look before would be turned away from a place that is there.
  */
 const REMEMBERED = 64;
 
@@ -24,7 +26,7 @@ export class Quietest<C extends Candidate> {
   /** By when they were heard, the quietest last. */
   #found: Found<C>[] = [];
 
-  /** @param connections those that are open, whenever it is asked */
+  /** @param connections those that are open, whenever it is asked; `forget` is told of each that closes */
   constructor(connections: ReadonlySet<C>) {
     this.#connections = connections;
   }
@@ -37,11 +39,16 @@ export class Quietest<C extends Candidate> {
     return this.#remembered();
   }
 
+  /** The connection has closed: it is kept no longer. */
+  forget(connection: C): void {
+    const at = this.#found.findIndex((found) => found.connection === connection);
+    if (at >= 0) this.#found.splice(at, 1);
+  }
+
   #remembered(): C | undefined {
     for (let last = this.#found.pop(); last !== undefined; last = this.#found.pop()) {
       const { connection, heardAt } = last;
-      if (connection.heardAt === heardAt && isIdle(connection) && this.#connections.has(connection))
-        return connection;
+      if (connection.heardAt === heardAt && isIdle(connection)) return connection;
     }
     return undefined;
   }
