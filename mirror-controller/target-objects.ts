@@ -26,7 +26,10 @@ export function sliceService({ metadata }: EndpointSlice): string[] {
   return service === undefined ? [] : [keyOf(metadata?.namespace, service)];
 }
 
-/** Of a target's slices only whether there is anything to send to matters; a large service has hundreds of endpoints in each. */
+/**
+ * Of a target's slices only whether there is anything to send to matters; a large service has hundreds of endpoints in
+ * each.
+ */
 export function slimSlice(slice: EndpointSlice): EndpointSlice {
   const service = slice.metadata?.labels?.[label.sliceServiceName];
   return {

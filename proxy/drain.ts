@@ -4,7 +4,10 @@ import { Timer, type TimerWheel } from './transport/timers.ts';
 
 /** ms between looks at what a drain still waits for. */
 const DRAIN_LOOK_MS = 20;
-/** Turns of the event loop in which closes are told: handles' behind the one that they were closed in, sockets' one later. */
+/**
+ * Turns of the event loop in which closes are told: handles' behind the one that they were closed in, sockets' one
+ * later.
+ */
 const CLOSING_TURNS = 3;
 
 /** Waits until nothing is under way, at most `graceMs`. @returns whether all ended in time */

@@ -110,7 +110,10 @@ class Sidecar implements Proxy {
     await this.#closeAll();
   }
 
-  /** Within the grace: the inbound side first, since an app that was told to end in the same moment asks others for what it still answers. */
+  /**
+   * Within the grace: the inbound side first, since an app that was told to end in the same moment asks others for what
+   * it still answers.
+   */
   async #letEnd(): Promise<void> {
     const { runtime, sides, listeners } = this.#parts;
     const { timers, log, config } = runtime;

@@ -7,7 +7,10 @@ import type { Sides } from './sides.ts';
 import type { Listener } from './transport/listen.ts';
 import type { Connection } from './transport/tcp-connection.ts';
 
-/** Where the rules of `redirect/` turn connections to: outbound ones to loopback, inbound ones to the interface that they came by. */
+/**
+ * Where the rules of `redirect/` turn connections to: outbound ones to loopback, inbound ones to the interface that
+ * they came by.
+ */
 const OUTBOUND_HOSTS = ['127.0.0.1', '::1'] as const;
 const INBOUND_HOSTS = ['0.0.0.0', '::'] as const;
 

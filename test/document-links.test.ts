@@ -47,7 +47,10 @@ function brokenLinks(path: string, text: string): string[] {
     });
 }
 
-/** Source files that a document names with a folder, from the root, from `proxy/` or from where it stands, and that are not there. */
+/**
+ * Source files that a document names with a folder, from the root, from `proxy/` or from where it stands, and that are
+ * not there.
+ */
 function missingSources(path: string, text: string): string[] {
   const folders = ['', 'proxy', dirname(path)];
   return [...text.matchAll(/`((?:[\w.-]+\/)+[\w.-]+\.ts)`/g)]

@@ -73,7 +73,10 @@ export type Fields = (name: string) => string | undefined;
 export interface StreamEvents {
   /** The final head. */
   head(status: number, fields: Fields): void;
-  /** The receiver keeps the bytes, and says by `Http2Stream.consumed` when it has taken them: until then they count against the stream's window. */
+  /**
+   * The receiver keeps the bytes, and says by `Http2Stream.consumed` when it has taken them: until then they count
+   * against the stream's window.
+   */
   data(bytes: Buffer): void;
   trailers(fields: Fields): void;
   /** Exactly once and last, unless the stream is cancelled. */

@@ -16,7 +16,10 @@ import { type Output, silentOutput, step } from '../output.ts';
 import { createTrustFolder } from '../trust/trust-folder.ts';
 import type { DemoCluster } from './observe.ts';
 
-/** A part that is started as processes is available within seconds; a machine that is busy may take several times as long. */
+/**
+ * A part that is started as processes is available within seconds; a machine that is busy may take several times as
+ * long.
+ */
 const DEPLOY_TIMEOUT_MS = 60_000;
 
 /** Where the demo's things are, and what lives there. */

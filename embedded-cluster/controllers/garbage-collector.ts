@@ -68,7 +68,10 @@ async function reconcile(client: LoopbackClient, graph: OwnerGraph, key: string)
   else if (ownerReferences.length > 0) await collect(client, place, object);
 }
 
-/** Calls `served` when a definition of a custom kind has changed and shows in what is served, where this cluster serves such kinds. */
+/**
+ * Calls `served` when a definition of a custom kind has changed and shows in what is served, where this cluster serves
+ * such kinds.
+ */
 function onNewKinds(client: LoopbackClient, clock: Clock, served: () => void): { close(): void } | undefined {
   if (!client.resources().some((type) => resourceName(type) === CRDS)) return undefined;
   const waiting = new Set<() => void>();

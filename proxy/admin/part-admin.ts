@@ -10,7 +10,10 @@ export interface PartAdminOptions {
   readonly shutDown?: (() => void) | undefined;
 }
 
-/** Starts the admin port of a process of the data plane. Rejects with an error that names the address when it cannot be bound. */
+/**
+ * Starts the admin port of a process of the data plane. Rejects with an error that names the address when it cannot be
+ * bound.
+ */
 export function startPartAdmin(
   runtime: Runtime,
   { logLevel }: RuntimeOptions,

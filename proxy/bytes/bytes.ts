@@ -5,7 +5,8 @@ const SHORT = 64;
 export function copyBytes(from: Buffer, start: number, end: number, to: Buffer, at: number): number {
   if (end - start > SHORT) return at + from.copy(to, at, start, end);
   let o = at;
-  // Sums that stay within 32 bits: V8 then does not look at each step whether one has left them, which is a fifth of the loop.
+  // Sums that stay within 32 bits: V8 then does not look at each step whether one has left them, which is a fifth of
+  // the loop.
   for (let i = start; i < end; i = (i + 1) | 0) {
     to[o] = from[i] ?? 0;
     o = (o + 1) | 0;

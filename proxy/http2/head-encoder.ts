@@ -23,7 +23,10 @@ const STATUSES = 1000;
  */
 const statusFields: (LastingField | undefined)[] = Array.from({ length: STATUSES });
 
-/** A field of the static table that nearly every request has: comparing a few bytes costs a fraction of finding them by a hash over name and value. */
+/**
+ * A field of the static table that nearly every request has: comparing a few bytes costs a fraction of finding them by
+ * a hash over name and value.
+ */
 interface UsualField {
   readonly field: LastingField;
   readonly value: Buffer;

@@ -49,8 +49,9 @@ export interface RedirectedAcceptorOptions {
 
 /**
  * Accepts what the pod's rules turned to the mesh's port: connections that were made to the app's own ports, by peers
- * that do not name a port in their requests and by clients outside of the mesh. TLS that names this workload is the mesh's and ends here; all
- * other TLS is the app's and passes as it is. What the port's policy calls opaque is not looked at.
+ * that do not name a port in their requests and by clients outside of the mesh. TLS that names this workload is the
+ * mesh's and ends here; all other TLS is the app's and passes as it is. What the port's policy calls opaque is not
+ * looked at.
  */
 export class RedirectedAcceptor {
   readonly #options: RedirectedAcceptorOptions;

@@ -22,7 +22,10 @@ const QUIET_EVENTS = 16;
  * 50 take 18 to 33, 100 take 31 to 53, 300 45 to 91.
  */
 const QUIET_MS = 20;
-/** Bytes of growth since the last collection that are worth another: that is 35 to 70 ms of a process that has nothing else to do. */
+/**
+ * Bytes of growth since the last collection that are worth another: that is 35 to 70 ms of a process that has nothing
+ * else to do.
+ */
 const WORTH_COLLECTING_BYTES = 3 * 1024 * 1024;
 /** ms to the time from which V8 saves memory: the warm-up and what it has given the compilers to do are over. */
 const SAVE_AFTER_MS = 5_000;

@@ -10,7 +10,10 @@ export function msOf(duration: Duration | undefined): number {
   return Math.max(0, Math.min(MAX_MS, Number(duration.seconds) * 1_000 + duration.nanos / 1_000_000));
 }
 
-/** A share that can be reckoned with, else the fallback: nothing is less than no number, and so it would lift every bound. */
+/**
+ * A share that can be reckoned with, else the fallback: nothing is less than no number, and so it would lift every
+ * bound.
+ */
 export function shareOf(told: number, fallback: number): number {
   return Number.isFinite(told) && told >= 0 ? told : fallback;
 }

@@ -120,7 +120,10 @@ export class Family<C extends Cell = Cell> {
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly #make: (labels: string) => C;
   readonly #series = new Map<string, Series<C>>();
-  /** Cells that were dropped for being idle, and that a stack may still hold. Each sweep takes back those that have moved. */
+  /**
+   * Cells that were dropped for being idle, and that a stack may still hold. Each sweep takes back those that have
+   * moved.
+   */
   readonly #dropped = new Map<string, { ref: WeakRef<C>; records: number }>();
 
   constructor(name: string, help: string, type: Family['type'], make: (labels: string) => C) {
