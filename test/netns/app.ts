@@ -55,6 +55,8 @@ async function run(task: AppTask): Promise<AppResult> {
       return listening(bulkServer(), '0.0.0.0', task.port);
     case 'download':
       return download(task.url, task.bytes);
+    case 'download-once':
+      return download(task.url, task.bytes, { method: 'POST', signal: AbortSignal.timeout(task.limitMs) });
     case 'upload':
       return upload(task.url, task.bytes);
     case 'begin-endless':

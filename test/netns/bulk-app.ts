@@ -4,6 +4,7 @@ import {
   createServer,
   type IncomingMessage,
   request as ask,
+  type RequestOptions,
   type Server,
   type ServerResponse,
 } from 'node:http';
@@ -25,7 +26,7 @@ function body(length: number): Buffer {
   return bytes;
 }
 
-/** `GET /bytes/N` is answered with so many, `GET /endless` for as long as somebody reads, and `POST /N` by whether so many came as they should. */
+/** `/bytes/N` is answered with so many, by any method, `/endless` for as long as somebody reads, and `POST /N` by whether so many came as they should. */
 export function bulkServer(): Server {
   return createServer((request, response) => void answer(request, response));
 }
@@ -44,8 +45,12 @@ function writeOn(response: ServerResponse, chunk: Buffer): void {
   });
 }
 
-export async function download(url: string, bytes: number): Promise<AppResult> {
-  const response = await responseOf(ask(`${url}/bytes/${bytes}`, { agent: false }).end());
+export async function download(
+  url: string,
+  bytes: number,
+  options: Pick<RequestOptions, 'method' | 'signal'> = {},
+): Promise<AppResult> {
+  const response = await responseOf(ask(`${url}/bytes/${bytes}`, { ...options, agent: false }).end());
   const intact = body(bytes).equals(await whole(response));
   return { kind: 'moved', status: response.statusCode ?? 0, intact };
 }

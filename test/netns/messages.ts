@@ -67,6 +67,13 @@ export type AppTask =
   /** HTTP/1 with bodies of the test's own (`bulk-app.ts`). */
   | { readonly do: 'serve-bulk'; readonly port: number }
   | { readonly do: 'download' | 'upload'; readonly url: string; readonly bytes: number }
+  /** A download by POST, which fails when it has not come after so many ms. */
+  | {
+      readonly do: 'download-once';
+      readonly url: string;
+      readonly bytes: number;
+      readonly limitMs: number;
+    }
   /** Asks for an answer without an end: done when its first bytes have come. */
   | { readonly do: 'begin-endless'; readonly url: string }
   /** How the answer without an end has ended after all. */

@@ -6,6 +6,8 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { port as ports } from '../../api/names.ts';
+import { PING_AFTER_MS } from '../../proxy/http2/limits.ts';
+import { becomes } from '../testing/eventually.ts';
 import { missing } from './namespaces.ts';
 import { TestPods, type App, type GatewayPod, type Pod } from './pods.ts';
 import type { AppResult } from './messages.ts';
@@ -18,6 +20,14 @@ const GRPC = 9090;
 const EXPORTED = `back.shop.svc.cluster.local:${HTTP}`;
 /** A mirror's address in west. */
 const MIRROR = '10.96.0.30';
+
+/** What takes longer was not told by a reset, which takes some ms, but may have been by a PING that nobody answered. */
+const TOLD_BY_RESET_MS = PING_AFTER_MS / 2;
+/** An address that nobody answered is tried again after some seconds. */
+const TRIED_AGAIN = { limitMs: 60_000, everyMs: 20 };
+
+/** Whether a short answer comes whole, or which status comes in its place; broken: none comes. */
+type Answer = number | 'whole' | 'broken';
 
 const skip = missing() ?? missingTun();
 if (skip !== undefined) process.stdout.write(`the broken wire is skipped: ${skip}\n`);
@@ -84,9 +94,11 @@ suite('a broken wire', { skip: skip !== undefined, concurrency: true, timeout: 1
   const newApp = (of: Pod = client): App => pods.app(of.namespace);
   const urlOf = (server: Pod): string => `http://${server.namespace.ip4}:${HTTP}`;
 
-  /** Whether a short answer comes whole, or which status comes in its place. */
-  async function ask(app: App, url: string, bytes = 100): Promise<number | 'whole' | 'broken'> {
-    const result: AppResult = await app.ask({ do: 'download', url, bytes });
+  async function ask(app: App, url: string, bytes = 100): Promise<Answer> {
+    return answerOf(await app.ask({ do: 'download', url, bytes }));
+  }
+
+  function answerOf(result: AppResult): Answer {
     if (result.kind !== 'moved') return 'broken';
     return result.status === 200 && result.intact ? 'whole' : result.status;
   }
@@ -109,13 +121,13 @@ suite('a broken wire', { skip: skip !== undefined, concurrency: true, timeout: 1
     assert.ok(dropped > 10 && late > 10, `${dropped} packets were lost, ${late} came late`);
   });
 
-  test('a flow that is lost unseen while it is idle: who asks next is answered, and all that come then', async () => {
+  test('a flow that is lost unseen while it is idle: who asks next is told, and all are answered that come then', async () => {
     const server = serverOf('idle');
     const app = newApp();
     assert.equal(await ask(app, urlOf(server)), 'whole');
     await wire.lose(server.namespace);
-    const first = await ask(app, urlOf(server));
-    assert.ok(first === 'whole' || first === 502, `the client was told ${first}`);
+    // What was written to the lost connection is not sent again: docs/decisions/0011.
+    assert.equal(await ask(app, urlOf(server)), 502);
     for (let i = 0; i < 5; i++) assert.equal(await ask(app, urlOf(server)), 'whole');
     assert.ok((await wire.count(server.namespace)).dropped > 0);
   });
@@ -135,11 +147,11 @@ suite('a broken wire', { skip: skip !== undefined, concurrency: true, timeout: 1
     const app = newApp();
     assert.equal(await ask(app, urlOf(server)), 'whole');
     await wire.set(server.namespace, { maxBytes: 500 });
-    const waiting = ask(app, urlOf(server), 200_000);
+    const long = { url: urlOf(server), bytes: 200_000, limitMs: TOLD_BY_RESET_MS };
+    const waiting = app.ask({ do: 'download-once', ...long });
     await wire.untilDropped(server.namespace);
     await wire.reset(server.namespace);
-    const told = await waiting;
-    assert.equal(told, 502);
+    assert.equal(answerOf(await waiting), 502);
     await wire.set(server.namespace);
     assert.equal(await ask(app, urlOf(server), 200_000), 'whole');
   });
@@ -148,26 +160,28 @@ suite('a broken wire', { skip: skip !== undefined, concurrency: true, timeout: 1
     const [first] = gateways;
     assert.ok(first !== undefined);
     const apps = Array.from({ length: 4 }, () => newApp(west));
-    /** How many of a round of requests at once came whole; the others were answered with 502. */
-    const round = async (): Promise<number> => {
-      const answers = await Promise.all(apps.map((app) => ask(app, `http://${MIRROR}:${HTTP}`)));
-      for (const answer of answers) assert.ok(answer === 'whole' || answer === 502, String(answer));
-      return answers.filter((answer) => answer === 'whole').length;
+    const answers: Answer[] = [];
+    /** Requests of all apps at once. */
+    const round = async (): Promise<void> => {
+      answers.push(...(await Promise.all(apps.map((app) => ask(app, `http://${MIRROR}:${HTTP}`)))));
     };
-    const rounds = async (n: number): Promise<number> => {
-      let come = 0;
-      for (let i = 0; i < n; i++) come += await round();
-      return come;
-    };
-    const all = 10 * apps.length;
-    assert.equal(await rounds(10), all);
+    /** What was told since the last look in place of a whole answer. */
+    const lost = (): Answer[] => answers.splice(0).filter((answer) => answer !== 'whole');
+    for (let i = 0; i < 10; i++) await round();
+    assert.deepEqual(lost(), []);
     await wire.set(first.namespace, { mute: true, deaf: true });
-    const lost = all - (await rounds(10));
-    assert.ok(lost <= apps.length, `${lost} requests were lost, and ${apps.length} were under way`);
-    assert.equal(await rounds(10), all);
+    for (let i = 0; i < 10; i++) await round();
+    const told = lost();
+    assert.ok(told.length <= apps.length, `${apps.length} were under way, and were told ${told.join()}`);
+    assert.deepEqual(new Set(told).difference(new Set([502])), new Set());
 
     await wire.set(first.namespace);
     const before = await served(first);
-    while ((await served(first)) === before) assert.equal(await round(), apps.length);
+    const again = async (): Promise<boolean> => {
+      await round();
+      return (await served(first)) > before;
+    };
+    await becomes('the first gateway to be asked again', again, TRIED_AGAIN);
+    assert.deepEqual(lost(), []);
   });
 });

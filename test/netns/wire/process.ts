@@ -117,8 +117,9 @@ function deliver(packet: Buffer): void {
   const to = ends.get(destinationOf(packet) ?? '');
   try {
     if (to !== undefined) writeSync(to.fd, packet);
-  } catch {
+  } catch (error) {
     // The device is down: its packets are lost, as on any wire.
+    if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error;
   }
 }
 
