@@ -26,7 +26,10 @@ function body(length: number): Buffer {
   return bytes;
 }
 
-/** `/bytes/N` is answered with so many, by any method, `/endless` for as long as somebody reads, and `POST /N` by whether so many came as they should. */
+/**
+ * `/bytes/N` is answered with so many, by any method, `/endless` for as long as somebody reads, and `POST /N` by whether
+ * so many came as they should.
+ */
 export function bulkServer(): Server {
   return createServer((request, response) => void answer(request, response));
 }
