@@ -46,6 +46,22 @@ test('the ports together leave 512 descriptors to the rest, and half of them whe
   assert.ok(places.take('policy'));
 });
 
+test('streams that stay keep no request for a certificate out', () => {
+  for (const [descriptors, kept] of [
+    [2_048, 128],
+    [1_024, 128],
+    [100, 12],
+  ] as const) {
+    const { places } = placesOf(descriptors);
+    taken(places);
+    for (let i = 0; i < kept; i++) assert.ok(places.take('identity'), `${i} of ${descriptors}`);
+    assert.equal(places.take('identity'), false);
+    places.leave();
+    assert.equal(places.take('policy'), false);
+    assert.ok(places.take('identity'));
+  }
+});
+
 test('each refused connection is counted, and a line a minute tells of each lack', async () => {
   const { places, told, clock, refused } = placesOf(2);
   assert.ok(places.take('identity'));

@@ -11,6 +11,11 @@ export type Served = (typeof SERVED)[number];
  * and the process's own token. A control plane without them would fail its probes and be killed.
  */
 const LEFT_TO_OTHERS = 512;
+/**
+ * Of those, what requests for certificates may take, which come by a connection each and end with their answer: proxies'
+ * streams that stay for good must not keep leaves from being renewed.
+ */
+const KEPT_FOR_IDENTITY = 128;
 /** Where the process may open little more than that, the mesh has this share. */
 const LEAST_SHARE = 0.5;
 /** ms between two lines about the same lack. */
@@ -35,6 +40,7 @@ export interface PlacesOptions {
 /** What connections of the mesh may take of the process. Who is not taken in is counted, and a line a minute tells. */
 export class Places {
   readonly #most: number;
+  readonly #keptForIdentity: number;
   readonly #clock: Pick<Clock, 'now'>;
   readonly #log: Log;
   readonly #refused: Counter<'service' | 'reason'>;
@@ -43,6 +49,8 @@ export class Places {
 
   constructor({ descriptors, registry, clock, log }: PlacesOptions) {
     this.#most = Math.max(descriptors - LEFT_TO_OTHERS, descriptors * LEAST_SHARE);
+    const share = KEPT_FOR_IDENTITY / LEFT_TO_OTHERS;
+    this.#keptForIdentity = Math.floor(Math.min(LEFT_TO_OTHERS, descriptors * LEAST_SHARE) * share);
     this.#clock = clock;
     this.#log = log;
     this.#refused = new Counter({
@@ -58,7 +66,8 @@ export class Places {
 
   /** Takes a place, which `leave` gives back. False: there is none, and the connection has to be closed. */
   take(service: Served): boolean {
-    if (this.#taken + 1 > this.#most) {
+    const most = service === 'identity' ? this.#most + this.#keptForIdentity : this.#most;
+    if (this.#taken + 1 > most) {
       this.refuse(service, 'too-few-descriptors');
       return false;
     }
