@@ -70,20 +70,25 @@ export class WorkerHost {
   }
 
   #launch(): void {
+    const data = this.#options.data();
+    let worker: Worker;
     try {
-      this.#run(this.#newThread());
+      worker = this.#newThread(data);
     } catch (error) {
-      // The system gives no more threads. Later it may.
+      // The system gives no more threads, for one. Later it may.
+      this.#options.logger.error(
+        { error: error instanceof Error ? error.stack : errorMessage(error) },
+        'a link worker can not be begun',
+      );
       this.#backOff(errorMessage(error), 0);
+      return;
     }
+    this.#run(worker);
   }
 
-  #newThread(): Worker {
-    const { data, heapMiB, entry = new URL('link-worker.ts', import.meta.url) } = this.#options;
-    return new Worker(entry, {
-      workerData: data(),
-      resourceLimits: { maxOldGenerationSizeMb: heapMiB },
-    });
+  #newThread(workerData: LinkWorkerData): Worker {
+    const { heapMiB, entry = new URL('link-worker.ts', import.meta.url) } = this.#options;
+    return new Worker(entry, { workerData, resourceLimits: { maxOldGenerationSizeMb: heapMiB } });
   }
 
   #run(worker: Worker): void {
