@@ -209,8 +209,9 @@ test('the control plane dies: what it told stays; back again, its new state repl
     clock.advance(10_000);
     await settle();
   }
-  assert.deepEqual(addresses(discovery.found), ['10.0.0.2']);
   assert.deepEqual([live.value, broken.value, cells.staleSeconds], [2, 0, 0]);
+  clock.advance(1_000);
+  assert.deepEqual(addresses(discovery.found), ['10.0.0.2']);
 });
 
 test('idle: the streams end; in use again, a fresh answer is waited for', async () => {
@@ -271,4 +272,88 @@ test('idle, and the control plane hangs: what it told last counts after a second
   clock.advance(1);
   assert.deepEqual(addresses(discovery.found), ['10.0.0.1']);
   assert.equal(cells.staleSeconds, 1);
+});
+
+/** An addition of ports `from` to `to`, without the last. */
+const addedPorts = (from: number, to: number) => ({
+  update: {
+    case: 'add',
+    value: {
+      addrs: Array.from({ length: to - from }, (_, index) => ({
+        addr: { ...ENDPOINT.addr, port: from + index },
+      })),
+    },
+  },
+});
+
+/** 500 endpoints are in use, and their stream has been lost and is asked for again. */
+function lostLarge() {
+  const made = asked(NAME);
+  const { clock, discovery, call } = made;
+  const lose = (): void => {
+    call('Get').end(new GrpcError(grpcStatus.unavailable, 'away'));
+    const before = made.methodsOf().length;
+    while (made.methodsOf().length === before) clock.advance(10);
+  };
+  const size = (): number => endpointsOf(discovery.found).length;
+  call('GetProfile').message({});
+  for (const from of [1, 201, 401]) call('Get').message(addedPorts(from, Math.min(from + 200, 501)));
+  assert.equal(size(), 500);
+  lose();
+  return { ...made, lose, size };
+}
+
+test('a large set told anew in pieces is never smaller meanwhile; what is gone leaves', () => {
+  const { clock, discovery, call, size } = lostLarge();
+  // The last is gone, and there is one more.
+  for (const [from, to] of [
+    [1, 201],
+    [201, 401],
+    [401, 500],
+  ] as const) {
+    call('Get').message(addedPorts(from, to));
+    assert.equal(size(), 500);
+    clock.advance(999);
+  }
+  call('Get').message(addedPorts(501, 502));
+  assert.equal(size(), 501);
+  clock.advance(999);
+  assert.equal(size(), 501);
+  clock.advance(1);
+  assert.equal(size(), 500);
+  assert.ok(endpointsOf(discovery.found).every(({ port }) => port !== 500));
+});
+
+test('a stream that is lost before it told all takes nothing away, however long the next takes', () => {
+  const { clock, call, lose, size } = lostLarge();
+  call('Get').message(addedPorts(1, 201));
+  lose();
+  clock.advance(5_000);
+  assert.equal(size(), 500);
+  call('Get').message(addedPorts(201, 401));
+  clock.advance(1_000);
+  assert.equal(size(), 200);
+});
+
+test('that there are no endpoints counts at once, and a removal ends the wait', () => {
+  const none = lostLarge();
+  none.call('Get').message(addedPorts(1, 201));
+  none.call('Get').message({ update: { case: 'noEndpoints', value: { exists: true } } });
+  assert.equal(none.size(), 0);
+  none.clock.advance(1_000);
+  assert.equal(none.size(), 0);
+  const removal = lostLarge();
+  removal.call('Get').message(addedPorts(1, 201));
+  removal
+    .call('Get')
+    .message({ update: { case: 'remove', value: { addrs: [{ ...ENDPOINT.addr, port: 1 }] } } });
+  assert.equal(removal.size(), 199);
+});
+
+test('a name that is given up while it waits publishes nothing more', () => {
+  const { clock, discovery, call } = lostLarge();
+  call('Get').message(addedPorts(1, 201));
+  discovery.suspend();
+  clock.advance(1_000);
+  assert.equal(discovery.found.kind, 'waiting');
 });

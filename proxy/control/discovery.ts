@@ -19,6 +19,13 @@ import { Watch } from './watch.ts';
 /** ms that a target which was not used for a while waits for a fresh answer before it goes by what it remembers. */
 const REVALIDATE_MS = 1_000;
 
+/**
+ * ms of silence behind which a new stream has told all endpoints. A large set comes in many messages, which nothing ends;
+ * a busy proxy takes them over some turns. Until then those in use stay: to drop and dial them again costs more than to
+ * keep one that is gone for a second longer.
+ */
+const WHOLE_AFTER_MS = 1_000;
+
 /** Where a name leads. */
 export type Found =
   /** No answer yet. */
@@ -69,6 +76,7 @@ export class Discovery {
   #found: Found = WAITING;
   #remembered: Found | undefined;
   #revalidation: Timer | undefined;
+  #whole: Timer | undefined;
 
   /** @param path `name:port` or `ip:port` */
   constructor(path: string, options: DiscoveryOptions, changed: (found: Found) => void) {
@@ -111,6 +119,7 @@ export class Discovery {
   /** Nobody uses the name: ends the streams, and remembers. */
   suspend(): void {
     this.#revalidation?.cancel();
+    this.#whole?.cancel();
     this.#profile.stop();
     this.#get.stop();
     this.#profiled = false;
@@ -126,6 +135,8 @@ export class Discovery {
     if (profile.endpoint !== undefined) {
       const only = toEndpoint(profile.endpoint, {});
       this.#get.stop();
+      this.#whole?.cancel();
+      this.#endpoints.clear();
       this.#publishEndpoints(only === undefined ? [] : [only]);
     } else if (this.#get.live) this.#publishEndpoints(this.#endpoints.endpoints);
     else {
@@ -148,21 +159,32 @@ export class Discovery {
   }
 
   #onUpdate(update: Update, first: boolean): void {
-    this.#endpoints.apply(update, first);
+    this.#endpoints.apply(update, first, this.#found.kind === 'endpoints');
+    this.#whole?.cancel();
+    if (this.#endpoints.hasUnconfirmed)
+      this.#whole = this.#options.clock.after(WHOLE_AFTER_MS, () => this.#onWhole());
     if (this.#profiled) this.#publishEndpoints(this.#endpoints.endpoints);
     else this.#profile.hurry();
+  }
+
+  #onWhole(): void {
+    this.#endpoints.confirm();
+    if (this.#profiled) this.#publishEndpoints(this.#endpoints.endpoints);
   }
 
   #onProfileEnd(error: GrpcError | undefined): boolean {
     const final = error?.code === grpcStatus.invalidArgument || error?.code === grpcStatus.failedPrecondition;
     if (final) {
       this.#get.stop();
+      this.#whole?.cancel();
       this.#publish({ kind: 'no-service' });
     } else this.#useRemembered();
     return final;
   }
 
   #onGetEnd(error: GrpcError | undefined): boolean {
+    // Cut off, it may not have told the whole.
+    this.#whole?.cancel();
     if (error?.code === grpcStatus.invalidArgument) {
       // Before the profile it says nothing: that of a single pod's name has its endpoint inside, and any other asks anew.
       if (this.#profiled) this.#publish({ kind: 'no-service' });

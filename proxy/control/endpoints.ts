@@ -10,6 +10,8 @@ import { MAX_PORT, tcpAddress } from './address.ts';
 /** The endpoints of one target, kept up to date by the differences that Destination.Get streams. */
 export class EndpointSet {
   #byAddress = new Map<string, Endpoint>();
+  /** Known from the stream before, and not told again yet by this one. */
+  #unconfirmed = new Set<string>();
   /** false: the control plane says that there is no such service. */
   exists = true;
 
@@ -17,26 +19,50 @@ export class EndpointSet {
     return [...this.#byAddress.values()];
   }
 
+  /** There are endpoints that go with `confirm` unless the stream tells them before. */
+  get hasUnconfirmed(): boolean {
+    return this.#unconfirmed.size > 0;
+  }
+
   /**
    * Throws where of all that is added nothing can be used: what was known before is better than that.
    * @param first the first update of a stream: what was known before is void
+   * @param inUse what was known before carries requests: it stays until `confirm`, for the whole may take many messages
    */
-  apply(update: Update, first: boolean): void {
+  apply(update: Update, first: boolean, inUse = false): void {
     const change = update.update;
     const added = change.case === 'add' ? usable(change.value) : [];
-    if (first) this.#byAddress = new Map();
+    if (first && inUse) this.#unconfirmed = new Set(this.#byAddress.keys());
+    else if (first) this.clear();
     if (change.case === 'add') {
       this.exists = true;
-      for (const one of added) this.#byAddress.set(`${one.address}:${one.port}`, one);
+      for (const one of added) {
+        const key = `${one.address}:${one.port}`;
+        this.#byAddress.set(key, one);
+        this.#unconfirmed.delete(key);
+      }
     } else if (change.case === 'remove') {
+      // Removals come behind the whole.
+      this.confirm();
       for (const addr of change.value.addrs) {
         const known = tcpAddress(addr);
         if (known !== undefined) this.#byAddress.delete(`${known.address}:${known.port}`);
       }
     } else if (change.case === 'noEndpoints') {
       this.exists = change.value.exists;
-      this.#byAddress = new Map();
+      this.clear();
     }
+  }
+
+  /** The stream has told the whole: what it did not tell is gone. */
+  confirm(): void {
+    for (const key of this.#unconfirmed) this.#byAddress.delete(key);
+    this.#unconfirmed = new Set();
+  }
+
+  clear(): void {
+    this.#byAddress = new Map();
+    this.#unconfirmed = new Set();
   }
 }
 
