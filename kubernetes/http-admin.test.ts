@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
-import { Counter, Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
 import { startAdmin } from './http-admin.ts';
 
 test('live, ready with its reason, metrics, and nothing else', async (t) => {
@@ -48,4 +48,40 @@ test('a crowd that says nothing keeps no probe out: its oldest connections are c
   assert.equal(probe.status, 200);
   await Promise.all(closed.slice(0, crowd - 64));
   assert.equal(sockets.at(-1)?.closed, false);
+});
+
+test('a crowd does not cut off who waits for an answer, though the connection is the oldest', async (t) => {
+  const registry = new Registry();
+  const collecting = Promise.withResolvers<void>();
+  const crowded = Promise.withResolvers<void>();
+  const slow = new Gauge({
+    name: 'slow',
+    help: 'Takes its time.',
+    registers: [],
+    async collect() {
+      collecting.resolve();
+      await crowded.promise;
+      this.set(1);
+    },
+  });
+  registry.registerMetric(slow);
+  const admin = await startAdmin({ host: '127.0.0.1', port: 0, registry, ready: () => undefined });
+  const sockets: Socket[] = [];
+  t.after(async () => {
+    crowded.resolve();
+    for (const socket of sockets) socket.destroy();
+    await admin.close();
+  });
+  const scrape = fetch(`http://127.0.0.1:${admin.port}/metrics`).then((response) => response.text());
+  await collecting.promise;
+  for (let i = 0; i < 64; i++)
+    sockets.push(
+      connect(admin.port, '127.0.0.1')
+        .resume()
+        .on('error', () => {}),
+    );
+  // One is closed for the last that came.
+  await Promise.race([...sockets.map((socket) => once(socket, 'close')), scrape]);
+  crowded.resolve();
+  assert.match(await scrape, /slow 1/);
 });

@@ -4,8 +4,9 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import type { Registry } from 'prom-client';
 
 /**
- * Connections at once: kubelets, scrapers and people have a few. Beyond it the oldest is closed, so that a crowd that
- * says nothing keeps no probe out and takes no descriptors from the rest.
+ * Connections at once: kubelets, scrapers and people have a few. Beyond it the oldest on which nobody waits for an
+ * answer is closed, else the oldest, so that a crowd that says nothing keeps no probe out and takes no descriptors from
+ * the rest.
  */
 const MAX_CONNECTIONS = 64;
 
@@ -49,11 +50,18 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
 
 function keepRoom(server: Server): void {
   const open = new Set<Socket>();
+  const asking = new Set<Socket>();
+  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    asking.add(socket);
+    response.once('close', () => asking.delete(socket));
+  });
   server.on('connection', (socket) => {
     open.add(socket);
     socket.once('close', () => open.delete(socket));
+    if (open.size <= MAX_CONNECTIONS) return;
     const [oldest] = open;
-    if (open.size > MAX_CONNECTIONS) oldest?.destroy();
+    const closed = open.values().find((one) => one !== socket && !asking.has(one)) ?? oldest;
+    closed?.destroy();
   });
 }
 
