@@ -20,9 +20,9 @@ import { Watch } from './watch.ts';
 const REVALIDATE_MS = 1_000;
 
 /**
- * ms of silence behind which a new stream has told all endpoints. A large set comes in many messages, which nothing ends;
- * a busy proxy takes them over some turns. Until then those in use stay: to drop and dial them again costs more than to
- * keep one that is gone for a second longer.
+ * ms behind the last endpoint told again after which a new stream has told them all. A large set comes in many messages,
+ * which nothing ends; a busy proxy takes them over some turns. Until then those in use stay: to drop and dial them again
+ * costs more than to keep one that is gone for a second longer.
  */
 const WHOLE_AFTER_MS = 1_000;
 
@@ -159,12 +159,18 @@ export class Discovery {
   }
 
   #onUpdate(update: Update, first: boolean): void {
+    const before = this.#endpoints.unconfirmed;
     this.#endpoints.apply(update, first, this.#found.kind === 'endpoints');
-    this.#whole?.cancel();
-    if (this.#endpoints.hasUnconfirmed)
-      this.#whole = this.#options.clock.after(WHOLE_AFTER_MS, () => this.#onWhole());
+    // New ones do not put the end off: a Service to which some come all the time would keep those that are gone.
+    if (first || this.#endpoints.unconfirmed < before) this.#awaitWhole();
     if (this.#profiled) this.#publishEndpoints(this.#endpoints.endpoints);
     else this.#profile.hurry();
+  }
+
+  #awaitWhole(): void {
+    this.#whole?.cancel();
+    if (this.#endpoints.unconfirmed === 0) return;
+    this.#whole = this.#options.clock.after(WHOLE_AFTER_MS, () => this.#onWhole());
   }
 
   #onWhole(): void {

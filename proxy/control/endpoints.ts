@@ -19,9 +19,9 @@ export class EndpointSet {
     return [...this.#byAddress.values()];
   }
 
-  /** There are endpoints that go with `confirm` unless the stream tells them before. */
-  get hasUnconfirmed(): boolean {
-    return this.#unconfirmed.size > 0;
+  /** How many endpoints go with `confirm` unless the stream tells them before. */
+  get unconfirmed(): number {
+    return this.#unconfirmed.size;
   }
 
   /**
