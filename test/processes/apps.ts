@@ -25,6 +25,8 @@ export interface PodApp {
   readonly http2Port: number;
   /** Ends as servers do in good order: it listens no more, and closes connections when nothing is under way on them, those of HTTP/2 behind a GOAWAY. */
   leave(): void;
+  /** Closes connections of HTTP/1.1 that nobody asks on. */
+  closeIdle(): void;
   close(): void;
 }
 
@@ -60,6 +62,9 @@ export async function startPodApp(ip: string): Promise<PodApp> {
       http1.close();
       http2.close();
       for (const session of sessions) session.close();
+    },
+    closeIdle() {
+      http1.closeIdleConnections();
     },
     close() {
       http1.close();
